@@ -1,0 +1,220 @@
+//! Configuration, read once from the environment. Each room reads its own struct from the same [`Env`], which
+//! collects every missing or malformed variable, so that one message names them all.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use chrono_tz::Tz;
+use http::HeaderValue;
+
+/// What was wrong with the environment: every missing or malformed variable, in one message.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment is not complete:\n{}", problems.join("\n"))]
+pub struct ConfigError {
+    problems: Vec<String>,
+}
+
+/// The environment being read. Readers return a placeholder for what is wrong; [`finish`](Self::finish) then fails.
+#[derive(Default)]
+pub struct Env {
+    variables: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Env {
+    /// The process's own environment.
+    pub fn of_process() -> Self {
+        // Names and values that are not Unicode cannot be ours.
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The variable, unless it is unset or blank.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The variable, which must be set; it may be empty (a password can be).
+    pub fn set(&mut self, name: &str) -> String {
+        match self.variables.get(name) {
+            Some(value) => value.clone(),
+            None => {
+                self.problem(name, "is missing");
+                String::new()
+            }
+        }
+    }
+
+    /// The variable, which must be set to something.
+    pub fn required(&mut self, name: &str) -> String {
+        match self.optional(name) {
+            Some(value) => value.to_owned(),
+            None => {
+                self.problem(name, "is missing");
+                String::new()
+            }
+        }
+    }
+
+    /// The variable parsed, or `default` when it is unset; `expected` completes "must be …".
+    pub fn parsed<T: FromStr>(&mut self, name: &str, default: T, expected: &str) -> T {
+        match self.optional(name).map(|value| value.trim().parse()) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(_)) => {
+                self.problem(name, &format!("must be {expected}"));
+                default
+            }
+        }
+    }
+
+    /// Notes that `name` is wrong; `what` completes the sentence.
+    pub fn problem(&mut self, name: &str, what: &str) {
+        self.problems.push(format!("  {name} {what}"));
+    }
+
+    /// Hands `config` over if nothing was wrong.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem noted since the start.
+    pub fn finish<T>(self, config: T) -> Result<T, ConfigError> {
+        if self.problems.is_empty() { Ok(config) } else { Err(ConfigError { problems: self.problems }) }
+    }
+}
+
+impl FromIterator<(String, String)> for Env {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self { variables: variables.into_iter().collect(), problems: Vec::new() }
+    }
+}
+
+/// Which of the two worlds this is: it picks the main database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// `ro_tracker_dev`, the default.
+    Development,
+    /// `ro_tracker_prod`.
+    Production,
+}
+
+impl Stage {
+    /// `APP_ENV`, else the Node service's `NODE_ENV`: `production`, or one of `development` and `test`.
+    pub fn read(env: &mut Env) -> Self {
+        let Some(name) = ["APP_ENV", "NODE_ENV"].into_iter().find(|name| env.optional(name).is_some()) else {
+            return Self::Development;
+        };
+        env.parsed(name, Self::Development, "production, development or test")
+    }
+}
+
+impl FromStr for Stage {
+    type Err = ();
+
+    fn from_str(value: &str) -> Result<Self, ()> {
+        match value.to_ascii_lowercase().as_str() {
+            "production" => Ok(Self::Production),
+            "development" | "test" => Ok(Self::Development),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        })
+    }
+}
+
+/// `BUSINESS_TIME_ZONE`: the IANA name of the zone whose date is "today" (default UTC).
+pub fn business_time_zone(env: &mut Env) -> Tz {
+    env.parsed("BUSINESS_TIME_ZONE", Tz::UTC, "an IANA time zone such as America/New_York")
+}
+
+/// What the HTTP layers need to know.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `FRONTEND_URL`: the origins that browsers may call from, one or a comma-separated list.
+    pub frontend_origins: Vec<HeaderValue>,
+}
+
+impl HttpConfig {
+    /// The origin of the dashboard's development server, which the specification's service falls back to.
+    const DEVELOPMENT_ORIGIN: &str = "http://localhost:5173";
+
+    /// Reads `FRONTEND_URL`, which production must set.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        let urls = match (env.optional("FRONTEND_URL"), stage) {
+            (Some(urls), _) => urls.to_owned(),
+            (None, Stage::Development) => Self::DEVELOPMENT_ORIGIN.to_owned(),
+            (None, Stage::Production) => env.required("FRONTEND_URL"),
+        };
+        let mut frontend_origins = Vec::new();
+        for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+            match origin(url) {
+                Some(origin) => frontend_origins.push(origin),
+                None => {
+                    env.problem("FRONTEND_URL", &format!("must hold origins such as https://example.com, not {url:?}"))
+                }
+            }
+        }
+        Self { frontend_origins }
+    }
+}
+
+/// The origin that a browser sends for a page at `url`: scheme, host and port in lower case, without a path.
+fn origin(url: &str) -> Option<HeaderValue> {
+    let uri = http::Uri::from_str(url).ok()?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+    HeaderValue::try_from(format!("{scheme}://{authority}").to_ascii_lowercase()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env<const N: usize>(variables: [(&str, &str); N]) -> Env {
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn every_problem_is_named_in_one_message() {
+        let mut env = env([("DB_PORT", "many"), ("FRONTEND_URL", "https://ok.example, nonsense")]);
+        env.required("DB_HOST");
+        env.parsed("DB_PORT", 3306, "a port number");
+        HttpConfig::read(&mut env, Stage::Production);
+        let message = env.finish(()).unwrap_err().to_string();
+        for named in
+            ["DB_HOST is missing", "DB_PORT must be a port number", "FRONTEND_URL must hold origins", "nonsense"]
+        {
+            assert!(message.contains(named), "{message}");
+        }
+    }
+
+    #[test]
+    fn node_env_switches_the_stage_unless_app_env_does() {
+        for (variables, stage) in [
+            (env([]), Stage::Development),
+            (env([("NODE_ENV", "production")]), Stage::Production),
+            (env([("NODE_ENV", "production"), ("APP_ENV", "development")]), Stage::Development),
+            (env([("NODE_ENV", "test"), ("APP_ENV", " ")]), Stage::Development),
+        ] {
+            let mut variables = variables;
+            assert_eq!(Stage::read(&mut variables), stage);
+            assert!(variables.finish(()).is_ok());
+        }
+        let mut unknown = env([("NODE_ENV", "staging")]);
+        Stage::read(&mut unknown);
+        assert!(unknown.finish(()).unwrap_err().to_string().contains("NODE_ENV must be"));
+    }
+
+    #[test]
+    fn frontend_url_is_one_origin_or_a_list() {
+        let mut variables = env([("FRONTEND_URL", "https://Repairs.example/, http://localhost:5173")]);
+        let config = HttpConfig::read(&mut variables, Stage::Production);
+        assert_eq!(config.frontend_origins, ["https://repairs.example", "http://localhost:5173"]);
+    }
+}

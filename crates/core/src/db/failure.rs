@@ -1,0 +1,64 @@
+//! What a database error means to a request.
+
+use sqlx::{Error, mysql::MySqlDatabaseError};
+
+/// The kinds of database errors, by what can be done about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Another transaction was in the way; this one was rolled back or can be. Trying again is safe.
+    Contention,
+    /// The connection broke. The server rolls back what was not committed.
+    ConnectionLost,
+    /// No connection could be had.
+    Unreachable,
+    /// Something that a repetition does not mend.
+    Other,
+}
+
+/// Server error numbers; they are the same on MySQL and MariaDB unless said.
+mod code {
+    pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    pub(super) const DEADLOCK: u16 = 1213;
+    pub(super) const DUPLICATE_ENTRY: u16 = 1062;
+    pub(super) const DUPLICATE_ENTRY_WITH_KEY_NAME: u16 = 1586;
+    pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
+    pub(super) const SERVER_SHUTDOWN: u16 = 1053;
+    pub(super) const QUERY_INTERRUPTED: u16 = 1317;
+    /// MariaDB's "Connection was killed".
+    pub(super) const CONNECTION_KILLED: u16 = 1927;
+    /// MariaDB refuses to go on with a row that changed since the snapshot was taken.
+    pub(super) const RECORD_CHANGED: u16 = 1020;
+    /// MySQL's "The client was disconnected by the server because of inactivity".
+    pub(super) const CLIENT_INTERACTION_TIMEOUT: u16 = 4031;
+}
+
+fn number(error: &Error) -> Option<u16> {
+    Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
+}
+
+/// Says what kind of failure `error` is.
+pub fn classify(error: &Error) -> Failure {
+    match number(error) {
+        Some(code::LOCK_WAIT_TIMEOUT | code::DEADLOCK | code::RECORD_CHANGED) => Failure::Contention,
+        Some(
+            code::SERVER_SHUTDOWN
+            | code::QUERY_INTERRUPTED
+            | code::CONNECTION_KILLED
+            | code::CLIENT_INTERACTION_TIMEOUT,
+        ) => Failure::ConnectionLost,
+        Some(code::TOO_MANY_CONNECTIONS) => Failure::Unreachable,
+        Some(_) => Failure::Other,
+        None => match error {
+            Error::Io(_) | Error::WorkerCrashed => Failure::ConnectionLost,
+            // A connection that dies between two packets of an answer leaves a packet that makes no sense.
+            Error::Protocol(_) => Failure::ConnectionLost,
+            Error::PoolTimedOut | Error::PoolClosed | Error::Tls(_) => Failure::Unreachable,
+            _ => Failure::Other,
+        },
+    }
+}
+
+/// Whether a unique key refused the row.
+pub fn is_duplicate_key(error: &Error) -> bool {
+    matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
+}

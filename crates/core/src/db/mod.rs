@@ -1,0 +1,71 @@
+//! The database: configuration, a pool fit for Lambda, and transactions that are retried where that is safe.
+
+mod config;
+mod failure;
+mod transaction;
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection, Executor, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+
+pub use config::{DatabaseConfig, connect_options};
+pub use failure::{Failure, classify, is_duplicate_key};
+pub use transaction::{Transaction, retry};
+
+/// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that rested this long is checked before use: while an instance is frozen no timer runs, and the
+/// server may have closed it meanwhile (design, budgets).
+const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// What every session needs, in one round trip:
+/// - text arrives and compares the same on MySQL and MariaDB, whose defaults differ;
+/// - strict mode, so that a value that does not fit is an error and never cut;
+/// - READ COMMITTED: every statement sees one moment, and looking for a row that is not there locks no gap;
+/// - short lock waits: a deadlock or a held lock is retried by us instead of blocking past the gateway's patience.
+const SESSION: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_520_ci, \
+     sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 3; \
+     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// A pool on `database` that opens its connections on demand; nothing is reached yet.
+pub fn pool(config: &DatabaseConfig, database: &str) -> MySqlPool {
+    pool_with(connect_options(config, Some(database)), config.max_connections)
+}
+
+/// As [`pool`], from options made elsewhere.
+pub fn pool_with(options: MySqlConnectOptions, max_connections: u32) -> MySqlPool {
+    MySqlPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // sqlx would ping before every use; a connection that was just used is fine.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < TRUSTED_IDLE_TIME {
+                    return Ok(true);
+                }
+                Ok(connection.ping().await.is_ok())
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // Not prepared: the two statements go in one packet.
+                connection.execute(sqlx::raw_sql(SESSION)).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Opens a connection ahead of the first request. A failure is only logged: the request will try again.
+pub async fn warm_up(pool: &MySqlPool) {
+    if let Err(error) = pool.acquire().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the database was not reached during start-up");
+    }
+}

@@ -1,0 +1,108 @@
+//! Transactions that end before the answer does, and repetition for what happens in real life: deadlocks, held locks,
+//! connections that died.
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
+
+use backon::{ExponentialBuilder, Retryable};
+use sqlx::{MySql, MySqlConnection, MySqlPool};
+
+use super::{Failure, classify};
+use crate::http::ApiError;
+
+/// After this long a contended request is given up: with the last lock wait (3 s) it stays well under the gateway's
+/// 29 s.
+const RETRY_BUDGET: Duration = Duration::from_secs(10);
+
+/// Repeats `attempt` while it fails for a passing reason: contention or a lost connection. A failed attempt must leave
+/// nothing behind, as reads and [`Transaction`]s do.
+///
+/// # Errors
+/// What the last attempt failed with.
+pub async fn retry<T, F, Fut>(attempt: F) -> Result<T, ApiError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, ApiError>>,
+{
+    let started = Instant::now();
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(3))
+        .with_max_delay(Duration::from_millis(150))
+        .with_max_times(40)
+        .with_jitter();
+    attempt.retry(backoff).when(|error| is_passing(error) && started.elapsed() < RETRY_BUDGET).await
+}
+
+/// Whether a repetition may well succeed at once.
+fn is_passing(error: &ApiError) -> bool {
+    let ApiError::Database(error) = error else { return false };
+    let passing = matches!(classify(error), Failure::Contention | Failure::ConnectionLost);
+    if passing {
+        tracing::debug!(error = error as &dyn std::error::Error, "the database is tried again");
+    }
+    passing
+}
+
+/// A transaction that is ended in plain sight:
+///
+/// ```ignore
+/// db::retry(|| async {
+///     let mut transaction = Transaction::begin(&pool).await?;
+///     let result = change(&mut transaction).await;
+///     transaction.end(result).await
+/// })
+/// ```
+///
+/// sqlx rolls a dropped transaction back only when its connection is used again. On Lambda the instance freezes right
+/// after the answer, and the locks would stay; hence [`end`](Self::end), which awaits the rollback.
+#[must_use]
+pub struct Transaction(sqlx::Transaction<'static, MySql>);
+
+impl Transaction {
+    /// Begins a transaction on a connection of the pool.
+    ///
+    /// # Errors
+    /// When no connection can be had, or it turns out to be dead.
+    pub async fn begin(pool: &MySqlPool) -> Result<Self, ApiError> {
+        Ok(Self(pool.begin().await?))
+    }
+
+    /// Commits if `result` is a success, else rolls back; hands `result` on. What is acknowledged is committed.
+    ///
+    /// # Errors
+    /// The one in `result`; [`ApiError::OutcomeUnknown`] when the connection broke during the commit, which must not
+    /// be repeated blindly.
+    pub async fn end<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        match result {
+            Ok(value) => match self.0.commit().await {
+                Ok(()) => Ok(value),
+                Err(error) => match classify(&error) {
+                    // Refused by the server (a deadlock found at commit, say), which rolled back.
+                    Failure::Contention | Failure::Other => Err(error.into()),
+                    Failure::ConnectionLost | Failure::Unreachable => Err(ApiError::OutcomeUnknown(error)),
+                },
+            },
+            Err(error) => {
+                // Fails only when the connection is gone, and then the server rolls back.
+                let _ = self.0.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = MySqlConnection;
+
+    fn deref(&self) -> &MySqlConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        &mut self.0
+    }
+}

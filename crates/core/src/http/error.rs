@@ -1,0 +1,173 @@
+//! One error type, one JSON shape (design, reading 1).
+
+use std::{collections::BTreeMap, error::Error, time::Duration};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::Json;
+use crate::db::{Failure, classify};
+
+/// Everything a request can fail with, named for what the client can do about it. Details of a 5xx go to the log,
+/// once, and never to the client.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: the request as a whole cannot be understood.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 400: some fields or parameters are wrong, each said by name.
+    #[error("{0}")]
+    Invalid(FieldProblems),
+    /// 404: there is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: the path exists, the method does not.
+    #[error("This path does not take that method.")]
+    MethodNotAllowed,
+    /// 409: the request clashes with what is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// 413: the body is over the limit, given in bytes.
+    #[error("The body must be at most {0} bytes long.")]
+    PayloadTooLarge(usize),
+    /// 415: the body is not JSON, or not said to be.
+    #[error("The body must be JSON, with the header Content-Type: application/json.")]
+    UnsupportedMediaType,
+    /// 503 where waiting helps, else 500: the database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// 503: the connection broke while a change was being committed, so nobody knows whether it was.
+    #[error("the connection broke during a commit")]
+    OutcomeUnknown(#[source] sqlx::Error),
+    /// 500: a defect of ours.
+    #[error("{0}")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What is wrong with a request, by field or parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldProblems(BTreeMap<String, String>);
+
+impl FieldProblems {
+    /// Notes that `field` is wrong; `problem` completes a sentence that begins with its name.
+    pub fn add(&mut self, field: &str, problem: impl Into<String>) {
+        self.0.entry(field.to_owned()).or_insert_with(|| problem.into());
+    }
+
+    /// Fails if anything was noted.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] with all problems.
+    pub fn into_result(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self)) }
+    }
+}
+
+impl std::fmt::Display for FieldProblems {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (field, problem)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(formatter, "{separator}{field} {problem}")?;
+        }
+        formatter.write_str(".")
+    }
+}
+
+impl ApiError {
+    /// 400 for one field or parameter; `problem` completes a sentence that begins with its name.
+    pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
+        let mut problems = FieldProblems::default();
+        problems.add(field, problem);
+        Self::Invalid(problems)
+    }
+
+    /// 500 with `source` as what the log says.
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) => match classify(error) {
+                Failure::Contention | Failure::ConnectionLost | Failure::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+                Failure::Other => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The `error` member: which kind of failure this is, in words that stay the same.
+    fn kind(&self) -> &'static str {
+        match self.status() {
+            StatusCode::BAD_REQUEST => "Validation error",
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
+            StatusCode::CONFLICT => "Conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "Payload too large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "Unsupported media type",
+            StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
+            _ => "Internal server error",
+        }
+    }
+
+    /// The `message` member; for a 5xx one that gives nothing away.
+    fn message(&self) -> String {
+        match (self, self.status()) {
+            (Self::OutcomeUnknown(_), _) => {
+                "The connection to the database broke while the change was being saved. Look whether it was before \
+                 you try again."
+                    .to_owned()
+            }
+            (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
+            (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// When a 503 is worth another try.
+    fn retry_after(&self) -> Option<Duration> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
+    }
+}
+
+/// The body of every error answer.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<ErrorDetails<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorDetails<'a> {
+    fields: &'a BTreeMap<String, String>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::error!(error = &self as &dyn Error, "request failed");
+        }
+        let details = match &self {
+            Self::Invalid(FieldProblems(fields)) => Some(ErrorDetails { fields }),
+            _ => None,
+        };
+        let body = ErrorBody { error: self.kind(), message: self.message(), details };
+        let mut response = (status, Json(body)).into_response();
+        if let Some(retry_after) = self.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        }
+        response
+    }
+}

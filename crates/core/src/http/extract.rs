@@ -1,0 +1,189 @@
+//! Our own `Json`, `Path` and `Query`: axum's rejections answer in plain text, these with our error body and the name
+//! of the field.
+
+#![expect(clippy::disallowed_types, reason = "these wrap the originals")]
+
+use axum::{
+    body::Bytes,
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{BytesRejection, FailedToBufferBody},
+    },
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{ApiError, BODY_LIMIT_BYTES};
+
+/// A JSON body, in both directions.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
+            }
+            rejection => ApiError::BadRequest(format!("The body could not be read: {rejection}.")),
+        })?;
+        parse_object(&body).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+/// `application/json` or another type that is JSON underneath (`application/…+json`).
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(content_type)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data if field != "." => ApiError::invalid(&field, problem_of(&error)),
+            serde_json::error::Category::Data if is_object(body) => {
+                ApiError::BadRequest(format!("The body has a {}.", problem_of(&error)))
+            }
+            serde_json::error::Category::Data => ApiError::BadRequest("The body must be a JSON object.".to_owned()),
+            _ => ApiError::BadRequest(format!("The body is not valid JSON: {error}.")),
+        }
+    })?;
+    // What serde takes as a struct may be an array too; and nothing may follow the value.
+    if !is_object(body) {
+        return Err(ApiError::BadRequest("The body must be a JSON object.".to_owned()));
+    }
+    deserializer.end().map_err(|error| ApiError::BadRequest(format!("The body is not valid JSON: {error}.")))?;
+    Ok(value)
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+/// What serde says, as the rest of a sentence that begins with the field's name, without the position.
+fn problem_of(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    match message.strip_prefix("invalid type: ") {
+        Some(types) => match types.split_once(", expected ") {
+            Some((found, expected)) => format!("must be {expected}, not {}", found.split(' ').next().unwrap_or(found)),
+            None => format!("is of the wrong type ({types})"),
+        },
+        None => message.to_owned(),
+    }
+}
+
+/// Parameters in the path, percent-decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) if rejection.status().is_server_error() => Err(ApiError::internal(rejection)),
+            Err(rejection) => Err(ApiError::BadRequest(format!("The path is not valid: {}.", rejection.body_text()))),
+        }
+    }
+}
+
+/// Parameters in the query string. Unknown ones are ignored.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError::BadRequest(format!("The query is not valid: {}.", rejection.body_text()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::values::{Day, Money, Text};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        #[expect(dead_code, reason = "only parsed")]
+        shop_name: Option<Text<5>>,
+        #[expect(dead_code, reason = "only parsed")]
+        cost: Option<Money>,
+        #[expect(dead_code, reason = "only parsed")]
+        made: Option<Day>,
+    }
+
+    #[test]
+    fn a_wrong_body_is_answered_with_the_name_of_the_field() {
+        for (sent, said) in [
+            ("", "not valid JSON"),
+            ("{", "not valid JSON"),
+            ("{} {}", "not valid JSON"),
+            ("[]", "must be a JSON object"),
+            ("[1,2,3]", "must be a JSON object"),
+            ("null", "must be a JSON object"),
+            ("\"text\"", "must be a JSON object"),
+            (r#"{"shopName":"a","shopName":"b"}"#, "duplicate field `shopName`"),
+            (r#"{"shopName":5}"#, "shopName must be text, not integer"),
+            (r#"{"shopName":{"a":1}}"#, "shopName must be text, not map"),
+            (r#"{"shopName":"abcdef"}"#, "shopName must be at most 5 characters long"),
+            (r#"{"shopName":"\u0000"}"#, "shopName must not contain the NUL character"),
+            (r#"{"shopName":"\ud800"}"#, "not valid JSON"),
+            (r#"{"cost":1e400}"#, "cost must be an amount"),
+            (r#"{"cost":true}"#, "cost must be a string or a number"),
+            (r#"{"made":20240101}"#, "made must be a date, not integer"),
+            (r#"{"made":"2024-13-45"}"#, "made must be a date"),
+        ] {
+            let error = parse_object::<Body>(sent.as_bytes()).unwrap_err();
+            assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+            assert!(error.to_string().contains(said), "{sent}: {error}");
+        }
+        assert!(parse_object::<Body>(br#" {"shopName":null,"unknown":{"deep":[1]},"cost":"1.50"} "#).is_ok());
+    }
+
+    #[test]
+    fn json_is_told_by_the_content_type() {
+        for (content_type, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/plain", false),
+            ("application/jsonlines", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+            assert_eq!(is_json(&headers), json, "{content_type}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

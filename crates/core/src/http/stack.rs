@@ -1,0 +1,59 @@
+//! The layers around every router.
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn,
+    response::{IntoResponse, Response},
+};
+use http::{Method, header};
+use tower::ServiceExt;
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer, normalize_path::NormalizePath,
+};
+
+use super::{ApiError, observe};
+use crate::{config::HttpConfig, lambda::Delivery};
+
+/// The largest body: what Lambda takes per request (design, reading 7).
+pub const BODY_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+/// Puts the layers that every function needs around `routes`: request id and log line, CORS, compression, panics,
+/// body limit, and errors of our shape for unknown routes and methods.
+pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> Router {
+    let routes = routes
+        .fallback(async || ApiError::NotFound("There is nothing at this path.".to_owned()))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(from_fn(observe::note_route))
+        .layer(CatchPanicLayer::custom(panic_answer))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
+    let routes = match delivery {
+        Delivery::Streaming => routes.layer(CompressionLayer::new()),
+        Delivery::Buffered => routes,
+    };
+    // As the Node service did, take `/api/ros/` for `/api/ros`. Outside of the router, since it changes the path that
+    // is routed by.
+    let routes = NormalizePath::trim_trailing_slash(routes);
+    Router::new()
+        .fallback_service(routes.map_request(|request| request))
+        .layer(cors(config))
+        .layer(from_fn(observe::observe))
+}
+
+/// Browsers may call from the configured origins only, with credentials, as the specification's service allowed.
+fn cors(config: &HttpConfig) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(config.frontend_origins.clone())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT])
+        .expose_headers([observe::REQUEST_ID, header::RETRY_AFTER])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+/// The panic itself was logged by the panic hook.
+fn panic_answer(_: Box<dyn Any + Send>) -> Response {
+    ApiError::internal("a handler panicked").into_response()
+}

@@ -1,0 +1,13 @@
+//! What every function of the service shares, free of any domain's words: HTTP plumbing, configuration, the clock,
+//! the database, telemetry and the Lambda runner.
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod http;
+pub mod lambda;
+mod patch;
+pub mod telemetry;
+pub mod values;
+
+pub use patch::Patch;

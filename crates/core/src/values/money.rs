@@ -1,0 +1,142 @@
+//! Amounts of money in a `DECIMAL(10,2)` column: exact decimals, never floats (design, reading 5).
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
+
+/// A non-negative amount with at most two decimals, up to 99,999,999.99. Answers carry it as a string with two
+/// digits (`"2500.00"`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Money(Decimal);
+
+impl Money {
+    /// The largest amount that `DECIMAL(10,2)` holds, in cents.
+    const MAX_CENTS: i64 = 9_999_999_999;
+
+    /// An amount as the database returned it, sums included; what is there is shown, whatever its size.
+    pub fn from_database(amount: Decimal) -> Self {
+        Self(amount)
+    }
+
+    /// The amount.
+    pub fn amount(self) -> Decimal {
+        self.0
+    }
+
+    /// Reads a decimal such as `2500`, `2500.5` or `2500.00`, or says in half a sentence what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "must be an amount such as \"2500.00\"";
+        if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
+            return Err(EXPECTED.to_owned());
+        }
+        // More digits than a decimal can hold is too large or too precise, and not a matter of form.
+        let amount = Decimal::from_str_exact(text).map_err(|error| match error {
+            rust_decimal::Error::ExceedsMaximumPossibleValue => Self::too_large(),
+            rust_decimal::Error::Underflow => Self::too_precise(),
+            _ => EXPECTED.to_owned(),
+        })?;
+        Self::checked(amount)
+    }
+
+    fn checked(amount: Decimal) -> Result<Self, String> {
+        if amount.is_sign_negative() && !amount.is_zero() {
+            return Err("must not be negative".to_owned());
+        }
+        if amount.scale() > 2 {
+            return Err(Self::too_precise());
+        }
+        if amount > Decimal::new(Self::MAX_CENTS, 2) {
+            return Err(Self::too_large());
+        }
+        Ok(Self(amount.abs()))
+    }
+
+    fn too_large() -> String {
+        "must be at most 99999999.99".to_owned()
+    }
+
+    fn too_precise() -> String {
+        "must have at most two decimals".to_owned()
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.2}", self.0)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    /// A JSON string or number. The number is read from its digits as they were sent: through a float, some amounts
+    /// would arrive as others.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let literal = raw.get();
+        let parsed = match literal.as_bytes().first() {
+            Some(b'"') => serde_json::from_str::<String>(literal)
+                .map_err(|_| "must be a string or a number".to_owned())
+                .and_then(|text| Self::parse(&text)),
+            Some(b'-' | b'0'..=b'9') if literal.contains(['e', 'E']) => Decimal::from_scientific(literal)
+                .map_err(|_| "must be an amount between 0 and 99999999.99 with at most two decimals".to_owned())
+                .and_then(Self::checked),
+            Some(b'-' | b'0'..=b'9') => Self::parse(literal),
+            _ => Err("must be a string or a number".to_owned()),
+        };
+        parsed.map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_exactly_from_strings_and_numbers() {
+        for (sent, kept) in [
+            ("\"2500.00\"", "2500.00"),
+            ("2500", "2500.00"),
+            ("0.1", "0.10"),
+            ("1.5e2", "150.00"),
+            ("99999999.99", "99999999.99"),
+            ("\"0\"", "0.00"),
+            ("-0", "0.00"),
+        ] {
+            let money: Money = serde_json::from_str(sent).unwrap();
+            assert_eq!(money.to_string(), kept, "sent as {sent}");
+        }
+    }
+
+    #[test]
+    fn what_the_column_cannot_hold_exactly_is_refused() {
+        for (sent, said) in [
+            ("\"abc\"", "an amount"),
+            ("\"\"", "an amount"),
+            ("\"1_000\"", "an amount"),
+            ("\"1e3\"", "an amount"),
+            ("\"1.2.3\"", "an amount"),
+            ("1e400", "between 0 and"),
+            ("1e-3", "two decimals"),
+            ("2500.005", "two decimals"),
+            ("\"2500.000\"", "two decimals"),
+            ("99999999.990000001", "two decimals"),
+            ("0.00000000000000000000000000000000001", "two decimals"),
+            ("-1", "negative"),
+            ("\"-0.01\"", "negative"),
+            ("100000000", "at most"),
+            ("999999999999999999999999999999999999999999", "at most"),
+            ("true", "string or a number"),
+            ("[]", "string or a number"),
+        ] {
+            let error = serde_json::from_str::<Money>(sent).unwrap_err().to_string();
+            assert!(error.contains(said), "{sent}: {error}");
+        }
+    }
+}

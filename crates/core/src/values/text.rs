@@ -1,0 +1,132 @@
+//! Text that fits its column.
+
+use std::{fmt, ops::Deref};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Text of at most `MAX` characters, as a `VARCHAR(MAX)` column counts them, without NUL. Kept byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// Takes `value` as it is, or says in half a sentence what is wrong with it.
+    pub fn parse(value: String) -> Result<Self, String> {
+        reject_nul(&value)?;
+        if value.chars().count() > MAX {
+            return Err(format!("must be at most {MAX} characters long"));
+        }
+        Ok(Self(value))
+    }
+
+    /// The text itself.
+    pub fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+/// Text of at most [`LongText::MAX_BYTES`] bytes, as a `TEXT` column counts them, without NUL. Kept byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct LongText(String);
+
+impl LongText {
+    /// What MySQL's `TEXT` holds.
+    pub const MAX_BYTES: usize = 65_535;
+
+    /// Takes `value` as it is, or says in half a sentence what is wrong with it.
+    pub fn parse(value: String) -> Result<Self, String> {
+        reject_nul(&value)?;
+        if value.len() > Self::MAX_BYTES {
+            return Err(format!("must be at most {} bytes long in UTF-8", Self::MAX_BYTES));
+        }
+        Ok(Self(value))
+    }
+
+    /// The text itself.
+    pub fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+fn reject_nul(value: &str) -> Result<(), String> {
+    if value.contains('\0') { Err("must not contain the NUL character".to_owned()) } else { Ok(()) }
+}
+
+impl<const MAX: usize> Deref for Text<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for LongText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads a JSON string and hands it to `parse`; anything else is "must be text".
+pub(super) fn deserialize_str<'de, D, T>(
+    deserializer: D,
+    expected: &'static str,
+    parse: impl FnOnce(String) -> Result<T, String>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct StringVisitor(&'static str);
+
+    impl de::Visitor<'_> for StringVisitor {
+        type Value = String;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str(self.0)
+        }
+
+        fn visit_str<E>(self, value: &str) -> Result<String, E> {
+            Ok(value.to_owned())
+        }
+
+        fn visit_string<E>(self, value: String) -> Result<String, E> {
+            Ok(value)
+        }
+    }
+
+    parse(deserializer.deserialize_string(StringVisitor(expected))?).map_err(de::Error::custom)
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", Self::parse)
+    }
+}
+
+impl<'de> Deserialize<'de> for LongText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", Self::parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_varchar_counts_characters_and_a_text_counts_bytes() {
+        assert!(Text::<3>::parse("日本語".to_owned()).is_ok());
+        assert!(Text::<3>::parse("日本語!".to_owned()).is_err());
+        assert!(LongText::parse("x".repeat(65_535)).is_ok());
+        assert!(LongText::parse("é".repeat(32_768)).is_err());
+    }
+
+    #[test]
+    fn nul_is_refused_and_everything_else_is_kept() {
+        assert!(Text::<10>::parse("a\0b".to_owned()).is_err());
+        assert!(LongText::parse("\0".to_owned()).is_err());
+        assert_eq!(&*Text::<20>::parse(" 'q' \"\n🛩 ".to_owned()).unwrap(), " 'q' \"\n🛩 ");
+    }
+}

@@ -1,0 +1,35 @@
+//! `POST /api/ros/by-number/{ro_number}/archive`
+
+use app_core::http::{ApiError, Json};
+use axum::extract::State;
+use serde::Deserialize;
+
+use super::update::change;
+use crate::{
+    RosState,
+    model::{Archive, Changes, RepairOrderView},
+    store::OrderKey,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Target {
+    archive_status: Option<Archive>,
+}
+
+/// Moves the order to another table. Moving it where it already is is a conflict: someone else was faster.
+pub(super) async fn archive(
+    State(state): State<RosState>,
+    key: OrderKey,
+    Json(Target { archive_status }): Json<Target>,
+) -> Result<Json<RepairOrderView>, ApiError> {
+    let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
+    change(&state, &key, |order, today| {
+        if order.archive_status == target {
+            return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
+        }
+        Changes::archive(target).apply(order, today);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,50 @@
+//! `GET /health`
+
+use app_core::{db, http::Json};
+use axum::extract::State;
+use chrono::SecondsFormat;
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::{RosState, store};
+
+/// The state of the service. When the database cannot be reached it is an error answer as well, with that shape's
+/// members added.
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    timestamp: String,
+    /// Seconds since the process started.
+    uptime: u64,
+    database: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+}
+
+/// Whether the function and its database work.
+pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<Health>) {
+    let healthy = Health {
+        status: "ok",
+        timestamp: state.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true),
+        uptime: state.started.elapsed().as_secs(),
+        database: "connected",
+        error: None,
+        message: None,
+    };
+    match db::retry(|| async { store::ping(&mut *state.db.acquire().await?).await }).await {
+        Ok(()) => (StatusCode::OK, Json(healthy)),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the database cannot be reached");
+            let unhealthy = Health {
+                status: "error",
+                database: "disconnected",
+                error: Some("Service unavailable"),
+                message: Some("The database cannot be reached."),
+                ..healthy
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(unhealthy))
+        }
+    }
+}
