@@ -3,13 +3,13 @@
 use app_core::{
     Patch,
     http::{ApiError, FieldProblems},
-    values::{Day, LongText, Money, Text},
+    values::{Day, LongText, Money, Text, deserialize_str},
 };
 use chrono::NaiveDate;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where an order is kept; each status has its own table (specification, "Archive Status Mapping").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Archive {
     /// Being worked on: `active`.
@@ -59,6 +59,12 @@ impl Archive {
     }
 }
 
+impl<'de> Deserialize<'de> for Archive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", |name| Self::parse(&name))
+    }
+}
+
 /// The number by which people know an order: trimmed, not empty, at most 50 characters (design, reading 10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoNumber(String);
@@ -81,7 +87,7 @@ impl RoNumber {
 
 impl<'de> Deserialize<'de> for RoNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&LongText::deserialize(deserializer)?).map_err(de::Error::custom)
+        deserialize_str(deserializer, "text", |number| Self::parse(&number))
     }
 }
 

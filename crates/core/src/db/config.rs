@@ -159,7 +159,6 @@ pub fn connect_options(config: &DatabaseConfig, database: Option<&str>) -> MySql
         .host(&config.host)
         .port(config.port)
         .username(&config.user)
-        .password(config.password.expose_secret())
         .ssl_mode(match config.tls {
             TlsMode::Disabled => MySqlSslMode::Disabled,
             TlsMode::Preferred => MySqlSslMode::Preferred,
@@ -176,6 +175,11 @@ pub fn connect_options(config: &DatabaseConfig, database: Option<&str>) -> MySql
     let options = match &config.certificate_authority {
         Some(pem) => options.ssl_ca_from_pem(pem.clone()),
         None => options,
+    };
+    // An empty password is none: MariaDB refuses the hash of an empty one.
+    let options = match config.password.expose_secret() {
+        "" => options,
+        password => options.password(password),
     };
     match database {
         Some(database) => options.database(database),

@@ -11,7 +11,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-pub use config::{DatabaseConfig, connect_options};
+pub use config::{DatabaseConfig, TlsMode, connect_options};
 pub use failure::{Failure, classify, is_duplicate_key};
 pub use transaction::{Transaction, retry};
 

@@ -6,4 +6,4 @@ mod text;
 
 pub use day::{Day, StoredDay};
 pub use money::Money;
-pub use text::{LongText, Text};
+pub use text::{LongText, Text, deserialize_str};

@@ -69,8 +69,12 @@ impl Deref for LongText {
     }
 }
 
-/// Reads a JSON string and hands it to `parse`; anything else is "must be text".
-pub(super) fn deserialize_str<'de, D, T>(
+/// Reads a JSON string and hands it to `parse`, for values that are written as text; of anything else the error says
+/// that it must be `expected`.
+///
+/// # Errors
+/// What `parse` says, as the rest of a sentence that begins with the field's name.
+pub fn deserialize_str<'de, D, T>(
     deserializer: D,
     expected: &'static str,
     parse: impl FnOnce(String) -> Result<T, String>,

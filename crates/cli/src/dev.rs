@@ -1,0 +1,379 @@
+//! `cargo dev`: the whole system on this machine, from a database server to the real function binaries behind
+//! `cargo lambda watch`, which sends each path to its function as the root `Cargo.toml` says.
+//!
+//! Everything it starts ends with it, however it ends (see [`supervise`]).
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File, TryLockError},
+    io::ErrorKind,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use app_core::{
+    clock::Clock,
+    config::{self, Env},
+    db::{self, DatabaseConfig},
+};
+use sqlx::ConnectOptions;
+use tokio::{
+    process::Command,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    cargo_lambda,
+    database_server::{self, DatabaseServer},
+    migrate::{self, Databases},
+    programs,
+    say::{print, say},
+    seed,
+    supervise::{self, Supervised, Supervision},
+};
+
+/// A Lambda function, and the path on which it says that it works.
+struct Function {
+    name: &'static str,
+    health: &'static str,
+}
+
+/// The functions that run. The router in the root `Cargo.toml` must know them too.
+const FUNCTIONS: &[Function] = &[Function { name: "ros", health: "/health" }];
+
+/// What a function's environment holds where ours says nothing else.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("DB_NAME_DEV", "ro_tracker_dev"),
+    ("DB_NAME_PROD", "ro_tracker_prod"),
+    ("DB_NAME_INVENTORY", "genthrust_inventory"),
+    ("FRONTEND_URL", "http://localhost:5173"),
+    ("RUST_LOG", "info"),
+];
+
+/// How long a function may take to answer once it is compiled.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What `cargo dev` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Port of the API on 127.0.0.1
+    #[arg(long, env = "PORT", default_value_t = 3001, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Start over with a new database; the old one is lost
+    #[arg(long)]
+    pub fresh: bool,
+    /// Build the functions optimised
+    #[arg(long)]
+    pub release: bool,
+    /// Leave empty tables empty
+    #[arg(long)]
+    pub no_sample_data: bool,
+    /// How many instances of each function may run at once
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub instances: u16,
+    /// Where its data live; `target/dev` in the workspace unless set
+    #[arg(long, hide = true)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Runs the system until it is told to stop.
+///
+/// # Errors
+/// A sentence that says what stands in the way, or what ended unasked, and what to do about it.
+pub async fn run(options: Options) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let mut system = System::default();
+    let outcome = tokio::select! {
+        () = signals.received() => {
+            say("Stopping.");
+            Ok(())
+        }
+        outcome = system.run(&options) => outcome,
+    };
+    // From here on further signals change nothing; each step takes a limited time.
+    system.stop().await;
+    // What was being started when the signal came was dropped, and may still be on its way out.
+    supervise::all_ended().await;
+    outcome
+}
+
+/// The signals by which we are told to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}
+
+/// What is running.
+#[derive(Default)]
+struct System {
+    lock: Option<File>,
+    database: Option<DatabaseServer>,
+    functions: Option<Supervised>,
+}
+
+impl System {
+    /// Starts everything and watches over it; returns when something ended that should not.
+    async fn run(&mut self, options: &Options) -> Result<()> {
+        let workspace = workspace_root().await?;
+        let default_data_dir = workspace.join("target").join("dev");
+        let data_dir = options.data_dir.clone().unwrap_or_else(|| default_data_dir.clone());
+        fs::create_dir_all(&data_dir).with_context(|| format!("{} cannot be made", data_dir.display()))?;
+        self.lock = Some(lock(&data_dir)?);
+        expect_free(options.port)?;
+        let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), say).await?;
+
+        let environment = self.start_database(options, &data_dir).await?;
+        let databases = databases(&environment)?;
+        migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
+        if !options.no_sample_data {
+            seed_if_empty(&databases, &environment).await?;
+        }
+
+        build(&workspace, options).await?;
+        let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
+        let functions = self.functions.insert(functions);
+        tokio::select! {
+            _ = functions.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
+            healthy = healthy(options.port) => healthy?,
+        }
+        print(&format!("ready: http://127.0.0.1:{}", options.port));
+
+        let database_ended = async {
+            match &self.database {
+                Some(database) => database.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = functions.wait() => bail!("`cargo lambda watch` ended unasked; its messages are above"),
+            () = database_ended => {
+                let log = data_dir.join("database").join("server.log");
+                bail!("the database server ended unasked; its messages are in {}", log.display())
+            }
+        }
+    }
+
+    /// Starts a database server unless the environment names one. Returns the functions' environment.
+    async fn start_database(&mut self, options: &Options, data_dir: &Path) -> Result<BTreeMap<String, String>> {
+        let mut environment: BTreeMap<String, String> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let is_blank = |value: Option<&String>| value.is_none_or(|value| value.trim().is_empty());
+        for (name, value) in DEFAULTS {
+            if is_blank(environment.get(*name)) {
+                environment.insert((*name).to_owned(), (*value).to_owned());
+            }
+        }
+        // Never the production database, whatever the shell says.
+        environment.remove("NODE_ENV");
+        environment.insert("APP_ENV".to_owned(), "development".to_owned());
+
+        let database_dir = data_dir.join("database");
+        if !is_blank(environment.get("DB_HOST")) {
+            if options.fresh {
+                bail!("--fresh starts over with a database server of our own, but DB_HOST names another; unset one");
+            }
+            return Ok(environment);
+        }
+        if options.fresh && database_dir.exists() {
+            say(&format!("Removing the database in {}.", database_dir.display()));
+            DatabaseServer::erase(&database_dir).await?;
+        }
+        let server_options = database_server::Options { data_dir: database_dir, port: None, throw_away: false, say };
+        let server = self.database.insert(DatabaseServer::start(server_options).await?);
+        environment.retain(|name, _| !name.starts_with("DB_SSL_"));
+        for (name, value) in [
+            ("DB_HOST", server.host.to_owned()),
+            ("DB_PORT", server.port.to_string()),
+            ("DB_USER", server.user.to_owned()),
+            ("DB_PASSWORD", server.password.to_owned()),
+        ] {
+            environment.insert(name.to_owned(), value);
+        }
+        Ok(environment)
+    }
+
+    /// Stops what runs: first those that use the database.
+    async fn stop(self) {
+        if let Some(functions) = self.functions {
+            functions.stop().await;
+        }
+        if let Some(database) = self.database {
+            database.stop().await;
+        }
+        drop(self.lock);
+    }
+}
+
+async fn workspace_root() -> Result<PathBuf> {
+    let mut command = Command::new("cargo");
+    command.args(["locate-project", "--workspace", "--message-format", "plain"]);
+    if let Some(directory) = env::var_os("CARGO_MANIFEST_DIR") {
+        command.current_dir(directory);
+    }
+    let manifest = programs::output_of(&mut command).await.map(|output| PathBuf::from(output.trim_end()));
+    manifest
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_owned)
+        .context("no Cargo workspace is here; run this as `cargo dev` inside the repository")
+}
+
+/// Two systems on the same data would disturb each other.
+fn lock(data_dir: &Path) -> Result<File> {
+    let file =
+        File::create(data_dir.join("lock")).with_context(|| format!("{} cannot be written", data_dir.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("`cargo dev` is already running on {}; stop it first", data_dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("the data directory cannot be locked"),
+    }
+}
+
+fn expect_free(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!(
+                "port {port} is taken by another program; stop that, or choose another: `PORT={} cargo dev`",
+                port.checked_add(1).unwrap_or(3002)
+            )
+        }
+        Err(error) => bail!("port {port} cannot be used ({error}); choose another: `PORT=3002 cargo dev`"),
+    }
+}
+
+fn databases(environment: &BTreeMap<String, String>) -> Result<Databases> {
+    let mut env: Env = environment.clone().into_iter().collect();
+    let databases = Databases {
+        server: DatabaseConfig::read(&mut env),
+        main: DatabaseConfig::main_database(&mut env, config::Stage::Development),
+        inventory: DatabaseConfig::inventory_database(&mut env),
+    };
+    Ok(env.finish(databases)?)
+}
+
+async fn seed_if_empty(databases: &Databases, environment: &BTreeMap<String, String>) -> Result<()> {
+    let mut env: Env = environment.clone().into_iter().collect();
+    let zone = config::business_time_zone(&mut env);
+    let today = Clock::system(env.finish(zone)?).today();
+    let mut connection = db::connect_options(&databases.server, Some(&databases.main)).connect().await?;
+    if seed::is_empty(&mut connection).await? {
+        let orders = seed::seed_repair_orders(&mut connection, today, seed::Counts::default()).await?;
+        say(&format!("{}: {orders} sample orders", databases.main));
+    }
+    Ok(())
+}
+
+/// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
+async fn build(workspace: &Path, options: &Options) -> Result<()> {
+    // The same selection as that of `cargo lambda watch`, which cannot name several packages: crates are then built
+    // with the same features and only once.
+    let mut cargo = process::Command::new("cargo");
+    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
+    cargo.args(options.release.then_some("--release")).current_dir(workspace);
+    supervise::forget_cargo(&mut cargo);
+    let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
+    if !status.is_some_and(|status| status.success()) {
+        bail!("the functions could not be built; the compiler's messages are above");
+    }
+    Ok(())
+}
+
+/// Starts the emulator, which starts instances of the functions as requests come, and anew when the code changes.
+fn watch(
+    cargo_lambda: &Path,
+    workspace: &Path,
+    options: &Options,
+    environment: &BTreeMap<String, String>,
+) -> Result<Supervised> {
+    let mut command = process::Command::new(cargo_lambda);
+    command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
+    command.args(["--invoke-port", &options.port.to_string(), "--concurrency", &options.instances.to_string()]);
+    // The functions answer CORS themselves, here as on AWS.
+    command.arg("--disable-cors").args(options.release.then_some("--release"));
+    command.current_dir(workspace).env_remove("NODE_ENV").envs(environment);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("DB_SSL_"))) {
+        if !environment.contains_key(&*name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
+    // One variable filters the logs of the emulator and of the functions.
+    if let Some(filter) = environment.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
+        command.env("RUST_LOG", format!("{filter},cargo_lambda=error"));
+    }
+    supervise::forget_cargo(&mut command);
+    Supervised::spawn(&command, Supervision::default()).context("cargo-lambda cannot be started")
+}
+
+/// Waits until every function answers.
+async fn healthy(port: u16) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    for Function { name, health } in FUNCTIONS {
+        let url = format!("http://127.0.0.1:{port}{health}");
+        let mut answer = "no answer".to_owned();
+        let answered = timeout(HEALTH_TIMEOUT, async {
+            loop {
+                match client.get(&url).send().await {
+                    Ok(response) if response.status().is_success() => return,
+                    Ok(response) => answer = response.status().to_string(),
+                    Err(_) => {}
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        });
+        if answered.await.is_err() {
+            let seconds = HEALTH_TIMEOUT.as_secs();
+            bail!(
+                "the function {name} was not healthy within {seconds} seconds ({url}: {answer}); its messages are above"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_the_way_out() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let message = expect_free(port).unwrap_err().to_string();
+        assert!(message.contains(&format!("port {port} is taken")) && message.contains("PORT="), "{message}");
+    }
+
+    #[test]
+    fn a_second_system_on_the_same_data_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = lock(directory.path()).unwrap();
+        assert!(lock(directory.path()).unwrap_err().to_string().contains("already running"));
+    }
+}

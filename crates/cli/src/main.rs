@@ -1,0 +1,40 @@
+//! `rotracker`: the tool of those who develop and operate the service.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rotracker_cli::{dev, migrate, say, seed};
+
+/// Runs, migrates and fills the repair order tracker
+#[derive(Debug, Parser)]
+#[command(name = "rotracker", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system on this machine
+    Dev(dev::Options),
+    /// Bring the databases to the state that the functions expect
+    Migrate(migrate::Options),
+    /// Fill empty repair order tables with sample data
+    Seed,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Dev(options) => dev::run(options).await,
+        Command::Migrate(options) => migrate::run(options).await,
+        Command::Seed => seed::run().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

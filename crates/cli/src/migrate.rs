@@ -1,0 +1,209 @@
+//! `rotracker migrate`: brings the databases to the state that the functions expect, live ones of the Node service
+//! included.
+
+use anyhow::{Context, Result, bail};
+use app_core::{
+    config::{Env, Stage},
+    db::{self, DatabaseConfig},
+};
+use ros::adoption;
+use sqlx::{
+    ConnectOptions, Executor, MySqlConnection, MySqlPool,
+    migrate::{Migrate, MigrateError, Migrator},
+};
+
+use crate::say::print;
+
+/// The migrations of the main database, repair orders and AI logs.
+static MAIN: Migrator = sqlx::migrate!("../../migrations/main");
+
+/// Where sqlx remembers what was applied.
+const APPLIED_TABLE: &str = "_sqlx_migrations";
+
+/// What `rotracker migrate` takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Options {
+    /// List what would be applied and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The databases of one installation.
+#[derive(Clone, Debug)]
+pub struct Databases {
+    /// The server.
+    pub server: DatabaseConfig,
+    /// The main database.
+    pub main: String,
+    /// The inventory database.
+    pub inventory: String,
+}
+
+impl Databases {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// One error that names every missing or malformed variable.
+    pub fn read() -> Result<Self> {
+        let mut env = Env::of_process();
+        let stage = Stage::read(&mut env);
+        let databases = Self {
+            server: DatabaseConfig::read(&mut env),
+            main: DatabaseConfig::main_database(&mut env, stage),
+            inventory: DatabaseConfig::inventory_database(&mut env),
+        };
+        Ok(env.finish(databases)?)
+    }
+}
+
+/// Runs the command on the databases that the environment names.
+///
+/// # Errors
+/// When a database cannot be reached, or must not be migrated as it is; the error says why and what to do.
+pub async fn run(options: Options) -> Result<()> {
+    let databases = Databases::read()?;
+    migrate_all(&databases, options).await
+}
+
+/// Migrates all databases of `databases`, creating the ones that are missing.
+///
+/// # Errors
+/// As [`run`].
+pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> {
+    for (name, migrator) in [(&databases.main, Some(&MAIN)), (&databases.inventory, None)] {
+        if !ensure_database(&databases.server, name, options).await? {
+            print(&format!("{name}: would be created"));
+            for migration in migrator.into_iter().flat_map(Migrator::iter) {
+                print(&format!("{name}: would apply {:04} {}", migration.version, migration.description));
+            }
+            continue;
+        }
+        let Some(migrator) = migrator else { continue };
+        let pool = db::pool(&databases.server, name);
+        let migrated = migrate(&pool, name, migrator, options).await;
+        pool.close().await;
+        migrated.with_context(|| format!("the database {name} was not migrated"))?;
+    }
+    Ok(())
+}
+
+/// Migrates the main database behind `pool`, printing nothing. For tests.
+///
+/// # Errors
+/// As [`run`].
+pub async fn migrate_main(pool: &MySqlPool) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    apply(&mut connection, &MAIN).await
+}
+
+/// Whether the database is there, after creating it where it was not and `options` allow.
+async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) -> Result<bool> {
+    let unreachable = || format!("the database server {}:{} cannot be used", server.host, server.port);
+    let mut connection = db::connect_options(server, None).connect().await.with_context(unreachable)?;
+    let exists: Option<i64> = sqlx::query_scalar("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?")
+        .bind(name)
+        .fetch_optional(&mut connection)
+        .await
+        .with_context(unreachable)?;
+    if exists.is_none() && !options.dry_run {
+        let quoted = name.replace('`', "``");
+        let create = format!("CREATE DATABASE `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci");
+        // A name cannot be bound; this one comes from the operator and is quoted.
+        connection
+            .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(create)))
+            .await
+            .with_context(|| format!("the database {name} does not exist and cannot be created"))?;
+        print(&format!("{name}: created"));
+    }
+    Ok(exists.is_some() || !options.dry_run)
+}
+
+async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    let pending = pending(&mut connection, migrator).await?;
+    if pending.is_empty() {
+        print(&format!("{name}: up to date"));
+        return Ok(());
+    }
+    let findings = adoption::inspect(&mut connection).await?;
+    for remark in &findings.remarks {
+        print(&format!("{name}: {remark}"));
+    }
+    if !findings.obstacles.is_empty() {
+        bail!("{}\nNothing has been changed.", findings.obstacles.join("\n\n"));
+    }
+    if options.dry_run {
+        for (version, description) in pending {
+            print(&format!("{name}: would apply {version:04} {description}"));
+        }
+        return Ok(());
+    }
+    apply(&mut connection, migrator).await?;
+    for (version, description) in pending {
+        print(&format!("{name}: applied {version:04} {description}"));
+    }
+    Ok(())
+}
+
+/// What is still to apply; refuses a database whose applied migrations are not ours.
+async fn pending(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<Vec<(i64, String)>> {
+    let is_new: Option<i64> = sqlx::query_scalar(
+        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
+    )
+    .bind(APPLIED_TABLE)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let (applied, unfinished) = if is_new.is_none() {
+        (Vec::new(), None)
+    } else {
+        (connection.list_applied_migrations(APPLIED_TABLE).await?, connection.dirty_version(APPLIED_TABLE).await?)
+    };
+    for applied in &applied {
+        match migrator.iter().find(|ours| ours.version == applied.version) {
+            Some(ours) if ours.checksum != applied.checksum => return Err(changed(applied.version)),
+            Some(_) => {}
+            None => bail!(
+                "Migration {:04} was applied to it, but this program does not know it. Use the version of the program \
+                 that does.",
+                applied.version
+            ),
+        }
+    }
+    let is_done = |version| Some(version) != unfinished && applied.iter().any(|applied| applied.version == version);
+    Ok(migrator
+        .iter()
+        .filter(|migration| !is_done(migration.version))
+        .map(|migration| (migration.version, migration.description.to_string()))
+        .collect())
+}
+
+fn changed(version: i64) -> anyhow::Error {
+    anyhow::anyhow!(
+        "Migration {version:04} was applied to it in another wording than this program has. Migrations are added and \
+         never edited: use the version of the program that was applied, or restore the file."
+    )
+}
+
+async fn apply(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<()> {
+    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx takes the
+    // same lock again, which its holder may.
+    connection.lock().await?;
+    let applied = apply_locked(connection, migrator).await;
+    connection.unlock().await?;
+    applied
+}
+
+async fn apply_locked(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<()> {
+    connection.ensure_migrations_table(APPLIED_TABLE).await?;
+    // A migration that was cut off is remembered as unfinished. Ours can be run again (see migrations/README.md).
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE").execute(&mut *connection).await?;
+    match migrator.run_direct(None, connection, false).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMismatch(version)) => Err(changed(version)),
+        Err(MigrateError::ExecuteMigration(error, version)) => Err(anyhow::Error::new(error).context(format!(
+            "Migration {version:04} failed. Everything before it is applied; mend the cause and run the migration \
+             again, it will go on from there."
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}

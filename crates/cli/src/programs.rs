@@ -1,0 +1,142 @@
+//! Programs of the machine: finding them and, where one is missing, having the machine's package manager install it.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+};
+
+use anyhow::{Result, bail};
+use tokio::process::Command;
+
+use crate::say::Say;
+
+/// A program's package under each package manager we know; empty where there is none.
+pub struct Package {
+    /// Debian, Ubuntu and their kin: the first of these that exists.
+    pub apt: &'static [&'static str],
+    /// Fedora and its kin.
+    pub dnf: &'static str,
+    /// Alpine.
+    pub apk: &'static str,
+    /// Arch.
+    pub pacman: &'static str,
+    /// Homebrew.
+    pub brew: &'static str,
+}
+
+/// All executable files called `name` in `PATH`, then in `elsewhere`.
+pub fn find_all(name: &str, elsewhere: &[PathBuf]) -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain(elsewhere.iter().cloned());
+    let mut found: Vec<PathBuf> = Vec::new();
+    for file in directories.map(|directory| directory.join(name)).filter(|file| is_executable(file)) {
+        if !found.contains(&file) {
+            found.push(file);
+        }
+    }
+    found
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// What a short command printed on standard output, if it could be started and succeeded.
+pub async fn output_of(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().await.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether we run as root.
+pub async fn is_root() -> bool {
+    output_of(Command::new("id").arg("-u")).await.is_some_and(|id| id.trim() == "0")
+}
+
+/// Has the package manager install `package`.
+///
+/// A package manager that was started finishes even when the future is dropped: half an installation is worse than
+/// one that nobody waits for.
+///
+/// # Errors
+/// A sentence that says why it could not be installed.
+pub async fn install(package: &Package, say: Say) -> Result<()> {
+    let exists = |name| !find_all(name, &[]).is_empty();
+    let mut manager = if exists("apt-get") {
+        // Debian's lists may be old or not there at all.
+        run(&mut as_root(&["apt-get", "update", "-q"]).await?).await?;
+        let Some(name) = first_known_to_apt(package.apt).await else {
+            bail!("apt-get knows no package {}", package.apt.join(" or "));
+        };
+        say(&format!("Installing the package {name} with apt-get (it starts no service)."));
+        let options = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"];
+        let mut command = as_root(&options).await?;
+        command.arg(name);
+        command
+    } else {
+        let (name, command): (_, &[&str]) = if exists("dnf") {
+            (package.dnf, &["dnf", "install", "-y"])
+        } else if exists("apk") {
+            (package.apk, &["apk", "add"])
+        } else if exists("pacman") {
+            (package.pacman, &["pacman", "-Sy", "--noconfirm", "--needed"])
+        } else if exists("brew") {
+            (package.brew, &["brew", "install"])
+        } else {
+            bail!("this machine has none of apt-get, dnf, apk, pacman and brew");
+        };
+        if name.is_empty() {
+            bail!("{} has no package for it", command[0]);
+        }
+        say(&format!("Installing the package {name} with {}.", command[0]));
+        let mut command = as_root(command).await?;
+        command.arg(name);
+        command
+    };
+    run(&mut manager).await
+}
+
+async fn first_known_to_apt(names: &[&'static str]) -> Option<&'static str> {
+    for name in names {
+        let shown = output_of(Command::new("apt-cache").args(["show", "--no-all-versions", name])).await;
+        if shown.is_some_and(|text| !text.trim().is_empty()) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+/// `command`, through sudo where we are not root. Homebrew refuses to run as root and needs not.
+async fn as_root(command: &[&str]) -> Result<Command> {
+    let mut prefixed = if command.first() == Some(&"brew") || is_root().await {
+        Command::new("env")
+    } else if output_of(Command::new("sudo").args(["-n", "true"])).await.is_some() {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", "env"]);
+        sudo
+    } else {
+        bail!("installing needs root, and sudo is not there or asks for a password");
+    };
+    prefixed.arg("DEBIAN_FRONTEND=noninteractive").args(command);
+    Ok(prefixed)
+}
+
+async fn run(command: &mut Command) -> Result<()> {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().await?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
+    let arguments: Vec<_> = command.as_std().get_args().map(|argument| argument.to_string_lossy()).collect();
+    let command = arguments.iter().skip_while(|argument| !argument.starts_with("DEBIAN_FRONTEND")).skip(1);
+    let command: Vec<&str> = command.map(AsRef::as_ref).collect();
+    bail!("`{}` failed:\n{}", command.join(" "), last_lines(&text, 8));
+}
+
+/// The last `count` lines of `text` that are not blank, indented.
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(count)..];
+    last.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

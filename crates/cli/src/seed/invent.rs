@@ -1,0 +1,261 @@
+//! Invents sample orders.
+
+use chrono::{Days, NaiveDate};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rust_decimal::Decimal;
+
+use super::{
+    Counts, Table,
+    words::{
+        ACTIVE_STATUSES, NET_STATUSES, NET_TERMS, NOTES, PAID_STATUSES, PARTS, RETURN_STATUSES, SHOP_REFERENCES, SHOPS,
+        Status, TERMS, WORK,
+    },
+};
+
+/// The number of the oldest order. With the default counts the newest is the specification's RO38462.
+const FIRST_NUMBER: usize = 34_863;
+
+/// Any number; it makes every run the same.
+const SEED: u64 = 38_462;
+
+/// A row, named as people speak of it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Order {
+    pub(super) table: Table,
+    pub(super) number: String,
+    pub(super) made: NaiveDate,
+    pub(super) shop: &'static str,
+    pub(super) part: String,
+    pub(super) serial: Option<String>,
+    pub(super) description: &'static str,
+    pub(super) work: &'static str,
+    pub(super) dropped_off: Option<NaiveDate>,
+    pub(super) estimated_cost: Option<Decimal>,
+    pub(super) final_cost: Option<Decimal>,
+    pub(super) terms: &'static str,
+    pub(super) shop_reference: Option<String>,
+    pub(super) estimated_delivery: Option<NaiveDate>,
+    pub(super) status: &'static str,
+    pub(super) status_date: NaiveDate,
+    pub(super) our_status: &'static str,
+    pub(super) shop_status: &'static str,
+    pub(super) tracking: Option<String>,
+    pub(super) notes: Option<String>,
+    pub(super) updated: NaiveDate,
+    pub(super) next_update: Option<NaiveDate>,
+}
+
+/// Orders for all tables, oldest first, numbered in that order.
+pub(super) fn orders(today: NaiveDate, counts: Counts) -> Vec<Order> {
+    let mut random = StdRng::seed_from_u64(SEED);
+    let tables = [
+        (Table::Active, counts.active, 0..=120),
+        (Table::Paid, counts.paid, 20..=1_095),
+        (Table::Net, counts.net, 15..=730),
+        (Table::Returns, counts.returned, 25..=1_000),
+    ];
+    let mut ages = Vec::new();
+    for (table, count, age) in tables {
+        ages.extend((0..count).map(|_| (random.random_range(age.clone()), table)));
+    }
+    // Stable, so that it stays the same on every run.
+    ages.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+    let numbered = ages.into_iter().zip(FIRST_NUMBER..);
+    numbered.map(|((age, table), number)| Inventor { random: &mut random, today, age }.order(table, number)).collect()
+}
+
+/// Invents one order that was made `age` days ago.
+struct Inventor<'a> {
+    random: &'a mut StdRng,
+    today: NaiveDate,
+    age: u64,
+}
+
+impl Inventor<'_> {
+    fn order(&mut self, table: Table, number: usize) -> Order {
+        let part = self.any(PARTS);
+        let statuses = match table {
+            Table::Active => ACTIVE_STATUSES,
+            Table::Paid => PAID_STATUSES,
+            Table::Net => NET_STATUSES,
+            Table::Returns => RETURN_STATUSES,
+        };
+        let Status { name: status, shop_says: shop_status, .. } = self.weighted(statuses, |status| status.weight);
+        let (terms, _) = self.weighted(if table == Table::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
+
+        let is_active = table == Table::Active;
+        let is_quoted = !matches!(status, "WAITING QUOTE" | "SHIPPING TO SHOP") && !status.starts_with("CANCEL");
+        let estimate = Decimal::new(self.random.random_range(part.price.0 * 100..=part.price.1 * 100), 2);
+        let final_cost = match table {
+            Table::Active => None,
+            Table::Paid | Table::Net => Some(self.near(estimate)),
+            // A shop charges for the evaluation of what it sends back.
+            Table::Returns => self.chance(40).then(|| Decimal::new(self.random.random_range(90..=450) * 100, 2)),
+        };
+
+        let dropped_off_age = self.age.saturating_sub(self.random.random_range(0..=6));
+        // Archived orders rest since they were done; active ones were looked at lately.
+        let status_age = match table {
+            Table::Active => self.random.random_range(0..=self.age.min(30)),
+            _ => self.age.saturating_sub(self.random.random_range(15..=75)),
+        };
+        let next_update = if is_active { self.next_update() } else { None };
+        let is_late = next_update.is_some_and(|date| date < self.today);
+
+        Order {
+            table,
+            number: format!("RO{number}"),
+            made: self.days_ago(self.age),
+            shop: self.any(SHOPS),
+            part: self.digits(part.number),
+            serial: self.chance(88).then(|| self.serial()),
+            description: part.description,
+            work: self.any(WORK),
+            dropped_off: (status != "SHIPPING TO SHOP").then(|| self.days_ago(dropped_off_age)),
+            estimated_cost: is_quoted.then_some(estimate),
+            final_cost,
+            terms,
+            shop_reference: self.chance(70).then(|| self.digits(SHOP_REFERENCES[number % SHOP_REFERENCES.len()])),
+            estimated_delivery: is_quoted.then(|| self.days_ago(dropped_off_age) + self.days(14..=60)),
+            status,
+            status_date: self.days_ago(status_age),
+            our_status: match (table, is_late) {
+                (Table::Active, true) => "Overdue",
+                (Table::Active, false) => "On Track",
+                (Table::Paid, _) => "Closed",
+                (Table::Net, _) => "Awaiting Payment",
+                (Table::Returns, _) => "Returned",
+            },
+            shop_status,
+            tracking: (!is_active || status.contains("SHIP")).then(|| self.tracking()),
+            notes: self.notes(status_age),
+            updated: self.days_ago(status_age),
+            next_update,
+        }
+    }
+
+    /// Some orders are late, a few very late, some due today, and for some nobody planned a next look.
+    fn next_update(&mut self) -> Option<NaiveDate> {
+        Some(match self.random.random_range(0..100) {
+            0..7 => return None,
+            7..14 => self.today,
+            14..32 => self.today - self.days(1..=30),
+            32..42 => self.today - self.days(31..=90),
+            _ => self.today + self.days(1..=45),
+        })
+    }
+
+    fn notes(&mut self, age: u64) -> Option<String> {
+        let lines = self.any(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
+        let mut ages: Vec<u64> = (0..lines).map(|_| self.random.random_range(age..=age.max(self.age))).collect();
+        ages.sort_unstable_by_key(|age| std::cmp::Reverse(*age));
+        let lines: Vec<String> = ages
+            .into_iter()
+            .map(|age| format!("{} {}", self.days_ago(age).format("%m/%d/%Y"), self.any(NOTES)))
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn serial(&mut self) -> String {
+        let pattern = self.any(&["####", "#####", "SN####", "A####", "UNK-###", "##-####", "B###C", "######"]);
+        self.digits(pattern)
+    }
+
+    fn tracking(&mut self) -> String {
+        let pattern = self.any(&["1Z999AA1##########", "7###########", "JD0###############"]);
+        self.digits(pattern)
+    }
+
+    /// An amount up to a fifth off `amount`.
+    fn near(&mut self, amount: Decimal) -> Decimal {
+        (amount * Decimal::new(self.random.random_range(85..=120), 2)).round_dp(2)
+    }
+
+    fn digits(&mut self, pattern: &str) -> String {
+        let digit = |character| match character {
+            '#' => char::from(b'0' + self.random.random_range(0..=9)),
+            other => other,
+        };
+        pattern.chars().map(digit).collect()
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.random.random_ratio(percent, 100)
+    }
+
+    fn any<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.random.random_range(0..list.len())]
+    }
+
+    /// One of `list`, each as often as its weight says.
+    fn weighted<T: Copy>(&mut self, list: &[T], weight: impl Fn(&T) -> u32) -> T {
+        let mut left = self.random.random_range(0..list.iter().map(&weight).sum());
+        for candidate in list {
+            match left.checked_sub(weight(candidate)) {
+                Some(rest) => left = rest,
+                None => return *candidate,
+            }
+        }
+        // The weights sum to more than what was left.
+        list[0]
+    }
+
+    fn days(&mut self, range: std::ops::RangeInclusive<u64>) -> Days {
+        Days::new(self.random.random_range(range))
+    }
+
+    fn days_ago(&self, days: u64) -> NaiveDate {
+        app_core::clock::days_before(self.today, days)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn some_day() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2025, 3, 1).unwrap()
+    }
+
+    #[test]
+    fn the_same_day_gives_the_same_orders() {
+        assert_eq!(orders(some_day(), Counts::default()), orders(some_day(), Counts::default()));
+    }
+
+    #[test]
+    fn numbers_ascend_with_the_date_over_all_tables() {
+        let orders = orders(some_day(), Counts::default());
+        assert_eq!(orders.len(), 3_600);
+        assert_eq!(orders[3_599].number, "RO38462");
+        assert!(orders.windows(2).all(|pair| pair[0].number < pair[1].number && pair[0].made <= pair[1].made));
+    }
+
+    #[test]
+    fn every_figure_of_the_dashboard_has_something_to_count() {
+        let today = some_day();
+        let orders = orders(today, Counts::default());
+        let active: Vec<&Order> = orders.iter().filter(|order| order.table == Table::Active).collect();
+        let next: HashSet<i64> =
+            active.iter().filter_map(|order| Some((order.next_update? - today).num_days().signum())).collect();
+        assert_eq!(next, HashSet::from([-1, 0, 1]));
+        assert!(active.iter().any(|order| order.next_update.is_none()));
+        assert!(active.iter().any(|order| order.next_update.is_some_and(|date| (today - date).num_days() > 30)));
+        let has_status = |part: &str| orders.iter().any(|order| order.status.contains(part));
+        for status in ["WAITING QUOTE", "APPROVED", "BEING REPAIRED", "SHIPPING", "RAI", "BER", "CANCEL", "SCRAP"] {
+            assert!(has_status(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_the_order_was_made_or_in_the_future() {
+        let today = some_day();
+        for order in orders(today, Counts::default()) {
+            let past = [Some(order.made), order.dropped_off, Some(order.status_date), Some(order.updated)];
+            for date in past.into_iter().flatten() {
+                assert!(order.made <= date && date <= today, "{order:?}");
+            }
+        }
+    }
+}

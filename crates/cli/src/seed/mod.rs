@@ -1,0 +1,155 @@
+//! `rotracker seed`: sample repair orders that read like those of a repair desk, the same on every run of a day.
+
+mod invent;
+mod words;
+
+use anyhow::{Context, Result, bail};
+use app_core::{
+    clock::Clock,
+    config::{self, Env, Stage},
+    db,
+};
+use chrono::NaiveDate;
+use invent::Order;
+use sqlx::{Acquire, ConnectOptions, MySql, MySqlConnection, QueryBuilder};
+
+use crate::{migrate::Databases, say::say};
+
+/// How many orders each table gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Orders under way.
+    pub active: usize,
+    /// Orders done and paid.
+    pub paid: usize,
+    /// Orders done on net terms.
+    pub net: usize,
+    /// Orders returned, scrapped or cancelled.
+    pub returned: usize,
+}
+
+impl Default for Counts {
+    /// About what a busy desk has after three years.
+    fn default() -> Self {
+        Self { active: 500, paid: 2_000, net: 800, returned: 300 }
+    }
+}
+
+/// The four tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Active,
+    Paid,
+    Net,
+    Returns,
+}
+
+impl Table {
+    const ALL: [Self; 4] = [Self::Active, Self::Paid, Self::Net, Self::Returns];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paid => "paid",
+            Self::Net => "net",
+            Self::Returns => "returns",
+        }
+    }
+}
+
+/// Rows of one INSERT: 22 values each, of which a statement takes at most 65,535.
+const BATCH: usize = 500;
+
+/// Fills the main database that the environment names.
+///
+/// # Errors
+/// In production, when the tables hold orders already, or when the database cannot be used; the error says so.
+pub async fn run() -> Result<()> {
+    let mut env = Env::of_process();
+    let stage = Stage::read(&mut env);
+    let zone = config::business_time_zone(&mut env);
+    let zone = env.finish(zone)?;
+    if stage == Stage::Production {
+        bail!("sample orders have no place in production; set APP_ENV=development to fill the development database");
+    }
+    let databases = Databases::read()?;
+    let mut connection = db::connect_options(&databases.server, Some(&databases.main))
+        .connect()
+        .await
+        .with_context(|| format!("the database {} cannot be used; `rotracker migrate` creates it", databases.main))?;
+    let orders = seed_repair_orders(&mut connection, Clock::system(zone).today(), Counts::default()).await?;
+    say(&format!("{}: {orders} sample orders", databases.main));
+    Ok(())
+}
+
+/// Whether no table holds an order.
+///
+/// # Errors
+/// When a table cannot be read.
+pub async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM `active`) OR EXISTS (SELECT 1 FROM `paid`) \
+                     OR EXISTS (SELECT 1 FROM `net`) OR EXISTS (SELECT 1 FROM `returns`)";
+    let holds_orders: bool = sqlx::query_scalar(statement)
+        .fetch_one(connection)
+        .await
+        .context("the repair order tables cannot be read; `rotracker migrate` makes them")?;
+    Ok(!holds_orders)
+}
+
+/// Fills the empty tables with orders whose dates lie around `today`, and returns how many. The same `today` and
+/// `counts` always give the same orders. All or none are written.
+///
+/// # Errors
+/// When the tables hold orders already or cannot be written.
+pub async fn seed_repair_orders(connection: &mut MySqlConnection, today: NaiveDate, counts: Counts) -> Result<usize> {
+    if !is_empty(connection).await? {
+        bail!("the tables hold orders already, and sample orders among them would be confusing; empty them first");
+    }
+    let orders = invent::orders(today, counts);
+    let mut transaction = connection.begin().await?;
+    for table in Table::ALL {
+        let rows: Vec<&Order> = orders.iter().filter(|order| order.table == table).collect();
+        for batch in rows.chunks(BATCH) {
+            insert(table, batch)
+                .build()
+                .execute(&mut *transaction)
+                .await
+                .with_context(|| format!("the sample orders cannot be written to the table {}", table.name()))?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(orders.len())
+}
+
+fn insert(table: Table, orders: &[&Order]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(format!(
+        "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
+         ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \
+         GENTHRUST_STATUS, SHOP_STATUS, TRACKING_NUMBER_PICKING_UP, NOTES, LAST_DATE_UPDATED, NEXT_DATE_TO_UPDATE) ",
+        table.name()
+    ));
+    statement.push_values(orders, |mut row, order| {
+        row.push_bind(order.number.clone())
+            .push_bind(order.made)
+            .push_bind(order.shop)
+            .push_bind(order.part.clone())
+            .push_bind(order.serial.clone())
+            .push_bind(order.description)
+            .push_bind(order.work)
+            .push_bind(order.dropped_off)
+            .push_bind(order.estimated_cost)
+            .push_bind(order.final_cost)
+            .push_bind(order.terms)
+            .push_bind(order.shop_reference.clone())
+            .push_bind(order.estimated_delivery)
+            .push_bind(order.status)
+            .push_bind(order.status_date)
+            .push_bind(order.our_status)
+            .push_bind(order.shop_status)
+            .push_bind(order.tracking.clone())
+            .push_bind(order.notes.clone())
+            .push_bind(order.updated)
+            .push_bind(order.next_update);
+    });
+    statement
+}

@@ -1,0 +1,128 @@
+//! What holds when connections die.
+
+use http::StatusCode;
+use rotracker_tests::{
+    App, TestDatabase,
+    app::{new_order, path_of},
+    database::execute,
+    proxy::{Cut, Proxy},
+};
+use serde_json::json;
+
+/// BEGIN, lock, DELETE, INSERT, COMMIT.
+const STATEMENTS_OF_A_MOVE: usize = 5;
+
+async fn app_behind(proxy: &Proxy) -> App {
+    let database = TestDatabase::migrated().await;
+    let pool = proxy.pool(&database, 2);
+    App::on(database, pool)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_at_any_statement_of_a_move_leaves_the_order_in_exactly_one_table() {
+    let proxy = Proxy::start().await;
+    let app = app_behind(&proxy).await;
+    let order = app.create("RO1").await;
+    let path = path_of(&order);
+    let mut target = ("PAID", "NET");
+    for cut in [Cut::Before, Cut::After] {
+        for statement in 1..=STATEMENTS_OF_A_MOVE {
+            let case = format!("cut {cut:?} statement {statement}");
+            // Where it is now is where it was left, whatever the last round did.
+            let now = app.get(&path).await.expect(200);
+            if now["archiveStatus"] == target.0 {
+                target = (target.1, target.0);
+            }
+            proxy.cut_at(statement, cut);
+            let answer = app.patch(&path, &json!({ "archiveStatus": target.0, "notes": case })).await;
+            assert!(proxy.has_cut(), "{case}: the statement was never reached");
+            let is_commit = statement == STATEMENTS_OF_A_MOVE;
+            if is_commit {
+                // Nobody can know; the answer says so.
+                let message = answer.expect_error(503);
+                assert!(message.contains("Look whether it was"), "{case}: {message}");
+            } else {
+                // The server rolled back, so it was tried again.
+                assert_eq!(answer.expect(200)["notes"], case.as_str());
+            }
+            let rows = app.rows().await;
+            assert_eq!(rows.len(), 1, "{case}: {rows:?}");
+            let kept = app.get(&path).await.expect(200);
+            assert_eq!(kept["id"], order["id"]);
+            let is_moved = kept["archiveStatus"] == target.0;
+            assert_eq!(is_moved, kept["notes"] == case.as_str(), "{case}: half a change was kept: {kept}");
+            assert!(is_moved || is_commit, "{case}");
+            // The number is still taken, by this order alone.
+            app.post("/api/ros", &new_order(json!({ "roNumber": "RO1" }))).await.expect_error(409);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_all() {
+    let proxy = Proxy::start().await;
+    let app = app_behind(&proxy).await;
+    for cut in [Cut::Before, Cut::After] {
+        for statement in 1..=3 {
+            // The first request opens the connection, so that the count starts after the session's own statements.
+            app.get("/health").await.expect(200);
+            let number = format!("RO-{cut:?}-{statement}");
+            proxy.cut_at(statement, cut);
+            let answer = app.post("/api/ros", &new_order(json!({ "roNumber": number }))).await;
+            assert!(proxy.has_cut());
+            let count = app.rows().await.iter().filter(|(_, _, ro)| *ro == number).count();
+            match answer.status {
+                StatusCode::CREATED => assert_eq!(count, 1, "{number}"),
+                StatusCode::SERVICE_UNAVAILABLE => assert!(statement == 3 && count <= 1, "{number}"),
+                status => panic!("{number}: {status}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_while_idle_cost_a_reconnect_and_no_error() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    let path = path_of(&order);
+    let mut other = app.database.connect().await;
+    for (method, path, body) in [
+        ("GET", path.as_str(), String::new()),
+        ("GET", "/api/ros", String::new()),
+        ("GET", "/api/ros/stats/dashboard", String::new()),
+        ("GET", "/health", String::new()),
+        ("PATCH", path.as_str(), json!({ "notes": "x" }).to_string()),
+        ("PATCH", path.as_str(), json!({ "archiveStatus": "PAID" }).to_string()),
+        ("POST", "/api/ros", new_order(json!({ "roNumber": "RO2" })).to_string()),
+        ("DELETE", path.as_str(), String::new()),
+    ] {
+        // Several idle connections, all of them dead.
+        futures_util::future::join_all((0..4).map(|_| app.get("/health"))).await;
+        let sessions: Vec<i64> = sqlx::query_scalar(
+            "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
+             WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
+        )
+        .fetch_all(&mut other)
+        .await
+        .unwrap();
+        assert!(!sessions.is_empty());
+        for session in sessions {
+            execute(&mut other, &format!("KILL {session}")).await;
+        }
+        let answer = app.send_text(method.parse().unwrap(), path, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_another_program_keeps_locked_is_503_with_retry_after() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
+    let answer = app.patch(&path_of(&order), &json!({ "notes": "ours" })).await;
+    assert!(answer.header("retry-after").is_some());
+    answer.expect_error(503);
+    execute(&mut other, "COMMIT").await;
+    assert_eq!(app.patch(&path_of(&order), &json!({ "terms": "COD" })).await.expect(200)["notes"], "theirs");
+}

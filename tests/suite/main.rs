@@ -1,0 +1,15 @@
+//! The suite. Every test has a real database of its own; those in `emulator` and `dev` start the real binaries.
+
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+mod adoption;
+mod concurrency;
+mod dev;
+mod emulator;
+mod faults;
+mod http;
+mod migrate;
+mod ros;
+mod statements;
+mod tls;

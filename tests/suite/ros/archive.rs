@@ -1,0 +1,35 @@
+//! `POST /api/ros/by-number/{ro_number}/archive`
+
+use rotracker_tests::App;
+use serde_json::json;
+
+#[tokio::test]
+async fn an_order_is_archived_by_its_number() {
+    let app = App::start().await;
+    let order = app.create("RO 1").await;
+    let moved = app.post("/api/ros/by-number/RO%201/archive", &json!({ "archiveStatus": "PAID" })).await.expect(200);
+    assert_eq!((&moved["archiveStatus"], &moved["id"]), (&json!("PAID"), &order["id"]));
+    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect(200), moved);
+}
+
+#[tokio::test]
+async fn archiving_a_paid_order_twice_is_a_conflict() {
+    let app = App::start().await;
+    app.create_with(json!({ "roNumber": "RO1", "archiveStatus": "PAID" })).await;
+    let answer = app.post("/api/ros/by-number/RO1/archive", &json!({ "archiveStatus": "PAID" })).await;
+    assert_eq!(answer.expect_error(409), "RO1 is already PAID.");
+}
+
+#[tokio::test]
+async fn a_wrong_target_is_refused_by_name() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    for body in
+        [json!({}), json!({ "archiveStatus": null }), json!({ "archiveStatus": "paid" }), json!({ "archiveStatus": 1 })]
+    {
+        let answer = app.post("/api/ros/by-number/RO1/archive", &body).await.expect(400);
+        assert!(answer["details"]["fields"]["archiveStatus"].is_string(), "{answer}");
+    }
+    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect(200), order);
+    app.post("/api/ros/by-number/RO2/archive", &json!({ "archiveStatus": "PAID" })).await.expect_error(404);
+}

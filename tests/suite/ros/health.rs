@@ -1,0 +1,31 @@
+//! `GET /health`
+
+use app_core::db::{self, DatabaseConfig};
+use rotracker_tests::{App, TestDatabase, database::server};
+use serde_json::json;
+
+#[tokio::test]
+async fn health_says_that_the_database_is_connected() {
+    let app = App::start().await;
+    for path in ["/health", "/api/health", "/.netlify/functions/api/health"] {
+        let body = app.get(path).await.expect(200);
+        let expected = json!({ "status": "ok", "timestamp": "2024-11-15T12:00:00.000Z", "uptime": body["uptime"], "database": "connected" });
+        assert_eq!(body, expected);
+        assert!(body["uptime"].as_u64().is_some());
+    }
+}
+
+#[tokio::test]
+async fn health_is_503_when_the_database_cannot_be_reached() {
+    let database = TestDatabase::empty().await;
+    // A port where nobody listens: it was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = DatabaseConfig { host: "127.0.0.1".to_owned(), port, ..server().clone() };
+    let app = App::on(database, db::pool(&config, "nowhere"));
+    let body = app.get("/health").await.expect(503);
+    assert_eq!((&body["database"], &body["error"]), (&json!("disconnected"), &json!("Service unavailable")));
+    let answer = app.get("/api/ros").await;
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let message = answer.expect_error(503);
+    assert!(!message.contains("127.0.0.1"), "{message}");
+}

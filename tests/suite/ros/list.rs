@@ -1,0 +1,140 @@
+//! `GET /api/ros`
+
+use axum::body::Body;
+use futures_util::StreamExt;
+use http::Request;
+use rotracker_tests::{App, database::execute};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+fn numbers(orders: &Value) -> Vec<&str> {
+    orders.as_array().unwrap().iter().map(|order| order["roNumber"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_archive_status_has_its_list_and_active_is_the_default() {
+    let app = App::start().await;
+    for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
+        assert_eq!(app.get(&format!("/api/ros?archiveStatus={archive}")).await.expect(200), json!([]));
+        let order = app.create_with(json!({ "roNumber": archive, "archiveStatus": archive })).await;
+        assert_eq!(app.get(&format!("/api/ros?archiveStatus={archive}")).await.expect(200), json!([order]));
+    }
+    assert_eq!(numbers(&app.get("/api/ros").await.expect(200)), ["ACTIVE"]);
+}
+
+#[tokio::test]
+async fn the_list_is_ordered_by_the_day_to_ask_again_then_the_newest_then_the_id() {
+    let app = App::start().await;
+    for (number, next, made) in [
+        ("no date, old", Value::Null, json!("2024-01-01")),
+        ("late", json!("2024-12-01"), Value::Null),
+        ("soon, old", json!("2024-11-01"), json!("2024-01-01")),
+        ("no date, new", Value::Null, json!("2024-02-01")),
+        ("soon, new", json!("2024-11-01"), json!("2024-02-01")),
+        ("soon, undated", json!("2024-11-01"), Value::Null),
+        ("soon, new again", json!("2024-11-01"), json!("2024-02-01")),
+    ] {
+        app.create_with(json!({ "roNumber": number, "nextDateToUpdate": next, "dateMade": made })).await;
+    }
+    let orders = app.get("/api/ros").await.expect(200);
+    let expected =
+        ["soon, new", "soon, new again", "soon, old", "soon, undated", "late", "no date, new", "no date, old"];
+    assert_eq!(numbers(&orders), expected);
+    assert_eq!(numbers(&app.get("/api/ros?limit=2").await.expect(200)), expected[..2]);
+    assert_eq!(numbers(&app.get("/api/ros?limit=2&offset=5").await.expect(200)), expected[5..]);
+    assert_eq!(numbers(&app.get("/api/ros?offset=4").await.expect(200)), expected[4..]);
+    assert_eq!(app.get("/api/ros?limit=1000&offset=7").await.expect(200), json!([]));
+}
+
+#[tokio::test]
+async fn overdue_is_computed_in_every_table() {
+    let app = App::start().await;
+    for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
+        app.create_with(json!({ "roNumber": archive, "archiveStatus": archive, "nextDateToUpdate": "2024-11-05" }))
+            .await;
+        let orders = app.get(&format!("/api/ros?archiveStatus={archive}")).await.expect(200);
+        assert_eq!((&orders[0]["isOverdue"], &orders[0]["daysOverdue"]), (&json!(true), &json!(10)), "{archive}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_are_not_what_they_must_be_are_named() {
+    let app = App::start().await;
+    for (query, parameter) in [
+        ("archiveStatus=active", "archiveStatus"),
+        ("archiveStatus=", "archiveStatus"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=", "limit"),
+        ("offset=-1", "offset"),
+        ("offset=1.5", "offset"),
+        ("limit=99999999999999999999999", "limit"),
+    ] {
+        let body = app.get(&format!("/api/ros?{query}")).await.expect(400);
+        assert!(body["details"]["fields"][parameter].is_string(), "{query}: {body}");
+    }
+    let body = app.get("/api/ros?limit=0&offset=x&archiveStatus=y").await.expect(400);
+    assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 3);
+    app.get("/api/ros?unknown=1").await.expect(200);
+}
+
+/// Fills `active` with `count` orders in one statement a power of ten.
+pub(crate) async fn fill(app: &App, count: u32) {
+    let mut connection = app.database.connect().await;
+    let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
+                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let fill = format!(
+        "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NOTES) \
+         SELECT CONCAT('RO', n), 'A repair shop', 'Hydraulic pump', 'APPROVED', n, REPEAT('note ', 40) FROM \
+         (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM {digits} a, {digits} b, {digits} c, \
+          {digits} e, {digits} f) numbers WHERE n < {count}"
+    );
+    execute(&mut connection, &fill).await;
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_many_chunks_and_complete() {
+    let app = App::start().await;
+    fill(&app, 3_000).await;
+    let request = Request::get("/api/ros").body(Body::empty()).unwrap();
+    let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+    let mut chunks = Vec::new();
+    while let Some(chunk) = body.next().await {
+        chunks.push(chunk.unwrap());
+    }
+    assert!(chunks.len() > 20, "only {} chunks", chunks.len());
+    assert!(chunks.iter().all(|chunk| chunk.len() < 64 * 1024));
+    let orders: Value = serde_json::from_slice(&chunks.concat()).unwrap();
+    assert_eq!(orders.as_array().unwrap().len(), 3_000);
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_cannot_be_taken_for_a_shorter_one() {
+    let app = App::start().await;
+    fill(&app, 20_000).await;
+    let request = Request::get("/api/ros").body(Body::empty()).unwrap();
+    let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+    let mut received = body.next().await.unwrap().unwrap().to_vec();
+    // Kill the connection that the list is read from, in the middle.
+    let mut other = app.database.connect().await;
+    let readers: Vec<i64> = sqlx::query_scalar(
+        "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
+    )
+    .fetch_all(&mut other)
+    .await
+    .unwrap();
+    for reader in readers {
+        execute(&mut other, &format!("KILL {reader}")).await;
+    }
+    let mut failed = false;
+    while let Some(chunk) = body.next().await {
+        match chunk {
+            Ok(chunk) => received.extend_from_slice(&chunk),
+            Err(_) => failed = true,
+        }
+    }
+    assert!(failed, "the body ended as if it were complete, after {} bytes", received.len());
+    assert!(serde_json::from_slice::<Value>(&received).is_err());
+}

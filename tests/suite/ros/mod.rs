@@ -1,0 +1,11 @@
+//! One file for each path, as in `crates/ros/src/routes`.
+
+mod archive;
+mod create;
+mod dashboard;
+mod delete;
+mod get;
+mod health;
+mod list;
+mod status;
+mod update;

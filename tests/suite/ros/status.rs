@@ -1,0 +1,76 @@
+//! `PATCH /api/ros/by-number/{ro_number}/status`
+
+use rotracker_tests::App;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_status_is_set_with_its_day_and_what_came_along() {
+    let app = App::start().await;
+    app.create_with(json!({ "roNumber": "RO 1", "notes": "first" })).await;
+    app.clock.set("2024-11-20T10:00:00Z".parse().unwrap());
+    let update = json!({ "status": "APPROVED", "notes": "second\nthird", "cost": 1200, "deliveryDate": "2024-12-24" });
+    let order = app.patch("/api/ros/by-number/RO%201/status", &update).await.expect(200);
+    for (field, value) in [
+        ("currentStatus", json!("APPROVED")),
+        ("currentStatusDate", json!("2024-11-20T00:00:00.000Z")),
+        ("lastDateUpdated", json!("2024-11-20T00:00:00.000Z")),
+        ("notes", json!("first\nsecond\nthird")),
+        ("estimatedCost", json!("1200.00")),
+        ("finalCost", Value::Null),
+        ("estimatedDeliveryDate", json!("2024-12-24T00:00:00.000Z")),
+    ] {
+        assert_eq!(order[field], value, "{field}");
+    }
+    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect(200), order);
+}
+
+#[tokio::test]
+async fn the_cost_is_final_once_the_order_is_paid_or_shipped() {
+    let app = App::start().await;
+    for (status, field, other) in [
+        ("PAID", "finalCost", "estimatedCost"),
+        ("PAID >>>> TRACKING NUMBER RECEIVED", "finalCost", "estimatedCost"),
+        ("CURRENTLY SHIPPING", "finalCost", "estimatedCost"),
+        ("BEING REPAIRED", "estimatedCost", "finalCost"),
+    ] {
+        app.create(status).await;
+        let path = format!("{}/status", rotracker_tests::app::path_by_number(status));
+        let order = app.patch(&path, &json!({ "status": status, "cost": "9.99" })).await.expect(200);
+        assert_eq!((&order[field], &order[other]), (&json!("9.99"), &Value::Null), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_absent_is_left_alone() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "estimatedCost": "5.00" })).await;
+    let update = json!({ "status": "APPROVED", "notes": null, "cost": null, "deliveryDate": null });
+    let updated = app.patch("/api/ros/by-number/RO1/status", &update).await.expect(200);
+    for field in ["notes", "estimatedCost", "finalCost", "estimatedDeliveryDate", "archiveStatus"] {
+        assert_eq!(updated[field], order[field], "{field}");
+    }
+    let updated =
+        app.patch("/api/ros/by-number/RO1/status", &json!({ "status": "X", "notes": "one" })).await.expect(200);
+    assert_eq!(updated["notes"], "one", "the first note begins no new line");
+}
+
+#[tokio::test]
+async fn a_wrong_body_is_refused_by_name() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "notes": "x".repeat(65_000) })).await;
+    for (body, field) in [
+        (json!({}), "status"),
+        (json!({ "status": null }), "status"),
+        (json!({ "status": " " }), "status"),
+        (json!({ "status": 1 }), "status"),
+        (json!({ "status": "x".repeat(101) }), "status"),
+        (json!({ "status": "A", "cost": "1.234" }), "cost"),
+        (json!({ "status": "A", "deliveryDate": "soon" }), "deliveryDate"),
+        (json!({ "status": "A", "notes": "y".repeat(600) }), "notes"),
+    ] {
+        let answer = app.patch("/api/ros/by-number/RO1/status", &body).await.expect(400);
+        assert!(answer["details"]["fields"][field].is_string(), "{answer}");
+    }
+    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect(200), order);
+    app.patch("/api/ros/by-number/RO2/status", &json!({ "status": "A" })).await.expect_error(404);
+}

@@ -1,0 +1,153 @@
+//! `PATCH /api/ros/{id}` and `PATCH /api/ros/by-number/{ro_number}`
+
+use rotracker_tests::{
+    App,
+    app::{path_by_number, path_of},
+};
+use serde_json::{Value, json};
+
+/// Every field that a PATCH may change, with a first and a second value as answers show them.
+fn fields() -> Vec<(&'static str, Value, Value)> {
+    let day = |day: u8| json!(format!("2024-10-{day:02}T00:00:00.000Z"));
+    vec![
+        ("roNumber", json!("RO1"), json!("RO2")),
+        ("dateMade", day(1), day(2)),
+        ("shopName", json!("a"), json!("b")),
+        ("partNumber", json!("a"), json!("b")),
+        ("serialNumber", json!("a"), json!("b")),
+        ("partDescription", json!("a"), json!("b")),
+        ("requiredWork", json!("a"), json!("b")),
+        ("dateDroppedOff", day(3), day(4)),
+        ("estimatedCost", json!("1.00"), json!("2.50")),
+        ("finalCost", json!("3.00"), json!("4.50")),
+        ("terms", json!("a"), json!("b")),
+        ("shopReferenceNumber", json!("a"), json!("b")),
+        ("estimatedDeliveryDate", day(5), day(6)),
+        ("currentStatus", json!("a"), json!("b")),
+        ("currentStatusDate", day(7), day(8)),
+        ("genThrustStatus", json!("a"), json!("b")),
+        ("shopStatus", json!("a"), json!("b")),
+        ("trackingNumber", json!("a"), json!("b")),
+        ("notes", json!("a"), json!("b")),
+        ("nextDateToUpdate", json!("2024-12-09T00:00:00.000Z"), json!("2024-12-10T00:00:00.000Z")),
+    ]
+}
+
+const REQUIRED: [&str; 4] = ["roNumber", "shopName", "partDescription", "currentStatus"];
+
+#[tokio::test]
+async fn each_field_is_set_cleared_or_left_alone() {
+    let app = App::start().await;
+    let first: Value = fields().into_iter().map(|(field, first, _)| (field.to_owned(), first)).collect();
+    let mut expected = app.create_with(first).await;
+    let path = path_of(&expected);
+    for (field, _, second) in fields() {
+        let mut changes = json!({ field: second });
+        if field == "currentStatus" {
+            changes["currentStatusDate"] = expected["currentStatusDate"].clone();
+        }
+        expected[field] = second;
+        assert_eq!(app.patch(&path, &changes).await.expect(200), expected, "setting {field}");
+        assert_eq!(app.get(&path).await.expect(200), expected, "after setting {field}");
+    }
+    for (field, ..) in fields() {
+        let answer = app.patch(&path, &json!({ field: null })).await;
+        if REQUIRED.contains(&field) {
+            assert_eq!(answer.expect(400)["details"]["fields"][field], "must not be null");
+        } else {
+            expected[field] = Value::Null;
+            assert_eq!(answer.expect(200), expected, "clearing {field}");
+        }
+        assert_eq!(app.get(&path).await.expect(200), expected, "after clearing {field}");
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_may_send_the_whole_order_back() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "nextDateToUpdate": "2024-11-01" })).await;
+    let mut sent = order.clone();
+    sent["id"] = json!(12345);
+    sent["isOverdue"] = json!("nonsense");
+    sent["lastDateUpdated"] = json!("1999-01-01");
+    sent["statusHistory"] = json!([{ "status": "x" }]);
+    assert_eq!(app.patch(&path_of(&order), &sent).await.expect(200), order);
+}
+
+#[tokio::test]
+async fn every_change_is_dated_and_a_status_gets_its_day_unless_it_is_given() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "currentStatusDate": "2024-11-01" })).await;
+    let path = path_of(&order);
+    app.clock.set("2024-11-20T23:59:59Z".parse().unwrap());
+    let updated = app.patch(&path, &json!({ "terms": "COD" })).await.expect(200);
+    assert_eq!(updated["lastDateUpdated"], "2024-11-20T00:00:00.000Z");
+    assert_eq!(updated["currentStatusDate"], "2024-11-01T00:00:00.000Z");
+    let updated = app.patch(&path, &json!({ "currentStatus": "APPROVED" })).await.expect(200);
+    assert_eq!(updated["currentStatusDate"], "2024-11-20T00:00:00.000Z");
+    let dated = json!({ "currentStatus": "APPROVED", "currentStatusDate": "2024-11-18" });
+    assert_eq!(app.patch(&path, &dated).await.expect(200)["currentStatusDate"], "2024-11-18T00:00:00.000Z");
+}
+
+#[tokio::test]
+async fn a_move_keeps_everything_and_takes_changes_along() {
+    let app = App::start().await;
+    let first: Value = fields().into_iter().map(|(field, first, _)| (field.to_owned(), first)).collect();
+    let mut expected = app.create_with(first).await;
+    let path = path_of(&expected);
+    for (archive, table, cost) in [
+        ("PAID", "paid", "5.00"),
+        ("NET", "net", "6.00"),
+        ("RETURNED", "returns", "7.00"),
+        ("ACTIVE", "active", "8.00"),
+    ] {
+        let changes = json!({ "archiveStatus": archive, "finalCost": cost });
+        expected["archiveStatus"] = json!(archive);
+        expected["finalCost"] = json!(cost);
+        assert_eq!(app.patch(&path, &changes).await.expect(200), expected);
+        assert_eq!(app.get(&path).await.expect(200), expected);
+        let rows = app.rows().await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].0.as_str(), rows[0].1.to_string()), (table, expected["id"].as_str().unwrap().to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn renaming_frees_the_old_number_and_respects_taken_ones() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    app.create_with(json!({ "roNumber": "RO2", "archiveStatus": "NET" })).await;
+    let path = path_of(&order);
+    app.patch(&path, &json!({ "roNumber": "ro2", "notes": "lost" })).await.expect_error(409);
+    app.patch(&path, &json!({ "roNumber": "RO2", "archiveStatus": "PAID" })).await.expect_error(409);
+    assert_eq!(app.get(&path).await.expect(200), order, "a refused change changes nothing");
+    let renamed = app.patch(&path_by_number("RO1"), &json!({ "roNumber": " RO3 " })).await.expect(200);
+    assert_eq!((&renamed["roNumber"], &renamed["id"]), (&json!("RO3"), &order["id"]));
+    app.get(&path_by_number("RO1")).await.expect_error(404);
+    app.create("RO1").await;
+    // The same number in other letters is still its own.
+    assert_eq!(app.patch(&path, &json!({ "roNumber": "ro3" })).await.expect(200)["roNumber"], "ro3");
+}
+
+#[tokio::test]
+async fn a_body_that_changes_nothing_known_is_400() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    for body in [json!({}), json!({ "colour": "red" }), json!({ "id": "1", "isOverdue": true, "daysOverdue": 3 })] {
+        app.patch(&path_of(&order), &body).await.expect_error(400);
+    }
+    for (field, value) in [("notes", json!(1)), ("estimatedCost", json!("x")), ("archiveStatus", json!("GONE"))] {
+        let body = app.patch(&path_of(&order), &json!({ field: value, "terms": "COD" })).await.expect(400);
+        assert!(body["details"]["fields"][field].is_string(), "{body}");
+    }
+    assert_eq!(app.get(&path_of(&order)).await.expect(200), order);
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_there_is_404() {
+    let app = App::start().await;
+    for path in ["/api/ros/1", "/api/ros/by-number/RO1"] {
+        app.patch(path, &json!({ "notes": "x" })).await.expect_error(404);
+        app.patch(path, &json!({ "archiveStatus": "PAID" })).await.expect_error(404);
+    }
+}

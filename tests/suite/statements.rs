@@ -1,0 +1,55 @@
+//! The design's budget: how many statements a request costs, which is what a user waits for when function and database
+//! are apart.
+
+use rotracker_tests::{App, TestDatabase, app::path_of};
+use serde_json::json;
+use sqlx::{MySqlPool, Row};
+
+/// Statements that the pool's only connection has sent so far, this one included.
+async fn statements(pool: &MySqlPool) -> i64 {
+    let row = sqlx::raw_sql("SHOW SESSION STATUS LIKE 'Questions'").fetch_one(pool).await.unwrap();
+    row.get::<String, _>(1).parse().unwrap()
+}
+
+#[tokio::test]
+async fn no_request_costs_more_statements_than_its_budget() {
+    let database = TestDatabase::migrated().await;
+    let pool = database.pool(1);
+    let app = App::on(database, pool);
+    let order = app.create("RO1").await;
+    let path = path_of(&order);
+    for (what, budget, method, path, body) in [
+        ("health", 1, "GET", "/health", None),
+        ("list", 1, "GET", "/api/ros", None),
+        ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
+        ("get", 1, "GET", path.as_str(), None),
+        ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
+        ("get of nothing", 1, "GET", "/api/ros/999999", None),
+        ("dashboard", 1, "GET", "/api/ros/stats/dashboard", None),
+        ("bad request", 0, "POST", "/api/ros", Some(json!({}))),
+        ("create", 3, "POST", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" })))),
+        (
+            "create of a taken number",
+            3,
+            "POST",
+            "/api/ros",
+            Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" }))),
+        ),
+        ("update", 4, "PATCH", path.as_str(), Some(json!({ "notes": "x" }))),
+        ("rename", 4, "PATCH", path.as_str(), Some(json!({ "roNumber": "RO3" }))),
+        ("status", 4, "PATCH", "/api/ros/by-number/RO3/status", Some(json!({ "status": "APPROVED" }))),
+        ("move", 5, "PATCH", path.as_str(), Some(json!({ "archiveStatus": "PAID" }))),
+        ("archive", 5, "POST", "/api/ros/by-number/RO3/archive", Some(json!({ "archiveStatus": "NET" }))),
+        ("delete", 4, "DELETE", path.as_str(), None),
+    ] {
+        let before = statements(&app.pool).await;
+        let method: http::Method = method.parse().unwrap();
+        let answer = match &body {
+            Some(body) => app.send_json(method, path, body).await,
+            None => app.send_text(method, path, "").await,
+        };
+        let spent = statements(&app.pool).await - before - 1;
+        assert_eq!(spent, budget, "{what} answered {}", answer.status);
+        assert!(!answer.status.is_server_error());
+    }
+}

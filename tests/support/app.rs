@@ -1,0 +1,177 @@
+//! The `ros` function's router, called without a network.
+
+use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
+use axum::{Router, body::Body};
+use chrono::DateTime;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use ros::RosState;
+use serde_json::{Value, json};
+use sqlx::MySqlPool;
+use tower::ServiceExt;
+
+use crate::TestDatabase;
+
+/// The function on a database of its own, on 15 November 2024 at noon.
+pub struct App {
+    /// The layers and routes that the Lambda serves.
+    pub router: Router,
+    /// The pool that the handlers use.
+    pub pool: MySqlPool,
+    /// What the handlers take for the time.
+    pub clock: Clock,
+    /// The database behind it.
+    pub database: TestDatabase,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it was sent.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.bytes)))
+    }
+
+    /// The body as JSON, of an answer that must have `status`.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    /// Asserts an error answer of our shape, and returns its message.
+    #[track_caller]
+    pub fn expect_error(self, status: u16) -> String {
+        let body = self.expect(status);
+        assert!(body["error"].is_string(), "{body}");
+        body["message"].as_str().unwrap_or_else(|| panic!("no message: {body}")).to_owned()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("headers are text"))
+    }
+}
+
+/// The configuration of the tests' dashboard.
+pub fn http_config() -> HttpConfig {
+    HttpConfig { frontend_origins: vec!["https://repairs.example".parse().expect("an origin is a header value")] }
+}
+
+/// Noon of a Friday.
+pub fn clock() -> Clock {
+    let noon: DateTime<chrono::Utc> = "2024-11-15T12:00:00Z".parse().expect("an instant");
+    Clock::standing_at(noon, chrono_tz::Tz::UTC)
+}
+
+impl App {
+    /// The function on a new database.
+    pub async fn start() -> Self {
+        let database = TestDatabase::migrated().await;
+        let pool = database.large_pool();
+        Self::on(database, pool)
+    }
+
+    /// The function on a pool made elsewhere.
+    pub fn on(database: TestDatabase, pool: MySqlPool) -> Self {
+        let clock = clock();
+        let routes = ros::router(RosState::new(pool.clone(), clock.clone()));
+        let router = with_layers(routes, &http_config(), Delivery::Streaming);
+        Self { router, pool, clock, database }
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router does not fail");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("the answer is complete").to_bytes().to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    /// Sends a request with a JSON body.
+    pub async fn send_json(&self, method: Method, path: &str, body: &Value) -> Answer {
+        self.send_text(method, path, body.to_string()).await
+    }
+
+    /// Sends a request whose body is said to be JSON.
+    pub async fn send_text(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.into())
+            .expect("a request");
+        self.send(request).await
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    /// `POST` with JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send_json(Method::POST, path, body).await
+    }
+
+    /// `PATCH` with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send_json(Method::PATCH, path, body).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Request::delete(path).body(Body::empty()).expect("a request")).await
+    }
+
+    /// Creates an active order with that number, and returns it.
+    pub async fn create(&self, number: &str) -> Value {
+        self.create_with(json!({ "roNumber": number })).await
+    }
+
+    /// Creates an order with `fields` beside what is required, and returns it.
+    pub async fn create_with(&self, fields: Value) -> Value {
+        self.post("/api/ros", &new_order(fields)).await.expect(201)
+    }
+
+    /// The ids and tables of all rows, straight from the database.
+    pub async fn rows(&self) -> Vec<(String, i64, String)> {
+        let sql = "SELECT 'active', id, RO FROM active UNION ALL SELECT 'paid', id, RO FROM paid UNION ALL \
+                   SELECT 'net', id, RO FROM net UNION ALL SELECT 'returns', id, RO FROM `returns` ORDER BY 2";
+        sqlx::query_as(sql).fetch_all(&self.pool).await.expect("the tables can be read")
+    }
+}
+
+/// The body of a POST: `fields` and, unless they are among them, the four required ones.
+pub fn new_order(fields: Value) -> Value {
+    let mut order = json!({
+        "roNumber": "RO38463",
+        "shopName": "XYZ Repair Services",
+        "partDescription": "Landing gear actuator",
+        "currentStatus": "WAITING QUOTE",
+    });
+    let Value::Object(fields) = fields else { panic!("the fields of an order are an object") };
+    order.as_object_mut().expect("an object").extend(fields);
+    order
+}
+
+/// The path of an order by its id.
+pub fn path_of(order: &Value) -> String {
+    format!("/api/ros/{}", order["id"].as_str().expect("an id is a string"))
+}
+
+/// The path of an order by its number.
+pub fn path_by_number(number: &str) -> String {
+    let encoded = percent_encoding::utf8_percent_encode(number, percent_encoding::NON_ALPHANUMERIC);
+    format!("/api/ros/by-number/{encoded}")
+}

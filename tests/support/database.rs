@@ -1,0 +1,122 @@
+//! A real MySQL or MariaDB server, and a database of its own for every test.
+
+use std::{sync::OnceLock, thread};
+
+use app_core::db::{self, DatabaseConfig, TlsMode};
+use rotracker_cli::{
+    database_server::{self, DatabaseServer},
+    migrate,
+    say::say,
+};
+use sqlx::{ConnectOptions, Executor, MySqlConnection, MySqlPool};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// Connections a test's pool may open: as many as the concurrent requests of the tests need to collide.
+const POOL_SIZE: u32 = 16;
+
+/// The server under test: the one that `DB_HOST` (and `DB_PORT`, `DB_USER`, `DB_PASSWORD`) names, else one of our own
+/// that ends with this process.
+pub fn server() -> &'static DatabaseConfig {
+    static SERVER: OnceLock<DatabaseConfig> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        if std::env::var_os("DB_HOST").is_some() {
+            let mut env = app_core::config::Env::of_process();
+            let config = DatabaseConfig { max_connections: POOL_SIZE, ..DatabaseConfig::read(&mut env) };
+            return env.finish(config).expect("DB_HOST is set, so the other DB_* variables must be right");
+        }
+        // A runtime of its own: the tests' runtimes end with their tests.
+        thread::spawn(|| {
+            let runtime = Runtime::new().expect("a runtime can be built");
+            let server = runtime.block_on(start_server()).unwrap_or_else(|error| panic!("{error:#}"));
+            let config = DatabaseConfig {
+                host: server.host.to_owned(),
+                port: server.port,
+                user: server.user.to_owned(),
+                password: server.password.into(),
+                tls: TlsMode::Preferred,
+                certificate_authority: None,
+                max_connections: POOL_SIZE,
+            };
+            // Both live as long as the process: the server's guard sees it end.
+            std::mem::forget((runtime, server));
+            config
+        })
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+async fn start_server() -> anyhow::Result<DatabaseServer> {
+    DatabaseServer::start(database_server::Options {
+        data_dir: std::env::temp_dir().join(format!("rotracker-tests-{}", Uuid::new_v4().simple())),
+        port: None,
+        throw_away: true,
+        say,
+    })
+    .await
+}
+
+/// A connection to the server, on no database.
+pub async fn connect() -> MySqlConnection {
+    db::connect_options(server(), None).connect().await.expect("the server can be reached")
+}
+
+/// A database that goes with the test.
+pub struct TestDatabase {
+    /// Its name.
+    pub name: String,
+}
+
+impl TestDatabase {
+    /// An empty database, as `CREATE DATABASE` makes it where nobody says more.
+    pub async fn empty() -> Self {
+        let name = format!("rotest_{}", Uuid::new_v4().simple());
+        execute(&mut connect().await, &format!("CREATE DATABASE {name}")).await;
+        Self { name }
+    }
+
+    /// A database with all migrations.
+    pub async fn migrated() -> Self {
+        let database = Self::empty().await;
+        let pool = database.pool(1);
+        migrate::migrate_main(&pool).await.expect("the migrations apply");
+        pool.close().await;
+        database
+    }
+
+    /// A pool as the functions use it.
+    pub fn pool(&self, max_connections: u32) -> MySqlPool {
+        db::pool(&DatabaseConfig { max_connections, ..server().clone() }, &self.name)
+    }
+
+    /// A pool as large as the tests need.
+    pub fn large_pool(&self) -> MySqlPool {
+        self.pool(POOL_SIZE)
+    }
+
+    /// A connection as another program has it, without our session settings.
+    pub async fn connect(&self) -> MySqlConnection {
+        db::connect_options(server(), Some(&self.name)).connect().await.expect("the database can be reached")
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE {}", self.name);
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be built").block_on(async { execute(&mut connect().await, &drop).await });
+        })
+        .join();
+        if dropped.is_err() && !thread::panicking() {
+            panic!("the test's database was not dropped");
+        }
+    }
+}
+
+/// Runs SQL of the test's own, as text.
+pub async fn execute(connection: &mut MySqlConnection, sql: &str) {
+    let result = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await;
+    result.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}

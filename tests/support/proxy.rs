@@ -1,0 +1,135 @@
+//! A proxy before the database that cuts a connection at a chosen statement.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use app_core::db::{self, DatabaseConfig};
+use sqlx::MySqlPool;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::{TestDatabase, database};
+
+/// Where the connection is cut, seen from the statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never gets the statement.
+    Before,
+    /// The server gets the statement, and its answer is lost.
+    After,
+}
+
+/// What the proxy is to do next.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    statement: usize,
+    cut: Cut,
+}
+
+/// A proxy before the database server that counts statements.
+pub struct Proxy {
+    port: u16,
+    statements: Arc<AtomicUsize>,
+    plan: Arc<Mutex<Option<Plan>>>,
+}
+
+/// Commands that run something; preparing, closing and pinging do not.
+const COM_QUERY: u8 = 0x03;
+const COM_STMT_EXECUTE: u8 = 0x17;
+
+impl Proxy {
+    /// Listens before the server under test.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let statements = Arc::new(AtomicUsize::new(0));
+        let plan = Arc::new(Mutex::new(None));
+        let proxy = Self { port, statements: statements.clone(), plan: plan.clone() };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(relay(client, statements.clone(), plan.clone()));
+            }
+        });
+        proxy
+    }
+
+    /// A pool whose connections go through the proxy, in clear so that it can read along.
+    pub fn pool(&self, database: &TestDatabase, max_connections: u32) -> MySqlPool {
+        let config = DatabaseConfig {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            tls: db::TlsMode::Disabled,
+            max_connections,
+            ..database::server().clone()
+        };
+        db::pool(&config, &database.name)
+    }
+
+    /// Cuts the connection at the `statement`-th statement from now (the first is 1), once.
+    pub fn cut_at(&self, statement: usize, cut: Cut) {
+        self.statements.store(0, Ordering::SeqCst);
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Plan { statement, cut });
+    }
+
+    /// Whether the planned cut was made.
+    pub fn has_cut(&self) -> bool {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+}
+
+/// Passes packets on in both directions until one side ends or the plan says to cut.
+async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<Option<Plan>>>) {
+    let server = database::server();
+    let Ok(upstream) = TcpStream::connect((server.host.as_str(), server.port)).await else { return };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = upstream.into_split();
+    let answers = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+    });
+    while let Some(packet) = read_packet(&mut from_client).await {
+        let is_first_of_command = packet[3] == 0;
+        let is_statement = is_first_of_command && matches!(packet.get(4), Some(&(COM_QUERY | COM_STMT_EXECUTE)));
+        let cut = if is_statement {
+            let number = statements.fetch_add(1, Ordering::SeqCst) + 1;
+            let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+            plan.take_if(|plan| plan.statement == number).map(|plan| plan.cut)
+        } else {
+            None
+        };
+        match cut {
+            None => {
+                if to_server.write_all(&packet).await.is_err() {
+                    break;
+                }
+            }
+            Some(Cut::Before) => {
+                answers.abort();
+                return;
+            }
+            Some(Cut::After) => {
+                answers.abort();
+                let _ = answers.await;
+                // The half that read the answers is gone; a clean end lets the server finish what it got.
+                let _ = to_server.write_all(&packet).await;
+                let _ = to_server.shutdown().await;
+                return;
+            }
+        }
+    }
+    let _ = to_server.shutdown().await;
+    let _ = answers.await;
+}
+
+/// One packet of the MySQL protocol with its header: three bytes of length, one of sequence.
+async fn read_packet(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<Vec<u8>> {
+    let mut packet = vec![0; 4];
+    stream.read_exact(&mut packet).await.ok()?;
+    let length = u32::from_le_bytes([packet[0], packet[1], packet[2], 0]) as usize;
+    packet.resize(4 + length, 0);
+    stream.read_exact(&mut packet[4..]).await.ok()?;
+    Some(packet)
+}
