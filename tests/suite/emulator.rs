@@ -1,1 +1,128 @@
-//! To come.
+//! The real binaries under an emulated runtime API: what the router's own tests cannot see.
+
+use std::time::Duration;
+
+use rotracker_tests::{
+    TestDatabase,
+    app::new_order,
+    emulator::{Emulator, binary, database_variables, example},
+};
+use serde_json::{Value, json};
+
+use crate::ros::list::fill;
+
+/// A client that a proxy in the environment does not divert. The emulator waits for a function that died for ever; the
+/// client does not.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+}
+
+const STREAMED: &str = "lambda-runtime-function-response-mode";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_function_streams_compresses_and_logs_a_line_per_request() {
+    let database = TestDatabase::migrated().await;
+    let emulator = Emulator::start().await;
+    let ros = emulator.ros(&database, &[("LAMBDA_TASK_ROOT", "/var/task".to_owned())]).await;
+    let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
+    let created = client().post(&url).json(&new_order(json!({ "roNumber": "RO 1/2" }))).send().await.unwrap();
+    assert_eq!(created.status(), 201);
+    let list = client().get(&url).send().await.unwrap();
+    assert_eq!(list.headers()[STREAMED], "streaming");
+    let id = list.headers()["x-request-id"].to_str().unwrap().to_owned();
+    // The client has undone the compression, and says so by removing the header; ask once without.
+    assert!(!list.headers().contains_key("content-encoding"));
+    let plain = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
+    assert_eq!(list.bytes().await.unwrap(), plain.bytes().await.unwrap());
+    let by_number = client().get(format!("{url}/by-number/RO%201%2F2")).send().await.unwrap();
+    assert_eq!(by_number.json::<Value>().await.unwrap()["roNumber"], "RO 1/2");
+    assert_eq!(client().get(format!("{url}/nothing/here")).send().await.unwrap().status(), 404);
+
+    let log: Vec<Value> = ros.log().iter().map(|line| serde_json::from_str(line).expect("JSON on Lambda")).collect();
+    let requests: Vec<&Value> = log.iter().filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 5, "{log:?}");
+    let line = requests[1];
+    assert_eq!((&line["http.method"], &line["http.route"]), (&json!("GET"), &json!("/api/ros")));
+    assert_eq!((&line["http.status"], &line["request.id"]), (&json!(200), &json!(id)));
+    assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(requests[3]["http.route"], "/api/ros/by-number/{ro_number}", "the route, not the number");
+    assert_eq!((&requests[4]["http.route"], &requests[4]["http.status"]), (&json!("(none)"), &json!(404)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_sam_local_answers_are_whole_and_plain() {
+    let database = TestDatabase::migrated().await;
+    let emulator = Emulator::start().await;
+    let _ros = emulator.ros(&database, &[("AWS_SAM_LOCAL", "true".to_owned())]).await;
+    let url = format!("{}/lambda-url/ros/api/ros/stats/dashboard", emulator.url);
+    let answer = client().get(&url).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.headers().contains_key(STREAMED));
+    // This client leaves an encoding that it did not ask for by itself alone, so it would show.
+    assert!(!answer.headers().contains_key("content-encoding"));
+    assert_eq!(answer.json::<Value>().await.unwrap()["totalActive"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_50_000_orders_is_complete_and_takes_less_than_100_mb() {
+    let database = TestDatabase::migrated().await;
+    let emulator = Emulator::start().await;
+    fill(&database, 50_000).await;
+    let ros = emulator.ros(&database, &[]).await;
+    let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
+    let answer = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.bytes().await.unwrap();
+    let orders: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    assert_eq!(orders.len(), 50_000);
+    assert!(body.len() > 30_000_000);
+    let peak = ros.peak_memory().unwrap();
+    assert!(peak < 100_000_000, "{peak} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_or_a_broken_answer_leaves_the_instance_alive() {
+    let emulator = Emulator::start().await;
+    let odd = emulator.instance("", &example("odd_function").await, &[]);
+    let url = format!("{}/api/odd", emulator.url);
+    for accepted in ["identity", "gzip"] {
+        let ask = async |path: &str| {
+            client().get(format!("{url}/{path}")).header("accept-encoding", accepted).send().await.unwrap()
+        };
+        let panicked = ask("panic").await;
+        assert_eq!(panicked.status(), 500);
+        assert_eq!(panicked.headers()["content-type"], "application/json");
+        assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
+        // Either the connection breaks or what arrives is no list; a shorter list would be a lie.
+        let broken = ask("broken").await;
+        assert_eq!(broken.status(), 200);
+        if let Ok(body) = broken.bytes().await {
+            assert!(body.len() > 1_000);
+            assert!(serde_json::from_slice::<Value>(&body).is_err());
+        }
+        assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
+    }
+    let log = odd.log().join("\n");
+    assert_eq!(log.matches("on purpose").count(), 2, "{log}");
+    assert_eq!(log.matches("broken off").count(), 2, "{log}");
+}
+
+#[tokio::test]
+async fn an_incomplete_environment_is_named_whole_and_ends_the_function() {
+    let database = TestDatabase::empty().await;
+    let emulator = Emulator::start().await;
+    let mut variables = database_variables(&database);
+    variables.retain(|(name, _)| *name != "DB_USER");
+    variables.extend([
+        ("DB_HOST", String::new()),
+        ("DB_PORT", "many".to_owned()),
+        ("FRONTEND_URL", "nonsense".to_owned()),
+    ]);
+    let ros = emulator.instance("/ros", &binary("ros").await, &variables);
+    assert_eq!(ros.end().await, Some(1));
+    let log = ros.log().join("\n");
+    for named in ["DB_HOST is missing", "DB_USER is missing", "DB_PORT must be a port number", "FRONTEND_URL must hold"]
+    {
+        assert!(log.contains(named), "{log}");
+    }
+}

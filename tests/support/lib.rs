@@ -1,8 +1,11 @@
 //! What the tests share: a real database server, a database of its own for every test, and the functions' routers on
 //! it. The support code reads as verbs: `app.create("RO1").await`.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
+
 pub mod app;
 pub mod database;
+pub mod emulator;
 pub mod proxy;
 
 pub use app::{Answer, App};

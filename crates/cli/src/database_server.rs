@@ -156,11 +156,11 @@ impl DatabaseServer {
 
     /// How to connect to the server.
     pub fn connect_options(&self) -> MySqlConnectOptions {
+        // Without a password: sqlx would send the digest of an empty one, which MariaDB refuses.
         MySqlConnectOptions::new()
             .host(self.host)
             .port(self.port)
             .username(self.user)
-            .password(self.password)
             .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
     }
 
@@ -174,11 +174,12 @@ impl DatabaseServer {
         };
         let every = Duration::from_millis(25);
         let retries = ConstantBuilder::new().with_delay(every).without_max_times();
-        let answered = tokio::time::timeout(START_TIMEOUT, connect.retry(retries).when(|_: &sqlx::Error| true)).await;
+        let answered = tokio::time::timeout(START_TIMEOUT, connect.retry(retries).when(is_not_listening)).await;
         let Ok(answer) = answered else {
             bail!("took no connections for {} seconds", START_TIMEOUT.as_secs());
         };
-        if Path::new(&answer?).canonicalize().ok().as_deref() != Some(data) {
+        let answer = answer.map_err(|error| anyhow!("does not let us in ({error})"))?;
+        if Path::new(&answer).canonicalize().ok().as_deref() != Some(data) {
             bail!("cannot listen on port {}, where another server answers", self.port);
         }
         Ok(())
@@ -401,6 +402,11 @@ async fn initialise(program: &Program, directory: &Path, log: &File) -> Result<(
     fs::write(new.join(MADE_BY), format!("{}\n", program.kind))?;
     fs::rename(&new, directory.join("data"))?;
     Ok(())
+}
+
+/// Anything but an answer of the server: it is still starting.
+fn is_not_listening(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_none()
 }
 
 fn log_file(directory: &Path) -> PathBuf {

@@ -15,16 +15,24 @@ marked() {
 stop() {
     trap : HUP INT TERM USR1
     if [ "$grace" -gt 0 ]; then
-        kill -TERM "$program"
         (
             trap 'kill $!; exit' TERM
-            sleep "$grace" &
-            wait $!
+            # Repeatedly: a server that is just starting may overhear it.
+            while [ "$grace" -gt 0 ]; do
+                kill -TERM "$program"
+                sleep 1 &
+                wait $!
+                grace=$((grace - 1))
+            done
             kill -KILL "$program"
         ) &
         timer=$!
     else
-        kill -KILL "$program"
+        # They stand still first, so that none starts another, or gets to complain that another is gone.
+        # shellcheck disable=SC2046 # one argument per process
+        kill -STOP "$program" $(marked)
+        # shellcheck disable=SC2046
+        kill -KILL "$program" $(marked)
     fi 2>/dev/null
 }
 

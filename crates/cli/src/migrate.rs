@@ -120,12 +120,26 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
 
 async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    let pending = pending(&mut connection, migrator).await?;
+    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx takes the
+    // same lock again, which its holder may.
+    connection.lock().await?;
+    let migrated = migrate_locked(&mut connection, name, migrator, options).await;
+    connection.unlock().await?;
+    migrated
+}
+
+async fn migrate_locked(
+    connection: &mut MySqlConnection,
+    name: &str,
+    migrator: &Migrator,
+    options: Options,
+) -> Result<()> {
+    let pending = pending(connection, migrator).await?;
     if pending.is_empty() {
         print(&format!("{name}: up to date"));
         return Ok(());
     }
-    let findings = adoption::inspect(&mut connection).await?;
+    let findings = adoption::inspect(connection).await?;
     for remark in &findings.remarks {
         print(&format!("{name}: {remark}"));
     }
@@ -138,7 +152,7 @@ async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Opt
         }
         return Ok(());
     }
-    apply(&mut connection, migrator).await?;
+    apply(connection, migrator).await?;
     for (version, description) in pending {
         print(&format!("{name}: applied {version:04} {description}"));
     }
@@ -185,15 +199,6 @@ fn changed(version: i64) -> anyhow::Error {
 }
 
 async fn apply(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<()> {
-    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx takes the
-    // same lock again, which its holder may.
-    connection.lock().await?;
-    let applied = apply_locked(connection, migrator).await;
-    connection.unlock().await?;
-    applied
-}
-
-async fn apply_locked(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<()> {
     connection.ensure_migrations_table(APPLIED_TABLE).await?;
     // A migration that was cut off is remembered as unfinished. Ours can be run again (see migrations/README.md).
     sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE").execute(&mut *connection).await?;

@@ -179,8 +179,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let orphan_file = directory.path().join("orphan");
         // The inner shell with job control gives the sleep a process group of its own, and orphans it.
-        let script =
-            format!("sh -mc 'sleep 300 & echo $! > {}'; trap '' TERM; sleep 300 & wait; wait", orphan_file.display());
+        let script = format!(
+            "sh -mc 'exec 2>/dev/null; sleep 300 & echo $! > {}'; trap '' TERM; sleep 300 & wait; wait",
+            orphan_file.display()
+        );
         let grace = Duration::from_secs(1);
         let program = Supervised::spawn(&shell(&script), Supervision { grace, ..Supervision::default() }).unwrap();
         let orphan = read_when_written(&orphan_file).await;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::Request;
-use rotracker_tests::{App, database::execute};
+use rotracker_tests::{App, TestDatabase, database::execute};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -80,9 +80,8 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
     app.get("/api/ros?unknown=1").await.expect(200);
 }
 
-/// Fills `active` with `count` orders in one statement a power of ten.
-pub(crate) async fn fill(app: &App, count: u32) {
-    let mut connection = app.database.connect().await;
+/// Fills `active` with `count` orders, at most 100,000, in one statement.
+pub(crate) async fn fill(database: &TestDatabase, count: u32) {
     let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
                   SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
     let fill = format!(
@@ -91,13 +90,13 @@ pub(crate) async fn fill(app: &App, count: u32) {
          (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM {digits} a, {digits} b, {digits} c, \
           {digits} e, {digits} f) numbers WHERE n < {count}"
     );
-    execute(&mut connection, &fill).await;
+    execute(&mut database.connect().await, &fill).await;
 }
 
 #[tokio::test]
 async fn a_long_list_comes_in_many_chunks_and_complete() {
     let app = App::start().await;
-    fill(&app, 3_000).await;
+    fill(&app.database, 3_000).await;
     let request = Request::get("/api/ros").body(Body::empty()).unwrap();
     let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut chunks = Vec::new();
@@ -113,7 +112,7 @@ async fn a_long_list_comes_in_many_chunks_and_complete() {
 #[tokio::test]
 async fn a_list_that_breaks_off_cannot_be_taken_for_a_shorter_one() {
     let app = App::start().await;
-    fill(&app, 20_000).await;
+    fill(&app.database, 20_000).await;
     let request = Request::get("/api/ros").body(Body::empty()).unwrap();
     let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut received = body.next().await.unwrap().unwrap().to_vec();

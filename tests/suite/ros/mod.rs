@@ -6,6 +6,6 @@ mod dashboard;
 mod delete;
 mod get;
 mod health;
-mod list;
+pub(crate) mod list;
 mod status;
 mod update;

@@ -41,7 +41,7 @@ pub enum ApiError {
     #[error("the connection broke during a commit")]
     OutcomeUnknown(#[source] sqlx::Error),
     /// 500: a defect of ours.
-    #[error("{0}")]
+    #[error("an unexpected error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
 
@@ -155,16 +155,22 @@ struct ErrorDetails<'a> {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
-        if status.is_server_error() {
+        if self.status().is_server_error() {
             tracing::error!(error = &self as &dyn Error, "request failed");
         }
-        let details = match &self {
+        self.answer()
+    }
+}
+
+impl ApiError {
+    /// The answer, for an error that is in the log already.
+    pub(super) fn answer(&self) -> Response {
+        let details = match self {
             Self::Invalid(FieldProblems(fields)) => Some(ErrorDetails { fields }),
             _ => None,
         };
         let body = ErrorBody { error: self.kind(), message: self.message(), details };
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (self.status(), Json(body)).into_response();
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
         }

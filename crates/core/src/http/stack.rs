@@ -2,12 +2,7 @@
 
 use std::any::Any;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::from_fn,
-    response::{IntoResponse, Response},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, response::Response};
 use http::{Method, header};
 use tower::ServiceExt;
 use tower_http::{
@@ -55,5 +50,5 @@ fn cors(config: &HttpConfig) -> CorsLayer {
 
 /// The panic itself was logged by the panic hook.
 fn panic_answer(_: Box<dyn Any + Send>) -> Response {
-    ApiError::internal("a handler panicked").into_response()
+    ApiError::internal("a handler panicked").answer()
 }

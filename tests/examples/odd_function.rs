@@ -1,0 +1,35 @@
+//! A Lambda function with routes that no real one has: they panic, or break their answer off.
+
+use app_core::{
+    config::HttpConfig,
+    http::{ApiError, json_array, with_layers},
+    lambda::{self, Delivery},
+    telemetry,
+};
+use axum::{Router, routing::get};
+use futures_util::stream;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda::Error> {
+    telemetry::init();
+    let routes = Router::new()
+        .route("/api/odd/fine", get(async || "fine"))
+        .route("/api/odd/panic", get(panic))
+        .route("/api/odd/broken", get(broken));
+    let delivery = Delivery::of_process();
+    let config = HttpConfig { frontend_origins: Vec::new() };
+    lambda::run(with_layers(routes, &config, delivery), delivery).await
+}
+
+#[expect(clippy::panic, reason = "it is what this route is for")]
+async fn panic() -> &'static str {
+    panic!("on purpose")
+}
+
+/// A list that fails after ten thousand items.
+async fn broken() -> Result<axum::response::Response, ApiError> {
+    json_array(|| {
+        stream::iter((0..=10_000).map(|item| if item < 10_000 { Ok(item) } else { Err(ApiError::internal("broken")) }))
+    })
+    .await
+}

@@ -1,0 +1,178 @@
+//! The real function binaries, under the runtime API that `cargo lambda watch` emulates.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rotracker_cli::{
+    cargo_lambda,
+    say::say,
+    supervise::{self, Supervised, Supervision},
+};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::{TestDatabase, database::server};
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is below the workspace")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// The folder of the binaries that were built with these tests.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("the test has a path");
+    // …/target/debug/deps/suite-…
+    test.ancestors().nth(2).expect("the test is two folders below").to_owned()
+}
+
+/// A binary of the workspace, built now if it is not.
+pub async fn binary(name: &str) -> PathBuf {
+    build().await;
+    binaries().join(name)
+}
+
+/// An example of this package, built now if it is not.
+pub async fn example(name: &str) -> PathBuf {
+    build().await;
+    binaries().join("examples").join(name)
+}
+
+async fn build() {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    BUILT
+        .get_or_init(|| async {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.args(["build", "--quiet", "--bins", "--examples"]).current_dir(workspace());
+            supervise::forget_cargo(&mut cargo);
+            let status = supervise::run(&cargo).await.expect("cargo starts");
+            assert!(status.is_some_and(|status| status.success()), "the binaries are built");
+        })
+        .await;
+}
+
+/// The emulated runtime API, with one function.
+pub struct Emulator {
+    /// Where requests are sent, without a slash at the end.
+    pub url: String,
+    _process: Supervised,
+}
+
+/// A running function.
+pub struct Instance {
+    process: Supervised,
+    folder: TempDir,
+}
+
+impl Emulator {
+    /// Starts the emulator and waits until it listens.
+    pub async fn start() -> Self {
+        let tools = workspace().join("target/dev/tools");
+        static CARGO_LAMBDA: OnceCell<PathBuf> = OnceCell::const_new();
+        let program = CARGO_LAMBDA
+            .get_or_init(|| async {
+                let found = cargo_lambda::find_or_install(&tools, say).await;
+                found.unwrap_or_else(|error| panic!("{error:#}"))
+            })
+            .await;
+        let port = free_port();
+        let mut command = Command::new(program);
+        command
+            .args(["lambda", "watch", "--quiet", "--only-lambda-apis", "--disable-cors"])
+            .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
+            .env("RUST_LOG", "error")
+            .current_dir(workspace());
+        supervise::forget_cargo(&mut command);
+        let supervision = Supervision { grace: Duration::ZERO, ..Supervision::default() };
+        let process = Supervised::spawn(&command, supervision).expect("cargo-lambda starts");
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            assert!(!process.has_ended(), "cargo-lambda ended at its start");
+            tokio::task::yield_now().await;
+        }
+        Self { url: format!("http://127.0.0.1:{port}"), _process: process }
+    }
+
+    /// Starts an instance of a function, with `variables` in its environment. `function` is `/` and the name of a
+    /// binary of the workspace, whose paths begin with `/lambda-url/` and that name then; or empty for the function
+    /// that answers every other path.
+    pub fn instance(&self, function: &str, binary: &Path, variables: &[(&str, String)]) -> Instance {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(folder.path().join("log")).expect("a log file");
+        let mut command = Command::new(binary);
+        // The server under test may be named in our own environment.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
+            command.env_remove(name);
+        }
+        command
+            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/.rt{function}", self.url))
+            .env("AWS_LAMBDA_FUNCTION_NAME", "function")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .envs(variables.iter().map(|(name, value)| (*name, value)));
+        let supervision = Supervision { log: Some(log), grace: Duration::ZERO, ..Supervision::default() };
+        Instance { process: Supervised::spawn(&command, supervision).expect("the function starts"), folder }
+    }
+
+    /// Starts an instance of `ros` on `database`.
+    pub async fn ros(&self, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
+        let variables = [database_variables(database).as_slice(), variables].concat();
+        self.instance("/ros", &binary("ros").await, &variables)
+    }
+}
+
+/// The environment of a function on `database`.
+pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)> {
+    let server = server();
+    vec![
+        ("DB_HOST", server.host.clone()),
+        ("DB_PORT", server.port.to_string()),
+        ("DB_USER", server.user.clone()),
+        ("DB_PASSWORD", server.password.expose_secret().to_owned()),
+        ("DB_NAME_DEV", database.name.clone()),
+        ("APP_ENV", "development".to_owned()),
+    ]
+}
+
+impl Instance {
+    /// What it has logged so far, line by line.
+    pub fn log(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log can be read");
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until it ends, and says with which code.
+    pub async fn end(&self) -> Option<i32> {
+        self.process.wait().await.and_then(|status| status.code())
+    }
+
+    /// The most memory it ever used, in bytes, as Linux counts resident pages.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        // The process that writes our log file and is not the guard's shell.
+        for entry in std::fs::read_dir("/proc")? {
+            let process = entry?.path();
+            let Ok(output) = std::fs::read_link(process.join("fd/1")) else { continue };
+            let Ok(name) = std::fs::read_to_string(process.join("comm")) else { continue };
+            if !output.starts_with(&folder) || name.trim() == "sh" {
+                continue;
+            }
+            let status = std::fs::read_to_string(process.join("status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+            let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+            return Ok(kilobytes * 1024);
+        }
+        anyhow::bail!("the function does not run")
+    }
+}
