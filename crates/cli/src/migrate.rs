@@ -1,6 +1,8 @@
 //! `rotracker migrate`: brings the databases to the state that the functions expect, live ones of the Node service
 //! included.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use app_core::{
     config::{Env, Stage},
@@ -19,6 +21,13 @@ static MAIN: Migrator = sqlx::migrate!("../../migrations/main");
 
 /// Where sqlx remembers what was applied.
 const APPLIED_TABLE: &str = "_sqlx_migrations";
+
+/// The lock under which a database is migrated; names of locks are the server's, and hold 64 characters.
+const LOCK: &str = "SELECT GET_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)), ?)";
+const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)))";
+
+/// How long to wait for another program's migration.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What `rotracker migrate` takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -120,11 +129,14 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
 
 async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx takes the
-    // same lock again, which its holder may.
-    connection.lock().await?;
+    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx's own lock
+    // waits "-1 seconds", which MariaDB takes for an error and not for ever.
+    let lock: Option<i64> = sqlx::query_scalar(LOCK).bind(LOCK_TIMEOUT.as_secs()).fetch_one(&mut *connection).await?;
+    if lock != Some(1) {
+        bail!("another program has been migrating it for {} minutes; look at that", LOCK_TIMEOUT.as_secs() / 60);
+    }
     let migrated = migrate_locked(&mut connection, name, migrator, options).await;
-    connection.unlock().await?;
+    sqlx::query(UNLOCK).execute(&mut *connection).await?;
     migrated
 }
 
