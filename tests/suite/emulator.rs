@@ -5,11 +5,10 @@ use std::time::Duration;
 use rotracker_tests::{
     TestDatabase,
     app::new_order,
+    database::fill,
     emulator::{Emulator, binary, database_variables, example},
 };
 use serde_json::{Value, json};
-
-use crate::ros::list::fill;
 
 /// A client that a proxy in the environment does not divert. The emulator waits for a function that died for ever; the
 /// client does not.

@@ -120,3 +120,16 @@ pub async fn execute(connection: &mut MySqlConnection, sql: &str) {
     let result = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await;
     result.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
+
+/// Fills `active` with `count` orders, at most 100,000, in one statement.
+pub async fn fill(database: &TestDatabase, count: u32) {
+    let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
+                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let fill = format!(
+        "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NOTES) \
+         SELECT CONCAT('RO', n), 'A repair shop', 'Hydraulic pump', 'APPROVED', n, REPEAT('note ', 40) FROM \
+         (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM {digits} a, {digits} b, {digits} c, \
+          {digits} e, {digits} f) numbers WHERE n < {count}"
+    );
+    execute(&mut database.connect().await, &fill).await;
+}

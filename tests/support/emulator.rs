@@ -55,7 +55,10 @@ async fn build() {
     BUILT
         .get_or_init(|| async {
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["build", "--quiet", "--bins", "--examples"]).current_dir(workspace());
+            cargo
+                .args(["build", "--quiet", "--bins", "--examples"])
+                .args((!cfg!(debug_assertions)).then_some("--release"))
+                .current_dir(workspace());
             supervise::forget_cargo(&mut cargo);
             let status = supervise::run(&cargo).await.expect("cargo starts");
             assert!(status.is_some_and(|status| status.success()), "the binaries are built");
@@ -150,6 +153,11 @@ impl Instance {
     pub fn log(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log can be read");
         log.lines().map(str::to_owned).collect()
+    }
+
+    /// Stops it at once.
+    pub async fn stop(self) {
+        self.process.stop().await;
     }
 
     /// Waits until it ends, and says with which code.

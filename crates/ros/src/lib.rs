@@ -4,6 +4,7 @@
 pub mod adoption;
 pub mod model;
 mod routes;
+pub mod sql;
 pub mod store;
 
 use std::time::Instant;

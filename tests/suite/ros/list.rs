@@ -3,7 +3,10 @@
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::Request;
-use rotracker_tests::{App, TestDatabase, database::execute};
+use rotracker_tests::{
+    App,
+    database::{execute, fill},
+};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -78,19 +81,6 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
     let body = app.get("/api/ros?limit=0&offset=x&archiveStatus=y").await.expect(400);
     assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 3);
     app.get("/api/ros?unknown=1").await.expect(200);
-}
-
-/// Fills `active` with `count` orders, at most 100,000, in one statement.
-pub(crate) async fn fill(database: &TestDatabase, count: u32) {
-    let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
-                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
-    let fill = format!(
-        "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NOTES) \
-         SELECT CONCAT('RO', n), 'A repair shop', 'Hydraulic pump', 'APPROVED', n, REPEAT('note ', 40) FROM \
-         (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM {digits} a, {digits} b, {digits} c, \
-          {digits} e, {digits} f) numbers WHERE n < {count}"
-    );
-    execute(&mut database.connect().await, &fill).await;
 }
 
 #[tokio::test]

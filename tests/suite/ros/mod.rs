@@ -6,6 +6,6 @@ mod dashboard;
 mod delete;
 mod get;
 mod health;
-pub(crate) mod list;
+mod list;
 mod status;
 mod update;

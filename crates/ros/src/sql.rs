@@ -1,0 +1,171 @@
+//! Every statement about repair orders. All are constants: no input reaches SQL text.
+//!
+//! Ids and numbers are unique over the four tables because triggers enter every row, whoever writes it, into
+//! `ro_registry` (see `migrations/main`). The registry row is also what a change locks first, so that moves and updates
+//! of one order queue up in one place wherever the order is at the moment.
+
+use crate::model::Archive;
+
+/// The statement with the table of `$archive` in its gaps. Table names cannot be bound, and this way every statement is
+/// a constant that no input reaches.
+macro_rules! in_table {
+    ($archive:expr, $before:tt, $after:tt) => {
+        match $archive {
+            Archive::Active => in_table!(@ "active", $before, $after),
+            Archive::Paid => in_table!(@ "paid", $before, $after),
+            Archive::Net => in_table!(@ "net", $before, $after),
+            Archive::Returned => in_table!(@ "returns", $before, $after),
+        }
+    };
+    (@ $table:literal, [$($before:tt)*], [$($after:tt)*]) => {
+        concat!($($before)*, " `", $table, "` ", $($after)*)
+    };
+}
+
+/// Every column but the id, in the order in which the store reads and writes them. `CURENT_STATUS` is spelt
+/// like that in the database.
+macro_rules! columns {
+    ($each:ident) => {
+        concat!(
+            $each!("RO"),
+            ", ",
+            $each!("DATE_MADE"),
+            ", ",
+            $each!("SHOP_NAME"),
+            ", ",
+            $each!("PART"),
+            ", ",
+            $each!("SERIAL"),
+            ", ",
+            $each!("PART_DESCRIPTION"),
+            ", ",
+            $each!("REQ_WORK"),
+            ", ",
+            $each!("DATE_DROPPED_OFF"),
+            ", ",
+            $each!("ESTIMATED_COST"),
+            ", ",
+            $each!("FINAL_COST"),
+            ", ",
+            $each!("TERMS"),
+            ", ",
+            $each!("SHOP_REF"),
+            ", ",
+            $each!("ESTIMATED_DELIVERY_DATE"),
+            ", ",
+            $each!("CURENT_STATUS"),
+            ", ",
+            $each!("CURENT_STATUS_DATE"),
+            ", ",
+            $each!("GENTHRUST_STATUS"),
+            ", ",
+            $each!("SHOP_STATUS"),
+            ", ",
+            $each!("TRACKING_NUMBER_PICKING_UP"),
+            ", ",
+            $each!("NOTES"),
+            ", ",
+            $each!("LAST_DATE_UPDATED"),
+            ", ",
+            $each!("NEXT_DATE_TO_UPDATE")
+        )
+    };
+}
+
+macro_rules! plain {
+    ($column:literal) => {
+        $column
+    };
+}
+
+macro_rules! set {
+    ($column:literal) => {
+        concat!($column, " = ?")
+    };
+}
+
+macro_rules! placeholder {
+    ($column:literal) => {
+        "?"
+    };
+}
+
+/// At most one of the four tables has the row, so the first value that is not null is the row's, if it has one.
+macro_rules! wherever_it_is {
+    ($column:literal) => {
+        concat!("COALESCE(a.", $column, ", p.", $column, ", n.", $column, ", r.", $column, ")")
+    };
+}
+
+/// One order from whichever table has it, in one statement. It starts at the registry: with `FOR UPDATE` that row is
+/// locked before the tables are looked at, so they are seen as the previous holder of the lock left them.
+macro_rules! select_one {
+    ($condition:literal) => {
+        concat!(
+            "SELECT CASE WHEN a.id IS NOT NULL THEN 0 WHEN p.id IS NOT NULL THEN 1 WHEN n.id IS NOT NULL THEN 2 \
+             WHEN r.id IS NOT NULL THEN 3 END, registry.id, ",
+            columns!(wherever_it_is),
+            " FROM ro_registry registry LEFT JOIN active a ON a.id = registry.id LEFT JOIN paid p ON p.id = registry.id \
+             LEFT JOIN net n ON n.id = registry.id LEFT JOIN `returns` r ON r.id = registry.id WHERE registry.",
+            $condition
+        )
+    };
+}
+
+/// Reads the orders of one table: by the day on which someone should ask again, then the newest, then the id (design,
+/// reading 12). Takes limit and offset.
+pub fn list(archive: Archive) -> &'static str {
+    in_table!(
+        archive,
+        ["SELECT id, ", columns!(plain), " FROM"],
+        ["ORDER BY NEXT_DATE_TO_UPDATE IS NULL, NEXT_DATE_TO_UPDATE, DATE_MADE DESC, id LIMIT ? OFFSET ?"]
+    )
+}
+
+/// Reads one order by its id.
+pub const FIND_BY_ID: &str = select_one!("id = ?");
+
+/// Reads one order by its number.
+pub const FIND_BY_NUMBER: &str = select_one!("ro_number = ?");
+
+/// Reads one order by its id, locked until the transaction ends.
+pub const LOCK_BY_ID: &str = select_one!("id = ? FOR UPDATE");
+
+/// Reads one order by its number, locked until the transaction ends.
+pub const LOCK_BY_NUMBER: &str = select_one!("ro_number = ? FOR UPDATE");
+
+/// Adds a row to one table. Takes the columns and then the id, 0 for the next one of the sequence.
+pub fn insert(archive: Archive) -> &'static str {
+    in_table!(archive, ["INSERT INTO"], ["(", columns!(plain), ", id) VALUES (", columns!(placeholder), ", ?)"])
+}
+
+/// Writes a row of one table. Takes the columns and then the id.
+pub fn update(archive: Archive) -> &'static str {
+    in_table!(archive, ["UPDATE"], ["SET ", columns!(set), " WHERE id = ?"])
+}
+
+/// Deletes a row of one table. Takes the id.
+pub fn delete(archive: Archive) -> &'static str {
+    in_table!(archive, ["DELETE FROM"], ["WHERE id = ?"])
+}
+
+/// Counts and sums for the dashboard, in one look at all four tables. Takes today three times and the day 30 days
+/// before. Statuses compare byte by byte, since the dashboard's words are fixed; those of returned orders in any case
+/// (design, reading 14).
+pub const DASHBOARD: &str = "SELECT a.*, p.*, n.*, r.* FROM \
+    (SELECT COUNT(*), COUNT(IF(NEXT_DATE_TO_UPDATE < ?, 1, NULL)) AS overdue, \
+    COUNT(IF(NEXT_DATE_TO_UPDATE = ?, 1, NULL)) AS due_today, \
+    COUNT(IF(NEXT_DATE_TO_UPDATE >= ?, 1, NULL)) AS on_track, \
+    COUNT(IF(NEXT_DATE_TO_UPDATE < ?, 1, NULL)) AS overdue_30_plus, \
+    COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'WAITING QUOTE', 1, NULL)) AS waiting_quote, \
+    COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'APPROVED', 1, NULL)) AS approved, \
+    COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'BEING REPAIRED', 1, NULL)) AS being_repaired, \
+    COUNT(IF(CAST(CURENT_STATUS AS BINARY) LIKE '%SHIPPING%', 1, NULL)) AS shipping, \
+    COALESCE(SUM(ESTIMATED_COST), 0) AS estimated FROM active) a, \
+    (SELECT COUNT(*) AS paid_count, COALESCE(SUM(FINAL_COST), 0) AS paid_value FROM paid) p, \
+    (SELECT COUNT(*) AS net_count, COALESCE(SUM(FINAL_COST), 0) AS net_value FROM net) n, \
+    (SELECT COUNT(IF(UPPER(CURENT_STATUS) LIKE 'RAI%', 1, NULL)) AS rai, \
+    COUNT(IF(UPPER(CURENT_STATUS) LIKE 'BER%', 1, NULL)) AS ber, \
+    COUNT(IF(UPPER(CURENT_STATUS) LIKE 'CANCEL%', 1, NULL)) AS cancelled, \
+    COUNT(IF(UPPER(CURENT_STATUS) LIKE 'SCRAP%', 1, NULL)) AS scrapped, \
+    COALESCE(SUM(FINAL_COST), 0) AS returned_value FROM `returns`) r";

@@ -1,0 +1,194 @@
+//! `cargo bench`: what the service adds to the database's own time, and how long a function takes from its start to
+//! its first answer. Times depend on the machine; the ratios, whose two sides are measured in turns in one run, hardly.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt;
+use http::Method;
+use ros::{model::Archive, sql};
+use rotracker_tests::{
+    App, TestDatabase,
+    app::{new_order, path_of},
+    database::fill,
+    emulator::Emulator,
+};
+use serde_json::json;
+use sqlx::{Connection, Executor, MySqlConnection, MySqlPool};
+
+/// Durations of one side, and what can be said of them.
+#[derive(Default)]
+struct Samples(Vec<Duration>);
+
+impl Samples {
+    async fn time(&mut self, work: impl Future<Output = ()>) {
+        let started = Instant::now();
+        work.await;
+        self.0.push(started.elapsed());
+    }
+
+    fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1e3
+    }
+}
+
+fn report(what: &str, bare: &Samples, routed: &Samples) {
+    let (bare_p50, routed_p50) = (bare.percentile(50), routed.percentile(50));
+    println!(
+        "| {what} | {bare_p50:.3} | {routed_p50:.3} | {:.2} | {:.3} | {:.3} |",
+        routed_p50 / bare_p50,
+        bare.percentile(99),
+        routed.percentile(99)
+    );
+}
+
+/// Reads every row that `statement` gives and throws it away.
+async fn drain(pool: &MySqlPool, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) {
+    let mut connection = pool.acquire().await.unwrap();
+    let mut rows = query.fetch(&mut *connection);
+    while rows.try_next().await.unwrap().is_some() {}
+}
+
+/// The columns of an order in a statement of `sql`: a number, and otherwise what [`new_order`] holds.
+fn bind_order<'q>(
+    statement: &'static str,
+    number: &'q str,
+) -> sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments> {
+    let none = None::<&str>;
+    let mut query = sqlx::query(statement).bind(number).bind(none).bind("XYZ Repair Services");
+    for _ in 0..2 {
+        query = query.bind(none);
+    }
+    query = query.bind("Landing gear actuator");
+    for _ in 0..7 {
+        query = query.bind(none);
+    }
+    query = query.bind("WAITING QUOTE").bind("2024-11-15");
+    for _ in 0..4 {
+        query = query.bind(none);
+    }
+    query.bind("2024-11-15").bind(none)
+}
+
+async fn run(
+    connection: &mut MySqlConnection,
+    query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>,
+) {
+    connection.execute(query).await.unwrap();
+}
+
+async fn compare(rows: u32, rounds: usize) {
+    let database = TestDatabase::migrated().await;
+    let pool = database.pool(1);
+    let app = App::on(database, pool.clone());
+    fill(&app.database, rows).await;
+
+    let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        bare.time(drain(&pool, sqlx::query(sql::list(Archive::Active)).bind(u64::MAX).bind(0_u64))).await;
+        routed.time(async { assert!(app.get("/api/ros").await.status.is_success()) }).await;
+    }
+    report(&format!("list of {rows} orders"), &bare, &routed);
+}
+
+async fn compare_single(rounds: usize) {
+    let database = TestDatabase::migrated().await;
+    let pool = database.pool(1);
+    let app = App::on(database, pool.clone());
+    fill(&app.database, 500).await;
+
+    let order = app.create("RO-GET").await;
+    let id: i64 = order["id"].as_str().unwrap().parse().unwrap();
+    let path = path_of(&order);
+    let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        bare.time(drain(&pool, sqlx::query(sql::FIND_BY_ID).bind(id))).await;
+        routed.time(async { assert!(app.get(&path).await.status.is_success()) }).await;
+    }
+    report("get", &bare, &routed);
+
+    let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    for round in 0..rounds {
+        let number = format!("BARE{round}");
+        bare.time(async {
+            let mut connection = pool.acquire().await.unwrap();
+            let mut transaction = connection.begin().await.unwrap();
+            run(&mut transaction, bind_order(sql::insert(Archive::Active), &number).bind(0)).await;
+            transaction.commit().await.unwrap();
+        })
+        .await;
+        let body = new_order(json!({ "roNumber": format!("ROUTED{round}") }));
+        routed.time(async { assert_eq!(app.post("/api/ros", &body).await.status, 201) }).await;
+    }
+    report("create", &bare, &routed);
+
+    let bare_order = app.create("RO-BARE").await;
+    let bare_id: i64 = bare_order["id"].as_str().unwrap().parse().unwrap();
+    let mut places = (Archive::Active, Archive::Paid);
+    let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        let (from, to) = places;
+        bare.time(async {
+            let mut connection = pool.acquire().await.unwrap();
+            let mut transaction = connection.begin().await.unwrap();
+            run(&mut transaction, sqlx::query(sql::LOCK_BY_ID).bind(bare_id)).await;
+            run(&mut transaction, sqlx::query(sql::delete(from)).bind(bare_id)).await;
+            run(&mut transaction, bind_order(sql::insert(to), "RO-BARE").bind(bare_id)).await;
+            transaction.commit().await.unwrap();
+        })
+        .await;
+        let body = json!({ "archiveStatus": to.name() });
+        routed.time(async { assert!(app.patch(&path, &body).await.status.is_success()) }).await;
+        places = (to, from);
+    }
+    report("move", &bare, &routed);
+
+    let today = app.clock.today();
+    let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        let query = sqlx::query(sql::DASHBOARD).bind(today).bind(today).bind(today).bind(today);
+        bare.time(drain(&pool, query)).await;
+        routed.time(async { assert!(app.get("/api/ros/stats/dashboard").await.status.is_success()) }).await;
+    }
+    report("dashboard", &bare, &routed);
+}
+
+/// From the start of the release binary to its answer to a request that waits for it already. The answer needs no
+/// statement, but the connection that is opened during Init is in it.
+async fn compare_starts(rounds: usize) {
+    let database = TestDatabase::migrated().await;
+    let emulator = Emulator::start().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/lambda-url/ros/api/nothing", emulator.url);
+    // Builds what is missing, and warms the file cache.
+    drop(emulator.ros(&database, &[]).await);
+    let mut starts = Samples::default();
+    for _ in 0..rounds {
+        let waiting = tokio::spawn(client.request(Method::GET, &url).send());
+        let mut instance = None;
+        starts
+            .time(async {
+                instance = Some(emulator.ros(&database, &[]).await);
+                assert_eq!(waiting.await.unwrap().unwrap().status(), 404);
+            })
+            .await;
+        instance.unwrap().stop().await;
+    }
+    println!("\n| from process start to first answer | p50 ms | p99 ms |\n|---|---|---|");
+    println!("| ros | {:.1} | {:.1} |", starts.percentile(50), starts.percentile(99));
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        println!("| request | bare sqlx p50 ms | through the router p50 ms | ratio | bare p99 | router p99 |");
+        println!("|---|---|---|---|---|---|");
+        compare(500, 300).await;
+        compare(50_000, 15).await;
+        compare_single(1_000).await;
+        compare_starts(30).await;
+    });
+}
