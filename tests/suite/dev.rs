@@ -1,1 +1,133 @@
-//! To come.
+//! `cargo dev`, as a person uses it: started, asked, stopped, started again.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rotracker_tests::{
+    TestDatabase,
+    app::new_order,
+    emulator::{binary, free_port, workspace},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The variable by which everything that one run starts is found again.
+const RUN: &str = "ROTRACKER_TEST_RUN";
+
+/// A running `cargo dev`.
+struct Dev {
+    process: Child,
+    run: String,
+    url: String,
+    lines: Vec<String>,
+}
+
+impl Dev {
+    /// Starts it on the server under test, or its own, and waits for what it prints last when it is ready.
+    fn start(rotracker: &Path, data_dir: &Path, databases: &[TestDatabase; 2], port: u16) -> Self {
+        let run = Uuid::new_v4().to_string();
+        let mut process = Command::new(rotracker)
+            .args(["dev", "--port", &port.to_string(), "--instances", "2", "--data-dir"])
+            .arg(data_dir)
+            .env(RUN, &run)
+            .env("DB_NAME_DEV", &databases[0].name)
+            .env("DB_NAME_INVENTORY", &databases[1].name)
+            .current_dir(workspace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = Vec::new();
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        for line in output.by_ref() {
+            lines.push(line.unwrap());
+            if lines.last().unwrap().starts_with("ready:") {
+                break;
+            }
+        }
+        // Whatever else it prints must not block it.
+        std::thread::spawn(move || output.for_each(drop));
+        Self { process, run, url: format!("http://127.0.0.1:{port}"), lines }
+    }
+
+    /// Sends `signal` and waits for the end; returns the exit code and what is still running.
+    fn stop(mut self, signal: &str) -> (Option<i32>, Vec<String>) {
+        let killed = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let status = self.process.wait().unwrap();
+        (status.code(), processes_of(&self.run))
+    }
+}
+
+/// The commands of all processes that carry the mark of `run`.
+fn processes_of(run: &str) -> Vec<String> {
+    let mark = format!("{RUN}={run}");
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let environment = std::fs::read(path.join("environ")).ok()?;
+        let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+        is_ours.then(|| std::fs::read_to_string(path.join("cmdline")).unwrap_or_default())
+    });
+    processes.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running() {
+    let rotracker = binary("rotracker").await;
+    let folder = tempfile::tempdir().unwrap();
+    // Dropped from the server under test in the end; with a server of its own they go with the folder.
+    let names = [(); 2].map(|()| TestDatabase { name: format!("rotest_{}", Uuid::new_v4().simple()) });
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+    let port = free_port();
+
+    let dev = Dev::start(&rotracker, folder.path(), &names, port);
+    assert_eq!(dev.lines.last().unwrap(), &format!("ready: http://127.0.0.1:{port}"), "{:?}", dev.lines);
+    for (archive, count) in [("ACTIVE", 500), ("PAID", 2_000), ("NET", 800), ("RETURNED", 300)] {
+        let url = format!("{}/api/ros?archiveStatus={archive}", dev.url);
+        let orders: Vec<Value> = client.get(url).send().await.unwrap().json().await.unwrap();
+        assert_eq!(orders.len(), count, "{archive}");
+    }
+    // Browsers must see CORS headers once: the emulator's own are off.
+    let answer =
+        client.get(format!("{}/health", dev.url)).header("origin", "http://localhost:5173").send().await.unwrap();
+    let origins: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().collect();
+    assert_eq!(origins, ["http://localhost:5173"]);
+    // More requests at once than one instance can take.
+    let creates = (0..8).map(|number| {
+        let order = new_order(json!({ "roNumber": format!("DEV {number}") }));
+        client.post(format!("{}/api/ros", dev.url)).json(&order).send()
+    });
+    for created in futures_util::future::join_all(creates).await {
+        assert_eq!(created.unwrap().status(), 201);
+    }
+
+    // A second one on the same data, and one on the same port, are told so.
+    for (data_dir, said) in [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")] {
+        let output = Command::new(&rotracker)
+            .args(["dev", "--port", &port.to_string(), "--data-dir"])
+            .arg(data_dir)
+            .current_dir(workspace())
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(message.contains(said) && !message.contains("backtrace"), "{message}");
+    }
+
+    let (code, left) = dev.stop("-INT");
+    assert_eq!((code, left), (Some(0), Vec::new()));
+
+    let dev = Dev::start(&rotracker, folder.path(), &names, port);
+    let kept = client.get(format!("{}/api/ros/by-number/DEV%207", dev.url)).send().await.unwrap();
+    assert_eq!(kept.status(), 200);
+    let (code, left) = dev.stop("-TERM");
+    assert_eq!((code, left), (Some(0), Vec::new()));
+    if std::env::var_os("DB_HOST").is_none() {
+        // They were never on the server under test.
+        std::mem::forget(names);
+    }
+}

@@ -52,6 +52,7 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
         data_dir: std::env::temp_dir().join(format!("rotracker-tests-{}", Uuid::new_v4().simple())),
         port: None,
         throw_away: true,
+        arguments: Vec::new(),
         say,
     })
     .await

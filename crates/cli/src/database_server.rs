@@ -33,6 +33,8 @@ pub struct Options {
     pub port: Option<u16>,
     /// Trade safety of the data for speed, and remove the directory at the end.
     pub throw_away: bool,
+    /// Further options of the server, after ours.
+    pub arguments: Vec<String>,
     /// Hears what happens.
     pub say: Say,
 }
@@ -96,7 +98,7 @@ impl DatabaseServer {
             };
             log.set_len(0)?;
             (options.say)(&format!("Starting {program} on {HOST}:{port}."));
-            let started = Self::start_on(port, &program, directory, &log, options.throw_away).await;
+            let started = Self::start_on(port, &program, directory, &log, &options).await;
             attempts -= 1;
             if started.is_ok() || attempts == 0 || !log_of(directory).contains("ddress already in use") {
                 return started;
@@ -104,7 +106,8 @@ impl DatabaseServer {
         }
     }
 
-    async fn start_on(port: u16, program: &Program, directory: &Path, log: &File, throw_away: bool) -> Result<Self> {
+    async fn start_on(port: u16, program: &Program, directory: &Path, log: &File, options: &Options) -> Result<Self> {
+        let throw_away = options.throw_away;
         let data = directory.join("data");
         let mut command = program.command(&data).await;
         command
@@ -124,6 +127,7 @@ impl DatabaseServer {
             command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"]);
             command.args(["--innodb-doublewrite=OFF", "--innodb-fast-shutdown=2"]);
         }
+        command.args(&options.arguments);
         let supervision = Supervision {
             log: Some(log.try_clone()?),
             grace: if throw_away { Duration::ZERO } else { Duration::from_secs(60) },
@@ -369,7 +373,9 @@ async fn initialise(program: &Program, directory: &Path, log: &File) -> Result<(
                 .find_map(|name| programs::find_all(name, &places).into_iter().next())
                 .context("mariadb-install-db is missing, though it belongs to the server; reinstall MariaDB")?;
             let mut command = Command::new(installer);
-            command.arg("--no-defaults").arg(format!("--datadir={}", new.display()));
+            // Relative: this shell script trips over spaces in a path. Without the dot the server would take it as
+            // relative to where it is installed.
+            command.current_dir(directory).args(["--no-defaults", "--datadir=./data.new"]);
             command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
             if programs::is_root().await {
                 command.arg("--user=root");
@@ -469,6 +475,7 @@ mod tests {
             data_dir: directory.path().join("long".repeat(30)),
             port: None,
             throw_away: false,
+            arguments: Vec::new(),
             say: crate::say::nothing,
         };
         let server = DatabaseServer::start(options.clone()).await.unwrap();
@@ -495,8 +502,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("data")).unwrap();
         fs::write(directory.path().join("data").join(MADE_BY), "another kind\n").unwrap();
-        let options =
-            Options { data_dir: directory.path().to_owned(), port: None, throw_away: false, say: crate::say::nothing };
+        let options = Options {
+            data_dir: directory.path().to_owned(),
+            port: None,
+            throw_away: false,
+            arguments: Vec::new(),
+            say: crate::say::nothing,
+        };
         let message = format!("{:#}", DatabaseServer::start(options).await.unwrap_err());
         assert!(message.contains("was made by another kind") && message.contains("cargo dev --fresh"), "{message}");
     }
@@ -504,8 +516,13 @@ mod tests {
     #[tokio::test]
     async fn damaged_data_are_named_with_the_servers_last_words() {
         let directory = tempfile::tempdir().unwrap();
-        let options =
-            Options { data_dir: directory.path().to_owned(), port: None, throw_away: false, say: crate::say::nothing };
+        let options = Options {
+            data_dir: directory.path().to_owned(),
+            port: None,
+            throw_away: false,
+            arguments: Vec::new(),
+            say: crate::say::nothing,
+        };
         DatabaseServer::start(options.clone()).await.unwrap().stop().await;
         fs::write(directory.path().join("data").join("ibdata1"), "not a tablespace").unwrap();
         let message = format!("{:#}", DatabaseServer::start(options).await.unwrap_err());

@@ -206,7 +206,13 @@ impl System {
             say(&format!("Removing the database in {}.", database_dir.display()));
             DatabaseServer::erase(&database_dir).await?;
         }
-        let server_options = database_server::Options { data_dir: database_dir, port: None, throw_away: false, say };
+        let server_options = database_server::Options {
+            data_dir: database_dir,
+            port: None,
+            throw_away: false,
+            arguments: Vec::new(),
+            say,
+        };
         let server = self.database.insert(DatabaseServer::start(server_options).await?);
         environment.retain(|name, _| !name.starts_with("DB_SSL_"));
         for (name, value) in [
