@@ -22,7 +22,7 @@ const VERSION: &str = "1.9.2";
 const OLDEST: (u32, u32) = (1, 9);
 
 const PIP: Package =
-    Package { apt: &["python3-pip"], dnf: "python3-pip", apk: "py3-pip", pacman: "python-pip", brew: "" };
+    Package { apt: &[&["python3-pip"]], dnf: "python3-pip", apk: "py3-pip", pacman: "python-pip", brew: "" };
 
 /// The path of a `cargo-lambda` that can do what we need, installed below `tools` if the machine has none. Called
 /// directly it wants `lambda` as its first argument.

@@ -65,7 +65,8 @@ const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 const LOCK_RETRIES: usize = 800;
 
 const PACKAGE: Package = Package {
-    apt: &["mariadb-server-core", "mysql-server-core-8.0", "mysql-server-core"],
+    // MariaDB's installer needs `my_print_defaults`, which is among the client's programs.
+    apt: &[&["mariadb-server-core", "mariadb-client-core"], &["mysql-server-core-8.0"], &["mysql-server-core"]],
     dnf: "mariadb-server",
     apk: "mariadb",
     pacman: "mariadb",
@@ -87,7 +88,7 @@ impl DatabaseServer {
         let program = program(made_by.as_deref(), directory, options.say).await?;
         if made_by.is_none() {
             (options.say)(&format!("Making a database in {}.", directory.display()));
-            initialise(&program, directory, &log).await?;
+            initialise(&program, directory, &log, options.say).await?;
         }
         // Somebody else may take a free port before the server does.
         let mut attempts = if options.port.is_some() { 1 } else { 3 };
@@ -142,7 +143,7 @@ impl DatabaseServer {
         match connected {
             Ok(()) => Ok(server),
             Err(error) => {
-                let last_words = programs::last_lines(&log_of(directory), 8);
+                let last_words = last_words(directory);
                 server.process.stop().await;
                 let way_out = if throw_away {
                     String::new()
@@ -311,8 +312,8 @@ async fn installed() -> Vec<Program> {
 /// The server program for data that `made_by` (a kind's name) made, installed if there is none.
 async fn program(made_by: Option<&str>, directory: &Path, say: Say) -> Result<Program> {
     const BY_HAND: &str = "Install MariaDB 10.11 or MySQL 8.0 or newer by hand (on Debian and Ubuntu: `apt-get install \
-                           mariadb-server-core`), or set DB_HOST, DB_PORT, DB_USER and DB_PASSWORD to use a server \
-                           that you have";
+                           mariadb-server-core mariadb-client-core`), or set DB_HOST, DB_PORT, DB_USER and \
+                           DB_PASSWORD to use a server that you have";
     let fits = |program: &&Program| program.version >= program.kind.oldest();
     let mut installed_before = installed().await;
     if !installed_before.iter().any(|program| fits(&program)) {
@@ -359,7 +360,7 @@ fn made_by(directory: &Path) -> Result<Option<String>> {
 const MADE_BY: &str = "made-by";
 
 /// Makes an empty data directory. It gets its name when it is complete, so a crash half-way leaves none.
-async fn initialise(program: &Program, directory: &Path, log: &File) -> Result<()> {
+async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -> Result<()> {
     let new = directory.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new)?;
@@ -368,6 +369,9 @@ async fn initialise(program: &Program, directory: &Path, log: &File) -> Result<(
         Kind::MariaDb => {
             let beside_it = program.path.parent().into_iter().flat_map(|bin| [bin.join("../bin"), bin.to_owned()]);
             let places: Vec<PathBuf> = beside_it.chain(places()).collect();
+            if programs::find_all("my_print_defaults", &places).is_empty() {
+                programs::install(&PACKAGE, say).await.context("MariaDB's my_print_defaults is missing")?;
+            }
             let installer = ["mariadb-install-db", "mysql_install_db"]
                 .into_iter()
                 .find_map(|name| programs::find_all(name, &places).into_iter().next())
@@ -402,7 +406,7 @@ async fn initialise(program: &Program, directory: &Path, log: &File) -> Result<(
         bail!(
             "{program} could not make a database in {}. Its last messages:\n{}",
             directory.display(),
-            programs::last_lines(&log_of(directory), 8)
+            last_words(directory)
         );
     }
     fs::write(new.join(MADE_BY), format!("{}\n", program.kind))?;
@@ -421,6 +425,13 @@ fn log_file(directory: &Path) -> PathBuf {
 
 fn log_of(directory: &Path) -> String {
     String::from_utf8_lossy(&fs::read(log_file(directory)).unwrap_or_default()).into_owned()
+}
+
+/// The last errors in the log, or, where nothing calls itself an error, its last lines.
+fn last_words(directory: &Path) -> String {
+    let log = log_of(directory);
+    let errors: Vec<&str> = log.lines().filter(|line| line.to_ascii_uppercase().contains("ERROR")).collect();
+    programs::last_lines(if errors.is_empty() { log } else { errors.join("\n") }.as_str(), 8)
 }
 
 /// Opens the log and locks it. The server inherits the file and with it the lock.

@@ -338,9 +338,9 @@ fn watch(
             command.env_remove(name);
         }
     }
-    // One variable filters the logs of the emulator and of the functions.
+    // One variable filters the logs of the functions and of the emulator, which calls each reload an error.
     if let Some(filter) = environment.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
-        command.env("RUST_LOG", format!("{filter},cargo_lambda=error,watchexec=error"));
+        command.env("RUST_LOG", format!("{filter},cargo_lambda=off,watchexec=off"));
     }
     supervise::forget_cargo(&mut command);
     // As on Lambda, nothing in an instance is worth an orderly end, which the emulator makes a noisy one.

@@ -59,8 +59,9 @@ while :; do
     status=$?
     kill -0 "$program" 2>/dev/null || break
 done
-# shellcheck disable=SC2086 # no timer is no argument
-kill "$reader" $timer 2>/dev/null
+# A shell that was just forked may lose SIGTERM; nothing loses SIGKILL.
+kill -KILL "$reader" 2>/dev/null
+[ -z "$timer" ] || kill "$timer" 2>/dev/null
 
 signal=TERM
 [ "$grace" -gt 0 ] || signal=KILL

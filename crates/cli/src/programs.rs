@@ -14,8 +14,8 @@ use crate::say::Say;
 
 /// A program's package under each package manager we know; empty where there is none.
 pub struct Package {
-    /// Debian, Ubuntu and their kin: the first of these that exists.
-    pub apt: &'static [&'static str],
+    /// Debian, Ubuntu and their kin: the first of these groups that exists there.
+    pub apt: &'static [&'static [&'static str]],
     /// Fedora and its kin.
     pub dnf: &'static str,
     /// Alpine.
@@ -66,13 +66,13 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
     let mut manager = if exists("apt-get") {
         // Debian's lists may be old or not there at all.
         run(&mut as_root(&["apt-get", "update", "-q"]).await?).await?;
-        let Some(name) = first_known_to_apt(package.apt).await else {
-            bail!("apt-get knows no package {}", package.apt.join(" or "));
+        let Some(names) = first_known_to_apt(package.apt).await else {
+            bail!("apt-get knows none of the packages {}", package.apt.concat().join(", "));
         };
-        say(&format!("Installing the package {name} with apt-get (it starts no service)."));
+        say(&format!("Installing {} with apt-get (it starts no service).", names.join(" and ")));
         let options = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"];
         let mut command = as_root(&options).await?;
-        command.arg(name);
+        command.args(names);
         command
     } else {
         let (name, command): (_, &[&str]) = if exists("dnf") {
@@ -89,7 +89,7 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
         if name.is_empty() {
             bail!("{} has no package for it", command[0]);
         }
-        say(&format!("Installing the package {name} with {}.", command[0]));
+        say(&format!("Installing {name} with {}.", command[0]));
         let mut command = as_root(command).await?;
         command.arg(name);
         command
@@ -97,11 +97,11 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
     run(&mut manager).await
 }
 
-async fn first_known_to_apt(names: &[&'static str]) -> Option<&'static str> {
-    for name in names {
-        let shown = output_of(Command::new("apt-cache").args(["show", "--no-all-versions", name])).await;
+async fn first_known_to_apt(groups: &[&'static [&'static str]]) -> Option<&'static [&'static str]> {
+    for group in groups {
+        let shown = output_of(Command::new("apt-cache").args(["show", "--no-all-versions"]).args(*group)).await;
         if shown.is_some_and(|text| !text.trim().is_empty()) {
-            return Some(name);
+            return Some(group);
         }
     }
     None

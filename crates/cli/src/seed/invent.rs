@@ -94,13 +94,14 @@ impl Inventor<'_> {
         };
 
         let dropped_off_age = self.age.saturating_sub(self.random.random_range(0..=6));
-        // Archived orders rest since they were done; active ones were looked at lately.
+        let next_update = if table == Table::Active { self.next_update() } else { None };
+        let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
         let status_age = match table {
-            Table::Active => self.random.random_range(0..=self.age.min(30)),
+            // Whoever touches an order plans its next look.
+            Table::Active => self.random.random_range(days_late..=self.age.min(days_late + 30)),
+            // Archived orders rest since they were done.
             _ => self.age.saturating_sub(self.random.random_range(15..=75)),
         };
-        let next_update = if is_active { self.next_update() } else { None };
-        let is_late = next_update.is_some_and(|date| date < self.today);
 
         Order {
             table,
@@ -119,7 +120,7 @@ impl Inventor<'_> {
             estimated_delivery: is_quoted.then(|| self.days_ago(dropped_off_age) + self.days(14..=60)),
             status,
             status_date: self.days_ago(status_age),
-            our_status: match (table, is_late) {
+            our_status: match (table, days_late > 0) {
                 (Table::Active, true) => "Overdue",
                 (Table::Active, false) => "On Track",
                 (Table::Paid, _) => "Closed",
@@ -136,11 +137,11 @@ impl Inventor<'_> {
 
     /// Some orders are late, a few very late, some due today, and for some nobody planned a next look.
     fn next_update(&mut self) -> Option<NaiveDate> {
-        Some(match self.random.random_range(0..100) {
-            0..7 => return None,
-            7..14 => self.today,
-            14..32 => self.today - self.days(1..=30),
-            32..42 => self.today - self.days(31..=90),
+        Some(match (self.random.random_range(0..100), self.age) {
+            (0..7, _) => return None,
+            (7..14, _) => self.today,
+            (14..32, 1..) => self.today - self.days(1..=self.age.min(30)),
+            (32..50, 31..) => self.today - self.days(31..=self.age.min(90)),
             _ => self.today + self.days(1..=45),
         })
     }
@@ -252,6 +253,7 @@ mod tests {
     fn nothing_happens_before_the_order_was_made_or_in_the_future() {
         let today = some_day();
         for order in orders(today, Counts::default()) {
+            assert!(order.next_update.is_none_or(|date| order.updated <= date), "{order:?}");
             let past = [Some(order.made), order.dropped_off, Some(order.status_date), Some(order.updated)];
             for date in past.into_iter().flatten() {
                 assert!(order.made <= date && date <= today, "{order:?}");

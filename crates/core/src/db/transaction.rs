@@ -47,12 +47,17 @@ fn is_passing(error: &ApiError) -> bool {
 
 /// A transaction that is ended in plain sight:
 ///
-/// ```ignore
+/// ```no_run
+/// # use app_core::{db::{self, Transaction}, http::ApiError};
+/// # async fn change(_: &mut sqlx::MySqlConnection) -> Result<(), ApiError> { Ok(()) }
+/// # async fn example(pool: sqlx::MySqlPool) -> Result<(), ApiError> {
 /// db::retry(|| async {
 ///     let mut transaction = Transaction::begin(&pool).await?;
 ///     let result = change(&mut transaction).await;
 ///     transaction.end(result).await
 /// })
+/// .await
+/// # }
 /// ```
 ///
 /// sqlx rolls a dropped transaction back only when its connection is used again. On Lambda the instance freezes right

@@ -12,7 +12,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::{ApiError, BODY_LIMIT_BYTES};
 
@@ -57,23 +60,25 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if !is_object(body) {
+        // A struct could be read from an array as well.
+        return Err(ApiError::BadRequest(match serde_json::from_slice::<IgnoredAny>(body) {
+            Ok(_) => "The body must be a JSON object.".to_owned(),
+            Err(error) => format!("The body is not valid JSON: {error}."),
+        }));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
             serde_json::error::Category::Data if field != "." => ApiError::invalid(&field, problem_of(&error)),
-            serde_json::error::Category::Data if is_object(body) => {
+            serde_json::error::Category::Data => {
                 ApiError::BadRequest(format!("The body has a {}.", problem_of(&error)))
             }
-            serde_json::error::Category::Data => ApiError::BadRequest("The body must be a JSON object.".to_owned()),
             _ => ApiError::BadRequest(format!("The body is not valid JSON: {error}.")),
         }
     })?;
-    // What serde takes as a struct may be an array too; and nothing may follow the value.
-    if !is_object(body) {
-        return Err(ApiError::BadRequest("The body must be a JSON object.".to_owned()));
-    }
     deserializer.end().map_err(|error| ApiError::BadRequest(format!("The body is not valid JSON: {error}.")))?;
     Ok(value)
 }

@@ -19,7 +19,7 @@ impl Day {
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
             // chrono also reads `2024-1-5` and `+2024-01-05`; the contract has ten characters.
-            .filter(|_| text.len() == 10)
+            .filter(|_| text.len() == 10 && !text.starts_with('+'))
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc).date_naive()))
             .ok_or("must be a date such as \"2024-11-15\" or an instant such as \"2024-11-15T00:00:00.000Z\"")?;
         // What MySQL's DATE supports.

@@ -28,15 +28,14 @@ impl Money {
     /// Reads a decimal such as `2500`, `2500.5` or `2500.00`, or says in half a sentence what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         const EXPECTED: &str = "must be an amount such as \"2500.00\"";
-        if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole.strip_prefix('-').unwrap_or(whole)) || !is_number(decimals) {
             return Err(EXPECTED.to_owned());
         }
-        // More digits than a decimal can hold is too large or too precise, and not a matter of form.
-        let amount = Decimal::from_str_exact(text).map_err(|error| match error {
-            rust_decimal::Error::ExceedsMaximumPossibleValue => Self::too_large(),
-            rust_decimal::Error::Underflow => Self::too_precise(),
-            _ => EXPECTED.to_owned(),
-        })?;
+        // A number that has the form and is still refused has more digits than a decimal can hold.
+        let amount = Decimal::from_str_exact(text)
+            .map_err(|_| if decimals.len() > 2 { Self::too_precise() } else { Self::too_large() })?;
         Self::checked(amount)
     }
 
