@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// A client that a proxy in the environment does not divert. The emulator waits for a function that died for ever; the
 /// client does not.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 const STREAMED: &str = "lambda-runtime-function-response-mode";
@@ -86,7 +86,8 @@ async fn a_panic_or_a_broken_answer_leaves_the_instance_alive() {
     let url = format!("{}/api/odd", emulator.url);
     for accepted in ["identity", "gzip"] {
         let ask = async |path: &str| {
-            client().get(format!("{url}/{path}")).header("accept-encoding", accepted).send().await.unwrap()
+            let answer = client().get(format!("{url}/{path}")).header("accept-encoding", accepted).send().await;
+            answer.unwrap_or_else(|error| panic!("{error}\n{}", odd.log().join("\n")))
         };
         let panicked = ask("panic").await;
         assert_eq!(panicked.status(), 500);
