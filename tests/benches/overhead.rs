@@ -172,7 +172,9 @@ async fn compare_starts(rounds: usize) {
         starts
             .time(async {
                 instance = Some(emulator.ros(&database, &[]).await);
-                assert_eq!(waiting.await.unwrap().unwrap().status(), 404);
+                let answer = waiting.await.unwrap().unwrap();
+                assert_eq!(answer.status(), 404);
+                answer.bytes().await.unwrap();
             })
             .await;
         instance.unwrap().stop().await;

@@ -7,7 +7,7 @@ use app_core::{
     telemetry,
 };
 use axum::{Router, routing::get};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {
@@ -15,7 +15,8 @@ async fn main() -> Result<(), lambda::Error> {
     let routes = Router::new()
         .route("/api/odd/fine", get(async || "fine"))
         .route("/api/odd/panic", get(panic))
-        .route("/api/odd/broken", get(broken));
+        .route("/api/odd/broken", get(broken))
+        .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
     let config = HttpConfig { frontend_origins: Vec::new() };
     lambda::run(with_layers(routes, &config, delivery), delivery).await
@@ -24,6 +25,11 @@ async fn main() -> Result<(), lambda::Error> {
 #[expect(clippy::panic, reason = "it is what this route is for")]
 async fn panic() -> &'static str {
     panic!("on purpose")
+}
+
+/// A list without an end.
+async fn endless() -> Result<axum::response::Response, ApiError> {
+    json_array(|| stream::repeat(()).map(Ok)).await
 }
 
 /// A list that fails after ten thousand items.

@@ -94,15 +94,24 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     // Browsers must see CORS headers once: the emulator's own are off.
     let answer =
         client.get(format!("{}/health", dev.url)).header("origin", "http://localhost:5173").send().await.unwrap();
-    let origins: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().collect();
+    let origins: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().cloned().collect();
     assert_eq!(origins, ["http://localhost:5173"]);
+    answer.bytes().await.unwrap();
+    // Unknown paths are answered in our shape, too, and not by the emulator.
+    for path in ["", "/", "/nothing/here", "/api/rosy"] {
+        let answer = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
+    }
     // More requests at once than one instance can take.
     let creates = (0..8).map(|number| {
         let order = new_order(json!({ "roNumber": format!("DEV {number}") }));
         client.post(format!("{}/api/ros", dev.url)).json(&order).send()
     });
     for created in futures_util::future::join_all(creates).await {
-        assert_eq!(created.unwrap().status(), 201);
+        let created = created.unwrap();
+        assert_eq!(created.status(), 201);
+        created.bytes().await.unwrap();
     }
 
     // A second one on the same data, and one on the same port, are told so.
@@ -124,6 +133,7 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     let dev = Dev::start(&rotracker, folder.path(), &names, port);
     let kept = client.get(format!("{}/api/ros/by-number/DEV%207", dev.url)).send().await.unwrap();
     assert_eq!(kept.status(), 200);
+    kept.bytes().await.unwrap();
     let (code, left) = dev.stop("-TERM");
     assert_eq!((code, left), (Some(0), Vec::new()));
     if std::env::var_os("DB_HOST").is_none() {

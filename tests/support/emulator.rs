@@ -1,10 +1,12 @@
 //! The real function binaries, under the runtime API that `cargo lambda watch` emulates.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,10 +27,16 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is below the workspace")
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no other test was given.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return port;
+        }
+    }
 }
 
 /// The folder of the binaries that were built with these tests.
@@ -107,10 +115,9 @@ impl Emulator {
         Self { url: format!("http://127.0.0.1:{port}"), _process: process }
     }
 
-    /// Starts an instance of a function, with `variables` in its environment. `function` is `/` and the name of a
-    /// binary of the workspace, whose paths begin with `/lambda-url/` and that name then; or empty for the function
-    /// that answers every other path.
-    pub fn instance(&self, function: &str, binary: &Path, variables: &[(&str, String)]) -> Instance {
+    /// Starts an instance of the function `name`, with `variables` in its environment. The emulator only knows names of
+    /// binaries of the workspace, but any binary can take one; its paths begin with `/lambda-url/` and the name.
+    pub fn instance(&self, name: &str, binary: &Path, variables: &[(&str, String)]) -> Instance {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut command = Command::new(binary);
@@ -119,7 +126,7 @@ impl Emulator {
             command.env_remove(name);
         }
         command
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/.rt{function}", self.url))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/.rt/{name}", self.url))
             .env("AWS_LAMBDA_FUNCTION_NAME", "function")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
@@ -131,7 +138,7 @@ impl Emulator {
     /// Starts an instance of `ros` on `database`.
     pub async fn ros(&self, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
         let variables = [database_variables(database).as_slice(), variables].concat();
-        self.instance("/ros", &binary("ros").await, &variables)
+        self.instance("ros", &binary("ros").await, &variables)
     }
 }
 

@@ -350,14 +350,18 @@ fn watch(
 
 /// Waits until every function answers.
 async fn healthy(port: u16) -> Result<()> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     for Function { name, health } in FUNCTIONS {
         let url = format!("http://127.0.0.1:{port}{health}");
         let mut answer = "no answer".to_owned();
         let answered = timeout(HEALTH_TIMEOUT, async {
             loop {
                 match client.get(&url).send().await {
-                    Ok(response) if response.status().is_success() => return,
+                    Ok(response) if response.status().is_success() => {
+                        // Leaving before the end of the answer would cost the function its instance.
+                        let _ = response.bytes().await;
+                        return;
+                    }
                     Ok(response) => answer = response.status().to_string(),
                     Err(_) => {}
                 }

@@ -15,18 +15,15 @@ marked() {
 stop() {
     trap : HUP INT TERM USR1
     if [ "$grace" -gt 0 ]; then
+        # Repeatedly: a server that is just starting may overhear it.
         (
-            trap 'kill $!; exit' TERM
-            # Repeatedly: a server that is just starting may overhear it.
-            while [ "$grace" -gt 0 ]; do
-                kill -TERM "$program"
-                sleep 1 &
-                wait $!
-                grace=$((grace - 1))
+            left=$((grace * 5))
+            while kill -TERM "$program" && [ $left -gt 0 ]; do
+                sleep 0.2
+                left=$((left - 1))
             done
             kill -KILL "$program"
         ) &
-        timer=$!
     else
         # They stand still first, so that none starts another, or gets to complain that another is gone.
         # shellcheck disable=SC2046 # one argument per process
@@ -44,7 +41,6 @@ exec 3<&0 </dev/null
     exec "$@"
 ) 3<&- &
 program=$!
-timer=
 trap stop HUP INT TERM USR1
 (
     read -r _ <&3
@@ -61,7 +57,6 @@ while :; do
 done
 # A shell that was just forked may lose SIGTERM; nothing loses SIGKILL.
 kill -KILL "$reader" 2>/dev/null
-[ -z "$timer" ] || kill "$timer" 2>/dev/null
 
 signal=TERM
 [ "$grace" -gt 0 ] || signal=KILL

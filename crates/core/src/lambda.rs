@@ -1,6 +1,9 @@
 //! The Lambda runner: hands a router to the runtime in the way the place needs it.
 
+use std::time::Duration;
+
 use axum::Router;
+use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
 /// Where the function runs, as far as answers differ by it.
@@ -19,14 +22,25 @@ impl Delivery {
     }
 }
 
+/// How often an instance goes on after its runtime gave up. More often than clients leave, and rare enough for an
+/// instance whose runtime API is gone to end within seconds.
+const MAX_RESUMPTIONS: usize = 500;
+
 /// Serves invocations with `router` until the instance ends.
+///
+/// The runtime gives up when an answer cannot be handed over, as when a client leaves in the middle of it. Nothing in
+/// the instance is wrong then, so it goes on instead of being started anew.
 ///
 /// # Errors
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
-    match delivery {
-        // Falls back to one invocation at a time where the place asks for no more.
-        Delivery::Streaming => lambda_http::run_with_streaming_response_concurrent(router).await,
-        Delivery::Buffered => lambda_http::run(router).await,
-    }
+    let serve = || async {
+        match delivery {
+            // Falls back to one invocation at a time where the place asks for no more.
+            Delivery::Streaming => lambda_http::run_with_streaming_response_concurrent(router.clone()).await,
+            Delivery::Buffered => lambda_http::run(router.clone()).await,
+        }
+    };
+    let again = ConstantBuilder::new().with_delay(Duration::from_millis(10)).with_max_times(MAX_RESUMPTIONS);
+    serve.retry(again).notify(|error, _| tracing::warn!(error = %error, "an answer could not be handed over")).await
 }

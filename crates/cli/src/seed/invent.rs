@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use rust_decimal::Decimal;
 
 use super::{
-    Counts, Table,
+    Archive, Counts,
     words::{
         ACTIVE_STATUSES, NET_STATUSES, NET_TERMS, NOTES, PAID_STATUSES, PARTS, RETURN_STATUSES, SHOP_REFERENCES, SHOPS,
         Status, TERMS, WORK,
@@ -21,7 +21,7 @@ const SEED: u64 = 38_462;
 /// A row, named as people speak of it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Order {
-    pub(super) table: Table,
+    pub(super) archive: Archive,
     pub(super) number: String,
     pub(super) made: NaiveDate,
     pub(super) shop: &'static str,
@@ -49,19 +49,21 @@ pub(super) struct Order {
 pub(super) fn orders(today: NaiveDate, counts: Counts) -> Vec<Order> {
     let mut random = StdRng::seed_from_u64(SEED);
     let tables = [
-        (Table::Active, counts.active, 0..=120),
-        (Table::Paid, counts.paid, 20..=1_095),
-        (Table::Net, counts.net, 15..=730),
-        (Table::Returns, counts.returned, 25..=1_000),
+        (Archive::Active, counts.active, 0..=120),
+        (Archive::Paid, counts.paid, 20..=1_095),
+        (Archive::Net, counts.net, 15..=730),
+        (Archive::Returned, counts.returned, 25..=1_000),
     ];
     let mut ages = Vec::new();
-    for (table, count, age) in tables {
-        ages.extend((0..count).map(|_| (random.random_range(age.clone()), table)));
+    for (archive, count, age) in tables {
+        ages.extend((0..count).map(|_| (random.random_range(age.clone()), archive)));
     }
     // Stable, so that it stays the same on every run.
     ages.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
     let numbered = ages.into_iter().zip(FIRST_NUMBER..);
-    numbered.map(|((age, table), number)| Inventor { random: &mut random, today, age }.order(table, number)).collect()
+    numbered
+        .map(|((age, archive), number)| Inventor { random: &mut random, today, age }.order(archive, number))
+        .collect()
 }
 
 /// Invents one order that was made `age` days ago.
@@ -72,39 +74,39 @@ struct Inventor<'a> {
 }
 
 impl Inventor<'_> {
-    fn order(&mut self, table: Table, number: usize) -> Order {
+    fn order(&mut self, archive: Archive, number: usize) -> Order {
         let part = self.any(PARTS);
-        let statuses = match table {
-            Table::Active => ACTIVE_STATUSES,
-            Table::Paid => PAID_STATUSES,
-            Table::Net => NET_STATUSES,
-            Table::Returns => RETURN_STATUSES,
+        let statuses = match archive {
+            Archive::Active => ACTIVE_STATUSES,
+            Archive::Paid => PAID_STATUSES,
+            Archive::Net => NET_STATUSES,
+            Archive::Returned => RETURN_STATUSES,
         };
         let Status { name: status, shop_says: shop_status, .. } = self.weighted(statuses, |status| status.weight);
-        let (terms, _) = self.weighted(if table == Table::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
+        let (terms, _) = self.weighted(if archive == Archive::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
 
-        let is_active = table == Table::Active;
+        let is_active = archive == Archive::Active;
         let is_quoted = !matches!(status, "WAITING QUOTE" | "SHIPPING TO SHOP") && !status.starts_with("CANCEL");
         let estimate = Decimal::new(self.random.random_range(part.price.0 * 100..=part.price.1 * 100), 2);
-        let final_cost = match table {
-            Table::Active => None,
-            Table::Paid | Table::Net => Some(self.near(estimate)),
+        let final_cost = match archive {
+            Archive::Active => None,
+            Archive::Paid | Archive::Net => Some(self.near(estimate)),
             // A shop charges for the evaluation of what it sends back.
-            Table::Returns => self.chance(40).then(|| Decimal::new(self.random.random_range(90..=450) * 100, 2)),
+            Archive::Returned => self.chance(40).then(|| Decimal::new(self.random.random_range(90..=450) * 100, 2)),
         };
 
         let dropped_off_age = self.age.saturating_sub(self.random.random_range(0..=6));
-        let next_update = if table == Table::Active { self.next_update() } else { None };
+        let next_update = if archive == Archive::Active { self.next_update() } else { None };
         let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
-        let status_age = match table {
+        let status_age = match archive {
             // Whoever touches an order plans its next look.
-            Table::Active => self.random.random_range(days_late..=self.age.min(days_late + 30)),
+            Archive::Active => self.random.random_range(days_late..=self.age.min(days_late + 30)),
             // Archived orders rest since they were done.
             _ => self.age.saturating_sub(self.random.random_range(15..=75)),
         };
 
         Order {
-            table,
+            archive,
             number: format!("RO{number}"),
             made: self.days_ago(self.age),
             shop: self.any(SHOPS),
@@ -120,12 +122,12 @@ impl Inventor<'_> {
             estimated_delivery: is_quoted.then(|| self.days_ago(dropped_off_age) + self.days(14..=60)),
             status,
             status_date: self.days_ago(status_age),
-            our_status: match (table, days_late > 0) {
-                (Table::Active, true) => "Overdue",
-                (Table::Active, false) => "On Track",
-                (Table::Paid, _) => "Closed",
-                (Table::Net, _) => "Awaiting Payment",
-                (Table::Returns, _) => "Returned",
+            our_status: match (archive, days_late > 0) {
+                (Archive::Active, true) => "Overdue",
+                (Archive::Active, false) => "On Track",
+                (Archive::Paid, _) => "Closed",
+                (Archive::Net, _) => "Awaiting Payment",
+                (Archive::Returned, _) => "Returned",
             },
             shop_status,
             tracking: (!is_active || status.contains("SHIP")).then(|| self.tracking()),
@@ -237,7 +239,7 @@ mod tests {
     fn every_figure_of_the_dashboard_has_something_to_count() {
         let today = some_day();
         let orders = orders(today, Counts::default());
-        let active: Vec<&Order> = orders.iter().filter(|order| order.table == Table::Active).collect();
+        let active: Vec<&Order> = orders.iter().filter(|order| order.archive == Archive::Active).collect();
         let next: HashSet<i64> =
             active.iter().filter_map(|order| Some((order.next_update? - today).num_days().signum())).collect();
         assert_eq!(next, HashSet::from([-1, 0, 1]));

@@ -11,6 +11,7 @@ use app_core::{
 };
 use chrono::NaiveDate;
 use invent::Order;
+use ros::model::Archive;
 use sqlx::{Acquire, ConnectOptions, MySql, MySqlConnection, QueryBuilder};
 
 use crate::{migrate::Databases, say::say};
@@ -32,28 +33,6 @@ impl Default for Counts {
     /// About what a busy desk has after three years.
     fn default() -> Self {
         Self { active: 500, paid: 2_000, net: 800, returned: 300 }
-    }
-}
-
-/// The four tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
-    Active,
-    Paid,
-    Net,
-    Returns,
-}
-
-impl Table {
-    const ALL: [Self; 4] = [Self::Active, Self::Paid, Self::Net, Self::Returns];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paid => "paid",
-            Self::Net => "net",
-            Self::Returns => "returns",
-        }
     }
 }
 
@@ -107,26 +86,26 @@ pub async fn seed_repair_orders(connection: &mut MySqlConnection, today: NaiveDa
     }
     let orders = invent::orders(today, counts);
     let mut transaction = connection.begin().await?;
-    for table in Table::ALL {
-        let rows: Vec<&Order> = orders.iter().filter(|order| order.table == table).collect();
+    for archive in Archive::ALL {
+        let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
         for batch in rows.chunks(BATCH) {
-            insert(table, batch)
+            insert(archive, batch)
                 .build()
                 .execute(&mut *transaction)
                 .await
-                .with_context(|| format!("the sample orders cannot be written to the table {}", table.name()))?;
+                .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
         }
     }
     transaction.commit().await?;
     Ok(orders.len())
 }
 
-fn insert(table: Table, orders: &[&Order]) -> QueryBuilder<MySql> {
+fn insert(archive: Archive, orders: &[&Order]) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(format!(
         "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
          ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \
          GENTHRUST_STATUS, SHOP_STATUS, TRACKING_NUMBER_PICKING_UP, NOTES, LAST_DATE_UPDATED, NEXT_DATE_TO_UPDATE) ",
-        table.name()
+        archive.table()
     ));
     statement.push_values(orders, |mut row, order| {
         row.push_bind(order.number.clone())

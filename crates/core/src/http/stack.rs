@@ -21,8 +21,8 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
     let routes = routes
         .fallback(async || ApiError::NotFound("There is nothing at this path.".to_owned()))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(from_fn(observe::note_route))
         .layer(CatchPanicLayer::custom(panic_answer))
+        .layer(from_fn(observe::note_route))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
     let routes = match delivery {
         Delivery::Streaming => routes.layer(CompressionLayer::new()),
