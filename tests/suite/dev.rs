@@ -114,6 +114,17 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
         created.bytes().await.unwrap();
     }
 
+    // Clients that leave in the middle of an answer, more of them than there are instances, end none.
+    for _ in 0..8 {
+        let answer = client.get(format!("{}/api/ros?archiveStatus=PAID", dev.url)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    let answers =
+        futures_util::future::join_all((0..8).map(|_| client.get(format!("{}/health", dev.url)).send())).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().json::<Value>().await.unwrap()["status"], "ok");
+    }
+
     // A second one on the same data, and one on the same port, are told so.
     for (data_dir, said) in [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")] {
         let output = Command::new(&rotracker)

@@ -55,9 +55,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("RUST_LOG", "info"),
 ];
 
-/// The script that `cargo run` runs an instance with.
-const INSTANCE: &str = include_str!("instance.sh");
-
 /// How long a function may take to answer once it is compiled.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -157,7 +154,7 @@ impl System {
         }
 
         build(&workspace, options).await?;
-        let functions = watch(&cargo_lambda, &workspace, &data_dir, options, &environment)?;
+        let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
         let functions = self.functions.insert(functions);
         tokio::select! {
             _ = functions.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
@@ -319,19 +316,14 @@ async fn build(workspace: &Path, options: &Options) -> Result<()> {
 fn watch(
     cargo_lambda: &Path,
     workspace: &Path,
-    data_dir: &Path,
     options: &Options,
     environment: &BTreeMap<String, String>,
 ) -> Result<Supervised> {
-    let cargo_config = data_dir.canonicalize()?.join("instances.toml");
-    fs::write(&cargo_config, format!("[target.'cfg(all())']\nrunner = ['sh', '-c', '''\n{INSTANCE}''', 'instance']\n"))
-        .with_context(|| format!("{} cannot be written", cargo_config.display()))?;
     let mut command = process::Command::new(cargo_lambda);
     command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
     command.args(["--invoke-port", &options.port.to_string(), "--concurrency", &options.instances.to_string()]);
     // The functions answer CORS themselves, here as on AWS.
     command.arg("--disable-cors").args(options.release.then_some("--release"));
-    command.arg("--config").arg(cargo_config);
     command.current_dir(workspace).env_remove("NODE_ENV").envs(environment);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("DB_SSL_"))) {
         if !environment.contains_key(&*name.to_string_lossy()) {
