@@ -4,7 +4,6 @@ use std::any::Any;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, response::Response};
 use http::{Method, header};
-use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer, normalize_path::NormalizePath,
 };
@@ -32,7 +31,7 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
     // is routed by.
     let routes = NormalizePath::trim_trailing_slash(routes);
     Router::new()
-        .fallback_service(routes.map_request(|request| request))
+        .fallback_service(routes)
         .layer(cors(config))
         .layer(from_fn(observe::observe))
 }
