@@ -12,6 +12,16 @@ async fn statements(pool: &MySqlPool) -> i64 {
 }
 
 #[tokio::test]
+async fn every_session_is_strict_and_reads_what_is_committed_whatever_the_servers_defaults() {
+    let database = TestDatabase::migrated().await;
+    let pool = database.pool(1);
+    let mode: String = sqlx::query_scalar("SELECT @@SESSION.sql_mode").fetch_one(&pool).await.unwrap();
+    assert!(mode.contains("STRICT_ALL_TABLES"), "{mode}");
+    let row = sqlx::query("SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')");
+    assert_eq!(row.fetch_one(&pool).await.unwrap().get::<String, _>(1), "READ-COMMITTED");
+}
+
+#[tokio::test]
 async fn no_request_costs_more_statements_than_its_budget() {
     let database = TestDatabase::migrated().await;
     let pool = database.pool(1);

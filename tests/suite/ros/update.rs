@@ -2,7 +2,7 @@
 
 use rotracker_tests::{
     App,
-    app::{path_by_number, path_of},
+    app::{new_order, path_by_number, path_of},
 };
 use serde_json::{Value, json};
 
@@ -127,6 +127,14 @@ async fn renaming_frees_the_old_number_and_respects_taken_ones() {
     app.create("RO1").await;
     // The same number in other letters is still its own.
     assert_eq!(app.patch(&path, &json!({ "roNumber": "ro3" })).await.expect(200)["roNumber"], "ro3");
+    for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
+        let old = format!("{archive} old");
+        let order = app.create_with(json!({ "roNumber": old, "archiveStatus": archive })).await;
+        app.patch(&path_of(&order), &json!({ "roNumber": format!("{archive} new") })).await.expect(200);
+        app.create(&old).await;
+        let taken = new_order(json!({ "roNumber": format!("{archive} new") }));
+        app.post("/api/ros", &taken).await.expect_error(409);
+    }
 }
 
 #[tokio::test]

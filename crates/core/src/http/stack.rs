@@ -30,10 +30,7 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
     // As the Node service did, take `/api/ros/` for `/api/ros`. Outside of the router, since it changes the path that
     // is routed by.
     let routes = NormalizePath::trim_trailing_slash(routes);
-    Router::new()
-        .fallback_service(routes)
-        .layer(cors(config))
-        .layer(from_fn(observe::observe))
+    Router::new().fallback_service(routes).layer(cors(config)).layer(from_fn(observe::observe))
 }
 
 /// Browsers may call from the configured origins only, with credentials, as the specification's service allowed.
