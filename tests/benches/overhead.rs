@@ -181,6 +181,16 @@ async fn compare_starts(rounds: usize) {
     }
     println!("\n| from process start to first answer | p50 ms | p99 ms |\n|---|---|---|");
     println!("| ros | {:.1} | {:.1} |", starts.percentile(50), starts.percentile(99));
+
+    fill(&database, 50_000).await;
+    let ros = emulator.ros(&database, &[]).await;
+    let list = client.get(format!("{}/lambda-url/ros/api/ros", emulator.url)).send().await.unwrap();
+    let length = list.bytes().await.unwrap().len();
+    println!(
+        "\nThe release binary's memory at its peak, after a list of 50,000 orders ({} MB): {} MB",
+        length / 1_000_000,
+        ros.peak_memory().unwrap() / 1_000_000
+    );
 }
 
 fn main() {
