@@ -1,8 +1,11 @@
 //! The Lambda runner: hands a router to the runtime in the way the place needs it.
 
-use std::time::Duration;
+#[cfg(target_os = "linux")]
+mod nodelay;
 
-use axum::Router;
+use std::{future::ready, time::Duration};
+
+use axum::{Router, extract::Request, middleware::map_request};
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
@@ -34,6 +37,13 @@ const MAX_RESUMPTIONS: usize = 500;
 /// # Errors
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
+    #[cfg(target_os = "linux")]
+    let connections = nodelay::RuntimeConnections::of_process();
+    #[cfg(target_os = "linux")]
+    let router = router.layer(map_request(move |request: Request| {
+        connections.send_at_once();
+        ready(request)
+    }));
     let serve = || async {
         match delivery {
             // Falls back to one invocation at a time where the place asks for no more.
