@@ -1,5 +1,7 @@
 //! A Lambda function with routes that no real one has: they panic, or break their answer off.
 
+use std::process::ExitCode;
+
 use app_core::{
     config::HttpConfig,
     http::{ApiError, json_array, with_layers},
@@ -10,7 +12,7 @@ use axum::{Router, routing::get};
 use futures_util::{StreamExt, stream};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda::Error> {
+async fn main() -> ExitCode {
     telemetry::init();
     let routes = Router::new()
         .route("/api/odd/fine", get(async || "fine"))
@@ -19,7 +21,7 @@ async fn main() -> Result<(), lambda::Error> {
         .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
     let config = HttpConfig { frontend_origins: Vec::new() };
-    lambda::run(with_layers(routes, &config, delivery), delivery).await
+    lambda::exit_code(lambda::run(with_layers(routes, &config, delivery), delivery).await)
 }
 
 #[expect(clippy::panic, reason = "it is what this route is for")]

@@ -144,6 +144,8 @@ pub fn forget_cargo(command: &mut Command) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -159,13 +161,15 @@ mod tests {
         !state.trim().is_empty() && !state.starts_with('Z')
     }
 
-    async fn read_when_written(path: &std::path::Path) -> String {
-        loop {
-            match std::fs::read_to_string(path) {
-                Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-                _ => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
+    /// Makes a named pipe.
+    fn named_pipe(path: &Path) {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    /// What a program writes to the named pipe, once it does.
+    async fn written_to(path: PathBuf) -> String {
+        let text = tokio::task::spawn_blocking(|| std::fs::read_to_string(path)).await.unwrap();
+        text.unwrap().trim().to_owned()
     }
 
     #[tokio::test]
@@ -178,6 +182,7 @@ mod tests {
     async fn stopping_ends_the_program_and_orphans_in_groups_of_their_own() {
         let directory = tempfile::tempdir().unwrap();
         let orphan_file = directory.path().join("orphan");
+        named_pipe(&orphan_file);
         // The inner shell with job control gives the sleep a process group of its own, and orphans it.
         let script = format!(
             "sh -mc 'exec 2>/dev/null; sleep 300 & echo $! > {}'; trap '' TERM; sleep 300 & wait; wait",
@@ -185,7 +190,7 @@ mod tests {
         );
         let grace = Duration::from_secs(1);
         let program = Supervised::spawn(&shell(&script), Supervision { grace, ..Supervision::default() }).unwrap();
-        let orphan = read_when_written(&orphan_file).await;
+        let orphan = written_to(orphan_file).await;
         assert!(is_running(&orphan));
         program.stop().await;
         assert!(!is_running(&orphan));
@@ -197,12 +202,13 @@ mod tests {
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
         let pid_file = directory.path().join("pid");
+        named_pipe(&pid_file);
         let supervision =
             Supervision { grace: Duration::ZERO, remove_afterwards: Some(data.clone()), ..Supervision::default() };
         let program =
             Supervised::spawn(&shell(&format!("echo $$ > {}; exec sleep 300", pid_file.display())), supervision)
                 .unwrap();
-        let process_id = read_when_written(&pid_file).await;
+        let process_id = written_to(pid_file).await;
         let ended = program.ended.clone();
         drop(program);
         let _ = ended.clone().wait_for(Option::is_some).await;

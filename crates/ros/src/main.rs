@@ -1,12 +1,24 @@
 //! The `ros` Lambda function.
 
-use app_core::{config::Env, db, http::with_layers, lambda, lambda::Delivery, telemetry};
+use std::process::ExitCode;
+
+use app_core::{
+    config::Env,
+    db,
+    http::with_layers,
+    lambda::{self, Delivery},
+    telemetry,
+};
 use ros::RosConfig;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda::Error> {
+async fn main() -> ExitCode {
     telemetry::init();
-    let config = RosConfig::read(Env::of_process()).inspect_err(|error| tracing::error!("{error}"))?;
+    lambda::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda::Error> {
+    let config = RosConfig::read(Env::of_process())?;
     let state = config.state();
     db::warm_up(&state.db).await;
     let delivery = Delivery::of_process();

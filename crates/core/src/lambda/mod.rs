@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 mod nodelay;
 
-use std::{future::ready, time::Duration};
+use std::{future::ready, process::ExitCode, time::Duration};
 
 use axum::{Router, extract::Request, middleware::map_request};
 use backon::{ConstantBuilder, Retryable};
@@ -22,6 +22,17 @@ impl Delivery {
     /// `AWS_SAM_LOCAL` is set to `true` by `sam local` in its containers, and nowhere else.
     pub fn of_process() -> Self {
         if std::env::var("AWS_SAM_LOCAL").is_ok_and(|value| value == "true") { Self::Buffered } else { Self::Streaming }
+    }
+}
+
+/// What a function's `main` returns: an instance that cannot start or go on says why in its log, once.
+pub fn exit_code(served: Result<(), Error>) -> ExitCode {
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the function ends: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
