@@ -30,6 +30,7 @@ const PIP: Package =
 /// # Errors
 /// A sentence that says why it could not be installed and what to do about it.
 pub async fn find_or_install(tools: &Path, say: Say) -> Result<PathBuf> {
+    let _turn = programs::turn_to_install().await?;
     if let Some(found) = find(tools).await {
         return Ok(found);
     }

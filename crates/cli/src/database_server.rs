@@ -315,6 +315,7 @@ async fn program(made_by: Option<&str>, directory: &Path, say: Say) -> Result<Pr
                            mariadb-server-core mariadb-client-core`), or set DB_HOST, DB_PORT, DB_USER and \
                            DB_PASSWORD to use a server that you have";
     let fits = |program: &&Program| program.version >= program.kind.oldest();
+    let _turn = programs::turn_to_install().await?;
     let mut installed_before = installed().await;
     if !installed_before.iter().any(|program| fits(&program)) {
         match installed_before.first() {

@@ -1,13 +1,14 @@
 //! Programs of the machine: finding them and, where one is missing, having the machine's package manager install it.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Output, Stdio},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use crate::say::Say;
@@ -52,6 +53,18 @@ pub async fn output_of(command: &mut Command) -> Option<String> {
 /// Whether we run as root.
 pub async fn is_root() -> bool {
     output_of(Command::new("id").arg("-u")).await.is_some_and(|id| id.trim() == "0")
+}
+
+/// Waits until no other process of ours installs anything; the answer keeps others waiting until it is dropped. On a
+/// fresh machine `cargo dev` and several tests look for the same program at once, and half of one may be there already.
+///
+/// # Errors
+/// When the lock's file, in the directory for temporary files, cannot be used.
+pub async fn turn_to_install() -> Result<File> {
+    let path = env::temp_dir().join("rotracker-install.lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?.context("the lock cannot be had")
 }
 
 /// Has the package manager install `package`.
