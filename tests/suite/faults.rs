@@ -126,3 +126,26 @@ async fn a_row_that_another_program_keeps_locked_is_503_with_retry_after() {
     execute(&mut other, "COMMIT").await;
     assert_eq!(app.patch(&path_of(&order), &json!({ "terms": "COD" })).await.expect(200)["notes"], "theirs");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadlock_with_another_program_is_tried_again_and_no_change_is_lost() {
+    let app = std::sync::Arc::new(App::start().await);
+    let order = app.create("RO1").await;
+    let mut other = app.database.connect().await;
+    // They hold the row and then want the registry, we hold the registry and want the row.
+    execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
+    let ours = {
+        let (app, path) = (app.clone(), path_of(&order));
+        tokio::spawn(async move { app.patch(&path, &json!({ "terms": "COD" })).await })
+    };
+    let mut watcher = app.database.connect().await;
+    let waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX trx JOIN information_schema.PROCESSLIST session \
+                   ON session.ID = trx.trx_mysql_thread_id WHERE session.DB = DATABASE() AND trx_state = 'LOCK WAIT'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
+        assert!(!ours.is_finished(), "it did not wait for their lock");
+    }
+    execute(&mut other, "UPDATE active SET RO = 'RO2'; COMMIT").await;
+    let kept = ours.await.unwrap().expect(200);
+    assert_eq!((&kept["roNumber"], &kept["notes"], &kept["terms"]), (&json!("RO2"), &json!("theirs"), &json!("COD")));
+    assert_eq!(app.get(&path_of(&order)).await.expect(200), kept);
+}

@@ -131,8 +131,13 @@ pub const FIND_BY_NUMBER: &str = select_one!("ro_number = ?");
 /// Reads one order by its id, locked until the transaction ends.
 pub const LOCK_BY_ID: &str = select_one!("id = ? FOR UPDATE");
 
-/// Reads one order by its number, locked until the transaction ends.
-pub const LOCK_BY_NUMBER: &str = select_one!("ro_number = ? FOR UPDATE");
+/// Reads one order by its number, which it takes twice, locked until the transaction ends.
+///
+/// The subquery looks the id up without a lock, so that the first lock is on the registry's row here, too. A lock on the
+/// index of numbers first and on the row then would meet moves, which hold the row and want the index, in deadlocks. The
+/// second condition is checked under the lock: the number may have gone to another order meanwhile.
+pub const LOCK_BY_NUMBER: &str =
+    select_one!("id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND registry.ro_number = ? FOR UPDATE");
 
 /// Adds a row to one table. Takes the columns and then the id, 0 for the next one of the sequence.
 pub fn insert(archive: Archive) -> &'static str {

@@ -55,24 +55,26 @@ pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = R
 
 /// The order, if there is one.
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
-    select(connection, key, sql::FIND_BY_ID, sql::FIND_BY_NUMBER).await
+    let query = match key {
+        OrderKey::Id(id) => sqlx::query(sql::FIND_BY_ID).bind(*id),
+        OrderKey::Number(number) => sqlx::query(sql::FIND_BY_NUMBER).bind(number.as_str()),
+    };
+    fetch(connection, query).await
 }
 
 /// The order, if there is one, locked until the transaction ends.
 pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
-    select(connection, key, sql::LOCK_BY_ID, sql::LOCK_BY_NUMBER).await
+    let query = match key {
+        OrderKey::Id(id) => sqlx::query(sql::LOCK_BY_ID).bind(*id),
+        OrderKey::Number(number) => sqlx::query(sql::LOCK_BY_NUMBER).bind(number.as_str()).bind(number.as_str()),
+    };
+    fetch(connection, query).await
 }
 
-async fn select(
+async fn fetch(
     connection: &mut MySqlConnection,
-    key: &OrderKey,
-    by_id: &'static str,
-    by_number: &'static str,
+    query: Query<'_, MySql, MySqlArguments>,
 ) -> Result<Option<RepairOrder>, ApiError> {
-    let query = match key {
-        OrderKey::Id(id) => sqlx::query(by_id).bind(*id),
-        OrderKey::Number(number) => sqlx::query(by_number).bind(number.as_str()),
-    };
     let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
     let archive: Option<i64> = row.try_get(0)?;
     let archive = archive.and_then(|number| Archive::ALL.get(usize::try_from(number).ok()?));
