@@ -86,7 +86,6 @@ async fn connections_that_died_while_idle_cost_a_reconnect_and_no_error() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let path = path_of(&order);
-    let mut other = app.database.connect().await;
     for (method, path, body) in [
         ("GET", path.as_str(), String::new()),
         ("GET", "/api/ros", String::new()),
@@ -99,17 +98,7 @@ async fn connections_that_died_while_idle_cost_a_reconnect_and_no_error() {
     ] {
         // Several idle connections, all of them dead.
         futures_util::future::join_all((0..4).map(|_| app.get("/health"))).await;
-        let sessions: Vec<i64> = sqlx::query_scalar(
-            "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
-             WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
-        )
-        .fetch_all(&mut other)
-        .await
-        .unwrap();
-        assert!(!sessions.is_empty());
-        for session in sessions {
-            execute(&mut other, &format!("KILL {session}")).await;
-        }
+        app.database.kill_sessions().await;
         let answer = app.send_text(method.parse().unwrap(), path, body).await;
         assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
     }

@@ -100,6 +100,22 @@ impl TestDatabase {
     pub async fn connect(&self) -> MySqlConnection {
         db::connect_options(server(), Some(&self.name)).connect().await.expect("the database can be reached")
     }
+
+    /// Kills every connection to it, of which there must be some.
+    pub async fn kill_sessions(&self) {
+        let mut killer = self.connect().await;
+        let sessions: Vec<i64> = sqlx::query_scalar(
+            "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
+             WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
+        )
+        .fetch_all(&mut killer)
+        .await
+        .expect("the server lists its connections");
+        assert!(!sessions.is_empty());
+        for session in sessions {
+            execute(&mut killer, &format!("KILL {session}")).await;
+        }
+    }
 }
 
 impl Drop for TestDatabase {

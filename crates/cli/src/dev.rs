@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use app_core::{
     clock::Clock,
     config::{self, Env},
-    db::{self, DatabaseConfig},
+    db,
 };
 use sqlx::ConnectOptions;
 use tokio::{
@@ -147,7 +147,7 @@ impl System {
         let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), say).await?;
 
         let environment = self.start_database(options, &data_dir).await?;
-        let databases = databases(&environment)?;
+        let databases = Databases::read(environment.clone().into_iter().collect())?;
         migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
         if !options.no_sample_data {
             seed_if_empty(&databases, &environment).await?;
@@ -273,16 +273,6 @@ fn expect_free(port: u16) -> Result<()> {
         }
         Err(error) => bail!("port {port} cannot be used ({error}); choose another: `PORT=3002 cargo dev`"),
     }
-}
-
-fn databases(environment: &BTreeMap<String, String>) -> Result<Databases> {
-    let mut env: Env = environment.clone().into_iter().collect();
-    let databases = Databases {
-        server: DatabaseConfig::read(&mut env),
-        main: DatabaseConfig::main_database(&mut env, config::Stage::Development),
-        inventory: DatabaseConfig::inventory_database(&mut env),
-    };
-    Ok(env.finish(databases)?)
 }
 
 async fn seed_if_empty(databases: &Databases, environment: &BTreeMap<String, String>) -> Result<()> {

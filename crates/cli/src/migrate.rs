@@ -53,8 +53,7 @@ impl Databases {
     ///
     /// # Errors
     /// One error that names every missing or malformed variable.
-    pub fn read() -> Result<Self> {
-        let mut env = Env::of_process();
+    pub fn read(mut env: Env) -> Result<Self> {
         let stage = Stage::read(&mut env);
         let databases = Self {
             server: DatabaseConfig::read(&mut env),
@@ -70,7 +69,7 @@ impl Databases {
 /// # Errors
 /// When a database cannot be reached, or must not be migrated as it is; the error says why and what to do.
 pub async fn run(options: Options) -> Result<()> {
-    let databases = Databases::read()?;
+    let databases = Databases::read(Env::of_process())?;
     migrate_all(&databases, options).await
 }
 

@@ -1,5 +1,7 @@
 //! What a repair order is, and the rules that need no database.
 
+use std::ops::Deref;
+
 use app_core::{
     Patch,
     http::{ApiError, FieldProblems},
@@ -78,9 +80,12 @@ impl RoNumber {
         let number = Text::<50>::parse(number.trim().to_owned())?.into_inner();
         if number.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self(number)) }
     }
+}
 
-    /// The number itself.
-    pub fn as_str(&self) -> &str {
+impl Deref for RoNumber {
+    type Target = str;
+
+    fn deref(&self) -> &str {
         &self.0
     }
 }
@@ -206,7 +211,7 @@ impl Changes {
     /// # Errors
     /// [`ApiError::Invalid`] naming each field that is missing.
     pub fn check_as_new(&self) -> Result<(), ApiError> {
-        self.check_required(|is_absent| is_absent.then_some("is required"))
+        self.check_required(Some("is required"))
     }
 
     /// Checks the changes as the body of a PATCH: something must be changed, and the four required fields must not be
@@ -220,28 +225,26 @@ impl Changes {
                 "The body has no field of a repair order that can be changed.".to_owned(),
             ));
         }
-        self.check_required(|_| None)
+        self.check_required(None)
     }
 
-    fn check_required(&self, if_absent: impl Fn(bool) -> Option<&'static str>) -> Result<(), ApiError> {
-        fn state<T>(field: &Patch<T>, is_blank: impl Fn(&T) -> bool) -> Result<(), Option<&'static str>> {
+    /// Checks the four required fields; `if_absent` is what is wrong with one that is not there, if anything.
+    fn check_required(&self, if_absent: Option<&'static str>) -> Result<(), ApiError> {
+        fn problem<T: Deref<Target = str>>(field: &Patch<T>, if_absent: Option<&'static str>) -> Option<&'static str> {
             match field {
-                Patch::Absent => Err(None),
-                Patch::Null => Err(Some("must not be null")),
-                Patch::Value(value) if is_blank(value) => Err(Some("must not be empty")),
-                Patch::Value(_) => Ok(()),
+                Patch::Absent => if_absent,
+                Patch::Null => Some("must not be null"),
+                Patch::Value(text) => text.trim().is_empty().then_some("must not be empty"),
             }
         }
         let mut problems = FieldProblems::default();
-        for (field, state) in [
-            ("roNumber", state(&self.ro_number, |_| false)),
-            ("shopName", state(&self.shop_name, |text| text.trim().is_empty())),
-            ("partDescription", state(&self.part_description, |text| text.trim().is_empty())),
-            ("currentStatus", state(&self.current_status, |text| text.trim().is_empty())),
+        for (field, problem) in [
+            ("roNumber", problem(&self.ro_number, if_absent)),
+            ("shopName", problem(&self.shop_name, if_absent)),
+            ("partDescription", problem(&self.part_description, if_absent)),
+            ("currentStatus", problem(&self.current_status, if_absent)),
         ] {
-            if let Err(problem) = state
-                && let Some(problem) = problem.or_else(|| if_absent(true))
-            {
+            if let Some(problem) = problem {
                 problems.add(field, problem);
             }
         }
@@ -390,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_number_is_trimmed_and_must_not_be_empty_or_too_long() {
-        assert_eq!(RoNumber::parse(" RO 1\n").unwrap().as_str(), "RO 1");
+        assert_eq!(&*RoNumber::parse(" RO 1\n").unwrap(), "RO 1");
         assert!(RoNumber::parse(" \t ").is_err());
         assert!(RoNumber::parse(&"9".repeat(51)).is_err());
         assert!(RoNumber::parse(&format!(" {} ", "9".repeat(50))).is_ok());

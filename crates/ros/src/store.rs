@@ -57,7 +57,7 @@ pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = R
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
     let query = match key {
         OrderKey::Id(id) => sqlx::query(sql::FIND_BY_ID).bind(*id),
-        OrderKey::Number(number) => sqlx::query(sql::FIND_BY_NUMBER).bind(number.as_str()),
+        OrderKey::Number(number) => sqlx::query(sql::FIND_BY_NUMBER).bind(&**number),
     };
     fetch(connection, query).await
 }
@@ -66,7 +66,7 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
 pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
     let query = match key {
         OrderKey::Id(id) => sqlx::query(sql::LOCK_BY_ID).bind(*id),
-        OrderKey::Number(number) => sqlx::query(sql::LOCK_BY_NUMBER).bind(number.as_str()).bind(number.as_str()),
+        OrderKey::Number(number) => sqlx::query(sql::LOCK_BY_NUMBER).bind(&**number).bind(&**number),
     };
     fetch(connection, query).await
 }

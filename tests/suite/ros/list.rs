@@ -3,10 +3,7 @@
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::Request;
-use rotracker_tests::{
-    App,
-    database::{execute, fill},
-};
+use rotracker_tests::{App, database::fill};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -107,16 +104,7 @@ async fn a_list_that_breaks_off_cannot_be_taken_for_a_shorter_one() {
     let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut received = body.next().await.unwrap().unwrap().to_vec();
     // Kill the connection that the list is read from, in the middle.
-    let mut other = app.database.connect().await;
-    let readers: Vec<i64> = sqlx::query_scalar(
-        "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
-    )
-    .fetch_all(&mut other)
-    .await
-    .unwrap();
-    for reader in readers {
-        execute(&mut other, &format!("KILL {reader}")).await;
-    }
+    app.database.kill_sessions().await;
     let mut failed = false;
     while let Some(chunk) = body.next().await {
         match chunk {

@@ -51,7 +51,7 @@ pub async fn run() -> Result<()> {
     if stage == Stage::Production {
         bail!("sample orders have no place in production; set APP_ENV=development to fill the development database");
     }
-    let databases = Databases::read()?;
+    let databases = Databases::read(Env::of_process())?;
     let mut connection = db::connect_options(&databases.server, Some(&databases.main))
         .connect()
         .await

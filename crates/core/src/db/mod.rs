@@ -6,10 +6,7 @@ mod transaction;
 
 use std::time::Duration;
 
-use sqlx::{
-    Connection, Executor, MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
-};
+use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
 pub use failure::{Failure, classify, is_duplicate_key};
@@ -33,13 +30,8 @@ const SESSION: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_520_ci, \
 
 /// A pool on `database` that opens its connections on demand; nothing is reached yet.
 pub fn pool(config: &DatabaseConfig, database: &str) -> MySqlPool {
-    pool_with(connect_options(config, Some(database)), config.max_connections)
-}
-
-/// As [`pool`], from options made elsewhere.
-pub fn pool_with(options: MySqlConnectOptions, max_connections: u32) -> MySqlPool {
     MySqlPoolOptions::new()
-        .max_connections(max_connections)
+        .max_connections(config.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -60,7 +52,7 @@ pub fn pool_with(options: MySqlConnectOptions, max_connections: u32) -> MySqlPoo
                 Ok(())
             })
         })
-        .connect_lazy_with(options)
+        .connect_lazy_with(connect_options(config, Some(database)))
 }
 
 /// Opens a connection ahead of the first request. A failure is only logged: the request will try again.
