@@ -3,18 +3,10 @@
 
 use std::fmt::Write;
 
+use app_core::db::adoption::Findings;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::model::Archive;
-
-/// What stands in the way, and what deserves a word; each a paragraph for people.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// The migrations must not run before these are dealt with.
-    pub obstacles: Vec<String>,
-    /// The migrations may run.
-    pub remarks: Vec<String>,
-}
 
 /// The specification's columns.
 const COLUMNS: [&str; 22] = [
@@ -52,48 +44,20 @@ pub async fn inspect(connection: &mut MySqlConnection) -> Result<Findings, sqlx:
     let mut readable = Vec::new();
     for archive in Archive::ALL {
         let table = archive.table();
-        let found: Vec<String> = sqlx::query_scalar(
-            "SELECT CAST(COLUMN_NAME AS CHAR) FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
-        )
-        .bind(table)
-        .fetch_all(&mut *connection)
-        .await?;
-        if found.is_empty() {
-            continue;
-        }
-        let is_known = |name: &&String| COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(name));
-        let missing: Vec<&str> =
-            COLUMNS.into_iter().filter(|column| !found.iter().any(|name| name.eq_ignore_ascii_case(column))).collect();
-        if missing.is_empty() {
+        let Some(live) = findings.inspect_table(connection, table, &COLUMNS).await? else { continue };
+        if live.is_complete {
             readable.push(table);
-        } else {
-            findings.obstacles.push(format!(
-                "The table `{table}` lacks the columns {}. Add them as the specification has them (for example \
-                 ALTER TABLE `{table}` ADD COLUMN NOTES TEXT) and run the migration again.",
-                missing.join(", ")
-            ));
         }
-        let extra: Vec<&str> = found.iter().filter(|name| !is_known(name)).map(String::as_str).collect();
-        if !extra.is_empty() {
-            findings.remarks.push(format!(
-                "The table `{table}` has columns that the specification does not know: {}. They are kept, but an \
-                 order that moves to another table leaves their values behind.",
-                extra.join(", ")
-            ));
-        }
+        findings.remark_extra(
+            table,
+            &live.extra,
+            ", but an order that moves to another table leaves their values behind",
+        );
     }
     if let Some(obstacle) = doubled_numbers(connection, &readable).await? {
         findings.obstacles.push(obstacle);
     }
-    if let Err(error) = try_trigger(connection).await {
-        findings.obstacles.push(format!(
-            "The account may not create tables with triggers here: {error}. Ids and numbers of repair orders are kept \
-             unique by triggers. Grant CREATE, DROP, INSERT and TRIGGER on this database, and where binary logging is \
-             on and the account has no SUPER privilege, set log_bin_trust_function_creators = 1; then run the \
-             migration again."
-        ));
-    }
+    findings.try_trigger(connection, "Ids and numbers of repair orders are kept unique by triggers.").await?;
     Ok(findings)
 }
 
@@ -137,20 +101,4 @@ async fn doubled_numbers(connection: &mut MySqlConnection, tables: &[&str]) -> R
         number.replace('\'', "''")
     );
     Ok(Some(message))
-}
-
-/// Creates a trigger and drops it again.
-async fn try_trigger(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    // Left by an inspection that was cut off.
-    let drop = "DROP TABLE IF EXISTS ro_trigger_probe";
-    sqlx::raw_sql(drop).execute(&mut *connection).await?;
-    sqlx::raw_sql("CREATE TABLE ro_trigger_probe (id INT PRIMARY KEY)").execute(&mut *connection).await?;
-    let created = sqlx::raw_sql(
-        "CREATE TRIGGER ro_trigger_probe BEFORE INSERT ON ro_trigger_probe FOR EACH ROW SET NEW.id = NEW.id",
-    )
-    .execute(&mut *connection)
-    .await;
-    // Drops its trigger too.
-    sqlx::raw_sql(drop).execute(&mut *connection).await?;
-    created.map(|_| ())
 }

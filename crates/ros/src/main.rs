@@ -2,13 +2,7 @@
 
 use std::process::ExitCode;
 
-use app_core::{
-    config::Env,
-    db,
-    http::with_layers,
-    lambda::{self, Delivery},
-    telemetry,
-};
+use app_core::{config::Env, db, lambda, telemetry};
 use ros::RosConfig;
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,6 +15,5 @@ async fn serve() -> Result<(), lambda::Error> {
     let config = RosConfig::read(Env::of_process())?;
     let state = config.state();
     db::warm_up(&state.db).await;
-    let delivery = Delivery::of_process();
-    lambda::run(with_layers(ros::router(state), &config.http, delivery), delivery).await
+    lambda::serve(ros::router(state), &config.http).await
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use app_core::{
     Patch,
     http::{ApiError, FieldProblems},
-    values::{Day, LongText, Money, Text, deserialize_str},
+    values::{Day, LongText, Money, Text, Trimmed, deserialize_str},
 };
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -68,33 +68,7 @@ impl<'de> Deserialize<'de> for Archive {
 }
 
 /// The number by which people know an order: trimmed, not empty, at most 50 characters (design, reading 10).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoNumber(String);
-
-impl RoNumber {
-    /// Takes a number from a request.
-    ///
-    /// # Errors
-    /// What is wrong with it, as the rest of a sentence.
-    pub fn parse(number: &str) -> Result<Self, String> {
-        let number = Text::<50>::parse(number.trim().to_owned())?.into_inner();
-        if number.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self(number)) }
-    }
-}
-
-impl Deref for RoNumber {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for RoNumber {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_str(deserializer, "text", |number| Self::parse(&number))
-    }
-}
+pub type RoNumber = Trimmed<50>;
 
 /// A repair order as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -257,8 +231,8 @@ impl Changes {
     /// Carries the changes over to `order` on the day `today`: that becomes the day of the last change, and the day
     /// of the status where a status is set without one (design, reading 13).
     pub fn apply(self, order: &mut RepairOrder, today: NaiveDate) {
-        if let Patch::Value(RoNumber(number)) = self.ro_number {
-            order.ro_number = number;
+        if let Patch::Value(number) = self.ro_number {
+            order.ro_number = number.into_inner();
         }
         if let Patch::Value(archive) = self.archive_status {
             order.archive_status = archive;

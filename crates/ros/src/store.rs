@@ -35,9 +35,9 @@ pub enum OrderKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// How many at most; everything when absent.
-    pub limit: Option<u64>,
+    pub limit: Option<i64>,
     /// How many to leave out at the start.
-    pub offset: u64,
+    pub offset: i64,
 }
 
 /// The orders of `archive`, by the day on which someone should ask again (design, reading 12).
@@ -45,7 +45,7 @@ pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = R
     try_stream! {
         let mut connection = db.acquire().await?;
         // MySQL has no word for "no limit".
-        let query = sqlx::query(sql::list(archive)).bind(page.limit.unwrap_or(u64::MAX)).bind(page.offset);
+        let query = sqlx::query(sql::list(archive)).bind(page.limit.unwrap_or(i64::MAX)).bind(page.offset);
         let mut rows = query.fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             yield decode(&row, 0, archive)?;

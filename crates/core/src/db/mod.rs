@@ -1,5 +1,6 @@
 //! The database: configuration, a pool fit for Lambda, and transactions that are retried where that is safe.
 
+pub mod adoption;
 mod config;
 mod failure;
 mod transaction;

@@ -55,6 +55,32 @@ impl FieldProblems {
         self.0.entry(field.to_owned()).or_insert_with(|| problem.into());
     }
 
+    /// Parses the text of `field`, if there is any; notes what is wrong with it and then gives nothing.
+    pub fn parse<T, E: Into<String>>(
+        &mut self,
+        field: &str,
+        text: Option<&str>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        parse(text?).map_err(|problem| self.add(field, problem)).ok()
+    }
+
+    /// Notes that `field` is required if it is not there.
+    pub fn require<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.add(field, "is required");
+        }
+        value
+    }
+
+    /// Hands over what was made of the fields; what could not be made was noted.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] with all problems.
+    pub fn finish<T>(self, made: Option<T>) -> Result<T, ApiError> {
+        made.filter(|_| self.0.is_empty()).ok_or(ApiError::Invalid(self))
+    }
+
     /// Fails if anything was noted.
     ///
     /// # Errors

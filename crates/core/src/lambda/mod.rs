@@ -9,6 +9,8 @@ use axum::{Router, extract::Request, middleware::map_request};
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
+use crate::{config::HttpConfig, http::with_layers};
+
 /// Where the function runs, as far as answers differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -39,6 +41,15 @@ pub fn exit_code(served: Result<(), Error>) -> ExitCode {
 /// How often an instance goes on after its runtime gave up. More often than clients leave, and rare enough for an
 /// instance whose runtime API is gone to end within seconds.
 const MAX_RESUMPTIONS: usize = 500;
+
+/// Serves a function's routes, with the layers that every function has around them, until the instance ends.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(routes: Router, config: &HttpConfig) -> Result<(), Error> {
+    let delivery = Delivery::of_process();
+    run(with_layers(routes, config, delivery), delivery).await
+}
 
 /// Serves invocations with `router` until the instance ends.
 ///

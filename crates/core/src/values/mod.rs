@@ -1,9 +1,13 @@
 //! Values that requests and columns carry, parsed at the door: code behind it takes a [`Money`], never a string.
 
 mod day;
+mod moment;
 mod money;
+mod number;
 mod text;
 
 pub use day::{Day, StoredDay};
+pub use moment::Moment;
 pub use money::Money;
-pub use text::{LongText, Text, deserialize_str};
+pub use number::Whole;
+pub use text::{LongText, Text, Trimmed, deserialize_str};

@@ -25,6 +25,25 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
+/// Text without white space around it, of 1 to `MAX` characters: a number or name by which people know something
+/// (design, readings 10 and 15).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Trimmed<const MAX: usize>(String);
+
+impl<const MAX: usize> Trimmed<MAX> {
+    /// Takes `value` without the white space around it, or says in half a sentence what is wrong with it.
+    pub fn parse(value: &str) -> Result<Self, String> {
+        let value = Text::<MAX>::parse(value.trim().to_owned())?.into_inner();
+        if value.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self(value)) }
+    }
+
+    /// The text itself.
+    pub fn into_inner(self) -> String {
+        self.0
+    }
+}
+
 /// Text of at most [`LongText::MAX_BYTES`] bytes, as a `TEXT` column counts them, without NUL. Kept byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -54,6 +73,14 @@ fn reject_nul(value: &str) -> Result<(), String> {
 }
 
 impl<const MAX: usize> Deref for Text<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> Deref for Trimmed<MAX> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -109,6 +136,12 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
+impl<'de, const MAX: usize> Deserialize<'de> for Trimmed<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", |value| Self::parse(&value))
+    }
+}
+
 impl<'de> Deserialize<'de> for LongText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_str(deserializer, "text", Self::parse)
@@ -125,6 +158,15 @@ mod tests {
         assert!(Text::<3>::parse("日本語!".to_owned()).is_err());
         assert!(LongText::parse("x".repeat(65_535)).is_ok());
         assert!(LongText::parse("é".repeat(32_768)).is_err());
+    }
+
+    #[test]
+    fn a_number_is_trimmed_and_must_not_be_empty_or_too_long() {
+        assert_eq!(&*Trimmed::<50>::parse(" RO 1\n").unwrap(), "RO 1");
+        assert!(Trimmed::<50>::parse(&format!(" {} ", "9".repeat(50))).is_ok());
+        for sent in ["", " \t ", &"9".repeat(51), "a\0b"] {
+            assert!(Trimmed::<50>::parse(sent).is_err(), "{sent:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `GET /api/ros`
 
-use app_core::http::{ApiError, FieldProblems, Query, json_array};
+use app_core::{
+    http::{ApiError, FieldProblems, Query, json_array},
+    values::Whole,
+};
 use axum::{extract::State, response::Response};
 use futures_util::TryStreamExt;
 use serde::Deserialize;
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// The largest `limit` (design, reading 12).
-const MAX_LIMIT: u64 = 1000;
+const MAX_LIMIT: i64 = 1000;
 
 /// Query parameters, as text, so that each can be named when it is wrong.
 #[derive(Deserialize)]
@@ -26,27 +29,12 @@ pub(super) struct Parameters {
 impl Parameters {
     fn parse(&self) -> Result<(Archive, Page), ApiError> {
         let mut problems = FieldProblems::default();
-        let archive =
-            self.archive_status.as_deref().map_or(Ok(Archive::Active), Archive::parse).unwrap_or_else(|problem| {
-                problems.add("archiveStatus", problem);
-                Archive::Active
-            });
-        let limit = self
-            .limit
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .ok()
-            .filter(|limit| limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit)));
-        if limit.is_none() {
-            problems.add("limit", format!("must be a whole number from 1 to {MAX_LIMIT}"));
-        }
-        let offset = self.offset.as_deref().map_or(Ok(0), str::parse);
-        if offset.is_err() {
-            problems.add("offset", "must be a whole number from 0");
-        }
+        let archive = problems.parse("archiveStatus", self.archive_status.as_deref(), Archive::parse);
+        let limit = problems.parse("limit", self.limit.as_deref(), Whole::<1, MAX_LIMIT>::parse);
+        let offset = problems.parse("offset", self.offset.as_deref(), Whole::<0, { i64::MAX }>::parse);
         problems.into_result()?;
-        Ok((archive, Page { limit: limit.flatten(), offset: offset.unwrap_or_default() }))
+        let page = Page { limit: limit.map(Whole::get), offset: offset.map_or(0, Whole::get) };
+        Ok((archive.unwrap_or_default(), page))
     }
 }
 

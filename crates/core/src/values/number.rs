@@ -1,0 +1,91 @@
+//! Whole numbers within bounds.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A whole number from `MIN` to `MAX`: a JSON number in a body, digits in a query string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Whole<const MIN: i64, const MAX: i64>(i64);
+
+impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
+    /// Reads decimal digits, or says in half a sentence what is wrong with them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse()
+            .ok()
+            .filter(|_| is_number)
+            .and_then(Self::within)
+            .ok_or_else(|| format!("must be {}", Expected(MIN, MAX)))
+    }
+
+    /// The number.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    fn within(number: i64) -> Option<Self> {
+        (MIN..=MAX).contains(&number).then_some(Self(number))
+    }
+}
+
+/// What a number must be, as part of a sentence.
+struct Expected(i64, i64);
+
+impl fmt::Display for Expected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a whole number from {}", self.0)?;
+        if self.1 == i64::MAX { Ok(()) } else { write!(formatter, " to {}", self.1) }
+    }
+}
+
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<const MIN: i64, const MAX: i64>;
+
+        impl<const MIN: i64, const MAX: i64> de::Visitor<'_> for Visitor<MIN, MAX> {
+            type Value = Whole<MIN, MAX>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "{}", Expected(MIN, MAX))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+                Whole::within(number).ok_or_else(|| E::custom(format_args!("must be {}", Expected(MIN, MAX))))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+
+        deserializer.deserialize_i64(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Dozen = Whole<1, 12>;
+
+    #[test]
+    fn numbers_within_the_bounds_are_taken() {
+        for (sent, number) in [("1", 1), ("12", 12), ("007", 7)] {
+            assert_eq!(Dozen::parse(sent).unwrap().get(), number, "{sent}");
+        }
+        assert_eq!(serde_json::from_str::<Dozen>("12").unwrap().get(), 12);
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_the_bounds() {
+        for sent in ["", "0", "13", "-1", "+1", " 1", "1.0", "1e1", "ten", "99999999999999999999"] {
+            assert_eq!(Dozen::parse(sent).unwrap_err(), "must be a whole number from 1 to 12", "{sent}");
+        }
+        for sent in ["0", "13", "-1", "1.0", "1e1", "99999999999999999999", "\"1\"", "null", "true"] {
+            let error = serde_json::from_str::<Dozen>(sent).unwrap_err().to_string();
+            assert!(error.contains("a whole number from 1 to 12"), "{sent}: {error}");
+        }
+        assert_eq!(Whole::<0, { i64::MAX }>::parse("x").unwrap_err(), "must be a whole number from 0");
+    }
+}
