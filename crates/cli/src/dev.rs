@@ -44,7 +44,8 @@ struct Function {
 }
 
 /// The functions that run. The router in the root `Cargo.toml` must know them too.
-const FUNCTIONS: &[Function] = &[Function { name: "ros", health: "/health" }];
+const FUNCTIONS: &[Function] =
+    &[Function { name: "ros", health: "/health" }, Function { name: "inventory", health: "/api/inventory/tables" }];
 
 /// What a function's environment holds where ours says nothing else.
 const DEFAULTS: &[(&str, &str)] = &[

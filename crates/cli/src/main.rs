@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, say, seed};
+use rotracker_cli::{dev, migrate, reindex, say, seed};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -19,8 +19,10 @@ enum Command {
     Dev(dev::Options),
     /// Bring the databases to the state that the functions expect
     Migrate(migrate::Options),
-    /// Fill empty repair order tables with sample data
+    /// Fill empty databases with sample data
     Seed,
+    /// Bring the inventory's index in line with its eleven tables
+    Reindex(reindex::Options),
 }
 
 #[tokio::main]
@@ -29,6 +31,7 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Seed => seed::run().await,
+        Command::Reindex(options) => reindex::run(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

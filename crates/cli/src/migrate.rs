@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use app_core::{
     config::{Env, Stage},
-    db::{self, DatabaseConfig},
+    db::{self, DatabaseConfig, adoption::Findings},
 };
-use ros::adoption;
+use futures_util::future::BoxFuture;
 use sqlx::{
     ConnectOptions, Executor, MySqlConnection, MySqlPool,
     migrate::{Migrate, MigrateError, Migrator},
@@ -16,8 +16,24 @@ use sqlx::{
 
 use crate::say::print;
 
-/// The migrations of the main database, repair orders and AI logs.
-static MAIN: Migrator = sqlx::migrate!("../../migrations/main");
+/// What becomes of one kind of database.
+struct Plan {
+    migrator: Migrator,
+    /// Says what stands in the way in a database that another program filled.
+    inspect: for<'c> fn(&'c mut MySqlConnection) -> BoxFuture<'c, sqlx::Result<Findings>>,
+}
+
+/// The main database: repair orders and AI logs.
+static MAIN: Plan = Plan {
+    migrator: sqlx::migrate!("../../migrations/main"),
+    inspect: |connection| Box::pin(ros::adoption::inspect(connection)),
+};
+
+/// The inventory database.
+static INVENTORY: Plan = Plan {
+    migrator: sqlx::migrate!("../../migrations/inventory"),
+    inspect: |connection| Box::pin(inventory::adoption::inspect(connection)),
+};
 
 /// Where sqlx remembers what was applied.
 const APPLIED_TABLE: &str = "_sqlx_migrations";
@@ -78,17 +94,16 @@ pub async fn run(options: Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> {
-    for (name, migrator) in [(&databases.main, Some(&MAIN)), (&databases.inventory, None)] {
+    for (name, plan) in [(&databases.main, &MAIN), (&databases.inventory, &INVENTORY)] {
         if !ensure_database(&databases.server, name, options).await? {
             print(&format!("{name}: would be created"));
-            for migration in migrator.into_iter().flat_map(Migrator::iter) {
+            for migration in plan.migrator.iter() {
                 print(&format!("{name}: would apply {:04} {}", migration.version, migration.description));
             }
             continue;
         }
-        let Some(migrator) = migrator else { continue };
         let pool = db::pool(&databases.server, name);
-        let migrated = migrate(&pool, name, migrator, options).await;
+        let migrated = migrate(&pool, name, plan, options).await;
         pool.close().await;
         migrated.with_context(|| format!("the database {name} was not migrated"))?;
     }
@@ -100,8 +115,15 @@ pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> 
 /// # Errors
 /// As [`run`].
 pub async fn migrate_main(pool: &MySqlPool) -> Result<()> {
-    let mut connection = pool.acquire().await?;
-    apply(&mut connection, &MAIN).await
+    apply(&mut *pool.acquire().await?, &MAIN.migrator).await
+}
+
+/// Migrates the inventory database behind `pool`, printing nothing. For tests.
+///
+/// # Errors
+/// As [`run`].
+pub async fn migrate_inventory(pool: &MySqlPool) -> Result<()> {
+    apply(&mut *pool.acquire().await?, &INVENTORY.migrator).await
 }
 
 /// Whether the database is there, after creating it where it was not and `options` allow.
@@ -126,7 +148,7 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
     Ok(exists.is_some() || !options.dry_run)
 }
 
-async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
+async fn migrate(pool: &MySqlPool, name: &str, plan: &Plan, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
     // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx's own lock
     // waits "-1 seconds", which MariaDB takes for an error and not for ever.
@@ -134,23 +156,18 @@ async fn migrate(pool: &MySqlPool, name: &str, migrator: &Migrator, options: Opt
     if lock != Some(1) {
         bail!("another program has been migrating it for {} minutes; look at that", LOCK_TIMEOUT.as_secs() / 60);
     }
-    let migrated = migrate_locked(&mut connection, name, migrator, options).await;
+    let migrated = migrate_locked(&mut connection, name, plan, options).await;
     sqlx::query(UNLOCK).execute(&mut *connection).await?;
     migrated
 }
 
-async fn migrate_locked(
-    connection: &mut MySqlConnection,
-    name: &str,
-    migrator: &Migrator,
-    options: Options,
-) -> Result<()> {
-    let pending = pending(connection, migrator).await?;
+async fn migrate_locked(connection: &mut MySqlConnection, name: &str, plan: &Plan, options: Options) -> Result<()> {
+    let pending = pending(connection, &plan.migrator).await?;
     if pending.is_empty() {
         print(&format!("{name}: up to date"));
         return Ok(());
     }
-    let findings = adoption::inspect(connection).await?;
+    let findings = (plan.inspect)(connection).await?;
     for remark in &findings.remarks {
         print(&format!("{name}: {remark}"));
     }
@@ -163,7 +180,7 @@ async fn migrate_locked(
         }
         return Ok(());
     }
-    apply(connection, migrator).await?;
+    apply(connection, &plan.migrator).await?;
     for (version, description) in pending {
         print(&format!("{name}: applied {version:04} {description}"));
     }

@@ -1,0 +1,120 @@
+//! `rotracker reindex`: brings the inventory's index in line with its eleven tables.
+
+use anyhow::{Context, Result};
+use app_core::{config::Env, db};
+use indicatif::{ProgressBar, ProgressStyle};
+use inventory::{
+    model::Table,
+    reindex::{Batch, Findings, Mode, next_batch},
+    store,
+};
+use sqlx::MySqlPool;
+
+use crate::{migrate::Databases, say::print};
+
+/// What `rotracker reindex` takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Options {
+    /// Count what differs and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also write what differs into the index, and remove from it what is in no table any more
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
+/// Runs the command on the inventory database that the environment names.
+///
+/// # Errors
+/// When the database cannot be used; the error says where the work stopped, and what was done until then stays.
+pub async fn run(options: Options) -> Result<()> {
+    let databases = Databases::read(Env::of_process())?;
+    let pool = db::pool(&databases.server, &databases.inventory);
+    let done = reindex(&pool, options).await;
+    pool.close().await;
+    for (table, findings) in done? {
+        for line in report(&findings, options) {
+            print(&format!("{}: {line}", table.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Brings the index behind `pool` in line with the tables, as `options` say, and tells what was found in each.
+///
+/// # Errors
+/// As [`run`].
+pub async fn reindex(pool: &MySqlPool, options: Options) -> Result<Vec<(Table, Findings)>> {
+    let mode = match options {
+        Options { dry_run: true, .. } => Mode::DryRun,
+        Options { rebuild: true, .. } => Mode::Rebuild,
+        Options { .. } => Mode::Complete,
+    };
+    let counts = async { store::count_tables(&mut *pool.acquire().await?).await }.await;
+    let rows = counts.context("the tables cannot be counted; `rotracker migrate` makes them")?.total_items();
+    let bar = ProgressBar::new(u64::try_from(rows)?)
+        .with_style(ProgressStyle::with_template("{msg:22} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?);
+    let mut found = Vec::with_capacity(Table::ALL.len());
+    for table in Table::ALL {
+        bar.set_message(table.name());
+        let mut findings = Findings::default();
+        let mut batch = Batch::START;
+        while !batch.is_last() {
+            let (done, batch_findings) = next_batch(pool, table, batch, mode)
+                .await
+                .with_context(|| format!("{} was reindexed up to the row {} only", table.name(), batch.to))?;
+            batch = done;
+            findings += batch_findings;
+            bar.inc(batch_findings.rows);
+        }
+        found.push((table, findings));
+    }
+    bar.finish_and_clear();
+    Ok(found)
+}
+
+/// What to say of one table; at least that nothing was to be done.
+fn report(findings: &Findings, options: Options) -> Vec<String> {
+    let done = |does_it: bool, done: &'static str, would: &'static str| match (does_it, options.dry_run) {
+        (_, true) => would,
+        (true, false) => done,
+        (false, false) => "left as they are; --rebuild changes that",
+    };
+    let lines = [
+        (findings.missing, "rows were missing in the index", done(true, "added", "would be added")),
+        (
+            findings.outdated,
+            "rows differ from the index",
+            done(
+                options.rebuild,
+                "the index has them now as the table does",
+                "--rebuild would write them to the index",
+            ),
+        ),
+        (
+            findings.gone,
+            "rows of the index are not in the table",
+            done(options.rebuild, "removed from the index", "--rebuild would remove them"),
+        ),
+        (
+            findings.moved,
+            "quantities differ from the index, but transactions have moved them",
+            "the index keeps them; `adjust` sets them to what is counted",
+        ),
+        (
+            findings.gone_with_history,
+            "rows of the index are not in the table, but transactions have moved them",
+            "the index keeps them",
+        ),
+        (findings.nameless, "rows have no part number", "they cannot be indexed"),
+    ];
+    let mut said: Vec<String> = lines
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, what, done)| format!("{count} {what}: {done}"))
+        .collect();
+    if said.is_empty() {
+        said.push(format!("{} rows, all as in the index", findings.rows));
+    }
+    said
+}

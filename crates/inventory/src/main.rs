@@ -1,0 +1,19 @@
+//! The `inventory` Lambda function.
+
+use std::process::ExitCode;
+
+use app_core::{config::Env, db, lambda, telemetry};
+use inventory::InventoryConfig;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::init();
+    lambda::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda::Error> {
+    let config = InventoryConfig::read(Env::of_process())?;
+    let state = config.state();
+    db::warm_up(&state.db).await;
+    lambda::serve(inventory::router(state), &config.http).await
+}

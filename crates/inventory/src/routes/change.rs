@@ -1,0 +1,51 @@
+//! What decrement, increment and adjust have in common.
+
+use app_core::{
+    db::{self, Transaction},
+    http::{ApiError, Json},
+};
+use chrono::{DateTime, SubsecRound, Utc};
+use sqlx::MySqlConnection;
+
+use crate::{
+    InventoryState,
+    model::{Changed, Entry, StockChange},
+    store,
+};
+
+/// Changes a quantity, in the index and in the part's table, and enters it in the ledger; all or nothing.
+pub(super) async fn change(state: &InventoryState, change: StockChange) -> Result<Json<Changed>, ApiError> {
+    // The ledger keeps whole seconds, and the database would round up to one that has not begun.
+    let now = state.clock.now().trunc_subsecs(0);
+    db::retry(|| async {
+        let mut transaction = Transaction::begin(&state.db).await?;
+        let changed = lock_and_write(&mut transaction, &change, now).await;
+        transaction.end(changed).await
+    })
+    .await
+    .map(Json)
+}
+
+async fn lock_and_write(
+    connection: &mut MySqlConnection,
+    change: &StockChange,
+    now: DateTime<Utc>,
+) -> Result<Changed, ApiError> {
+    let stock = store::lock(connection, change.index_id).await?;
+    let stock = stock
+        .filter(|stock| change.part_number.is(&stock.part_number))
+        .ok_or_else(|| ApiError::NotFound("There is no such part with that number.".to_owned()))?;
+    let entry = Entry {
+        at: now,
+        action: change.effect.action(),
+        index_id: change.index_id,
+        previous_qty: stock.quantity,
+        new_qty: change.effect.apply(stock.quantity)?,
+        part_number: stock.part_number,
+        ro_number: change.ro_number.as_deref().map(str::to_owned),
+        notes: change.notes.as_deref().map(str::to_owned),
+    };
+    store::set_quantity(connection, change.index_id, stock.table, entry.new_qty).await?;
+    let transaction_id = store::add_entry(connection, &entry).await?;
+    Ok(Changed::new(&entry, transaction_id))
+}

@@ -1,0 +1,18 @@
+//! `POST /api/inventory/decrement`
+
+use app_core::http::{ApiError, Json};
+use axum::extract::State;
+
+use super::change::change;
+use crate::{
+    InventoryState,
+    model::{Changed, Effect, MoveRequest},
+};
+
+/// Takes pieces off the shelf.
+pub(super) async fn decrement(
+    State(state): State<InventoryState>,
+    Json(request): Json<MoveRequest>,
+) -> Result<Json<Changed>, ApiError> {
+    change(&state, request.into_change(Effect::Take)?).await
+}

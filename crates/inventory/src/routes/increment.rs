@@ -1,0 +1,18 @@
+//! `POST /api/inventory/increment`
+
+use app_core::http::{ApiError, Json};
+use axum::extract::State;
+
+use super::change::change;
+use crate::{
+    InventoryState,
+    model::{Changed, Effect, MoveRequest},
+};
+
+/// Puts pieces on the shelf.
+pub(super) async fn increment(
+    State(state): State<InventoryState>,
+    Json(request): Json<MoveRequest>,
+) -> Result<Json<Changed>, ApiError> {
+    change(&state, request.into_change(Effect::Add)?).await
+}

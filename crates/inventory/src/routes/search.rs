@@ -1,0 +1,50 @@
+//! `GET /api/inventory/search`
+
+use app_core::{
+    db,
+    http::{ApiError, FieldProblems, Json, Query},
+};
+use axum::extract::State;
+use serde::Deserialize;
+use sqlx::MySqlConnection;
+
+use crate::{
+    InventoryState,
+    model::{PartNumber, SearchAnswer, SearchMethod},
+    store,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    part_number: Option<String>,
+}
+
+/// Finds parts by number, in the first of three ways that finds any.
+pub(super) async fn search(
+    State(state): State<InventoryState>,
+    Query(Parameters { part_number }): Query<Parameters>,
+) -> Result<Json<SearchAnswer>, ApiError> {
+    let mut problems = FieldProblems::default();
+    let part_number = problems.require("partNumber", part_number);
+    let number = problems.parse("partNumber", part_number.as_deref(), PartNumber::parse);
+    let number = problems.finish(number)?;
+    db::retry(|| async { find(&mut *state.db.acquire().await?, &number).await }).await.map(Json)
+}
+
+async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchAnswer, ApiError> {
+    let mut search_method = SearchMethod::Exact;
+    let mut results = store::search_exact(connection, number).await?;
+    if results.is_empty() {
+        search_method = SearchMethod::Like;
+        results = store::search_like(connection, number).await?;
+    }
+    if results.is_empty() {
+        search_method = SearchMethod::Direct;
+        results = store::search_direct(connection, number).await?;
+    }
+    if results.is_empty() {
+        return Err(ApiError::NotFound(format!("No part with a number like {} was found.", number.as_str())));
+    }
+    Ok(SearchAnswer { total_results: results.len(), results, search_method })
+}

@@ -1,0 +1,14 @@
+//! `GET /api/inventory/stats`
+
+use app_core::{
+    db,
+    http::{ApiError, Json},
+};
+use axum::extract::State;
+
+use crate::{InventoryState, model::Stats, store};
+
+/// The index in figures.
+pub(super) async fn stats(State(state): State<InventoryState>) -> Result<Json<Stats>, ApiError> {
+    db::retry(|| async { store::stats(&mut *state.db.acquire().await?).await }).await.map(Json)
+}

@@ -1,0 +1,14 @@
+//! `GET /api/inventory/tables`
+
+use app_core::{
+    db,
+    http::{ApiError, Json},
+};
+use axum::extract::State;
+
+use crate::{InventoryState, model::Tables, store};
+
+/// All tables, with how many rows they have.
+pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<Tables>, ApiError> {
+    db::retry(|| async { store::count_tables(&mut *state.db.acquire().await?).await }).await.map(Json)
+}
