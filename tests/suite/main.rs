@@ -9,6 +9,7 @@ mod dev;
 mod emulator;
 mod faults;
 mod http;
+mod inventory;
 mod migrate;
 mod ros;
 mod statements;

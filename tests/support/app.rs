@@ -1,10 +1,11 @@
-//! The `ros` function's router, called without a network.
+//! The functions' routers, called without a network.
 
 use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body};
 use chrono::DateTime;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use inventory::InventoryState;
 use ros::RosState;
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
@@ -12,7 +13,7 @@ use tower::ServiceExt;
 
 use crate::TestDatabase;
 
-/// The function on a database of its own, on 15 November 2024 at noon.
+/// A function on a database of its own, on 15 November 2024 at noon.
 pub struct App {
     /// The layers and routes that the Lambda serves.
     pub router: Router,
@@ -75,17 +76,34 @@ pub fn clock() -> Clock {
 }
 
 impl App {
-    /// The function on a new database.
+    /// `ros` on a new database.
     pub async fn start() -> Self {
         let database = TestDatabase::migrated().await;
         let pool = database.large_pool();
         Self::on(database, pool)
     }
 
-    /// The function on a pool made elsewhere.
+    /// `ros` on a pool made elsewhere.
     pub fn on(database: TestDatabase, pool: MySqlPool) -> Self {
         let clock = clock();
-        let routes = ros::router(RosState::new(pool.clone(), clock.clone()));
+        Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
+    }
+
+    /// `inventory` on a new database.
+    pub async fn inventory() -> Self {
+        let database = TestDatabase::inventory().await;
+        let pool = database.large_pool();
+        Self::inventory_on(database, pool)
+    }
+
+    /// `inventory` on a pool made elsewhere.
+    pub fn inventory_on(database: TestDatabase, pool: MySqlPool) -> Self {
+        let clock = clock();
+        let state = InventoryState { db: pool.clone(), clock: clock.clone() };
+        Self::new(inventory::router(state), clock, database, pool)
+    }
+
+    fn new(routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {
         let router = with_layers(routes, &http_config(), Delivery::Streaming);
         Self { router, pool, clock, database }
     }
@@ -172,6 +190,10 @@ pub fn path_of(order: &Value) -> String {
 
 /// The path of an order by its number.
 pub fn path_by_number(number: &str) -> String {
-    let encoded = percent_encoding::utf8_percent_encode(number, percent_encoding::NON_ALPHANUMERIC);
-    format!("/api/ros/by-number/{encoded}")
+    format!("/api/ros/by-number/{}", encoded(number))
+}
+
+/// `text` as it may stand in a path or a query.
+pub fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

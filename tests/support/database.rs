@@ -77,11 +77,20 @@ impl TestDatabase {
         Self { name }
     }
 
-    /// A database with all migrations.
+    /// A main database with all migrations.
     pub async fn migrated() -> Self {
         let database = Self::empty().await;
         let pool = database.pool(1);
         migrate::migrate_main(&pool).await.expect("the migrations apply");
+        pool.close().await;
+        database
+    }
+
+    /// An inventory database with all migrations.
+    pub async fn inventory() -> Self {
+        let database = Self::empty().await;
+        let pool = database.pool(1);
+        migrate::migrate_inventory(&pool).await.expect("the migrations apply");
         pool.close().await;
         database
     }
@@ -104,18 +113,32 @@ impl TestDatabase {
     /// Kills every connection to it, of which there must be some.
     pub async fn kill_sessions(&self) {
         let mut killer = self.connect().await;
-        let sessions: Vec<i64> = sqlx::query_scalar(
-            "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
-             WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
-        )
-        .fetch_all(&mut killer)
-        .await
-        .expect("the server lists its connections");
+        let sessions = sessions(&mut killer).await;
         assert!(!sessions.is_empty());
         for session in sessions {
             execute(&mut killer, &format!("KILL {session}")).await;
         }
     }
+
+    /// Kills one connection to it, `choice` deciding which, if there is any. Whether there was.
+    pub async fn kill_a_session(&self, choice: usize) -> bool {
+        let mut killer = self.connect().await;
+        let sessions = sessions(&mut killer).await;
+        let Some(session) = sessions.get(choice % sessions.len().max(1)) else { return false };
+        // It may have ended by itself meanwhile.
+        killer.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {session}")))).await.is_ok()
+    }
+}
+
+/// The other connections to the database that `connection` is on.
+async fn sessions(connection: &mut MySqlConnection) -> Vec<i64> {
+    sqlx::query_scalar(
+        "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
+         WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
+    )
+    .fetch_all(connection)
+    .await
+    .expect("the server lists its connections")
 }
 
 impl Drop for TestDatabase {
@@ -138,15 +161,23 @@ pub async fn execute(connection: &mut MySqlConnection, sql: &str) {
     result.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Fills `active` with `count` orders, at most 100,000, in one statement.
+/// Fills `active` with `count` orders, at most a million, in one statement.
 pub async fn fill(database: &TestDatabase, count: u32) {
-    let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
-                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
     let fill = format!(
         "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NOTES) \
-         SELECT CONCAT('RO', n), 'A repair shop', 'Hydraulic pump', 'APPROVED', n, REPEAT('note ', 40) FROM \
-         (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM {digits} a, {digits} b, {digits} c, \
-          {digits} e, {digits} f) numbers WHERE n < {count}"
+         SELECT CONCAT('RO', n), 'A repair shop', 'Hydraulic pump', 'APPROVED', n, REPEAT('note ', 40) \
+         FROM {} WHERE n < {count}",
+        numbers()
     );
     execute(&mut database.connect().await, &fill).await;
+}
+
+/// A table in the FROM of a statement: the column `n` with the numbers from 0 to 999,999.
+pub fn numbers() -> String {
+    let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
+                  SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    format!(
+        "(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d AS n FROM {digits} a, {digits} b, \
+         {digits} c, {digits} e, {digits} f, {digits} g) numbers"
+    )
 }

@@ -7,6 +7,7 @@ pub mod app;
 pub mod database;
 pub mod emulator;
 pub mod proxy;
+pub mod stock;
 
 pub use app::{Answer, App};
 pub use database::TestDatabase;

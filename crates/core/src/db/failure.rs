@@ -21,6 +21,7 @@ mod code {
     pub(super) const DEADLOCK: u16 = 1213;
     pub(super) const DUPLICATE_ENTRY: u16 = 1062;
     pub(super) const DUPLICATE_ENTRY_WITH_KEY_NAME: u16 = 1586;
+    pub(super) const NO_SUCH_TABLE: u16 = 1146;
     pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
@@ -61,4 +62,9 @@ pub fn classify(error: &Error) -> Failure {
 /// Whether a unique key refused the row.
 pub fn is_duplicate_key(error: &Error) -> bool {
     matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
+}
+
+/// Whether a table that the statement names is not there.
+pub fn is_missing_table(error: &Error) -> bool {
+    number(error) == Some(code::NO_SUCH_TABLE)
 }

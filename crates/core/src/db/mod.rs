@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
-pub use failure::{Failure, classify, is_duplicate_key};
+pub use failure::{Failure, classify, is_duplicate_key, is_missing_table};
 pub use transaction::{Transaction, retry};
 
 /// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.

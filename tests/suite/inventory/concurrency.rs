@@ -1,0 +1,160 @@
+//! Stock is conserved: every answer, whatever happens beside it, is in the ledger exactly once or not at all, and the
+//! ledger makes the quantities.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rotracker_tests::{Answer, App, stock::Part};
+use serde_json::{Value, json};
+use sqlx::Row;
+use tokio::sync::watch;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_100_simultaneous_decrements_of_40_pieces_40_succeed() {
+    let app = Arc::new(App::inventory().await);
+    for table in ["stock_room", "bins_inventory", "727_parts"] {
+        let part = app.put(table, "A-1", 40).await;
+        let decrements = (0..100).map(|_| {
+            let (app, body) = (app.clone(), part.change(&json!({})));
+            tokio::spawn(async move { app.post("/api/inventory/decrement", &body).await })
+        });
+        let answers: Vec<Answer> = join_all(decrements).await.into_iter().map(Result::unwrap).collect();
+        let mut previous: Vec<i64> = answers
+            .iter()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.json()["previousQty"].as_i64().unwrap())
+            .collect();
+        previous.sort_unstable();
+        assert_eq!(previous, (1..=40).collect::<Vec<i64>>(), "each previous quantity once");
+        assert_eq!(answers.iter().filter(|answer| answer.status == 409).count(), 60);
+        assert_eq!(app.ledger(&part).await.len(), 40);
+        app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 40))])).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_200_on_one_row_see_no_server_error() {
+    let app = Arc::new(App::inventory().await);
+    let part = app.put("stock_room", "A-1", 100).await;
+    let changes = (0..200).map(|client| {
+        let path = ["decrement", "increment", "decrement", "adjust"][client % 4];
+        let fields = json!({ "quantity": 1 + client % 3, "newQty": client, "notes": format!("client {client}") });
+        let (app, body) = (app.clone(), part.change(&fields));
+        tokio::spawn(async move { app.post(&format!("/api/inventory/{path}"), &body).await.status.as_u16() })
+    });
+    let statuses: Vec<u16> = join_all(changes).await.into_iter().map(Result::unwrap).collect();
+    assert!(statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
+    assert_eq!(app.ledger(&part).await.len(), statuses.iter().filter(|status| **status == 200).count());
+    app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 100))])).await;
+}
+
+/// A change that a client asked for, and what it was told.
+struct Asked {
+    part: i64,
+    path: &'static str,
+    fields: Value,
+    status: u16,
+    answer: Value,
+}
+
+const CLIENTS: u64 = 64;
+const CHANGES_EACH: u64 = 20;
+const OPENING: i64 = 12;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_is_conserved_while_64_clients_change_it_and_connections_are_killed() {
+    let app = Arc::new(App::inventory().await);
+    let mut openings = BTreeMap::new();
+    // Two of them have the same number, as in real life.
+    for (table, number) in
+        [("stock_room", "A-1"), ("terra", "A-1"), ("bins_inventory", "B-2"), ("delta_apa", "C-3"), ("727_parts", "D-4")]
+    {
+        let part = app.put(table, number, OPENING).await;
+        openings.insert(part.index_id, (part, OPENING));
+    }
+    let parts: Arc<Vec<Part>> = Arc::new(openings.values().map(|(part, _)| part.clone()).collect());
+    let (progress, mut changes_done) = watch::channel(0_u64);
+    let progress = Arc::new(progress);
+
+    let clients = (0..CLIENTS).map(|client| {
+        let (app, parts, progress) = (app.clone(), parts.clone(), progress.clone());
+        tokio::spawn(async move {
+            let mut random = StdRng::seed_from_u64(client);
+            let mut asked = Vec::new();
+            for change in 0..CHANGES_EACH {
+                let part = &parts[random.random_range(0..parts.len())];
+                let (path, mut fields) = match random.random_range(0..10) {
+                    0..5 => ("decrement", json!({ "quantity": random.random_range(1..4) })),
+                    5..9 => ("increment", json!({ "quantity": random.random_range(1..4) })),
+                    _ => ("adjust", json!({ "newQty": random.random_range(0..20) })),
+                };
+                fields["notes"] = json!(format!("{client}/{change}"));
+                let answer = app.post(&format!("/api/inventory/{path}"), &part.change(&fields)).await;
+                let (status, answer) = (answer.status.as_u16(), answer.json());
+                asked.push(Asked { part: part.index_id, path, fields, status, answer });
+                progress.send_modify(|done| *done += 1);
+            }
+            asked
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let killer = {
+        let app = app.clone();
+        tokio::spawn(async move {
+            let mut random = StdRng::seed_from_u64(0);
+            let mut killed = 0;
+            let mut next = 5;
+            // A kill every few changes, whenever those are done.
+            while next < CLIENTS * CHANGES_EACH {
+                changes_done.wait_for(|done| *done >= next).await.unwrap();
+                killed += u32::from(app.database.kill_a_session(random.random_range(0..100)).await);
+                next = *changes_done.borrow() + random.random_range(3..12);
+            }
+            killed
+        })
+    };
+    let asked: Vec<Asked> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
+    let killed = killer.await.unwrap();
+    assert!(killed > 20, "only {killed} connections were killed");
+
+    let entries = sqlx::query("SELECT TxnId, IndexId, Action, DeltaQty, NewQty, Note FROM transactions")
+        .fetch_all(&mut app.database.connect().await)
+        .await
+        .unwrap();
+    let mut successes = 0;
+    for Asked { part, path, fields, status, answer } in &asked {
+        let notes = fields["notes"].as_str().unwrap();
+        let found: Vec<_> = entries.iter().filter(|entry| entry.get::<String, _>("Note") == notes).collect();
+        match status {
+            200 => {
+                successes += 1;
+                assert_eq!(found.len(), 1, "{notes}: acknowledged, so it is there once");
+                let entry = found[0];
+                let (previous, new) = (answer["previousQty"].as_i64().unwrap(), answer["newQty"].as_i64().unwrap());
+                let quantity = fields["quantity"].as_i64();
+                let (action, expected) = match *path {
+                    "decrement" => ("DECREMENT", previous - quantity.unwrap()),
+                    "increment" => ("INCREMENT", previous + quantity.unwrap()),
+                    _ => ("ADJUSTMENT", fields["newQty"].as_i64().unwrap()),
+                };
+                assert_eq!(new, expected, "{notes}");
+                assert_eq!(entry.get::<i64, _>("IndexId"), *part);
+                assert_eq!(entry.get::<String, _>("Action"), action);
+                assert_eq!((entry.get::<i64, _>("DeltaQty"), entry.get::<i64, _>("NewQty")), (new - previous, new));
+                assert_eq!(entry.get::<i64, _>("TxnId"), answer["transactionId"].as_i64().unwrap());
+            }
+            409 => assert!(found.is_empty() && *path == "decrement", "{notes}: refused, so nothing is there"),
+            // The connection was killed during COMMIT.
+            503 => {
+                let message = answer["message"].as_str().unwrap();
+                assert!(message.contains("Look whether it was") && found.len() <= 1, "{notes}: {message}");
+            }
+            status => panic!("{notes}: {status} {answer}"),
+        }
+    }
+    let known: usize = asked.len();
+    assert!(successes * 2 > known, "only {successes} of {known} changes were made");
+    assert!(entries.len() >= successes);
+    app.assert_conserved(&openings).await;
+}

@@ -1,0 +1,199 @@
+//! `POST /api/inventory/decrement`, and what the other two changes have in common with it.
+
+use http::Method;
+use rotracker_tests::{
+    App,
+    database::execute,
+    stock::{Part, Quantities},
+};
+use serde_json::{Value, json};
+
+use super::TABLES;
+
+const DECREMENT: &str = "/api/inventory/decrement";
+
+fn both(quantity: i64) -> Quantities {
+    Quantities { indexed: Some(quantity), in_table: Some(quantity) }
+}
+
+#[tokio::test]
+async fn a_piece_is_taken_from_index_and_table_and_entered_in_the_ledger() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A123-456", 5).await;
+    let bystander = app.put("stock_room", "A123-456", 5).await;
+    let fields =
+        json!({ "roNumber": " RO38462 ", "notes": "Used for RO38462 repair", "currentQty": 99, "isLowStock": "x" });
+    let answer = app.post(DECREMENT, &part.change(&fields)).await.expect(200);
+    let expected = json!({
+        "success": true,
+        "indexId": part.index_id.to_string(),
+        "partNumber": "A123-456",
+        "previousQty": 5,
+        "newQty": 4,
+        "isLowStock": false,
+        "transactionId": answer["transactionId"],
+    });
+    assert_eq!(answer, expected);
+    assert_eq!(app.quantities(&part).await, both(4));
+    assert_eq!(app.quantities(&bystander).await, both(5));
+    let page = app.get("/api/inventory/transactions").await.expect(200);
+    let entry = json!({
+        "transactionId": answer["transactionId"],
+        "timestamp": "2024-11-15T12:00:00.000Z",
+        "action": "DECREMENT",
+        "indexId": part.index_id.to_string(),
+        "partNumber": "A123-456",
+        "deltaQty": -1,
+        "newQty": 4,
+        "roNumber": "RO38462",
+        "notes": "Used for RO38462 repair",
+    });
+    assert_eq!(page["transactions"], json!([entry]));
+}
+
+#[tokio::test]
+async fn every_table_goes_down_with_the_index() {
+    let app = App::inventory().await;
+    for table in TABLES {
+        let part = app.put(table, "A-1", 3).await;
+        app.post(DECREMENT, &part.change(&json!({ "quantity": 2 }))).await.expect(200);
+        assert_eq!(app.quantities(&part).await, both(1), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_warning_begins_below_two() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 3).await;
+    for (previous, is_low) in [(3, false), (2, true), (1, true)] {
+        let answer = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+        assert_eq!((&answer["previousQty"], &answer["isLowStock"]), (&json!(previous), &json!(is_low)));
+    }
+}
+
+#[tokio::test]
+async fn more_than_there_is_is_refused_and_changes_nothing() {
+    let app = App::inventory().await;
+    for (quantity, wanted) in [(0, 1), (3, 4), (3, 2_147_483_647)] {
+        let part = app.put("terra", "A-1", quantity).await;
+        let answer = app.post(DECREMENT, &part.change(&json!({ "quantity": wanted }))).await;
+        let message = answer.expect_error(409);
+        assert!(message.contains(&format!("{quantity} there")), "{message}");
+        assert_eq!(app.quantities(&part).await, both(quantity));
+        assert_eq!(app.ledger(&part).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_part_is_named_by_id_and_number_and_both_must_fit() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", " ab-1 ", 9).await;
+    for number in ["ab-1", " AB-1", "aB-1\t"] {
+        for id in [json!(part.index_id), json!(part.index_id.to_string()), json!(format!("00{}", part.index_id))] {
+            let body = json!({ "indexId": id, "partNumber": number });
+            assert_eq!(app.post(DECREMENT, &body).await.expect(200)["partNumber"], " ab-1 ");
+        }
+    }
+    assert_eq!(app.quantities(&part).await, both(0));
+    for body in [
+        json!({ "indexId": part.index_id, "partNumber": "AB-2" }),
+        json!({ "indexId": part.index_id, "partNumber": "AB" }),
+        json!({ "indexId": part.index_id, "partNumber": "AB-1%" }),
+        json!({ "indexId": part.index_id + 1, "partNumber": "AB-1" }),
+        json!({ "indexId": 0, "partNumber": "AB-1" }),
+        json!({ "indexId": u64::MAX, "partNumber": "AB-1" }),
+        json!({ "indexId": "99999999999999999999999999", "partNumber": "AB-1" }),
+    ] {
+        app.post(DECREMENT, &body).await.expect_error(404);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_body_is_400_with_the_field_and_changes_nothing() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 9).await;
+    for path in [DECREMENT, "/api/inventory/increment"] {
+        for (field, value) in [
+            ("indexId", Value::Null),
+            ("indexId", json!("")),
+            ("indexId", json!("abc")),
+            ("indexId", json!(" 1")),
+            ("indexId", json!(-1)),
+            ("indexId", json!(1.5)),
+            ("indexId", json!(true)),
+            ("indexId", json!([1])),
+            ("partNumber", Value::Null),
+            ("partNumber", json!("  ")),
+            ("partNumber", json!(12)),
+            ("partNumber", json!("9".repeat(101))),
+            ("quantity", json!(0)),
+            ("quantity", json!(-1)),
+            ("quantity", json!(1.5)),
+            ("quantity", json!("1")),
+            ("quantity", json!(2_147_483_648_u64)),
+            ("roNumber", json!("")),
+            ("roNumber", json!("R".repeat(51))),
+            ("roNumber", json!(38462)),
+            ("notes", json!("x".repeat(65_536))),
+            ("notes", json!("a\u{0}b")),
+            ("notes", json!(5)),
+        ] {
+            let mut body = part.change(&json!({}));
+            body[field] = value.clone();
+            let answer = app.post(path, &body).await.expect(400);
+            assert!(answer["details"]["fields"][field].is_string(), "{path} {field} = {value}: {answer}");
+        }
+        let answer = app.post(path, &json!({})).await.expect(400);
+        let fields: Vec<&String> = answer["details"]["fields"].as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["indexId", "partNumber"]);
+        app.send_text(Method::POST, path, "[]").await.expect_error(400);
+        app.send_text(Method::POST, path, "{").await.expect_error(400);
+        app.get(path).await.expect_error(405);
+    }
+    let nulls = json!({ "quantity": null, "roNumber": null, "notes": null });
+    app.post(DECREMENT, &part.change(&nulls)).await.expect(200);
+    assert_eq!(app.quantities(&part).await, both(8));
+    assert_eq!(app.ledger(&part).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_part_without_a_row_in_a_table_is_still_counted() {
+    let app = App::inventory().await;
+    let part = app.put("terra", "A-1", 2).await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "DELETE FROM terra").await;
+    app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+    assert_eq!(app.quantities(&part).await, Quantities { indexed: Some(1), in_table: None });
+    execute(&mut other, "UPDATE inventoryindex SET TableName = 'an_old_sheet'").await;
+    app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+    assert_eq!(app.quantities(&part).await.indexed, Some(0));
+    // No quantity is none.
+    execute(&mut other, "UPDATE inventoryindex SET Qty = NULL").await;
+    app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(409);
+}
+
+#[tokio::test]
+async fn a_table_that_says_something_else_is_in_step_afterwards() {
+    let app = App::inventory().await;
+    let part = app.put("bins_inventory", "A-1", 5).await;
+    for drifted in ["3", "NULL", "100"] {
+        let drift = format!("UPDATE bins_inventory SET Qty = {drifted}");
+        execute(&mut app.database.connect().await, &drift).await;
+        let answer = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+        assert_eq!(app.quantities(&part).await, both(answer["newQty"].as_i64().unwrap()), "{drifted}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_fails_half_way_leaves_everything_as_it_was() {
+    let app = App::inventory().await;
+    let part: Part = app.put("stock_room", "A-1", 5).await;
+    let mut other = app.database.connect().await;
+    // The ledger refuses the entry: the third of the three statements.
+    execute(&mut other, "ALTER TABLE transactions ADD COLUMN Required INT NOT NULL").await;
+    let message = app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(500);
+    assert!(!message.contains("Required"), "{message}");
+    assert_eq!(app.quantities(&part).await, both(5));
+    execute(&mut other, "ALTER TABLE transactions DROP COLUMN Required").await;
+    app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+}

@@ -1,0 +1,135 @@
+//! `GET /api/inventory/low-stock`
+
+use rotracker_tests::{App, database::execute};
+use serde_json::{Value, json};
+
+/// Uses up `pieces` of `number` at an instant, as any program may have written it.
+async fn used(app: &App, number: &str, pieces: i64, at: &str) {
+    let entry = format!(
+        "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) \
+         VALUES ('{at}', 'DECREMENT', '{number}', -{pieces}, 0)"
+    );
+    execute(&mut app.database.connect().await, &entry).await;
+}
+
+const RECENTLY: &str = "2024-11-01 10:00:00";
+
+#[tokio::test]
+async fn each_item_carries_what_the_formulas_give() {
+    let app = App::inventory().await;
+    // Number, quantity, used in 90 days; rate, reorder, urgency, days.
+    let cases = [
+        ("CRIT-USED", 0, 15, 5.0, 20, "critical", Some(0)),
+        ("CRIT-IDLE", 0, 0, 0.0, 10, "critical", None),
+        ("HIGH-ONE", 1, 0, 0.0, 10, "high", None),
+        ("HIGH-DAYS", 4, 13, 4.33, 18, "high", Some(27)),
+        ("HIGH-EDGE", 3, 9, 3.0, 14, "medium", Some(30)),
+        ("MED", 4, 7, 2.33, 12, "medium", Some(51)),
+        ("LOW-EDGE", 2, 3, 1.0, 10, "low", Some(60)),
+        ("LOW-USED", 4, 2, 0.67, 10, "low", Some(180)),
+        ("LOW-IDLE", 4, 0, 0.0, 10, "low", None),
+    ];
+    for (number, quantity, usage, ..) in cases {
+        app.put("stock_room", number, quantity).await;
+        if usage > 0 {
+            used(&app, number, usage, RECENTLY).await;
+        }
+    }
+    app.put("stock_room", "ENOUGH", 5).await;
+    let answer = app.get("/api/inventory/low-stock").await.expect(200);
+    let items = answer["items"].as_array().unwrap();
+    for (number, quantity, usage, rate, reorder, urgency, days) in cases {
+        let item = items.iter().find(|item| item["partNumber"] == number).unwrap();
+        let expected = json!({
+            "indexId": item["indexId"],
+            "partNumber": number,
+            "tableName": "stock_room",
+            "currentQty": quantity,
+            "usage90Days": usage,
+            "monthlyUsageRate": rate,
+            "recommendedReorder": reorder,
+            "urgency": urgency,
+            "daysUntilStockout": days,
+            "location": "A-12",
+            "condition": "SV",
+        });
+        assert_eq!(*item, expected);
+        assert!(item["indexId"].is_string());
+    }
+    let order: Vec<&str> = items.iter().map(|item| item["partNumber"].as_str().unwrap()).collect();
+    let expected =
+        ["CRIT-USED", "CRIT-IDLE", "HIGH-DAYS", "HIGH-ONE", "HIGH-EDGE", "MED", "LOW-EDGE", "LOW-USED", "LOW-IDLE"];
+    assert_eq!(order, expected, "by urgency, then days with none last, then number");
+    let counts = json!({
+        "threshold": 5,
+        "totalLowStockItems": 9,
+        "criticalItems": 2,
+        "highUrgencyItems": 2,
+        "mediumUrgencyItems": 2,
+        "lowUrgencyItems": 3,
+    });
+    for (name, count) in counts.as_object().unwrap() {
+        assert_eq!(answer[name], *count, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn only_decrements_of_that_part_in_the_last_90_days_count() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", " ab-1", 3).await;
+    app.put("terra", "AB-1", 3).await;
+    app.put("terra", "AB-10", 3).await;
+    // It is noon of 15 November; 90 days before it is noon of 17 August.
+    used(&app, "AB-1", 1, "2024-08-17 12:00:00").await;
+    used(&app, "ab-1", 2, "2024-11-15 12:00:00").await;
+    used(&app, "AB-1", 4, "2024-08-17 11:59:59").await;
+    let others = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) VALUES \
+                  ('2024-11-01', 'INCREMENT', 'AB-1', 8, 0), ('2024-11-01', 'ADJUSTMENT', 'AB-1', -16, 0)";
+    execute(&mut app.database.connect().await, others).await;
+    // Through the service, too: two pieces of the first.
+    app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await.expect(200);
+    let answer = app.get("/api/inventory/low-stock").await.expect(200);
+    let usage: Vec<(&Value, &Value)> =
+        answer["items"].as_array().unwrap().iter().map(|item| (&item["partNumber"], &item["usage90Days"])).collect();
+    let expected = [(" ab-1", 5), ("AB-1", 5), ("AB-10", 0)].map(|(number, usage)| (json!(number), json!(usage)));
+    for (number, count) in &expected {
+        assert!(usage.contains(&(number, count)), "{number} {count} in {usage:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_threshold_decides_what_is_low() {
+    let app = App::inventory().await;
+    for quantity in 0..8 {
+        app.put("stock_room", &format!("P-{quantity}"), quantity).await;
+    }
+    let mut other = app.database.connect().await;
+    execute(
+        &mut other,
+        "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('N', 'terra', 1, NULL)",
+    )
+    .await;
+    for (query, threshold, count) in
+        [("", 5, 6), ("?threshold=1", 1, 2), ("?threshold=7", 7, 8), ("?threshold=2147483647", 2_147_483_647, 9)]
+    {
+        let answer = app.get(&format!("/api/inventory/low-stock{query}")).await.expect(200);
+        assert_eq!(
+            (&answer["threshold"], &answer["totalLowStockItems"]),
+            (&json!(threshold), &json!(count)),
+            "{query}"
+        );
+        assert_eq!(answer["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    for wrong in ["0", "-1", "", "five", "2.5", "1e3", "2147483648", "%205"] {
+        let body = app.get(&format!("/api/inventory/low-stock?threshold={wrong}")).await.expect(400);
+        assert!(body["details"]["fields"]["threshold"].is_string(), "{wrong}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_low_is_an_empty_list() {
+    let app = App::inventory().await;
+    app.put("stock_room", "A", 5).await;
+    let answer = app.get("/api/inventory/low-stock").await.expect(200);
+    assert_eq!((&answer["items"], &answer["totalLowStockItems"]), (&json!([]), &json!(0)));
+}

@@ -1,0 +1,32 @@
+//! The inventory function, a file for each path, and what concerns several of them.
+
+mod adjust;
+mod adoption;
+mod bins;
+mod concurrency;
+mod decrement;
+mod increment;
+mod low_stock;
+mod plans;
+mod reindex;
+mod search;
+mod stats;
+mod stock_room;
+mod table;
+mod tables;
+mod transactions;
+
+/// The closed list of tables.
+const TABLES: [&str; 11] = [
+    "stock_room",
+    "bins_inventory",
+    "md82_parts",
+    "727_parts",
+    "terra",
+    "asia_ar_parts",
+    "b_e_r__r_a_i",
+    "bolivia_part",
+    "delta_apa",
+    "asia_ar_sanford_parts",
+    "apa_sanford_ar_757",
+];

@@ -1,0 +1,124 @@
+//! What requests cost the database: statements, and rows read. Counted, not timed.
+
+use http::Method;
+use rotracker_tests::{App, TestDatabase, app::encoded, database::execute, stock::fill_stock};
+use serde_json::{Value, json};
+use sqlx::{MySqlPool, Row};
+
+/// The sum of the session's counters that begin with `name`. The pool has one connection.
+async fn counter(pool: &MySqlPool, name: &str) -> i64 {
+    let statement = format!("SHOW SESSION STATUS LIKE '{name}%'");
+    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_all(pool).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(1).parse::<i64>().unwrap()).sum()
+}
+
+/// An app with one connection, whose counters are those of the requests.
+async fn app_with_one_connection() -> App {
+    let database = TestDatabase::inventory().await;
+    let pool = database.pool(1);
+    App::inventory_on(database, pool)
+}
+
+/// How many rows the server's engine was asked for by a GET of `path`.
+async fn rows_read(app: &App, path: &str) -> (Value, i64) {
+    let before = counter(&app.pool, "Handler_read").await;
+    // Reading the counters costs reads, too.
+    let start = counter(&app.pool, "Handler_read").await;
+    let answer = app.get(path).await.json();
+    let end = counter(&app.pool, "Handler_read").await;
+    (answer, end - start - (start - before))
+}
+
+#[tokio::test]
+async fn no_request_costs_more_statements_than_its_budget() {
+    let app = app_with_one_connection().await;
+    let part = app.put("stock_room", "AB-1", 50).await;
+    app.put_unindexed("bins_inventory", "CD-2", 1).await;
+    let change = |fields| Some(part.change(&fields));
+    let wrong = Some(json!({ "indexId": part.index_id, "partNumber": "other" }));
+    for (what, budget, path, body) in [
+        ("exact search", 1, "search?partNumber=ab-1", None),
+        ("search for a part of a number", 2, "search?partNumber=b-1", None),
+        ("search in the tables", 3, "search?partNumber=cd", None),
+        ("search for nothing", 3, "search?partNumber=zzz", None),
+        ("search without a number", 0, "search", None),
+        ("table", 1, "table/stock_room", None),
+        ("stock room", 1, "stock-room?location=A-12&search=ab", None),
+        ("bins", 1, "bins", None),
+        ("tables", 1, "tables", None),
+        ("stats", 1, "stats", None),
+        ("low stock with its use", 1, "low-stock?threshold=100", None),
+        ("ledger", 1, "transactions?partNumber=AB-1&action=DECREMENT&limit=10", None),
+        ("decrement", 5, "decrement", change(json!({}))),
+        ("increment", 5, "increment", change(json!({ "quantity": 3 }))),
+        ("adjust", 5, "adjust", change(json!({ "newQty": 3, "notes": "x" }))),
+        ("refused decrement", 3, "decrement", change(json!({ "quantity": 1_000 }))),
+        ("decrement of another number", 3, "decrement", wrong),
+        ("bad decrement", 0, "decrement", Some(json!({}))),
+    ] {
+        let before = counter(&app.pool, "Questions").await;
+        let path = format!("/api/inventory/{path}");
+        match body {
+            None => app.get(&path).await,
+            Some(body) => app.send_json(Method::POST, &path, &body).await,
+        };
+        let cost = counter(&app.pool, "Questions").await - before - 1;
+        assert!(cost <= budget, "{what}: {cost} statements, {budget} allowed");
+    }
+}
+
+#[tokio::test]
+async fn an_exact_search_uses_an_index_although_it_trims_and_uppercases() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 2_000, 100).await;
+    let any = "SELECT LOWER(PartNumber) FROM inventoryindex ORDER BY IndexId LIMIT 1 OFFSET 1000";
+    let number: String = sqlx::query_scalar(any).fetch_one(&app.pool).await.unwrap();
+    let number = format!(" {number} ");
+    let explain = format!("EXPLAIN FORMAT = JSON {}", inventory::sql::SEARCH_EXACT);
+    let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).bind(number.trim()).fetch_one(&app.pool).await;
+    let plan: String = plan.unwrap();
+    assert!(plan.contains("idx_part_number_key"), "{plan}");
+    assert!(!plan.contains("\"ALL\"") && !plan.contains("Table scan"), "a table is scanned: {plan}");
+    let (answer, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={}", encoded(&number))).await;
+    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)));
+    assert!(read <= 5, "{read} rows were read");
+}
+
+#[tokio::test]
+async fn a_search_for_a_part_of_a_number_reads_about_as_much_as_it_returns() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 2_000, 100).await;
+    for (asked, most) in [("7919-1", 10), ("-", 50), ("5", 50), ("ACB3", 50)] {
+        let (answer, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={asked}")).await;
+        let found = answer["totalResults"].as_i64().unwrap();
+        assert!(answer["searchMethod"] == "like" && (1..=most).contains(&found), "{asked}: {answer}");
+        // The suffix, the row of the index and the row of the table; other suffixes are further places in one number.
+        assert!(read <= 8 * found + 20, "{asked}: {read} rows were read for {found}");
+    }
+}
+
+#[tokio::test]
+async fn low_stock_reads_only_what_is_low_and_its_entries() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 2_000, 100).await;
+    let (answer, read) = rows_read(&app, "/api/inventory/low-stock").await;
+    let low = answer["totalLowStockItems"].as_i64().unwrap();
+    assert_eq!(low, 20);
+    // Each: its row, its entries and the one after them; then all of them sorted and read again.
+    assert!(read <= 10 * low, "{read} rows were read for {low}");
+}
+
+#[tokio::test]
+async fn a_page_of_the_ledger_by_number_reads_only_that_numbers_entries() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 2_000, 100).await;
+    let entries = "INSERT INTO transactions (Action, PartNumber, DeltaQty, NewQty) VALUES ('DECREMENT', 'MINE', -1, 1), \
+                   ('DECREMENT', 'MINE', -1, 0)";
+    execute(&mut app.database.connect().await, entries).await;
+    for query in ["partNumber=mine", "partNumber=mine&action=DECREMENT", "roNumber=RO30002"] {
+        let (answer, read) = rows_read(&app, &format!("/api/inventory/transactions?{query}")).await;
+        let found = answer["total"].as_i64().unwrap();
+        assert!((1..10).contains(&found), "{answer}");
+        assert!(read <= 6 * found + 10, "{query}: {read} rows were read for {found}");
+    }
+}

@@ -1,0 +1,175 @@
+//! `rotracker reindex`
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use inventory::{model::Table, reindex::Findings};
+use rotracker_cli::reindex::{Options, reindex};
+use rotracker_tests::{
+    App,
+    database::execute,
+    stock::{Quantities, fill_stock},
+};
+use serde_json::json;
+use sqlx::Row;
+
+const DRY_RUN: Options = Options { dry_run: true, rebuild: true };
+const COMPLETE: Options = Options { dry_run: false, rebuild: false };
+const REBUILD: Options = Options { dry_run: false, rebuild: true };
+
+/// What is found in all tables together.
+async fn run(app: &App, options: Options) -> Findings {
+    let mut all = Findings::default();
+    for (_, findings) in reindex(&app.pool, options).await.unwrap() {
+        all += findings;
+    }
+    all
+}
+
+/// The index, row by row, and the number of suffixes.
+async fn index(app: &App) -> (Vec<(i64, String, String, i64, Option<i64>, Option<String>)>, i64) {
+    let rows = "SELECT IndexId, PartNumber, TableName, RowId, Qty, Location FROM inventoryindex ORDER BY IndexId";
+    let suffixes = "SELECT COUNT(*) FROM part_number_suffixes";
+    (
+        sqlx::query_as(rows).fetch_all(&app.pool).await.unwrap(),
+        sqlx::query_scalar(suffixes).fetch_one(&app.pool).await.unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn what_the_index_misses_is_added_from_every_table() {
+    let app = App::inventory().await;
+    for table in Table::ALL {
+        app.put(table.name(), "KNOWN", 1).await;
+        app.put_unindexed(table.name(), " new-1 ", 7).await;
+    }
+    execute(
+        &mut app.database.connect().await,
+        "INSERT INTO terra (PN, QTY) VALUES (NULL, 3), ('  ', 3), ('BARE', NULL)",
+    )
+    .await;
+    let expected = Findings { rows: 25, missing: 12, nameless: 2, ..Findings::default() };
+    let before = index(&app).await;
+    assert_eq!(run(&app, DRY_RUN).await, expected);
+    assert_eq!(index(&app).await, before, "a dry run changes nothing");
+    assert_eq!(run(&app, COMPLETE).await, expected);
+    assert_eq!(run(&app, COMPLETE).await, Findings { missing: 0, ..expected });
+    let answer = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
+    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(11)));
+    for found in answer["results"].as_array().unwrap() {
+        assert_eq!((&found["partNumber"], &found["qty"]), (&json!("new-1"), &json!(7)));
+        assert_eq!((&found["condition"], &found["location"]), (&json!("SV"), &json!("A-12")));
+    }
+    assert_eq!(app.get("/api/inventory/search?partNumber=ARE").await.expect(200)["results"][0]["qty"], 0);
+}
+
+#[tokio::test]
+async fn only_a_rebuild_writes_what_differs_and_removes_what_is_gone() {
+    let app = App::inventory().await;
+    let shelf = app.put("stock_room", "SHELF", 5).await;
+    let count = app.put("stock_room", "COUNT", 5).await;
+    let number = app.put("bins_inventory", "NUMBER", 5).await;
+    let gone = app.put("terra", "GONE", 5).await;
+    let mut other = app.database.connect().await;
+    execute(
+        &mut other,
+        "UPDATE stock_room SET LOCATION = 'Z-9' WHERE PN = 'SHELF'; UPDATE stock_room SET QTY = 9 WHERE PN = 'COUNT'; \
+         UPDATE bins_inventory SET PN = 'NUMBER-A', `CONDITION` = NULL; DELETE FROM terra; \
+         INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('ELSEWHERE', 'old_sheet', 1, 1)",
+    )
+    .await;
+    let expected = Findings { rows: 3, outdated: 3, gone: 1, ..Findings::default() };
+    let before = index(&app).await;
+    assert_eq!(run(&app, DRY_RUN).await, expected);
+    assert_eq!(run(&app, COMPLETE).await, expected);
+    assert_eq!(index(&app).await, before, "completing only adds");
+    assert_eq!(run(&app, REBUILD).await, expected);
+    let (rows, _) = index(&app).await;
+    let row = |id| rows.iter().find(|row| row.0 == id);
+    assert_eq!(row(shelf.index_id).unwrap().5.as_deref(), Some("Z-9"));
+    assert_eq!(row(count.index_id).unwrap().4, Some(9));
+    assert_eq!(row(number.index_id).unwrap().1, "NUMBER-A");
+    assert!(row(gone.index_id).is_none());
+    assert!(rows.iter().any(|row| row.1 == "ELSEWHERE"), "what points to no table is left alone");
+    assert_eq!(app.get("/api/inventory/search?partNumber=BER-A").await.expect(200)["totalResults"], 1);
+    app.get("/api/inventory/search?partNumber=GON").await.expect_error(404);
+    assert_eq!(run(&app, REBUILD).await, Findings { rows: 3, ..Findings::default() });
+}
+
+#[tokio::test]
+async fn a_quantity_that_the_ledger_has_moved_is_never_touched() {
+    let app = App::inventory().await;
+    let ours = app.put("stock_room", "OURS", 5).await;
+    let theirs = app.put("stock_room", "THEIRS", 5).await;
+    let gone = app.put("terra", "GONE", 5).await;
+    for part in [&ours, &gone] {
+        app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    }
+    let mut other = app.database.connect().await;
+    // An entry of the Node service knows the number alone; people edit the sheet.
+    execute(
+        &mut other,
+        "INSERT INTO transactions (Action, PartNumber, DeltaQty, NewQty) VALUES ('DECREMENT', 'theirs', -1, 4); \
+         UPDATE stock_room SET QTY = 77, LOCATION = 'Z-9'; DELETE FROM terra",
+    )
+    .await;
+    let expected = Findings { rows: 2, outdated: 2, moved: 2, gone_with_history: 1, ..Findings::default() };
+    assert_eq!(run(&app, REBUILD).await, expected);
+    assert_eq!(app.quantities(&ours).await, Quantities { indexed: Some(4), in_table: Some(77) });
+    assert_eq!(app.quantities(&theirs).await, Quantities { indexed: Some(5), in_table: Some(77) });
+    assert_eq!(app.quantities(&gone).await, Quantities { indexed: Some(4), in_table: None });
+    let (rows, _) = index(&app).await;
+    assert_eq!(rows.iter().filter(|row| row.5.as_deref() == Some("Z-9")).count(), 2, "the shelf is written");
+    // The next change brings the sheet in step.
+    app.post("/api/inventory/increment", &ours.change(&json!({}))).await.expect(200);
+    assert_eq!(app.quantities(&ours).await, Quantities { indexed: Some(5), in_table: Some(5) });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_beside_running_changes_loses_none() {
+    let app = Arc::new(App::inventory().await);
+    let mut openings = BTreeMap::new();
+    for number in 0..40 {
+        let part = app.put(Table::ALL[number % 11].name(), &format!("P-{number}"), 100).await;
+        openings.insert(part.index_id, (part, 100));
+    }
+    let changers = openings.values().cloned().map(|(part, _)| {
+        let app = app.clone();
+        tokio::spawn(async move {
+            for quantity in 1..8 {
+                app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": quantity }))).await.expect(200);
+            }
+        })
+    });
+    let changers: Vec<_> = changers.collect();
+    let mut runs = 0;
+    while !changers.iter().all(tokio::task::JoinHandle::is_finished) || runs < 3 {
+        run(&app, REBUILD).await;
+        runs += 1;
+    }
+    for changer in changers {
+        changer.await.unwrap();
+    }
+    app.assert_conserved(&openings).await;
+    assert_eq!(run(&app, REBUILD).await, Findings { rows: 40, ..Findings::default() });
+}
+
+#[tokio::test]
+async fn an_index_is_built_anew_in_many_batches_and_holds_what_it_held() {
+    let app = App::inventory().await;
+    fill_stock(&app.database, 7_000, 100).await;
+    let mut other = app.database.connect().await;
+    let sum = "SELECT COUNT(*), CAST(SUM(Qty) AS SIGNED), CAST(SUM(CRC32(CONCAT(PartNumber, TableName, RowId))) AS SIGNED) \
+               FROM inventoryindex";
+    let figures = async |pool: &sqlx::MySqlPool| {
+        let row = sqlx::query(sum).fetch_one(pool).await.unwrap();
+        (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2))
+    };
+    let before = figures(&app.pool).await;
+    assert_eq!(before.0, 7_000);
+    let suffixes = index(&app).await.1;
+    execute(&mut other, "DELETE FROM transactions; DELETE FROM inventoryindex").await;
+    let found = run(&app, COMPLETE).await;
+    assert_eq!((found.rows, found.missing), (7_000, 7_000));
+    assert_eq!(figures(&app.pool).await, before);
+    assert_eq!(index(&app).await.1, suffixes);
+}

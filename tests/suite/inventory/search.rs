@@ -1,0 +1,232 @@
+//! `GET /api/inventory/search`
+
+use rotracker_tests::{App, app::encoded, database::execute};
+use serde_json::{Value, json};
+
+use super::TABLES;
+
+async fn search(app: &App, number: &str) -> Value {
+    app.get(&format!("/api/inventory/search?partNumber={}", encoded(number))).await.expect(200)
+}
+
+fn numbers(answer: &Value) -> Vec<&str> {
+    answer["results"].as_array().unwrap().iter().map(|found| found["partNumber"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_exact_number_is_found_with_all_that_is_known_of_it() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A123-456", 15).await;
+    app.put("stock_room", "A123-4567", 1).await;
+    let answer = search(&app, "A123-456").await;
+    let expected = json!({
+        "results": [{
+            "indexId": part.index_id.to_string(),
+            "partNumber": "A123-456",
+            "tableName": "stock_room",
+            "rowId": part.row_id,
+            "qty": 15,
+            "condition": "SV",
+            "location": "A-12",
+            "description": "Part A123-456 of stock_room",
+        }],
+        "totalResults": 1,
+        "searchMethod": "exact",
+    });
+    assert_eq!(answer, expected);
+}
+
+#[tokio::test]
+async fn the_description_comes_from_whichever_table_has_the_part() {
+    let app = App::inventory().await;
+    for table in TABLES {
+        app.put(table, "MS20470AD4-6", 1).await;
+    }
+    let answer = search(&app, "MS20470AD4-6").await;
+    assert_eq!(answer["totalResults"], 11);
+    let mut found = answer["results"].as_array().unwrap().clone();
+    found.sort_by_key(|found| TABLES.iter().position(|table| found["tableName"] == **table));
+    for (table, found) in TABLES.into_iter().zip(found) {
+        assert_eq!(found["tableName"], table);
+        assert_eq!(found["description"], format!("Part MS20470AD4-6 of {table}"));
+    }
+}
+
+#[tokio::test]
+async fn a_part_whose_row_is_gone_or_whose_table_is_unknown_is_still_found() {
+    let app = App::inventory().await;
+    let part = app.put("terra", "X-1", 2).await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "DELETE FROM terra; INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('X-1', 'gone', 1, NULL)").await;
+    let answer = search(&app, "X-1").await;
+    assert_eq!(answer["totalResults"], 2);
+    for found in answer["results"].as_array().unwrap() {
+        assert_eq!(found["description"], Value::Null);
+        let is_first = found["indexId"] == part.index_id.to_string();
+        assert_eq!(found["qty"], if is_first { 2 } else { 0 });
+    }
+}
+
+#[tokio::test]
+async fn blanks_and_case_do_not_matter_on_either_side() {
+    let app = App::inventory().await;
+    app.put("stock_room", "  bacb30nn4k5 ", 1).await;
+    for asked in ["BACB30NN4K5", "bacb30nn4k5", "  BaCb30nN4k5  ", "\tBACB30NN4K5\n"] {
+        let answer = search(&app, asked).await;
+        assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)), "{asked:?}");
+        assert_eq!(answer["results"][0]["partNumber"], "  bacb30nn4k5 ", "shown as it is kept");
+    }
+}
+
+#[tokio::test]
+async fn an_exact_search_is_unlimited_and_tells_numbers_apart_character_by_character() {
+    let app = App::inventory().await;
+    for _ in 0..120 {
+        app.put("stock_room", "AN960-10", 1).await;
+    }
+    app.put("stock_room", "ÁN960-10", 1).await;
+    let answer = search(&app, "an960-10").await;
+    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(120), &json!("exact")));
+}
+
+#[tokio::test]
+async fn a_part_of_a_number_finds_those_that_contain_it_and_at_most_50() {
+    let app = App::inventory().await;
+    for number in ["65-90305-17", "65-90305-18", "165-90305", "65-9030"] {
+        app.put("727_parts", number, 1).await;
+    }
+    let answer = search(&app, "5-90305").await;
+    assert_eq!(answer["searchMethod"], "like");
+    assert_eq!(numbers(&answer), ["165-90305", "65-90305-17", "65-90305-18"]);
+    assert_eq!(answer["results"][0]["description"], "Part 165-90305 of 727_parts");
+    assert_eq!(answer["results"][0]["indexId"].as_str().map(|id| id.parse::<i64>().is_ok()), Some(true));
+    // In lower case, and at the very end.
+    assert_eq!(numbers(&search(&app, "305-18").await), ["65-90305-18"]);
+    for number in 0..70 {
+        app.put("terra", &format!("LOT-{number:03}-X"), 1).await;
+    }
+    let answer = search(&app, "lot-0").await;
+    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(50), &json!("like")));
+    assert_eq!(numbers(&answer)[..2], ["LOT-000-X", "LOT-001-X"]);
+}
+
+#[tokio::test]
+async fn a_number_that_contains_the_text_several_times_is_found_once() {
+    let app = App::inventory().await;
+    app.put("terra", "1-1-1-1", 1).await;
+    assert_eq!(numbers(&search(&app, "-1").await), ["1-1-1-1"]);
+    assert_eq!(numbers(&search(&app, "1-1-").await), ["1-1-1-1"]);
+}
+
+#[tokio::test]
+async fn a_part_that_the_index_misses_is_found_in_the_stock_room_or_the_bins() {
+    let app = App::inventory().await;
+    app.put("stock_room", "OTHER", 1).await;
+    for number in 0..30 {
+        app.put_unindexed("stock_room", &format!("S-LEGACY-{number:02}"), number).await;
+        app.put_unindexed("bins_inventory", &format!("B-LEGACY-{number:02}"), number).await;
+        app.put_unindexed("terra", &format!("T-LEGACY-{number:02}"), number).await;
+    }
+    let answer = search(&app, "legacy").await;
+    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(50), &json!("direct")));
+    let count =
+        |table: &str| answer["results"].as_array().unwrap().iter().filter(|found| found["tableName"] == table).count();
+    assert_eq!((count("stock_room"), count("bins_inventory")), (25, 25));
+    let answer = search(&app, "B-LEGACY-07").await;
+    let found = &answer["results"][0];
+    assert_eq!((&found["indexId"], &found["qty"], &found["condition"]), (&Value::Null, &json!(7), &json!("SV")));
+    assert_eq!(
+        (&found["location"], &found["description"]),
+        (&json!("A-12"), &json!("Part B-LEGACY-07 of bins_inventory"))
+    );
+    assert!(found["rowId"].is_number());
+}
+
+#[tokio::test]
+async fn the_first_way_that_finds_anything_is_the_only_one() {
+    let app = App::inventory().await;
+    app.put_unindexed("stock_room", "AB-1", 1).await;
+    assert_eq!(search(&app, "AB-1").await["searchMethod"], "direct");
+    app.put("stock_room", "XAB-1", 1).await;
+    assert_eq!(numbers(&search(&app, "AB-1").await), ["XAB-1"]);
+    app.put("stock_room", "AB-1", 1).await;
+    let answer = search(&app, "AB-1").await;
+    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)));
+}
+
+#[tokio::test]
+async fn signs_that_like_and_sql_know_are_literal_in_every_way() {
+    let app = App::inventory().await;
+    for (indexed, number) in [
+        (true, "100%"),
+        (true, "A_B"),
+        (true, r"C\D"),
+        (false, "200%S"),
+        (false, "E_FS"),
+        (false, r"G\HS"),
+        (true, "AXB"),
+    ] {
+        if indexed {
+            app.put("stock_room", number, 1).await;
+        } else {
+            app.put_unindexed("bins_inventory", number, 1).await;
+        }
+    }
+    for (asked, method, found) in [
+        ("100%", "exact", "100%"),
+        ("00%", "like", "100%"),
+        ("_B", "like", "A_B"),
+        (r"\D", "like", r"C\D"),
+        (r"C\", "like", r"C\D"),
+        ("200%", "direct", "200%S"),
+        ("E_F", "direct", "E_FS"),
+        (r"G\H", "direct", r"G\HS"),
+    ] {
+        let answer = search(&app, asked).await;
+        assert_eq!((answer["searchMethod"].as_str(), numbers(&answer)), (Some(method), vec![found]), "{asked}");
+    }
+    for asked in ["%", "%%", "A%B", "_", "' OR '1'='1", "\"; DROP TABLE terra", "😀"] {
+        let answer = app.get(&format!("/api/inventory/search?partNumber={}", encoded(asked))).await;
+        if ["%", "_"].contains(&asked) {
+            let expected = if asked == "%" { "100%" } else { "A_B" };
+            assert_eq!(numbers(&answer.expect(200)), [expected]);
+        } else {
+            answer.expect_error(404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
+    let app = App::inventory().await;
+    let part = app.put("terra", "OLD-77", 1).await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, &format!("UPDATE inventoryindex SET PartNumber = 'new-88' WHERE IndexId = {}", part.index_id))
+        .await;
+    app.get("/api/inventory/search?partNumber=LD-7").await.expect_error(404);
+    assert_eq!(numbers(&search(&app, "EW-8").await), ["new-88"]);
+    execute(&mut other, "DELETE FROM inventoryindex").await;
+    app.get("/api/inventory/search?partNumber=EW-8").await.expect_error(404);
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM part_number_suffixes").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(left, 0);
+    // A reload from the sheets: TRUNCATE fires no trigger, and ids begin anew.
+    app.put("terra", "LEFTOVER-1", 1).await;
+    execute(&mut other, "TRUNCATE inventoryindex").await;
+    let again = app.put("terra", "FRESH-1", 1).await;
+    assert_eq!(again.index_id, 1);
+    app.get("/api/inventory/search?partNumber=EFTOVER").await.expect_error(404);
+    assert_eq!(numbers(&search(&app, "RESH").await), ["FRESH-1"]);
+}
+
+#[tokio::test]
+async fn a_missing_or_blank_number_is_400_and_an_unknown_one_404() {
+    let app = App::inventory().await;
+    for query in
+        ["", "?partNumber=", "?partNumber=%20%09", "?partnumber=A", &format!("?partNumber={}", "9".repeat(101))]
+    {
+        let body = app.get(&format!("/api/inventory/search{query}")).await.expect(400);
+        assert!(body["details"]["fields"]["partNumber"].is_string(), "{query}: {body}");
+    }
+    app.get("/api/inventory/search?partNumber=NOTHING").await.expect_error(404);
+    app.get("/.netlify/functions/api/inventory/search?partNumber=NOTHING").await.expect_error(404);
+}

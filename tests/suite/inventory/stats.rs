@@ -1,0 +1,37 @@
+//! `GET /api/inventory/stats`
+
+use rotracker_tests::{App, database::execute};
+use serde_json::{Value, json};
+
+use super::TABLES;
+
+#[tokio::test]
+async fn the_index_is_counted_in_all_and_by_table() {
+    let app = App::inventory().await;
+    for (table, quantity) in [("stock_room", 0), ("stock_room", 4), ("stock_room", 5), ("terra", 100), ("727_parts", 1)]
+    {
+        app.put(table, "A-1", quantity).await;
+    }
+    // Not in the index, so not counted.
+    app.put_unindexed("stock_room", "A-1", 1_000).await;
+    let unknown = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('Z', 'old_sheet', 1, NULL)";
+    execute(&mut app.database.connect().await, unknown).await;
+    let stats = app.get("/api/inventory/stats").await.expect(200);
+    assert_eq!((&stats["totalParts"], &stats["totalQuantity"]), (&json!(6), &json!(110)));
+    assert_eq!((&stats["lowStockItems"], &stats["outOfStockItems"]), (&json!(4), &json!(2)));
+    let breakdown = stats["tableBreakdown"].as_array().unwrap();
+    assert_eq!(breakdown[0], json!({ "table": "stock_room", "parts": 3, "quantity": 9 }));
+    let names: Vec<&Value> = breakdown.iter().map(|table| &table["table"]).collect();
+    let expected: Vec<Value> = TABLES.iter().chain(&["old_sheet"]).map(|name| json!(name)).collect();
+    assert_eq!(names, expected.iter().collect::<Vec<_>>());
+    let sum = |field: &str| breakdown.iter().map(|table| table[field].as_i64().unwrap()).sum::<i64>();
+    assert_eq!((sum("parts"), sum("quantity")), (6, 110));
+}
+
+#[tokio::test]
+async fn an_empty_index_is_all_zeros() {
+    let app = App::inventory().await;
+    let stats = app.get("/api/inventory/stats").await.expect(200);
+    assert_eq!((&stats["totalParts"], &stats["totalQuantity"]), (&json!(0), &json!(0)));
+    assert_eq!(stats["tableBreakdown"].as_array().unwrap().len(), 11);
+}

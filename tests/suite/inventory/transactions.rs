@@ -1,0 +1,129 @@
+//! `GET /api/inventory/transactions`
+
+use rotracker_tests::{App, app::encoded, database::execute};
+use serde_json::{Value, json};
+
+const TRANSACTIONS: &str = "/api/inventory/transactions";
+
+/// Six entries, some of them by another program.
+async fn ledger() -> App {
+    let app = App::inventory().await;
+    let entries = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty, RONumber, Note) VALUES \
+        ('2024-11-13 23:59:59', 'DECREMENT', 'A-1', -1, 4, 'RO1', NULL), \
+        ('2024-11-14 00:00:00', 'DECREMENT', 'a-1', -1, 3, 'RO2', 'two'), \
+        ('2024-11-14 12:00:00', 'INCREMENT', 'A-1', 9, 12, NULL, NULL), \
+        ('2024-11-14 23:59:59', 'ADJUSTMENT', 'B%2', 1, 1, 'RO1', NULL), \
+        ('2024-11-15 00:00:00', 'DECREMENT', 'B_2', -1, 0, 'ro1', NULL), \
+        ('2024-11-15 00:00:00', 'TRANSFER', 'C', 0, 0, NULL, NULL)";
+    execute(&mut app.database.connect().await, entries).await;
+    app
+}
+
+fn ids(page: &Value) -> Vec<i64> {
+    page["transactions"].as_array().unwrap().iter().map(|entry| entry["transactionId"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn entries_are_filtered_and_the_newest_come_first() {
+    let app = ledger().await;
+    for (query, found) in [
+        ("", vec![6, 5, 4, 3, 2, 1]),
+        ("partNumber=%20a-1", vec![3, 2, 1]),
+        ("partNumber=A", vec![]),
+        ("partNumber=B%252", vec![4]),
+        ("partNumber=B_2", vec![5]),
+        ("partNumber=&roNumber=&action=", vec![6, 5, 4, 3, 2, 1]),
+        ("roNumber=RO1", vec![5, 4, 1]),
+        ("action=DECREMENT", vec![5, 2, 1]),
+        ("action=DECREMENT&roNumber=RO1&partNumber=a-1", vec![1]),
+        ("startDate=2024-11-14", vec![6, 5, 4, 3, 2]),
+        ("endDate=2024-11-14", vec![4, 3, 2, 1]),
+        ("startDate=2024-11-14&endDate=2024-11-14", vec![4, 3, 2]),
+        ("startDate=2024-11-14T12:00:00Z&endDate=2024-11-14T18:59:59-05:00", vec![4, 3]),
+        ("startDate=2024-11-14T12:00:00.001Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+    ] {
+        let page = app.get(&format!("{TRANSACTIONS}?{query}")).await.expect(200);
+        assert_eq!((ids(&page), &page["total"]), (found.clone(), &json!(found.len())), "{query}");
+    }
+    let page = app.get(&format!("{TRANSACTIONS}?roNumber=RO2")).await.expect(200);
+    let entry = json!({
+        "transactionId": 2, "timestamp": "2024-11-14T00:00:00.000Z", "action": "DECREMENT", "indexId": null,
+        "partNumber": "a-1", "deltaQty": -1, "newQty": 3, "roNumber": "RO2", "notes": "two",
+    });
+    assert_eq!(page, json!({ "transactions": [entry], "total": 1, "limit": 50, "offset": 0 }));
+}
+
+#[tokio::test]
+async fn pages_are_cut_at_100_and_the_answer_says_so() {
+    let app = ledger().await;
+    let many = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) SELECT '2024-01-01', 'INCREMENT', \
+                'M', 1, 1 FROM transactions a, transactions b, transactions c WHERE a.TxnId <= 4";
+    execute(&mut app.database.connect().await, many).await;
+    for (query, count, limit, offset) in [
+        ("", 50, 50, 0),
+        ("limit=100", 100, 100, 0),
+        ("limit=101", 100, 100, 0),
+        ("limit=9223372036854775807", 100, 100, 0),
+        ("limit=2&offset=149", 1, 2, 149),
+        ("limit=2&offset=150", 0, 2, 150),
+        ("offset=9223372036854775807", 0, 50, i64::MAX),
+    ] {
+        let page = app.get(&format!("{TRANSACTIONS}?{query}")).await.expect(200);
+        assert_eq!((ids(&page).len(), &page["total"]), (count, &json!(150)), "{query}");
+        assert_eq!((&page["limit"], &page["offset"]), (&json!(limit), &json!(offset)), "{query}");
+    }
+    let mut all = Vec::new();
+    for offset in (0..150).step_by(40) {
+        all.extend(ids(&app.get(&format!("{TRANSACTIONS}?limit=40&offset={offset}")).await.expect(200)));
+    }
+    assert_eq!(all.len(), 150);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 150, "no entry is on two pages");
+}
+
+#[tokio::test]
+async fn parameters_that_are_not_what_they_must_be_are_named() {
+    let app = App::inventory().await;
+    for (parameter, value) in [
+        ("action", "decrement"),
+        ("action", "DELETE"),
+        ("startDate", ""),
+        ("startDate", "yesterday"),
+        ("startDate", "2024-02-30"),
+        ("endDate", "2024-13-01"),
+        ("endDate", "2024-11-14 12:00"),
+        ("limit", "0"),
+        ("limit", "-1"),
+        ("limit", "x"),
+        ("limit", ""),
+        ("offset", "-1"),
+        ("offset", "1.5"),
+        ("partNumber", &"9".repeat(101)),
+        ("roNumber", &"9".repeat(51)),
+    ] {
+        let body = app.get(&format!("{TRANSACTIONS}?{parameter}={}", encoded(value))).await.expect(400);
+        assert!(body["details"]["fields"][parameter].is_string(), "{parameter}={value}: {body}");
+    }
+    let body = app.get(&format!("{TRANSACTIONS}?startDate=2024-11-15&endDate=2024-11-14")).await.expect(400);
+    assert!(body["details"]["fields"]["endDate"].is_string(), "{body}");
+    let body = app.get(&format!("{TRANSACTIONS}?limit=0&offset=x&action=y&startDate=z")).await.expect(400);
+    assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn an_entry_with_a_zero_date_is_shown_without_one() {
+    let app = App::inventory().await;
+    let mut other = app.database.connect().await;
+    execute(
+        &mut other,
+        "SET sql_mode = ''; INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) \
+         VALUES ('0000-00-00 00:00:00', 'DECREMENT', 'A', -1, 0), (NULL, 'DECREMENT', 'A', -1, 0)",
+    )
+    .await;
+    let page = app.get(TRANSACTIONS).await.expect(200);
+    assert_eq!(page["total"], 2);
+    for entry in page["transactions"].as_array().unwrap() {
+        assert_eq!(entry["timestamp"], Value::Null);
+    }
+}

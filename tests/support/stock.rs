@@ -1,0 +1,149 @@
+//! Parts on the shelves of a test's inventory, and the ledger that its changes must add up to.
+
+use std::collections::BTreeMap;
+
+use inventory::model::Table;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::{
+    App, TestDatabase,
+    database::{execute, numbers},
+};
+
+/// A part that is there, in its table and in the index.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its row of the index.
+    pub index_id: i64,
+    /// Its row of the table.
+    pub row_id: i64,
+    /// Its table.
+    pub table: String,
+    /// Its number.
+    pub number: String,
+}
+
+impl Part {
+    /// The body of a change of this part, with `fields` beside what is required.
+    pub fn change(&self, fields: &Value) -> Value {
+        let mut body = json!({ "indexId": self.index_id.to_string(), "partNumber": self.number });
+        let fields = fields.as_object().expect("the fields are an object").clone();
+        body.as_object_mut().expect("an object").extend(fields);
+        body
+    }
+}
+
+/// What the database says of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantities {
+    /// In the index.
+    pub indexed: Option<i64>,
+    /// In its table.
+    pub in_table: Option<i64>,
+}
+
+impl App {
+    /// Puts `quantity` pieces on a shelf: a row of `table`, and one of the index.
+    pub async fn put(&self, table: &str, number: &str, quantity: i64) -> Part {
+        let row_id = self.put_unindexed(table, number, quantity).await;
+        let statement = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) \
+                         VALUES (?, ?, ?, ?, 'SV', 'A-12')";
+        let index_id = self.insert(sqlx::query(statement).bind(number).bind(table).bind(row_id).bind(quantity)).await;
+        Part { index_id, row_id, table: table.to_owned(), number: number.to_owned() }
+    }
+
+    /// Puts `quantity` pieces on a shelf that the index does not know.
+    pub async fn put_unindexed(&self, table: &str, number: &str, quantity: i64) -> i64 {
+        let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
+        let statement = format!(
+            "INSERT INTO `{table}` (PN, QTY, SERIAL, {condition}, LOCATION, DESCRIPTION) \
+             VALUES (?, ?, 'SN-001', 'SV', 'A-12', ?)"
+        );
+        let description = format!("Part {number} of {table}");
+        self.insert(sqlx::query(AssertSqlSafe(statement)).bind(number).bind(quantity).bind(description)).await
+    }
+
+    /// Adds a row, and returns its id.
+    async fn insert(&self, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) -> i64 {
+        let done = query.execute(&self.pool).await.expect("the row is added");
+        i64::try_from(done.last_insert_id()).expect("an id fits")
+    }
+
+    /// What the database says of `part` now.
+    pub async fn quantities(&self, part: &Part) -> Quantities {
+        let statement = format!(
+            "SELECT (SELECT Qty FROM inventoryindex WHERE IndexId = ?), (SELECT QTY FROM `{}` WHERE id = ?)",
+            part.table
+        );
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(part.index_id)
+            .bind(part.row_id)
+            .fetch_one(&mut self.database.connect().await)
+            .await
+            .expect("the quantities can be read");
+        Quantities { indexed: row.get(0), in_table: row.get(1) }
+    }
+
+    /// The ledger's entries of `part`, oldest first: action, difference, quantity afterwards, notes.
+    pub async fn ledger(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
+        sqlx::query_as("SELECT Action, DeltaQty, NewQty, Note FROM transactions WHERE IndexId = ? ORDER BY TxnId")
+            .bind(part.index_id)
+            .fetch_all(&mut self.database.connect().await)
+            .await
+            .expect("the ledger can be read")
+    }
+
+    /// Checks that for every row of the index its opening quantity and the ledger's entries make its quantity, that
+    /// each entry follows from the one before, that none is negative, and that its table says the same.
+    #[track_caller]
+    pub fn assert_conserved<'a>(
+        &'a self,
+        openings: &'a BTreeMap<i64, (Part, i64)>,
+    ) -> impl Future<Output = ()> + use<'a> {
+        async move {
+            for (part, opening) in openings.values() {
+                let mut running = *opening;
+                for (action, delta, after, notes) in self.ledger(part).await {
+                    running += delta;
+                    assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
+                    assert!(after >= 0, "{part:?}: {after}");
+                }
+                let expected = Quantities { indexed: Some(running), in_table: Some(running) };
+                assert_eq!(self.quantities(part).await, expected, "{part:?}");
+            }
+        }
+    }
+}
+
+/// Fills the eleven tables and the index with `count` parts, at most a million, and the ledger with half as many
+/// entries; one part in `one_low_of` has fewer than five pieces, the others at least ten. The triggers, which work row by
+/// row, are replaced meanwhile by the one statement that the migration has for rows that were there before them.
+pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
+    let mut connection = database.connect().await;
+    execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
+    execute(&mut connection, "DROP TRIGGER suffix_inserted").await;
+    for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
+        let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
+        let fill = format!(
+            "INSERT INTO `{table}` (id, PN, QTY, {condition}, LOCATION, DESCRIPTION) SELECT n + 1, \
+             CONCAT(ELT(1 + n % 6, 'MS2', 'NAS1', '65-', 'BACB3', '251N', 'AN'), (n * 7919) % 1000003, '-', n % 89), \
+             IF(n % {one_low_of} = 0, n % 5, 10 + n % 90), 'SV', CONCAT('A-', n % 40), 'HYDRAULIC PUMP' \
+             FROM {} WHERE n < {count} AND n % 11 = {index}",
+            numbers()
+        );
+        execute(&mut connection, &fill).await;
+        let index = format!(
+            "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) \
+             SELECT PN, '{table}', id, QTY, {condition}, LOCATION FROM `{table}` ORDER BY id"
+        );
+        execute(&mut connection, &index).await;
+    }
+    let ledger = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
+                  SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
+                  PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
+    execute(&mut connection, ledger).await;
+    execute(&mut connection, include_str!("../../migrations/inventory/0034_suffix_earlier_rows.sql")).await;
+    execute(&mut connection, include_str!("../../migrations/inventory/0031_suffix_inserted.sql")).await;
+    execute(&mut connection, "ANALYZE TABLE inventoryindex, part_number_suffixes, transactions, stock_room").await;
+}
