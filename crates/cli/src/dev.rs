@@ -18,9 +18,7 @@ use anyhow::{Context, Result, bail};
 use app_core::{
     clock::Clock,
     config::{self, Env},
-    db,
 };
-use sqlx::ConnectOptions;
 use tokio::{
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
@@ -280,12 +278,7 @@ async fn seed_if_empty(databases: &Databases, environment: &BTreeMap<String, Str
     let mut env: Env = environment.clone().into_iter().collect();
     let zone = config::business_time_zone(&mut env);
     let today = Clock::system(env.finish(zone)?).today();
-    let mut connection = db::connect_options(&databases.server, Some(&databases.main)).connect().await?;
-    if seed::is_empty(&mut connection).await? {
-        let orders = seed::seed_repair_orders(&mut connection, today, seed::Counts::default()).await?;
-        say(&format!("{}: {orders} sample orders", databases.main));
-    }
-    Ok(())
+    seed::fill_empty(databases, today).await
 }
 
 /// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.

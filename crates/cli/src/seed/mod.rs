@@ -1,7 +1,9 @@
-//! `rotracker seed`: sample repair orders that read like those of a repair desk, the same on every run of a day.
+//! `rotracker seed`: sample data for both databases that read like those of a repair desk and its stock, the same on
+//! every run of a day.
 
-mod invent;
-mod words;
+mod inventor;
+mod orders;
+mod stock;
 
 use anyhow::{Context, Result, bail};
 use app_core::{
@@ -10,125 +12,70 @@ use app_core::{
     db,
 };
 use chrono::NaiveDate;
-use invent::Order;
-use ros::model::Archive;
-use sqlx::{Acquire, ConnectOptions, MySql, MySqlConnection, QueryBuilder};
+use sqlx::{ConnectOptions, MySqlConnection};
+
+pub use orders::{OrderCounts, seed_repair_orders};
+pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
 
 use crate::{migrate::Databases, say::say};
 
-/// How many orders each table gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Orders under way.
-    pub active: usize,
-    /// Orders done and paid.
-    pub paid: usize,
-    /// Orders done on net terms.
-    pub net: usize,
-    /// Orders returned, scrapped or cancelled.
-    pub returned: usize,
-}
-
-impl Default for Counts {
-    /// About what a busy desk has after three years.
-    fn default() -> Self {
-        Self { active: 500, paid: 2_000, net: 800, returned: 300 }
-    }
-}
-
-/// Rows of one INSERT: 22 values each, of which a statement takes at most 65,535.
+/// Rows of one INSERT: up to 22 values each, of which a statement takes at most 65,535.
 const BATCH: usize = 500;
 
-/// Fills the main database that the environment names.
+/// Fills the databases that the environment names.
 ///
 /// # Errors
-/// In production, when the tables hold orders already, or when the database cannot be used; the error says so.
+/// In production, when a database holds data already, or when one cannot be used; the error says so.
 pub async fn run() -> Result<()> {
     let mut env = Env::of_process();
     let stage = Stage::read(&mut env);
     let zone = config::business_time_zone(&mut env);
     let zone = env.finish(zone)?;
     if stage == Stage::Production {
-        bail!("sample orders have no place in production; set APP_ENV=development to fill the development database");
+        bail!("sample data have no place in production; set APP_ENV=development to fill the development databases");
     }
     let databases = Databases::read(Env::of_process())?;
-    let mut connection = db::connect_options(&databases.server, Some(&databases.main))
-        .connect()
-        .await
-        .with_context(|| format!("the database {} cannot be used; `rotracker migrate` creates it", databases.main))?;
-    let orders = seed_repair_orders(&mut connection, Clock::system(zone).today(), Counts::default()).await?;
-    say(&format!("{}: {orders} sample orders", databases.main));
+    let mut main = connect(&databases, &databases.main).await?;
+    let mut inventory = connect(&databases, &databases.inventory).await?;
+    // Before anything is written, so that a refusal leaves both as they were.
+    orders::expect_empty(&mut main).await.context(databases.main.clone())?;
+    stock::expect_empty(&mut inventory).await.context(databases.inventory.clone())?;
+    let today = Clock::system(zone).today();
+    fill_main(&mut main, &databases.main, today).await?;
+    fill_inventory(&mut inventory, &databases.inventory, today).await
+}
+
+/// Fills those of the databases that hold no data.
+///
+/// # Errors
+/// When a database cannot be used.
+pub async fn fill_empty(databases: &Databases, today: NaiveDate) -> Result<()> {
+    let mut main = connect(databases, &databases.main).await?;
+    if orders::is_empty(&mut main).await? {
+        fill_main(&mut main, &databases.main, today).await?;
+    }
+    let mut inventory = connect(databases, &databases.inventory).await?;
+    if stock::is_empty(&mut inventory).await? {
+        fill_inventory(&mut inventory, &databases.inventory, today).await?;
+    }
     Ok(())
 }
 
-/// Whether no table holds an order.
-///
-/// # Errors
-/// When a table cannot be read.
-pub async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
-    let statement = "SELECT EXISTS (SELECT 1 FROM `active`) OR EXISTS (SELECT 1 FROM `paid`) \
-                     OR EXISTS (SELECT 1 FROM `net`) OR EXISTS (SELECT 1 FROM `returns`)";
-    let holds_orders: bool = sqlx::query_scalar(statement)
-        .fetch_one(connection)
+async fn connect(databases: &Databases, name: &str) -> Result<MySqlConnection> {
+    db::connect_options(&databases.server, Some(name))
+        .connect()
         .await
-        .context("the repair order tables cannot be read; `rotracker migrate` makes them")?;
-    Ok(!holds_orders)
+        .with_context(|| format!("the database {name} cannot be used; `rotracker migrate` creates it"))
 }
 
-/// Fills the empty tables with orders whose dates lie around `today`, and returns how many. The same `today` and
-/// `counts` always give the same orders. All or none are written.
-///
-/// # Errors
-/// When the tables hold orders already or cannot be written.
-pub async fn seed_repair_orders(connection: &mut MySqlConnection, today: NaiveDate, counts: Counts) -> Result<usize> {
-    if !is_empty(connection).await? {
-        bail!("the tables hold orders already, and sample orders among them would be confusing; empty them first");
-    }
-    let orders = invent::orders(today, counts);
-    let mut transaction = connection.begin().await?;
-    for archive in Archive::ALL {
-        let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
-        for batch in rows.chunks(BATCH) {
-            insert(archive, batch)
-                .build()
-                .execute(&mut *transaction)
-                .await
-                .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
-        }
-    }
-    transaction.commit().await?;
-    Ok(orders.len())
+async fn fill_main(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
+    let orders = seed_repair_orders(connection, today, OrderCounts::default()).await?;
+    say(&format!("{name}: {orders} sample orders"));
+    Ok(())
 }
 
-fn insert(archive: Archive, orders: &[&Order]) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(format!(
-        "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
-         ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \
-         GENTHRUST_STATUS, SHOP_STATUS, TRACKING_NUMBER_PICKING_UP, NOTES, LAST_DATE_UPDATED, NEXT_DATE_TO_UPDATE) ",
-        archive.table()
-    ));
-    statement.push_values(orders, |mut row, order| {
-        row.push_bind(order.number.clone())
-            .push_bind(order.made)
-            .push_bind(order.shop)
-            .push_bind(order.part.clone())
-            .push_bind(order.serial.clone())
-            .push_bind(order.description)
-            .push_bind(order.work)
-            .push_bind(order.dropped_off)
-            .push_bind(order.estimated_cost)
-            .push_bind(order.final_cost)
-            .push_bind(order.terms)
-            .push_bind(order.shop_reference.clone())
-            .push_bind(order.estimated_delivery)
-            .push_bind(order.status)
-            .push_bind(order.status_date)
-            .push_bind(order.our_status)
-            .push_bind(order.shop_status)
-            .push_bind(order.tracking.clone())
-            .push_bind(order.notes.clone())
-            .push_bind(order.updated)
-            .push_bind(order.next_update);
-    });
-    statement
+async fn fill_inventory(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
+    let SeededInventory { parts, transactions } = seed_inventory(connection, today, StockCounts::default()).await?;
+    say(&format!("{name}: {parts} sample parts, {transactions} transactions"));
+    Ok(())
 }

@@ -1,19 +1,23 @@
 //! Invents sample orders.
 
 use chrono::{Days, NaiveDate};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use ros::model::Archive;
 use rust_decimal::Decimal;
 
 use super::{
-    Archive, Counts,
+    OrderCounts,
     words::{
         ACTIVE_STATUSES, NET_STATUSES, NET_TERMS, NOTES, PAID_STATUSES, PARTS, RETURN_STATUSES, SHOP_REFERENCES, SHOPS,
         Status, TERMS, WORK,
     },
 };
+use crate::seed::inventor::Inventor;
 
-/// The number of the oldest order. With the default counts the newest is the specification's RO38462.
+/// The number of the oldest order.
 const FIRST_NUMBER: usize = 34_863;
+
+/// The number of the newest order with the default counts; the specification has it.
+pub(in crate::seed) const NEWEST_NUMBER: usize = 38_462;
 
 /// Any number; it makes every run the same.
 const SEED: u64 = 38_462;
@@ -46,8 +50,8 @@ pub(super) struct Order {
 }
 
 /// Orders for all tables, oldest first, numbered in that order.
-pub(super) fn orders(today: NaiveDate, counts: Counts) -> Vec<Order> {
-    let mut random = StdRng::seed_from_u64(SEED);
+pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
+    let mut inventor = Inventor::new(SEED);
     let tables = [
         (Archive::Active, counts.active, 0..=120),
         (Archive::Paid, counts.paid, 20..=1_095),
@@ -56,69 +60,76 @@ pub(super) fn orders(today: NaiveDate, counts: Counts) -> Vec<Order> {
     ];
     let mut ages = Vec::new();
     for (archive, count, age) in tables {
-        ages.extend((0..count).map(|_| (random.random_range(age.clone()), archive)));
+        ages.extend((0..count).map(|_| (inventor.number(age.clone()), archive)));
     }
     // Stable, so that it stays the same on every run.
     ages.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
     let numbered = ages.into_iter().zip(FIRST_NUMBER..);
     numbered
-        .map(|((age, archive), number)| Inventor { random: &mut random, today, age }.order(archive, number))
+        .map(|((age, archive), number)| Desk { inventor: &mut inventor, today, age }.order(archive, number))
         .collect()
 }
 
 /// Invents one order that was made `age` days ago.
-struct Inventor<'a> {
-    random: &'a mut StdRng,
+struct Desk<'a> {
+    inventor: &'a mut Inventor,
     today: NaiveDate,
     age: u64,
 }
 
-impl Inventor<'_> {
+impl Desk<'_> {
     fn order(&mut self, archive: Archive, number: usize) -> Order {
-        let part = self.any(PARTS);
+        let part = self.inventor.any(PARTS);
         let statuses = match archive {
             Archive::Active => ACTIVE_STATUSES,
             Archive::Paid => PAID_STATUSES,
             Archive::Net => NET_STATUSES,
             Archive::Returned => RETURN_STATUSES,
         };
-        let Status { name: status, shop_says: shop_status, .. } = self.weighted(statuses, |status| status.weight);
-        let (terms, _) = self.weighted(if archive == Archive::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
+        let Status { name: status, shop_says: shop_status, .. } =
+            self.inventor.weighted(statuses, |status| status.weight);
+        let (terms, _) =
+            self.inventor.weighted(if archive == Archive::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
 
         let is_active = archive == Archive::Active;
         let is_quoted = !matches!(status, "WAITING QUOTE" | "SHIPPING TO SHOP") && !status.starts_with("CANCEL");
-        let estimate = Decimal::new(self.random.random_range(part.price.0 * 100..=part.price.1 * 100), 2);
+        let estimate = Decimal::new(self.inventor.number(part.price.0 * 100..=part.price.1 * 100), 2);
         let final_cost = match archive {
             Archive::Active => None,
             Archive::Paid | Archive::Net => Some(self.near(estimate)),
             // A shop charges for the evaluation of what it sends back.
-            Archive::Returned => self.chance(40).then(|| Decimal::new(self.random.random_range(90..=450) * 100, 2)),
+            Archive::Returned => {
+                self.inventor.chance(40).then(|| Decimal::new(self.inventor.number(90..=450) * 100, 2))
+            }
         };
 
-        let dropped_off_age = self.age.saturating_sub(self.random.random_range(0..=6));
+        let dropped_off_age = self.age.saturating_sub(self.inventor.number(0..=6));
         let next_update = if archive == Archive::Active { self.next_update() } else { None };
         let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
         let status_age = match archive {
             // Whoever touches an order plans its next look.
-            Archive::Active => self.random.random_range(days_late..=self.age.min(days_late + 30)),
+            Archive::Active => self.inventor.number(days_late..=self.age.min(days_late + 30)),
             // Archived orders rest since they were done.
-            _ => self.age.saturating_sub(self.random.random_range(15..=75)),
+            _ => self.age.saturating_sub(self.inventor.number(15..=75)),
         };
 
         Order {
             archive,
             number: format!("RO{number}"),
             made: self.days_ago(self.age),
-            shop: self.any(SHOPS),
-            part: self.digits(part.number),
-            serial: self.chance(88).then(|| self.serial()),
+            shop: self.inventor.any(SHOPS),
+            part: self.inventor.text(part.number),
+            serial: self.inventor.chance(88).then(|| self.inventor.serial()),
             description: part.description,
-            work: self.any(WORK),
+            work: self.inventor.any(WORK),
             dropped_off: (status != "SHIPPING TO SHOP").then(|| self.days_ago(dropped_off_age)),
             estimated_cost: is_quoted.then_some(estimate),
             final_cost,
             terms,
-            shop_reference: self.chance(70).then(|| self.digits(SHOP_REFERENCES[number % SHOP_REFERENCES.len()])),
+            shop_reference: self
+                .inventor
+                .chance(70)
+                .then(|| self.inventor.text(SHOP_REFERENCES[number % SHOP_REFERENCES.len()])),
             estimated_delivery: is_quoted.then(|| self.days_ago(dropped_off_age) + self.days(14..=60)),
             status,
             status_date: self.days_ago(status_age),
@@ -139,7 +150,7 @@ impl Inventor<'_> {
 
     /// Some orders are late, a few very late, some due today, and for some nobody planned a next look.
     fn next_update(&mut self) -> Option<NaiveDate> {
-        Some(match (self.random.random_range(0..100), self.age) {
+        Some(match (self.inventor.number(0..100), self.age) {
             (0..7, _) => return None,
             (7..14, _) => self.today,
             (14..32, 1..) => self.today - self.days(1..=self.age.min(30)),
@@ -149,62 +160,28 @@ impl Inventor<'_> {
     }
 
     fn notes(&mut self, age: u64) -> Option<String> {
-        let lines = self.any(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
-        let mut ages: Vec<u64> = (0..lines).map(|_| self.random.random_range(age..=age.max(self.age))).collect();
+        let lines = self.inventor.any(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
+        let mut ages: Vec<u64> = (0..lines).map(|_| self.inventor.number(age..=age.max(self.age))).collect();
         ages.sort_unstable_by_key(|age| std::cmp::Reverse(*age));
         let lines: Vec<String> = ages
             .into_iter()
-            .map(|age| format!("{} {}", self.days_ago(age).format("%m/%d/%Y"), self.any(NOTES)))
+            .map(|age| format!("{} {}", self.days_ago(age).format("%m/%d/%Y"), self.inventor.any(NOTES)))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    fn serial(&mut self) -> String {
-        let pattern = self.any(&["####", "#####", "SN####", "A####", "UNK-###", "##-####", "B###C", "######"]);
-        self.digits(pattern)
-    }
-
     fn tracking(&mut self) -> String {
-        let pattern = self.any(&["1Z999AA1##########", "7###########", "JD0###############"]);
-        self.digits(pattern)
+        let pattern = self.inventor.any(&["1Z999AA1##########", "7###########", "JD0###############"]);
+        self.inventor.text(pattern)
     }
 
     /// An amount up to a fifth off `amount`.
     fn near(&mut self, amount: Decimal) -> Decimal {
-        (amount * Decimal::new(self.random.random_range(85..=120), 2)).round_dp(2)
-    }
-
-    fn digits(&mut self, pattern: &str) -> String {
-        let digit = |character| match character {
-            '#' => char::from(b'0' + self.random.random_range(0..=9)),
-            other => other,
-        };
-        pattern.chars().map(digit).collect()
-    }
-
-    fn chance(&mut self, percent: u32) -> bool {
-        self.random.random_ratio(percent, 100)
-    }
-
-    fn any<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.random.random_range(0..list.len())]
-    }
-
-    /// One of `list`, each as often as its weight says.
-    fn weighted<T: Copy>(&mut self, list: &[T], weight: impl Fn(&T) -> u32) -> T {
-        let mut left = self.random.random_range(0..list.iter().map(&weight).sum());
-        for candidate in list {
-            match left.checked_sub(weight(candidate)) {
-                Some(rest) => left = rest,
-                None => return *candidate,
-            }
-        }
-        // The weights sum to more than what was left.
-        list[0]
+        (amount * Decimal::new(self.inventor.number(85..=120), 2)).round_dp(2)
     }
 
     fn days(&mut self, range: std::ops::RangeInclusive<u64>) -> Days {
-        Days::new(self.random.random_range(range))
+        Days::new(self.inventor.number(range))
     }
 
     fn days_ago(&self, days: u64) -> NaiveDate {
@@ -224,21 +201,21 @@ mod tests {
 
     #[test]
     fn the_same_day_gives_the_same_orders() {
-        assert_eq!(orders(some_day(), Counts::default()), orders(some_day(), Counts::default()));
+        assert_eq!(orders(some_day(), OrderCounts::default()), orders(some_day(), OrderCounts::default()));
     }
 
     #[test]
     fn numbers_ascend_with_the_date_over_all_tables() {
-        let orders = orders(some_day(), Counts::default());
+        let orders = orders(some_day(), OrderCounts::default());
         assert_eq!(orders.len(), 3_600);
-        assert_eq!(orders[3_599].number, "RO38462");
+        assert_eq!(orders[3_599].number, format!("RO{NEWEST_NUMBER}"));
         assert!(orders.windows(2).all(|pair| pair[0].number < pair[1].number && pair[0].made <= pair[1].made));
     }
 
     #[test]
     fn every_figure_of_the_dashboard_has_something_to_count() {
         let today = some_day();
-        let orders = orders(today, Counts::default());
+        let orders = orders(today, OrderCounts::default());
         let active: Vec<&Order> = orders.iter().filter(|order| order.archive == Archive::Active).collect();
         let next: HashSet<i64> =
             active.iter().filter_map(|order| Some((order.next_update? - today).num_days().signum())).collect();
@@ -254,7 +231,7 @@ mod tests {
     #[test]
     fn nothing_happens_before_the_order_was_made_or_in_the_future() {
         let today = some_day();
-        for order in orders(today, Counts::default()) {
+        for order in orders(today, OrderCounts::default()) {
             assert!(order.next_update.is_none_or(|date| order.updated <= date), "{order:?}");
             let past = [Some(order.made), order.dropped_off, Some(order.status_date), Some(order.updated)];
             for date in past.into_iter().flatten() {

@@ -1,0 +1,113 @@
+//! Sample repair orders.
+
+mod invent;
+mod words;
+
+use anyhow::{Context, Result, bail};
+use chrono::NaiveDate;
+use invent::Order;
+use ros::model::Archive;
+use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
+
+use super::BATCH;
+
+pub(super) use invent::NEWEST_NUMBER;
+
+/// How many orders each table gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderCounts {
+    /// Orders under way.
+    pub active: usize,
+    /// Orders done and paid.
+    pub paid: usize,
+    /// Orders done on net terms.
+    pub net: usize,
+    /// Orders returned, scrapped or cancelled.
+    pub returned: usize,
+}
+
+impl Default for OrderCounts {
+    /// About what a busy desk has after three years.
+    fn default() -> Self {
+        Self { active: 500, paid: 2_000, net: 800, returned: 300 }
+    }
+}
+
+/// Fills the empty tables with orders whose dates lie around `today`, and returns how many. The same `today` and
+/// `counts` always give the same orders. All or none are written.
+///
+/// # Errors
+/// When the tables hold orders already or cannot be written.
+pub async fn seed_repair_orders(
+    connection: &mut MySqlConnection,
+    today: NaiveDate,
+    counts: OrderCounts,
+) -> Result<usize> {
+    expect_empty(connection).await?;
+    let orders = invent::orders(today, counts);
+    let mut transaction = connection.begin().await?;
+    for archive in Archive::ALL {
+        let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
+        for batch in rows.chunks(BATCH) {
+            insert(archive, batch)
+                .build()
+                .execute(&mut *transaction)
+                .await
+                .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(orders.len())
+}
+
+/// Refuses tables that hold orders.
+pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()> {
+    if !is_empty(connection).await? {
+        bail!("the tables hold orders already, and sample orders among them would be confusing; empty them first");
+    }
+    Ok(())
+}
+
+/// Whether no table holds an order.
+pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
+    let statement = "SELECT EXISTS (SELECT 1 FROM `active`) OR EXISTS (SELECT 1 FROM `paid`) \
+                     OR EXISTS (SELECT 1 FROM `net`) OR EXISTS (SELECT 1 FROM `returns`)";
+    let holds_orders: bool = sqlx::query_scalar(statement)
+        .fetch_one(connection)
+        .await
+        .context("the repair order tables cannot be read; `rotracker migrate` makes them")?;
+    Ok(!holds_orders)
+}
+
+fn insert(archive: Archive, orders: &[&Order]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(format!(
+        "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
+         ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \
+         GENTHRUST_STATUS, SHOP_STATUS, TRACKING_NUMBER_PICKING_UP, NOTES, LAST_DATE_UPDATED, NEXT_DATE_TO_UPDATE) ",
+        archive.table()
+    ));
+    statement.push_values(orders, |mut row, order| {
+        row.push_bind(order.number.clone())
+            .push_bind(order.made)
+            .push_bind(order.shop)
+            .push_bind(order.part.clone())
+            .push_bind(order.serial.clone())
+            .push_bind(order.description)
+            .push_bind(order.work)
+            .push_bind(order.dropped_off)
+            .push_bind(order.estimated_cost)
+            .push_bind(order.final_cost)
+            .push_bind(order.terms)
+            .push_bind(order.shop_reference.clone())
+            .push_bind(order.estimated_delivery)
+            .push_bind(order.status)
+            .push_bind(order.status_date)
+            .push_bind(order.our_status)
+            .push_bind(order.shop_status)
+            .push_bind(order.tracking.clone())
+            .push_bind(order.notes.clone())
+            .push_bind(order.updated)
+            .push_bind(order.next_update);
+    });
+    statement
+}

@@ -1,0 +1,370 @@
+//! Invents sample parts.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use inventory::model::{Entry, IndexId, Table};
+
+use super::{
+    StockCounts, TableCounts, ledger,
+    words::{
+        AIRBUS, AS_REMOVED, ASIA, BIN_WALLS, BINS, BOEING_727, BOEING_757, BOLIVIA, Conditions, DELTA, Family, HANGAR,
+        HARDWARE, HARDWARE_CONDITIONS, Kind, MD80, MD82, NOT_WORTH_REPAIR, QUARANTINE, ROTABLE_CONDITIONS, ROTABLES,
+        SANFORD, SPARE_CONDITIONS, SPARES, STOCK_ROOM, TERRA,
+    },
+};
+use crate::seed::inventor::Inventor;
+
+/// Any number; it makes every run the same.
+const SEED: u64 = 20_470;
+
+/// How often to look for a number that no part has before one is used again.
+const TRIES: usize = 20;
+
+/// A row of one of the eleven tables.
+#[derive(Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) table: Table,
+    pub(super) row_id: i64,
+    /// Its row of the index, unless that misses it.
+    pub(super) index_id: Option<IndexId>,
+    pub(super) kind: Kind,
+    pub(super) number: String,
+    pub(super) description: &'static str,
+    pub(super) serial: Option<String>,
+    pub(super) condition: &'static str,
+    pub(super) location: String,
+    pub(super) bin: Option<String>,
+    pub(super) quantity: i64,
+}
+
+/// All parts, table by table, and what happened to them, oldest first.
+#[derive(Debug, PartialEq)]
+pub(super) struct Stock {
+    pub(super) parts: Vec<Part>,
+    pub(super) ledger: Vec<Entry>,
+}
+
+/// Parts for all tables, and their last year.
+pub(super) fn stock(today: NaiveDate, counts: StockCounts) -> Stock {
+    let mut clerk = Clerk { inventor: Inventor::new(SEED), known: HashMap::new(), numbers: HashSet::new() };
+    let workdays = ledger::workdays_before(today);
+    let mut index_ids = (1..).map(IndexId);
+    let (mut parts, mut ledger) = (Vec::new(), Vec::new());
+    for TableCounts { table, rows, unindexed } in counts.tables {
+        for (row_id, rows_left) in (1..).zip((0..rows).rev()) {
+            let index_id = if rows_left < unindexed { None } else { index_ids.next() };
+            let mut part = clerk.part(table, row_id, index_id);
+            if let Some(index_id) = index_id {
+                ledger.extend(ledger::last_year(&mut clerk.inventor, &workdays, index_id, &mut part));
+            }
+            // A serial number is that of one piece.
+            if part.kind == Kind::Rotable && part.quantity <= 1 {
+                part.serial = Some(clerk.inventor.serial());
+            }
+            parts.push(part);
+        }
+    }
+    // Stable, so that what happened to one part at one instant keeps its order.
+    ledger.sort_by_key(|entry| entry.at);
+    Stock { parts, ledger }
+}
+
+/// Where parts come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    Hardware,
+    Spares,
+    Rotables,
+    Md80,
+    Boeing727,
+    Boeing757,
+    Airbus,
+}
+
+impl Source {
+    fn families(self) -> &'static [Family] {
+        match self {
+            Self::Hardware => HARDWARE,
+            Self::Spares => SPARES,
+            Self::Rotables => ROTABLES,
+            Self::Md80 => MD80,
+            Self::Boeing727 => BOEING_727,
+            Self::Boeing757 => BOEING_757,
+            Self::Airbus => AIRBUS,
+        }
+    }
+}
+
+/// Where a table's parts come from, each source with how often, and on which shelves they are.
+fn kept_in(table: Table) -> (&'static [(Source, u32)], &'static [&'static str]) {
+    match table {
+        Table::StockRoom => (&[(Source::Hardware, 54), (Source::Spares, 28), (Source::Rotables, 18)], STOCK_ROOM),
+        Table::BinsInventory => (&[(Source::Hardware, 82), (Source::Spares, 18)], BIN_WALLS),
+        Table::Md82Parts => (&[(Source::Md80, 88), (Source::Hardware, 12)], MD82),
+        Table::Parts727 => (&[(Source::Boeing727, 90), (Source::Hardware, 10)], HANGAR),
+        Table::Terra => (&[(Source::Rotables, 45), (Source::Spares, 55)], TERRA),
+        Table::AsiaArParts => (&[(Source::Rotables, 60), (Source::Spares, 40)], ASIA),
+        Table::BerRai => (&[(Source::Rotables, 100)], QUARANTINE),
+        Table::BoliviaPart => (&[(Source::Boeing727, 65), (Source::Rotables, 20), (Source::Spares, 15)], BOLIVIA),
+        Table::DeltaApa => (&[(Source::Md80, 50), (Source::Boeing757, 30), (Source::Rotables, 20)], DELTA),
+        Table::AsiaArSanfordParts => (&[(Source::Rotables, 50), (Source::Spares, 50)], SANFORD),
+        Table::ApaSanfordAr757 => (&[(Source::Boeing757, 100)], SANFORD),
+    }
+}
+
+fn conditions(table: Table, kind: Kind) -> Conditions {
+    match (table, kind) {
+        (Table::BerRai, _) => NOT_WORTH_REPAIR,
+        (Table::AsiaArParts | Table::AsiaArSanfordParts | Table::ApaSanfordAr757, _) => AS_REMOVED,
+        (_, Kind::Hardware) => HARDWARE_CONDITIONS,
+        (_, Kind::Spare) => SPARE_CONDITIONS,
+        (_, Kind::Rotable) => ROTABLE_CONDITIONS,
+    }
+}
+
+/// Enters parts.
+struct Clerk {
+    inventor: Inventor,
+    /// What each source has given so far.
+    known: HashMap<Source, Vec<(String, Family)>>,
+    /// All numbers so far.
+    numbers: HashSet<String>,
+}
+
+impl Clerk {
+    fn part(&mut self, table: Table, row_id: i64, index_id: Option<IndexId>) -> Part {
+        let (sources, shelves) = kept_in(table);
+        let source = match index_id {
+            Some(_) => self.inventor.weighted(sources, |(_, weight)| *weight).0,
+            None => Source::Airbus,
+        };
+        let (number, Family { description, kind, .. }) = self.number(source);
+        let (condition, _) = self.inventor.weighted(conditions(table, kind), |(_, weight)| *weight);
+        Part {
+            table,
+            row_id,
+            index_id,
+            kind,
+            number,
+            description,
+            serial: None,
+            condition,
+            location: self.one_of(shelves),
+            bin: (table == Table::BinsInventory).then(|| self.one_of(BINS)),
+            quantity: self.quantity(kind),
+        }
+    }
+
+    /// Mostly a new number; now and then that of another lot, in this table or another one.
+    fn number(&mut self, source: Source) -> (String, Family) {
+        let known = self.known.entry(source).or_default();
+        if !known.is_empty() && self.inventor.chance(8) {
+            return known[self.inventor.number(0..known.len())].clone();
+        }
+        let mut invent = || {
+            let family = self.inventor.any(source.families());
+            (self.inventor.text(family.number), family)
+        };
+        let mut invented = invent();
+        for _ in 0..TRIES {
+            if self.numbers.insert(invented.0.clone()) {
+                break;
+            }
+            invented = invent();
+        }
+        known.push(invented.clone());
+        invented
+    }
+
+    fn one_of(&mut self, patterns: &[&str]) -> String {
+        let pattern = self.inventor.any(patterns);
+        self.inventor.text(pattern)
+    }
+
+    fn quantity(&mut self, kind: Kind) -> i64 {
+        let (least, most, _) = self.inventor.weighted(quantities(kind), |(.., weight)| *weight);
+        self.inventor.number(least..=most)
+    }
+}
+
+/// The least and the most pieces, with how often that is.
+fn quantities(kind: Kind) -> &'static [(i64, i64, u32)] {
+    match kind {
+        Kind::Hardware => &[(0, 0, 3), (1, 4, 5), (5, 60, 47), (61, 200, 33), (201, 400, 12)],
+        Kind::Spare => &[(0, 0, 3), (1, 4, 12), (5, 12, 55), (13, 30, 30)],
+        Kind::Rotable => &[(0, 0, 5), (1, 1, 42), (2, 2, 20), (3, 4, 15), (5, 6, 18)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use chrono::{Days, TimeDelta, Timelike};
+    use inventory::model::{Action, LOW_STOCK, Urgency};
+
+    use super::*;
+
+    fn some_day() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2025, 3, 1).unwrap()
+    }
+
+    fn samples() -> Stock {
+        stock(some_day(), StockCounts::default())
+    }
+
+    #[test]
+    fn the_same_day_gives_the_same_stock_and_another_day_only_other_dates() {
+        let one = samples();
+        assert_eq!(one, samples());
+        let mut other = stock(some_day() + Days::new(200), StockCounts::default());
+        for (entry, other) in one.ledger.iter().zip(&mut other.ledger) {
+            assert!(entry.at < other.at);
+            other.at = entry.at;
+        }
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn every_table_has_its_rows_and_the_index_all_but_the_last() {
+        let Stock { parts, ledger } = samples();
+        assert_eq!(parts.len(), 6_500);
+        assert!((4_000..=6_000).contains(&ledger.len()), "{}", ledger.len());
+        for TableCounts { table, rows, unindexed } in StockCounts::default().tables {
+            let (ids, indexed): (Vec<i64>, Vec<bool>) = parts
+                .iter()
+                .filter(|part| part.table == table)
+                .map(|part| (part.row_id, part.index_id.is_some()))
+                .unzip();
+            assert!(ids.into_iter().eq(1..=i64::try_from(rows).unwrap()), "{table:?}");
+            assert!(indexed.iter().enumerate().all(|(row, indexed)| *indexed == (row < rows - unindexed)), "{table:?}");
+        }
+        let index_ids = parts.iter().filter_map(|part| part.index_id);
+        assert!(index_ids.eq((1..=6_400).map(IndexId)));
+    }
+
+    #[test]
+    fn the_index_has_no_number_that_contains_one_that_it_misses() {
+        let parts = samples().parts;
+        let (indexed, missed): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| part.index_id.is_some());
+        assert_eq!(missed.len(), 100);
+        for part in missed {
+            let found = indexed.iter().find(|indexed| indexed.number.contains(&part.number));
+            assert!(found.is_none(), "{} is in {found:?}", part.number);
+        }
+    }
+
+    #[test]
+    fn rows_are_plausible_and_fit_their_columns() {
+        let parts = samples().parts;
+        let mut used = BTreeMap::<&str, usize>::new();
+        for part in &parts {
+            assert!(!part.number.contains(['(', ')', '#', '|']) && part.number.len() <= 100, "{part:?}");
+            assert_eq!(part.number, part.number.trim().to_uppercase());
+            assert!(!part.description.is_empty() && part.location.len() <= 100, "{part:?}");
+            assert_eq!(part.bin.is_some(), part.table == Table::BinsInventory, "{part:?}");
+            assert!(part.bin.as_ref().is_none_or(|bin| bin.starts_with("B-") && bin.len() <= 50), "{part:?}");
+            assert!(part.serial.is_none() || part.kind == Kind::Rotable, "{part:?}");
+            let most = if part.kind == Kind::Rotable { 6 } else { 400 };
+            assert!((0..=most).contains(&part.quantity), "{part:?}");
+            let conditions: &[&str] =
+                if part.table == Table::BerRai { &["BER", "RAI"] } else { &["NE", "NS", "OH", "SV", "AR", "RP"] };
+            assert!(conditions.contains(&part.condition), "{part:?}");
+            *used.entry(part.condition).or_default() += 1;
+        }
+        assert_eq!(used.len(), 8);
+        let mut by_use: Vec<&str> = used.keys().copied().collect();
+        by_use.sort_unstable_by_key(|condition| std::cmp::Reverse(used[condition]));
+        assert_eq!(BTreeSet::from_iter(&by_use[..2]), BTreeSet::from([&"AR", &"SV"]));
+    }
+
+    #[test]
+    fn some_numbers_are_in_several_tables_and_some_twice_in_one() {
+        let parts = samples().parts;
+        let mut rows = HashMap::<&str, Vec<&Part>>::new();
+        for part in &parts {
+            rows.entry(&part.number).or_default().push(part);
+        }
+        let tables = |rows: &[&Part]| rows.iter().map(|part| part.table).collect::<HashSet<Table>>().len();
+        let lots = |rows: &[&Part]| {
+            rows.iter().map(|part| (part.table, part.condition, &part.location)).collect::<HashSet<_>>().len()
+        };
+        assert!(rows.values().filter(|rows| tables(rows) > 1).count() > 50);
+        assert!(rows.values().filter(|rows| lots(rows) > tables(rows)).count() > 50);
+        assert!(rows.values().all(|rows| rows.iter().all(|part| part.description == rows[0].description)));
+    }
+
+    #[test]
+    fn the_ledger_leads_to_every_quantity() {
+        let Stock { parts, ledger } = samples();
+        let parts: HashMap<i64, &Part> = parts.iter().filter_map(|part| Some((part.index_id?.0, part))).collect();
+        let mut quantities = HashMap::<i64, i64>::new();
+        for entry in &ledger {
+            let previous = quantities.insert(entry.index_id.0, entry.new_qty).unwrap_or(entry.previous_qty);
+            assert_eq!(previous, entry.previous_qty, "{entry:?}");
+            assert!(entry.previous_qty >= 0 && entry.new_qty >= 0, "{entry:?}");
+            assert_eq!(entry.part_number, parts[&entry.index_id.0].number);
+            match entry.action {
+                Action::Decrement => assert!(entry.new_qty < entry.previous_qty, "{entry:?}"),
+                Action::Increment => assert!(entry.new_qty > entry.previous_qty, "{entry:?}"),
+                Action::Adjustment => assert!(entry.notes.is_some(), "{entry:?}"),
+            }
+            if let Some(number) = &entry.ro_number {
+                assert!(("RO34863"..="RO38462").contains(&number.as_str()) && number.len() == 7, "{entry:?}");
+                assert_eq!(entry.action, Action::Decrement);
+            }
+        }
+        for (index_id, quantity) in quantities {
+            assert_eq!(parts[&index_id].quantity, quantity);
+        }
+        for action in Action::ALL {
+            assert!(ledger.iter().filter(|entry| entry.action == action).count() > 100, "{action:?}");
+        }
+    }
+
+    #[test]
+    fn the_ledger_is_of_the_working_hours_of_a_year_up_to_today() {
+        for weekday in 0..7 {
+            let today = some_day() + Days::new(weekday);
+            let ledger = stock(today, StockCounts::default()).ledger;
+            assert!(ledger.is_sorted_by_key(|entry| entry.at));
+            assert!(ledger.iter().all(|entry| (8..17).contains(&entry.at.hour())));
+            let days_back = |entry: &Entry| (today - entry.at.date_naive()).num_days();
+            assert!((360..=364).contains(&days_back(&ledger[0])));
+            assert!((1..=3).contains(&days_back(&ledger[ledger.len() - 1])));
+        }
+    }
+
+    #[test]
+    fn every_urgency_has_parts_and_most_parts_are_not_low() {
+        for weekday in 0..7 {
+            let today = some_day() + Days::new(weekday);
+            let Stock { parts, ledger } = stock(today, StockCounts::default());
+            let since = today.and_hms_opt(12, 0, 0).unwrap().and_utc() - TimeDelta::days(90);
+            let mut used = HashMap::<&str, i64>::new();
+            for entry in ledger.iter().filter(|entry| entry.action == Action::Decrement && entry.at >= since) {
+                *used.entry(&entry.part_number).or_default() += entry.previous_qty - entry.new_qty;
+            }
+            let indexed: Vec<&Part> = parts.iter().filter(|part| part.index_id.is_some()).collect();
+            let low: Vec<Urgency> = indexed
+                .iter()
+                .filter(|part| part.quantity < LOW_STOCK)
+                .map(|part| {
+                    let days = used.get(&*part.number).map_or(i64::MAX, |used| part.quantity * 90 / used);
+                    match (part.quantity, days) {
+                        (0, _) => Urgency::Critical,
+                        (1, _) | (_, ..30) => Urgency::High,
+                        (_, ..60) => Urgency::Medium,
+                        _ => Urgency::Low,
+                    }
+                })
+                .collect();
+            assert!(low.len() * 2 < indexed.len(), "{}", low.len());
+            for urgency in Urgency::ALL {
+                let count = low.iter().filter(|found| **found == urgency).count();
+                assert!(count >= 10, "{today}, {urgency:?}: {count}");
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Invents what happened to sample parts in the last year.
+
+use std::{cmp::Reverse, ops::Range};
+
+use app_core::clock::days_before;
+use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Weekday};
+use inventory::model::{Action, Effect, Entry, IndexId, Table};
+
+use super::{
+    invent::Part,
+    words::{CAME_IN, COUNTED_FEWER, COUNTED_MORE, Kind, ROTABLE_CAME_IN, TAKEN},
+};
+use crate::seed::{inventor::Inventor, orders::NEWEST_NUMBER};
+
+/// From eight to five, in seconds of a day in UTC.
+const WORKING_TIME: Range<i64> = 8 * 3_600..17 * 3_600;
+
+/// About as many orders as the main database's samples have for each workday of the last year.
+const ORDERS_A_DAY: usize = 6;
+
+/// How many orders are open at a time: pieces are taken for any of them.
+const OPEN_ORDERS: usize = 150;
+
+/// The days of the last year on which people worked, newest first. Today is none of them: now may be any time of it,
+/// and nothing shall have happened later than now.
+pub(super) fn workdays_before(today: NaiveDate) -> Vec<NaiveDate> {
+    (1..=364)
+        .map(|days| days_before(today, days))
+        .filter(|day| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
+        .collect()
+}
+
+/// What happened to `part` on `workdays`, oldest first. It had its quantity before and gets the one that was left.
+pub(super) fn last_year(
+    inventor: &mut Inventor,
+    workdays: &[NaiveDate],
+    index_id: IndexId,
+    part: &mut Part,
+) -> Vec<Entry> {
+    let demand = Demand::invent(inventor, part);
+    let mut moments: Vec<(Reverse<usize>, i64)> = (0..demand.moves)
+        .map(|_| (Reverse(inventor.number(0..workdays.len())), inventor.number(WORKING_TIME)))
+        .collect();
+    moments.sort_unstable();
+    let entry = |(Reverse(workdays_back), second): (Reverse<usize>, i64)| {
+        let previous_qty = part.quantity;
+        let effect = demand.next_effect(inventor, previous_qty);
+        part.quantity = match effect {
+            Effect::Take(pieces) => previous_qty - pieces,
+            Effect::Add(pieces) => previous_qty + pieces,
+            Effect::Set(pieces) => pieces,
+        };
+        let is_for_order = effect.action() == Action::Decrement && inventor.chance(82);
+        Entry {
+            at: workdays[workdays_back].and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(second),
+            action: effect.action(),
+            index_id,
+            part_number: part.number.clone(),
+            previous_qty,
+            new_qty: part.quantity,
+            ro_number: is_for_order.then(|| order_number(inventor, workdays_back)),
+            notes: notes(inventor, part.kind, effect, previous_qty),
+        }
+    };
+    moments.into_iter().map(entry).collect()
+}
+
+/// The number of an order that was open so many workdays ago.
+fn order_number(inventor: &mut Inventor, workdays_back: usize) -> String {
+    format!("RO{}", NEWEST_NUMBER - workdays_back * ORDERS_A_DAY - inventor.number(0..OPEN_ORDERS))
+}
+
+fn notes(inventor: &mut Inventor, kind: Kind, effect: Effect, previous: i64) -> Option<String> {
+    let notes = match effect {
+        Effect::Take(_) if inventor.chance(60) => return None,
+        Effect::Take(_) => TAKEN,
+        Effect::Add(_) if kind == Kind::Rotable => ROTABLE_CAME_IN,
+        Effect::Add(_) => CAME_IN,
+        Effect::Set(counted) if counted < previous => COUNTED_FEWER,
+        Effect::Set(_) => COUNTED_MORE,
+    };
+    let note = inventor.any(notes);
+    Some(inventor.text(note))
+}
+
+/// How much a part is asked for.
+struct Demand {
+    /// How often in the year its quantity changed.
+    moves: usize,
+    /// The most pieces that one job takes.
+    most_taken: i64,
+    /// The pieces that come in at once.
+    delivery: i64,
+    /// Nobody orders more as long as there are so many pieces.
+    enough: i64,
+    /// The most pieces there can be.
+    most: i64,
+}
+
+impl Demand {
+    /// Most parts just lie there. Some of those at hand go fast, and of them few are kept.
+    fn invent(inventor: &mut Inventor, part: &mut Part) -> Self {
+        let (most_taken, enough, most) = match part.kind {
+            Kind::Hardware => (inventor.any(&[2, 2, 3, 3, 4, 10, 20]), 5, 400),
+            Kind::Spare => (inventor.any(&[1, 2, 2, 3]), 5, 30),
+            Kind::Rotable => (1, 6, 6),
+        };
+        let is_at_hand = matches!(part.table, Table::StockRoom | Table::BinsInventory);
+        let moves = if part.table == Table::BerRai {
+            0
+        } else if is_at_hand && inventor.chance(9) {
+            part.quantity = inventor.number(1..=5 * most_taken);
+            inventor.number(8..=22)
+        } else if inventor.chance(11) {
+            inventor.number(1..=3)
+        } else {
+            0
+        };
+        let delivery = if part.kind == Kind::Rotable { 1 } else { 3 * most_taken };
+        Self { moves, most_taken, delivery, enough, most }
+    }
+
+    /// What may happen to so many pieces.
+    fn next_effect(&self, inventor: &mut Inventor, quantity: i64) -> Effect {
+        if inventor.chance(7) {
+            return Effect::Set(self.counted(inventor, quantity));
+        }
+        if quantity == 0 || quantity < self.enough && inventor.chance(15) {
+            return Effect::Add(self.delivery);
+        }
+        // What is short is doled out piece by piece.
+        Effect::Take(if quantity < self.enough { 1 } else { inventor.number(1..=self.most_taken.min(quantity)) })
+    }
+
+    /// Somewhat other than `quantity`, mostly less.
+    fn counted(&self, inventor: &mut Inventor, quantity: i64) -> i64 {
+        if quantity > 0 && (quantity >= self.most || inventor.chance(70)) {
+            quantity - inventor.number(1..=quantity.min(3))
+        } else {
+            quantity + 1
+        }
+    }
+}

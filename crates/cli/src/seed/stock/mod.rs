@@ -1,0 +1,177 @@
+//! Sample stock: the parts of the eleven tables, their index, and a year of the ledger.
+
+mod invent;
+mod ledger;
+mod words;
+
+use anyhow::{Context, Result, bail};
+use chrono::NaiveDate;
+use invent::Part;
+use inventory::model::{Entry, IndexId, Table};
+use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
+
+use super::BATCH;
+
+/// How many parts each table gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StockCounts {
+    /// One for each table.
+    pub tables: [TableCounts; 11],
+}
+
+/// How many parts a table gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableCounts {
+    /// The table.
+    pub table: Table,
+    /// Its rows.
+    pub rows: usize,
+    /// How many of them, the last ones, the index misses. Searches find such parts in the stock room and the bins only.
+    pub unindexed: usize,
+}
+
+impl Default for StockCounts {
+    /// A stock somewhat larger than that of the specification's examples.
+    fn default() -> Self {
+        let counts = |table, rows, unindexed| TableCounts { table, rows, unindexed };
+        Self {
+            tables: [
+                counts(Table::StockRoom, 1_900, 60),
+                counts(Table::BinsInventory, 1_300, 40),
+                counts(Table::Md82Parts, 850, 0),
+                counts(Table::Parts727, 620, 0),
+                counts(Table::Terra, 380, 0),
+                counts(Table::AsiaArParts, 420, 0),
+                counts(Table::BerRai, 240, 0),
+                counts(Table::BoliviaPart, 210, 0),
+                counts(Table::DeltaApa, 260, 0),
+                counts(Table::AsiaArSanfordParts, 180, 0),
+                counts(Table::ApaSanfordAr757, 140, 0),
+            ],
+        }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeededInventory {
+    /// Rows of the eleven tables.
+    pub parts: usize,
+    /// Entries of the ledger.
+    pub transactions: usize,
+}
+
+/// Fills the empty tables with parts, their index but for the parts that it shall miss, and the ledger of the year
+/// before `today`, which explains every quantity. The same `today` and `counts` always give the same rows. All or none
+/// are written.
+///
+/// # Errors
+/// When a table holds rows already or cannot be written.
+pub async fn seed_inventory(
+    connection: &mut MySqlConnection,
+    today: NaiveDate,
+    counts: StockCounts,
+) -> Result<SeededInventory> {
+    expect_empty(connection).await?;
+    let stock = invent::stock(today, counts);
+    let mut statements = Vec::new();
+    for table in Table::ALL {
+        let parts: Vec<&Part> = stock.parts.iter().filter(|part| part.table == table).collect();
+        statements.extend(parts.chunks(BATCH).map(|parts| (table.name(), insert_parts(table, parts))));
+    }
+    let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
+    statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
+    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, insert_entries(entries))));
+    let mut transaction = connection.begin().await?;
+    for (table, mut statement) in statements {
+        statement
+            .build()
+            .execute(&mut *transaction)
+            .await
+            .with_context(|| format!("the sample parts cannot be written to the table {table}"))?;
+    }
+    transaction.commit().await?;
+    Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.ledger.len() })
+}
+
+const INDEX: &str = "inventoryindex";
+const LEDGER: &str = "transactions";
+
+/// Refuses tables that hold rows.
+pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()> {
+    if !is_empty(connection).await? {
+        bail!(
+            "the tables hold parts or transactions already, and samples among them would be confusing; empty them first"
+        );
+    }
+    Ok(())
+}
+
+/// Whether no table holds a row.
+pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
+    let mut statement = QueryBuilder::<MySql>::new("SELECT FALSE");
+    for table in Table::ALL.map(Table::name).into_iter().chain([INDEX, LEDGER]) {
+        statement.push(format!(" OR EXISTS (SELECT 1 FROM `{table}`)"));
+    }
+    let holds_rows: bool = statement
+        .build_query_scalar()
+        .fetch_one(connection)
+        .await
+        .context("the inventory tables cannot be read; `rotracker migrate` makes them")?;
+    Ok(!holds_rows)
+}
+
+fn insert_parts(table: Table, parts: &[&Part]) -> QueryBuilder<MySql> {
+    let has_bins = table == Table::BinsInventory;
+    let columns = if has_bins { "`CONDITION`, `BIN`" } else { "COND" };
+    let mut statement = QueryBuilder::new(format!(
+        "INSERT INTO `{}` (id, PN, QTY, SERIAL, LOCATION, DESCRIPTION, {columns}) ",
+        table.name()
+    ));
+    statement.push_values(parts, |mut row, part| {
+        row.push_bind(part.row_id)
+            .push_bind(part.number.clone())
+            .push_bind(part.quantity)
+            .push_bind(part.serial.clone())
+            .push_bind(part.location.clone())
+            .push_bind(part.description)
+            .push_bind(part.condition);
+        if has_bins {
+            row.push_bind(part.bin.clone());
+        }
+    });
+    statement
+}
+
+fn insert_indexed(parts: &[(IndexId, &Part)]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO inventoryindex (IndexId, PartNumber, TableName, RowId, Qty, `Condition`, Location) ",
+    );
+    statement.push_values(parts, |mut row, (index_id, part)| {
+        row.push_bind(index_id.0)
+            .push_bind(part.number.clone())
+            .push_bind(part.table.name())
+            .push_bind(part.row_id)
+            .push_bind(part.quantity)
+            .push_bind(part.condition)
+            .push_bind(part.location.clone());
+    });
+    statement
+}
+
+fn insert_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note) ",
+    );
+    statement.push_values(entries, |mut row, entry| {
+        row.push_bind(entry.at)
+            .push_bind(entry.action.name())
+            .push_bind(entry.index_id.0)
+            .push_bind(entry.part_number.clone())
+            .push_bind(entry.new_qty - entry.previous_qty)
+            .push_bind(entry.new_qty)
+            .push_bind(entry.ro_number.clone())
+            .push_bind(entry.notes.clone());
+    });
+    statement
+}
