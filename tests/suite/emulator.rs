@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rotracker_tests::{
-    TestDatabase,
+    App, TestDatabase,
     app::new_order,
     database::fill,
     emulator::{Emulator, binary, database_variables, example},
@@ -118,6 +118,36 @@ async fn a_panic_or_a_broken_answer_leaves_the_instance_alive() {
     let log = odd.log().join("\n");
     assert_eq!(log.matches("on purpose").count(), 2, "{log}");
     assert_eq!(log.matches("broken off").count(), 2, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_instances_of_inventory_share_40_pieces_and_stream_lists() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A 1/2", 40).await;
+    let emulator = Emulator::start().await;
+    let instances = [(); 3].map(|()| emulator.inventory(&app.database));
+    let _instances = futures_util::future::join_all(instances).await;
+    let url = format!("{}/lambda-url/inventory/api/inventory", emulator.url);
+    let (client, body) = (client(), part.change(&json!({})));
+    let decrements = (0..60).map(|_| async {
+        let answer = client.post(format!("{url}/decrement")).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    });
+    let answers = futures_util::future::join_all(decrements).await;
+    let mut previous: Vec<i64> = answers
+        .iter()
+        .filter(|(status, _)| *status == 200)
+        .map(|(_, answer)| answer["previousQty"].as_i64().unwrap())
+        .collect();
+    previous.sort_unstable();
+    assert_eq!(previous, (1..=40).collect::<Vec<i64>>());
+    assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 20);
+
+    let found = client.get(format!("{url}/search?partNumber=a%201%2F2")).send().await.unwrap();
+    assert_eq!(found.json::<Value>().await.unwrap()["results"][0]["qty"], 0);
+    let table = client.get(format!("{url}/table/stock_room")).send().await.unwrap();
+    assert_eq!(table.headers()[STREAMED], "streaming");
+    assert_eq!(table.json::<Value>().await.unwrap()["count"], 1);
 }
 
 #[tokio::test]

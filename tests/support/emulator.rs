@@ -137,8 +137,17 @@ impl Emulator {
 
     /// Starts an instance of `ros` on `database`.
     pub async fn ros(&self, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
+        self.function("ros", database, variables).await
+    }
+
+    /// Starts an instance of `inventory` on `database`.
+    pub async fn inventory(&self, database: &TestDatabase) -> Instance {
+        self.function("inventory", database, &[]).await
+    }
+
+    async fn function(&self, name: &str, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
         let variables = [database_variables(database).as_slice(), variables].concat();
-        self.instance("ros", &binary("ros").await, &variables)
+        self.instance(name, &binary(name).await, &variables)
     }
 }
 
@@ -151,6 +160,7 @@ pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)
         ("DB_USER", server.user.clone()),
         ("DB_PASSWORD", server.password.expose_secret().to_owned()),
         ("DB_NAME_DEV", database.name.clone()),
+        ("DB_NAME_INVENTORY", database.name.clone()),
         ("APP_ENV", "development".to_owned()),
     ]
 }

@@ -1,0 +1,108 @@
+//! `cargo bench --bench growth`: how the inventory's requests grow with the table. Times depend on the machine; what is
+//! worth reading is how a line changes from 10,000 to 1,000,000 rows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use rotracker_tests::{App, TestDatabase, app::encoded, stock::fill_stock};
+use serde_json::json;
+
+/// Rows of the index; the ledger has half as many entries.
+const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
+
+/// Parts with fewer than five pieces, at every size.
+const LOW: u32 = 100;
+
+/// A request, how often it is sent, and the status of its answer.
+struct Case {
+    what: &'static str,
+    rounds: u32,
+    method: Method,
+    path: String,
+    body: Option<serde_json::Value>,
+    status: u16,
+}
+
+async fn median(app: &App, case: &Case) -> Duration {
+    let mut samples = Vec::new();
+    // The first answers fill caches.
+    for round in 0..case.rounds + 2 {
+        let started = Instant::now();
+        let answer = match &case.body {
+            None => app.get(&case.path).await,
+            Some(body) => app.send_json(case.method.clone(), &case.path, body).await,
+        };
+        let elapsed = started.elapsed();
+        assert_eq!(answer.status, case.status, "{}", case.what);
+        if round >= 2 {
+            samples.push(elapsed);
+        }
+    }
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+/// A number in the middle of the index, and its id.
+async fn some_part(app: &App) -> (i64, String) {
+    let any = "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
+    sqlx::query_as(any).fetch_one(&app.pool).await.unwrap()
+}
+
+async fn cases(app: &App) -> Vec<Case> {
+    let (id, number) = some_part(app).await;
+    let get = |what, rounds, path: String| Case {
+        what,
+        rounds,
+        method: Method::GET,
+        path: format!("/api/inventory/{path}"),
+        body: None,
+        status: 200,
+    };
+    let exact = encoded(&number);
+    // All but the first two characters: few numbers contain it.
+    let rare = encoded(&number[2..]);
+    vec![
+        get("search, exact", 300, format!("search?partNumber={exact}")),
+        get("search, part of a number, few hits", 300, format!("search?partNumber={rare}")),
+        get("search, part of a number, all rows hit", 300, "search?partNumber=-".to_owned()),
+        Case { status: 404, ..get("search, nothing found", 5, "search?partNumber=QQQQ".to_owned()) },
+        get("low stock, 100 low parts", 30, "low-stock".to_owned()),
+        get("ledger of a number", 300, format!("transactions?partNumber={exact}")),
+        get("ledger, newest page of all", 10, "transactions".to_owned()),
+        get("stats", 5, "stats".to_owned()),
+        get("tables", 5, "tables".to_owned()),
+        Case {
+            method: Method::POST,
+            body: Some(json!({ "indexId": id, "partNumber": number, "newQty": 60, "notes": "growth" })),
+            ..get("adjust", 300, "adjust".to_owned())
+        },
+    ]
+}
+
+async fn measure(size: u32) -> Vec<(&'static str, Duration)> {
+    let database = TestDatabase::inventory().await;
+    let pool = database.pool(1);
+    let app = App::inventory_on(database, pool);
+    fill_stock(&app.database, size, size / LOW).await;
+    let mut medians = Vec::new();
+    for case in cases(&app).await {
+        medians.push((case.what, median(&app, &case).await));
+    }
+    medians
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut columns = Vec::new();
+    for size in SIZES {
+        columns.push(runtime.block_on(measure(size)));
+    }
+    println!("| request, median ms | 10,000 rows | 100,000 rows | 1,000,000 rows |\n|---|---|---|---|");
+    for (line, (what, _)) in columns[0].iter().enumerate() {
+        let times: Vec<String> =
+            columns.iter().map(|column| format!("{:.2}", column[line].1.as_secs_f64() * 1e3)).collect();
+        println!("| {what} | {} |", times.join(" | "));
+    }
+}
