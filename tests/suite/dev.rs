@@ -91,6 +91,15 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
         let orders: Vec<Value> = client.get(url).send().await.unwrap().json().await.unwrap();
         assert_eq!(orders.len(), count, "{archive}");
     }
+    // The index misses some parts of the sample data, so that each way of a search finds something.
+    for (number, method) in [("ms20", "like"), ("abs0", "direct")] {
+        let url = format!("{}/api/inventory/search?partNumber={number}", dev.url);
+        let found: Value = client.get(url).send().await.unwrap().json().await.unwrap();
+        assert_eq!(found["searchMethod"], method, "{found}");
+    }
+    let stats: Value =
+        client.get(format!("{}/api/inventory/stats", dev.url)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(stats["totalParts"], 6_400);
     // Browsers must see CORS headers once: the emulator's own are off.
     let answer =
         client.get(format!("{}/health", dev.url)).header("origin", "http://localhost:5173").send().await.unwrap();
@@ -98,7 +107,7 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     assert_eq!(origins, ["http://localhost:5173"]);
     answer.bytes().await.unwrap();
     // Unknown paths are answered in our shape, too, and not by the emulator.
-    for path in ["", "/", "/nothing/here", "/api/rosy"] {
+    for path in ["", "/", "/nothing/here", "/api/rosy", "/api/inventory", "/api/inventory/nothing"] {
         let answer = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
