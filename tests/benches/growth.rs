@@ -46,7 +46,8 @@ async fn median(app: &App, case: &Case) -> Duration {
 
 /// A number in the middle of the index, and its id.
 async fn some_part(app: &App) -> (i64, String) {
-    let any = "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
+    let any =
+        "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
     sqlx::query_as(any).fetch_one(&app.pool).await.unwrap()
 }
 

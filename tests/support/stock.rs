@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::{
     App, TestDatabase,
     database::{execute, numbers},
+    emulator::workspace,
 };
 
 /// A part that is there, in its table and in the index.
@@ -122,7 +123,9 @@ impl App {
 pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     let mut connection = database.connect().await;
     execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
-    execute(&mut connection, "DROP TRIGGER suffix_inserted").await;
+    for table in SUFFIXED {
+        execute(&mut connection, &format!("DROP TRIGGER suffix_inserted_{table}")).await;
+    }
     for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
         let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
         let fill = format!(
@@ -143,7 +146,23 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
                   SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
                   PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
     execute(&mut connection, ledger).await;
-    execute(&mut connection, include_str!("../../migrations/inventory/0034_suffix_earlier_rows.sql")).await;
-    execute(&mut connection, include_str!("../../migrations/inventory/0031_suffix_inserted.sql")).await;
-    execute(&mut connection, "ANALYZE TABLE inventoryindex, part_number_suffixes, transactions, stock_room").await;
+    for table in SUFFIXED {
+        for migration in ["suffix_earlier", "suffix_inserted"] {
+            execute(&mut connection, &inventory_migration(&format!("{migration}_{table}"))).await;
+        }
+    }
+    execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
+}
+
+/// The tables whose part numbers have an index of suffixes.
+const SUFFIXED: [&str; 3] = ["inventoryindex", "stock_room", "bins_inventory"];
+
+/// The migration of that name.
+fn inventory_migration(name: &str) -> String {
+    let folder = std::fs::read_dir(workspace().join("migrations/inventory")).expect("the migrations can be read");
+    let file = folder.map(|entry| entry.expect("an entry").path()).find(|path| {
+        path.file_stem()
+            .is_some_and(|stem| stem.to_string_lossy().split_once('_').is_some_and(|(_, rest)| rest == name))
+    });
+    std::fs::read_to_string(file.expect("the migration is there")).expect("the migration can be read")
 }

@@ -74,40 +74,37 @@ macro_rules! select_indexed {
 pub const SEARCH_EXACT: &str =
     select_indexed!("inventoryindex i WHERE i.PartNumberKey = UPPER(?) ORDER BY i.TableName, i.RowId");
 
-/// The most parts that a search by a part of a number gives (design, reading 15).
-pub const LIKE_LIMIT: usize = 50;
-
-/// The most parts that a search in the tables gives of each (design, reading 15).
-pub const DIRECT_LIMIT: usize = 25;
-
-/// Parts of the index whose number contains a text, in the order of what follows in the number. Takes the text three
-/// times, the first time escaped for LIKE.
+/// Parts of the index whose number contains a text, in the order of what follows in the number, and at most 50 (design,
+/// reading 15). Takes the text twice, the second time escaped for LIKE.
 ///
 /// A number contains a text if one of its suffixes begins with it, which is a range of that table's primary key, and
 /// reading it stops at the limit. A number that contains the text several times is taken at the first place; that
 /// condition also drops suffixes of a row whose number is another one by now.
 pub const SEARCH_LIKE: &str = select_indexed!(
-    "part_number_suffixes s STRAIGHT_JOIN inventoryindex i ON i.IndexId = s.IndexId \
-     AND LOCATE(UPPER(?), i.PartNumberKey) = s.Position \
-     WHERE s.Suffix LIKE CONCAT(UPPER(?), '%') ORDER BY s.Suffix, s.Position, s.IndexId LIMIT 50"
+    "inventoryindex_suffixes x STRAIGHT_JOIN inventoryindex i ON i.IndexId = x.RowId \
+     AND LOCATE(UPPER(?), i.PartNumberKey) = x.Position \
+     WHERE x.Suffix LIKE CONCAT(UPPER(?), '%') ORDER BY x.Suffix, x.Position, x.RowId LIMIT 50"
 );
 
 macro_rules! search_in {
     ($name:literal, $condition:literal) => {
         concat!(
-            "(SELECT NULL, PN, '",
+            "(SELECT NULL, s.PN, '",
             $name,
-            "', id, COALESCE(QTY, 0), ",
+            "', s.id, COALESCE(s.QTY, 0), s.",
             $condition,
-            ", LOCATION, DESCRIPTION FROM `",
+            ", s.LOCATION, s.DESCRIPTION FROM `",
             $name,
-            "` WHERE PN LIKE CONCAT('%', ?, '%') ORDER BY PN, id LIMIT 25)"
+            "_suffixes` x STRAIGHT_JOIN `",
+            $name,
+            "` s ON s.id = x.RowId AND LOCATE(UPPER(?), UPPER(TRIM(s.PN))) = x.Position \
+             WHERE x.Suffix LIKE CONCAT(UPPER(?), '%') ORDER BY x.Suffix, x.Position, x.RowId LIMIT 25)"
         )
     };
 }
 
-/// Parts of the stock room and the bins whose number contains a text, for those that the index misses. Takes the text
-/// twice, escaped for LIKE.
+/// Parts of the stock room and the bins whose number contains a text, for those that the index misses, as
+/// [`SEARCH_LIKE`] finds them in the index, and at most 25 of each. Takes the text and the text escaped for LIKE, twice.
 pub const SEARCH_DIRECT: &str =
     concat!(search_in!("stock_room", "COND"), " UNION ALL ", search_in!("bins_inventory", "`CONDITION`"));
 

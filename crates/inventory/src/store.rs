@@ -34,7 +34,13 @@ pub async fn search_like(connection: &mut MySqlConnection, number: &PartNumber) 
 /// Parts of the stock room and the bins whose number contains `number`.
 pub async fn search_direct(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<Found>, ApiError> {
     let pattern = escape_like(number.as_str());
-    let rows = sqlx::query(sql::SEARCH_DIRECT).bind(&pattern).bind(&pattern).fetch_all(connection).await?;
+    let rows = sqlx::query(sql::SEARCH_DIRECT)
+        .bind(number.as_str())
+        .bind(&pattern)
+        .bind(number.as_str())
+        .bind(&pattern)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(decode_found).collect()
 }
 

@@ -113,7 +113,7 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
         migrate(&main, &database).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
     }
     let suffixes: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM part_number_suffixes").fetch_one(&mut node).await.unwrap();
+        sqlx::query_scalar("SELECT COUNT(*) FROM inventoryindex_suffixes").fetch_one(&mut node).await.unwrap();
     let characters: i64 = Table::ALL.iter().map(|table| i64::try_from(table.name().len()).unwrap() + 2).sum();
     assert_eq!(suffixes, characters);
 }

@@ -28,7 +28,7 @@ async fn run(app: &App, options: Options) -> Findings {
 /// The index, row by row, and the number of suffixes.
 async fn index(app: &App) -> (Vec<(i64, String, String, i64, Option<i64>, Option<String>)>, i64) {
     let rows = "SELECT IndexId, PartNumber, TableName, RowId, Qty, Location FROM inventoryindex ORDER BY IndexId";
-    let suffixes = "SELECT COUNT(*) FROM part_number_suffixes";
+    let suffixes = "SELECT COUNT(*) FROM inventoryindex_suffixes";
     (
         sqlx::query_as(rows).fetch_all(&app.pool).await.unwrap(),
         sqlx::query_scalar(suffixes).fetch_one(&app.pool).await.unwrap(),

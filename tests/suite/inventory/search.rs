@@ -207,7 +207,8 @@ async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
     assert_eq!(numbers(&search(&app, "EW-8").await), ["new-88"]);
     execute(&mut other, "DELETE FROM inventoryindex").await;
     app.get("/api/inventory/search?partNumber=EW-8").await.expect_error(404);
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM part_number_suffixes").fetch_one(&app.pool).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM inventoryindex_suffixes").fetch_one(&app.pool).await.unwrap();
     assert_eq!(left, 0);
     // A reload from the sheets: TRUNCATE fires no trigger, and ids begin anew.
     app.put("terra", "LEFTOVER-1", 1).await;
@@ -216,6 +217,27 @@ async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
     assert_eq!(again.index_id, 1);
     app.get("/api/inventory/search?partNumber=EFTOVER").await.expect_error(404);
     assert_eq!(numbers(&search(&app, "RESH").await), ["FRESH-1"]);
+}
+
+#[tokio::test]
+async fn what_is_found_in_the_tables_follows_what_any_program_writes() {
+    let app = App::inventory().await;
+    app.put_unindexed("stock_room", " a-b-a-b ", 1).await;
+    let mut other = app.database.connect().await;
+    assert_eq!(numbers(&search(&app, "a-b").await), [" a-b-a-b "], "once, though it is there twice");
+    for (change, gone, there) in [
+        ("UPDATE stock_room SET PN = 'B-C'", "A-B", "-C"),
+        ("UPDATE stock_room SET QTY = 7, PN = 'b-c'", "A-B", "B-C"),
+        ("UPDATE stock_room SET id = 900", "A-B", "B-"),
+        ("DELETE FROM stock_room; INSERT INTO bins_inventory (PN) VALUES ('D-E'), (NULL)", "B-C", "-E"),
+        ("UPDATE bins_inventory SET PN = 'E-F' WHERE PN IS NULL", "B-C", "-F"),
+        ("UPDATE bins_inventory SET PN = NULL WHERE PN = 'D-E'", "D-E", "E-F"),
+    ] {
+        execute(&mut other, change).await;
+        app.get(&format!("/api/inventory/search?partNumber={gone}")).await.expect_error(404);
+        let answer = search(&app, there).await;
+        assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(1), &json!("direct")), "{change}");
+    }
 }
 
 #[tokio::test]
