@@ -11,10 +11,14 @@ use crate::{
 };
 
 /// What was asked for, as the answer echoes it.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(super) struct Filters {
+    #[serde(deserialize_with = "given")]
     location: Option<String>,
+    #[serde(deserialize_with = "given")]
     bin: Option<String>,
+    #[serde(deserialize_with = "given")]
     search: Option<String>,
 }
 
@@ -23,12 +27,6 @@ pub(super) async fn bins(
     State(state): State<InventoryState>,
     Query(filters): Query<Filters>,
 ) -> Result<Response, ApiError> {
-    let filters = Filters { location: given(filters.location), bin: given(filters.bin), search: given(filters.search) };
-    let filter = ItemFilter {
-        location: filters.location.clone(),
-        bin: filters.bin.clone(),
-        search: filters.search.clone(),
-        condition: None,
-    };
-    filtered(state, Table::BinsInventory, filter, filters).await
+    let Filters { location, bin, search } = filters.clone();
+    filtered(state, Table::BinsInventory, ItemFilter { location, bin, search, condition: None }, filters).await
 }

@@ -2,7 +2,7 @@
 
 use app_core::http::{ApiError, Query, Summary, json_object};
 use axum::{extract::State, response::Response};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     InventoryState,
@@ -11,10 +11,14 @@ use crate::{
 };
 
 /// What was asked for, as the answer echoes it.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub(super) struct Filters {
+    #[serde(deserialize_with = "given")]
     location: Option<String>,
+    #[serde(deserialize_with = "given")]
     condition: Option<String>,
+    #[serde(deserialize_with = "given")]
     search: Option<String>,
 }
 
@@ -23,23 +27,14 @@ pub(super) async fn stock_room(
     State(state): State<InventoryState>,
     Query(filters): Query<Filters>,
 ) -> Result<Response, ApiError> {
-    let filters = Filters {
-        location: given(filters.location),
-        condition: given(filters.condition),
-        search: given(filters.search),
-    };
-    let filter = ItemFilter {
-        location: filters.location.clone(),
-        condition: filters.condition.clone(),
-        search: filters.search.clone(),
-        bin: None,
-    };
-    filtered(state, Table::StockRoom, filter, filters).await
+    let Filters { location, condition, search } = filters.clone();
+    filtered(state, Table::StockRoom, ItemFilter { location, condition, search, bin: None }, filters).await
 }
 
 /// The text without the blanks around it; a blank one, such as an empty field of a form, filters nothing.
-pub(super) fn given(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?.trim().to_owned();
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 #[derive(Clone, Serialize)]

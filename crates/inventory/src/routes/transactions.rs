@@ -21,11 +21,14 @@ const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 100;
 
 /// Query parameters, as text, so that each can be named when it is wrong.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
+    #[serde(deserialize_with = "given")]
     part_number: Option<String>,
+    #[serde(deserialize_with = "given")]
     ro_number: Option<String>,
+    #[serde(deserialize_with = "given")]
     action: Option<String>,
     start_date: Option<String>,
     end_date: Option<String>,
@@ -37,9 +40,9 @@ impl Parameters {
     fn parse(self) -> Result<(LedgerFilter, i64, i64), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = LedgerFilter {
-            part_number: problems.parse("partNumber", given(self.part_number).as_deref(), PartNumber::parse),
-            ro_number: problems.parse("roNumber", given(self.ro_number).as_deref(), Trimmed::parse),
-            action: problems.parse("action", given(self.action).as_deref(), Action::parse),
+            part_number: problems.parse("partNumber", self.part_number.as_deref(), PartNumber::parse),
+            ro_number: problems.parse("roNumber", self.ro_number.as_deref(), Trimmed::parse),
+            action: problems.parse("action", self.action.as_deref(), Action::parse),
             start: problems.parse("startDate", self.start_date.as_deref(), Moment::parse_start),
             end: problems.parse("endDate", self.end_date.as_deref(), Moment::parse_end),
         };
