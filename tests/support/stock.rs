@@ -97,22 +97,16 @@ impl App {
 
     /// Checks that for every row of the index its opening quantity and the ledger's entries make its quantity, that
     /// each entry follows from the one before, that none is negative, and that its table says the same.
-    #[track_caller]
-    pub fn assert_conserved<'a>(
-        &'a self,
-        openings: &'a BTreeMap<i64, (Part, i64)>,
-    ) -> impl Future<Output = ()> + use<'a> {
-        async move {
-            for (part, opening) in openings.values() {
-                let mut running = *opening;
-                for (action, delta, after, notes) in self.ledger(part).await {
-                    running += delta;
-                    assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
-                    assert!(after >= 0, "{part:?}: {after}");
-                }
-                let expected = Quantities { indexed: Some(running), in_table: Some(running) };
-                assert_eq!(self.quantities(part).await, expected, "{part:?}");
+    pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
+        for (part, opening) in openings.values() {
+            let mut running = *opening;
+            for (action, delta, after, notes) in self.ledger(part).await {
+                running += delta;
+                assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
+                assert!(after >= 0, "{part:?}: {after}");
             }
+            let expected = Quantities { indexed: Some(running), in_table: Some(running) };
+            assert_eq!(self.quantities(part).await, expected, "{part:?}");
         }
     }
 }

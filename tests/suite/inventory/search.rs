@@ -62,7 +62,7 @@ async fn a_part_whose_row_is_gone_or_whose_table_is_unknown_is_still_found() {
     assert_eq!(answer["totalResults"], 2);
     for found in answer["results"].as_array().unwrap() {
         assert_eq!(found["description"], Value::Null);
-        let is_first = found["indexId"] == part.index_id.to_string();
+        let is_first = found["indexId"] == json!(part.index_id.to_string());
         assert_eq!(found["qty"], if is_first { 2 } else { 0 });
     }
 }
