@@ -13,9 +13,13 @@ use sqlx::Row;
 /// BEGIN, lock, DELETE, INSERT, COMMIT.
 const STATEMENTS_OF_A_MOVE: usize = 5;
 
+/// With more, another could be opened, and its session's statements counted, while the first is on its way back to the
+/// pool.
+const ONE_CONNECTION: u32 = 1;
+
 async fn app_behind(proxy: &Proxy) -> App {
     let database = TestDatabase::migrated().await;
-    let pool = proxy.pool(&database, 2);
+    let pool = proxy.pool(&database, ONE_CONNECTION);
     App::on(database, pool)
 }
 
@@ -79,6 +83,35 @@ async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_al
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_at_any_statement_of_a_decrement_takes_the_piece_once_or_not_at_all() {
+    let proxy = Proxy::start().await;
+    let database = TestDatabase::inventory().await;
+    let pool = proxy.pool(&database, ONE_CONNECTION);
+    let app = App::inventory_on(database, pool);
+    let part = app.put("stock_room", "A-1", 100).await;
+    // BEGIN, lock, UPDATE, INSERT, COMMIT.
+    for (cut, statement) in [Cut::Before, Cut::After].into_iter().flat_map(|cut| (1..=5).map(move |at| (cut, at))) {
+        // Opens the connection, so that the count starts after the session's own statements.
+        app.get("/api/inventory/stats").await.expect(200);
+        let notes = format!("cut {cut:?} statement {statement}");
+        proxy.cut_at(statement, cut);
+        let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "notes": notes }))).await;
+        assert!(proxy.has_cut(), "{notes}: the statement was never reached");
+        let entries = app.ledger(&part).await;
+        let taken = entries.iter().filter(|(.., note)| note.as_deref() == Some(&*notes)).count();
+        if statement == 5 {
+            // Nobody can know; the answer says so.
+            assert!(answer.expect_error(503).contains("Look whether it was") && taken <= 1, "{notes}: {taken}");
+        } else {
+            // The server rolled back, so it was tried again.
+            answer.expect(200);
+            assert_eq!(taken, 1, "{notes}");
+        }
+    }
+    app.assert_conserved(&[(part.index_id, (part, 100))].into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
