@@ -132,13 +132,17 @@ impl TestDatabase {
 
 /// The other connections to the database that `connection` is on.
 async fn sessions(connection: &mut MySqlConnection) -> Vec<i64> {
-    sqlx::query_scalar(
-        "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
-         WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
-    )
-    .fetch_all(connection)
-    .await
-    .expect("the server lists its connections")
+    let others = "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
+                  WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
+    for _ in 0..20 {
+        match sqlx::query_scalar(others).fetch_all(&mut *connection).await {
+            Ok(sessions) => return sessions,
+            // MySQL reads the other connections' statements while these write them, and may find half a character.
+            Err(sqlx::Error::Database(_)) => {}
+            Err(error) => panic!("the server does not list its connections: {error}"),
+        }
+    }
+    panic!("the server does not list its connections")
 }
 
 impl Drop for TestDatabase {
