@@ -1,7 +1,7 @@
 //! What stock is, and the rules that need no database.
 
 use app_core::{
-    http::{ApiError, FieldProblems, Summary},
+    http::{ApiError, FieldProblems, Period, Summary},
     values::{LongText, Moment, Trimmed, Whole},
 };
 use chrono::{DateTime, Utc};
@@ -665,21 +665,6 @@ pub struct LedgerFilter {
     pub part_number: Option<PartNumber>,
     pub ro_number: Option<Trimmed<50>>,
     pub action: Option<Action>,
-    /// The first instant.
-    pub start: Option<Moment>,
-    /// The last instant.
-    pub end: Option<Moment>,
-}
-
-/// A page of the ledger, newest entries first.
-#[derive(Debug, Serialize)]
-pub struct LedgerPage {
-    /// The entries of this page.
-    pub transactions: Vec<LedgerEntry>,
-    /// How many entries match in all.
-    pub total: i64,
-    /// How many the page holds at most.
-    pub limit: i64,
-    /// How many are left out before it.
-    pub offset: i64,
+    /// When they came.
+    pub period: Period,
 }

@@ -3,7 +3,7 @@
 //! `inventoryindex` holds the quantities. A change locks its row there first, so that changes of one part queue up in one
 //! place, and takes the part's row in its table along.
 
-use app_core::values::Moment;
+use app_core::db::{PagedTable, push_period};
 use sqlx::{MySql, QueryBuilder};
 
 use crate::{
@@ -186,26 +186,18 @@ pub const SET_INDEXED_QUANTITY: &str = "UPDATE inventoryindex SET Qty = ? WHERE 
 pub const ADD_ENTRY: &str = "INSERT INTO transactions \
      (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// A page of the ledger, newest first, and in front of each row how many there are in all; one row of nulls if the page is
-/// empty.
-pub fn ledger(filter: &LedgerFilter, limit: i64, offset: i64) -> QueryBuilder<MySql> {
-    let mut statement =
-        QueryBuilder::new("SELECT counted.total, page.* FROM (SELECT COUNT(*) AS total FROM transactions");
-    push_ledger_filter(&mut statement, filter);
+/// The ledger, which is shown page by page.
+pub const LEDGER: PagedTable = PagedTable {
+    name: "transactions",
+    id: "TxnId",
+    instant: "Timestamp",
     // Another program may have left zero dates, which are no instants.
-    statement.push(
-        ") counted LEFT JOIN (SELECT TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL) AS Timestamp, Action, IndexId, \
-         PartNumber, DeltaQty, NewQty, RONumber, Note FROM transactions",
-    );
-    push_ledger_filter(&mut statement, filter);
-    statement.push(" ORDER BY transactions.Timestamp DESC, TxnId DESC LIMIT ").push_bind(limit);
-    statement.push(" OFFSET ").push_bind(offset);
-    statement.push(") page ON TRUE ORDER BY page.Timestamp DESC, page.TxnId DESC");
-    statement
-}
+    columns: "TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL), Action, IndexId, PartNumber, DeltaQty, NewQty, \
+              RONumber, Note",
+};
 
-fn push_ledger_filter(statement: &mut QueryBuilder<MySql>, filter: &LedgerFilter) {
-    statement.push(" WHERE TRUE");
+/// Adds what `filter` lets through.
+pub fn push_ledger_filter(statement: &mut QueryBuilder<MySql>, filter: &LedgerFilter) {
     if let Some(number) = &filter.part_number {
         statement.push(" AND PartNumber = ").push_bind(number.as_str().to_owned());
     }
@@ -215,12 +207,7 @@ fn push_ledger_filter(statement: &mut QueryBuilder<MySql>, filter: &LedgerFilter
     if let Some(action) = filter.action {
         statement.push(" AND Action = ").push_bind(action.name());
     }
-    if let Some(Moment(start)) = filter.start {
-        statement.push(" AND transactions.Timestamp >= ").push_bind(start);
-    }
-    if let Some(Moment(end)) = filter.end {
-        statement.push(" AND transactions.Timestamp <= ").push_bind(end);
-    }
+    push_period(statement, "Timestamp", filter.period);
 }
 
 /// The id of the last of the 500 rows of a table that follow an id, if there are as many: so many rows `rotracker reindex`

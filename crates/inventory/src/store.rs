@@ -1,6 +1,10 @@
 //! Inventory in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
-use app_core::{http::ApiError, values::Moment};
+use app_core::{
+    db::{PageRow, PagedTable},
+    http::{ApiError, Page},
+    values::Moment,
+};
 use async_stream::try_stream;
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, TryStreamExt};
@@ -8,8 +12,8 @@ use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
 
 use crate::{
     model::{
-        Entry, Found, IndexId, Item, ItemFilter, LOW_STOCK, LedgerEntry, LedgerFilter, LedgerPage, LowStockItem,
-        PartNumber, Stats, Table, TableStock, Tables, Urgency, monthly_rate, recommended_reorder,
+        Entry, Found, IndexId, Item, ItemFilter, LOW_STOCK, LedgerEntry, LedgerFilter, LowStockItem, PartNumber, Stats,
+        Table, TableStock, Tables, Urgency, monthly_rate, recommended_reorder,
     },
     reindex::{Batch, Fields, Indexed, Pair},
     sql,
@@ -203,32 +207,28 @@ pub async fn add_entry(connection: &mut MySqlConnection, entry: &Entry) -> Resul
     Ok(done.last_insert_id())
 }
 
-/// A page of the ledger.
-pub async fn ledger(
-    connection: &mut MySqlConnection,
+/// The entries of a page of the ledger.
+pub fn ledger(
+    db: MySqlPool,
     filter: &LedgerFilter,
-    limit: i64,
-    offset: i64,
-) -> Result<LedgerPage, ApiError> {
-    let rows = sql::ledger(filter, limit, offset).build().fetch_all(connection).await?;
-    let total = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-    let mut transactions = Vec::with_capacity(rows.len());
-    for row in &rows {
-        // The one row of an empty page has the count alone.
-        let Some(transaction_id) = row.try_get(1)? else { break };
-        transactions.push(LedgerEntry {
-            transaction_id,
-            timestamp: row.try_get::<Option<DateTime<Utc>>, _>(2)?.map(Moment),
-            action: row.try_get(3)?,
-            index_id: row.try_get::<Option<i64>, _>(4)?.map(IndexId),
-            part_number: row.try_get(5)?,
-            delta_qty: row.try_get(6)?,
-            new_qty: row.try_get(7)?,
-            ro_number: row.try_get(8)?,
-            notes: row.try_get(9)?,
-        });
-    }
-    Ok(LedgerPage { transactions, total, limit, offset })
+    page: Page,
+) -> impl Stream<Item = Result<PageRow<LedgerEntry>, ApiError>> + Send + use<> {
+    sql::LEDGER.rows(db, page, &|statement| sql::push_ledger_filter(statement, filter), decode_entry)
+}
+
+fn decode_entry(row: &MySqlRow) -> Result<LedgerEntry, ApiError> {
+    const FIRST: usize = PagedTable::FIRST_COLUMN;
+    Ok(LedgerEntry {
+        transaction_id: row.try_get(FIRST)?,
+        timestamp: row.try_get::<Option<DateTime<Utc>>, _>(FIRST + 1)?.map(Moment),
+        action: row.try_get(FIRST + 2)?,
+        index_id: row.try_get::<Option<i64>, _>(FIRST + 3)?.map(IndexId),
+        part_number: row.try_get(FIRST + 4)?,
+        delta_qty: row.try_get(FIRST + 5)?,
+        new_qty: row.try_get(FIRST + 6)?,
+        ro_number: row.try_get(FIRST + 7)?,
+        notes: row.try_get(FIRST + 8)?,
+    })
 }
 
 /// The batch of `table` that begins after the id `after`; the last one also takes in all that may come later.

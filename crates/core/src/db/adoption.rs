@@ -22,6 +22,12 @@ pub struct LiveTable {
 }
 
 impl Findings {
+    /// Adds what was found elsewhere in the same database.
+    pub fn append(&mut self, mut other: Self) {
+        self.obstacles.append(&mut other.obstacles);
+        self.remarks.append(&mut other.remarks);
+    }
+
     /// Looks at `table`, which may be there or not: it needs `columns`, of any type, and transactions.
     ///
     /// # Errors

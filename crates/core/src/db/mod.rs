@@ -3,6 +3,7 @@
 pub mod adoption;
 mod config;
 mod failure;
+mod page;
 mod transaction;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
 pub use failure::{Failure, classify, is_duplicate_key, is_missing_table};
+pub use page::{PageRow, PagedTable, push_period};
 pub use transaction::{Transaction, retry};
 
 /// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.

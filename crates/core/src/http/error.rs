@@ -56,11 +56,11 @@ impl FieldProblems {
     }
 
     /// Parses the text of `field`, if there is any; notes what is wrong with it and then gives nothing.
-    pub fn parse<T, E: Into<String>>(
+    pub fn parse<'t, T, E: Into<String>>(
         &mut self,
         field: &str,
-        text: Option<&str>,
-        parse: impl FnOnce(&str) -> Result<T, E>,
+        text: Option<&'t str>,
+        parse: impl FnOnce(&'t str) -> Result<T, E>,
     ) -> Option<T> {
         parse(text?).map_err(|problem| self.add(field, problem)).ok()
     }

@@ -12,8 +12,8 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
 
-use super::ApiError;
-use crate::db;
+use super::{ApiError, Page};
+use crate::db::{self, PageRow};
 
 /// Items are gathered into chunks of about this size: one packet a row would cost more than the row.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -56,13 +56,29 @@ where
     stream(query, Object { list, summary }).await
 }
 
+/// Answers with a JSON object whose member `list` has the items of `page` and whose others are `total`, `limit` and
+/// `offset`; sent and broken off as [`json_array`] is.
+///
+/// # Errors
+/// As [`json_array`].
+pub async fn json_page<T, S>(list: &'static str, query: impl Fn() -> S, page: Page) -> Result<Response, ApiError>
+where
+    T: Serialize + Send + 'static,
+    S: Stream<Item = Result<PageRow<T>, ApiError>> + Send + 'static,
+{
+    stream(query, Paged { list, total: 0, page }).await
+}
+
 /// What stands around the items.
-trait Frame<T>: Clone + Send + 'static {
+trait Frame<R>: Clone + Send + 'static {
+    /// What is written of a row.
+    type Item: Serialize;
+
     /// What is written before the first item.
     fn open(&self) -> String;
 
-    /// Takes notice of an item.
-    fn count(&mut self, item: &T);
+    /// Takes notice of a row, and says what is written of it.
+    fn item<'row>(&mut self, row: &'row R) -> Option<&'row Self::Item>;
 
     /// What is written after the last item.
     fn close(self) -> Result<Vec<u8>, serde_json::Error>;
@@ -71,12 +87,16 @@ trait Frame<T>: Clone + Send + 'static {
 #[derive(Clone)]
 struct Array;
 
-impl<T> Frame<T> for Array {
+impl<T: Serialize> Frame<T> for Array {
+    type Item = T;
+
     fn open(&self) -> String {
         "[".to_owned()
     }
 
-    fn count(&mut self, _: &T) {}
+    fn item<'row>(&mut self, row: &'row T) -> Option<&'row T> {
+        Some(row)
+    }
 
     fn close(self) -> Result<Vec<u8>, serde_json::Error> {
         Ok(b"]".to_vec())
@@ -89,27 +109,71 @@ struct Object<S> {
     summary: S,
 }
 
-impl<T, S: Summary<T>> Frame<T> for Object<S> {
+impl<T: Serialize, S: Summary<T>> Frame<T> for Object<S> {
+    type Item = T;
+
     fn open(&self) -> String {
-        format!("{{\"{}\":[", self.list)
+        open_object(self.list)
     }
 
-    fn count(&mut self, item: &T) {
-        self.summary.count(item);
+    fn item<'row>(&mut self, row: &'row T) -> Option<&'row T> {
+        self.summary.count(row);
+        Some(row)
     }
 
     fn close(self) -> Result<Vec<u8>, serde_json::Error> {
-        // An object of its own, whose opening brace gives way to the comma after the list.
-        let mut members = serde_json::to_vec(&self.summary)?;
-        members.splice(..1, *b"],");
-        Ok(members)
+        close_object(&self.summary)
     }
 }
 
-async fn stream<T, S>(query: impl Fn() -> S, frame: impl Frame<T>) -> Result<Response, ApiError>
+#[derive(Clone)]
+struct Paged {
+    list: &'static str,
+    total: i64,
+    page: Page,
+}
+
+/// The members of a page beside its list.
+#[derive(Serialize)]
+struct PageSummary {
+    total: i64,
+    limit: i64,
+    offset: i64,
+}
+
+impl<T: Serialize> Frame<PageRow<T>> for Paged {
+    type Item = T;
+
+    fn open(&self) -> String {
+        open_object(self.list)
+    }
+
+    fn item<'row>(&mut self, row: &'row PageRow<T>) -> Option<&'row T> {
+        self.total = row.total;
+        row.item.as_ref()
+    }
+
+    fn close(self) -> Result<Vec<u8>, serde_json::Error> {
+        let Page { limit, offset } = self.page;
+        close_object(&PageSummary { total: self.total, limit, offset })
+    }
+}
+
+fn open_object(list: &str) -> String {
+    format!("{{\"{list}\":[")
+}
+
+fn close_object(summary: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    // An object of its own, whose opening brace gives way to the comma after the list.
+    let mut members = serde_json::to_vec(summary)?;
+    members.splice(..1, *b"],");
+    Ok(members)
+}
+
+async fn stream<R, S>(query: impl Fn() -> S, frame: impl Frame<R>) -> Result<Response, ApiError>
 where
-    T: Serialize + Send + 'static,
-    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    R: Send + 'static,
+    S: Stream<Item = Result<R, ApiError>> + Send + 'static,
 {
     let (first, rest) = db::retry(|| async {
         let mut chunks = Box::pin(chunks(query(), frame.clone()));
@@ -124,23 +188,23 @@ where
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-fn chunks<T, S>(items: S, mut frame: impl Frame<T>) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
+fn chunks<R, S>(rows: S, mut frame: impl Frame<R>) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
 where
-    T: Serialize + Send + 'static,
-    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    R: Send + 'static,
+    S: Stream<Item = Result<R, ApiError>> + Send + 'static,
 {
     async_stream::try_stream! {
-        let mut items = pin!(items);
+        let mut rows = pin!(rows);
         let mut buffer = BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
         buffer.put(frame.open().as_bytes());
         let mut is_first = true;
-        while let Some(item) = items.try_next().await? {
+        while let Some(row) = rows.try_next().await? {
+            let Some(item) = frame.item(&row) else { continue };
             if !is_first {
                 buffer.put_u8(b',');
             }
             is_first = false;
-            serde_json::to_writer((&mut buffer).writer(), &item).map_err(ApiError::internal)?;
-            frame.count(&item);
+            serde_json::to_writer((&mut buffer).writer(), item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
                 yield buffer.split().freeze();
                 buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);

@@ -1,14 +1,16 @@
-//! HTTP without a domain's words: errors, extractors, the layers around every router, streamed lists.
+//! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
 
 mod error;
 mod extract;
 mod json_list;
 mod observe;
+mod parameters;
 mod prefixes;
 mod stack;
 
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};
-pub use json_list::{Summary, json_array, json_object};
+pub use json_list::{Summary, json_array, json_object, json_page};
+pub use parameters::{Page, Period, given};
 pub use prefixes::under_both_prefixes;
 pub use stack::{BODY_LIMIT_BYTES, with_layers};

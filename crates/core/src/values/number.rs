@@ -1,4 +1,4 @@
-//! Whole numbers within bounds.
+//! Whole numbers within bounds, and ids.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
         text.parse()
             .ok()
             .filter(|_| is_number)
-            .and_then(Self::within)
+            .and_then(Self::new)
             .ok_or_else(|| format!("must be {}", Expected(MIN, MAX)))
     }
 
@@ -24,9 +24,19 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
         self.0
     }
 
-    fn within(number: i64) -> Option<Self> {
+    /// `number`, if it is within the bounds.
+    pub fn new(number: i64) -> Option<Self> {
         (MIN..=MAX).contains(&number).then_some(Self(number))
     }
+}
+
+/// Reads an id in a path, or says in half a sentence what is wrong with it. It is a string of decimal digits; one that
+/// is too large for any row is no error of form: it becomes the largest number, which no row has.
+pub fn parse_id(text: &str) -> Result<i64, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("must be a string of decimal digits".to_owned());
+    }
+    Ok(text.parse().unwrap_or(i64::MAX))
 }
 
 /// What a number must be, as part of a sentence.
@@ -51,7 +61,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-                Whole::within(number).ok_or_else(|| E::custom(format_args!("must be {}", Expected(MIN, MAX))))
+                Whole::new(number).ok_or_else(|| E::custom(format_args!("must be {}", Expected(MIN, MAX))))
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {

@@ -44,20 +44,20 @@ impl<const MAX: usize> Trimmed<MAX> {
     }
 }
 
-/// Text of at most [`LongText::MAX_BYTES`] bytes, as a `TEXT` column counts them, without NUL. Kept byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What MySQL's `TEXT` holds.
+pub type LongText = BoundedText<65_535>;
+
+/// Text of at most `MAX_BYTES` bytes in UTF-8, as `TEXT` columns count them, without NUL. Kept byte for byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct LongText(String);
+pub struct BoundedText<const MAX_BYTES: usize>(String);
 
-impl LongText {
-    /// What MySQL's `TEXT` holds.
-    pub const MAX_BYTES: usize = 65_535;
-
+impl<const MAX_BYTES: usize> BoundedText<MAX_BYTES> {
     /// Takes `value` as it is, or says in half a sentence what is wrong with it.
     pub fn parse(value: String) -> Result<Self, String> {
         reject_nul(&value)?;
-        if value.len() > Self::MAX_BYTES {
-            return Err(format!("must be at most {} bytes long in UTF-8", Self::MAX_BYTES));
+        if value.len() > MAX_BYTES {
+            return Err(format!("must be at most {MAX_BYTES} bytes long in UTF-8"));
         }
         Ok(Self(value))
     }
@@ -88,7 +88,7 @@ impl<const MAX: usize> Deref for Trimmed<MAX> {
     }
 }
 
-impl Deref for LongText {
+impl<const MAX_BYTES: usize> Deref for BoundedText<MAX_BYTES> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -142,7 +142,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Trimmed<MAX> {
     }
 }
 
-impl<'de> Deserialize<'de> for LongText {
+impl<'de, const MAX_BYTES: usize> Deserialize<'de> for BoundedText<MAX_BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_str(deserializer, "text", Self::parse)
     }

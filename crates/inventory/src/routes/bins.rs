@@ -1,10 +1,10 @@
 //! `GET /api/inventory/bins`
 
-use app_core::http::{ApiError, Query};
+use app_core::http::{ApiError, Query, given};
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 
-use super::stock_room::{filtered, given};
+use super::stock_room::filtered;
 use crate::{
     InventoryState,
     model::{ItemFilter, Table},

@@ -1,8 +1,8 @@
 //! `GET /api/inventory/stock-room`, and what the list of the bins has in common with it.
 
-use app_core::http::{ApiError, Query, Summary, json_object};
+use app_core::http::{ApiError, Query, Summary, given, json_object};
 use axum::{extract::State, response::Response};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     InventoryState,
@@ -29,12 +29,6 @@ pub(super) async fn stock_room(
 ) -> Result<Response, ApiError> {
     let Filters { location, condition, search } = filters.clone();
     filtered(state, Table::StockRoom, ItemFilter { location, condition, search, bin: None }, filters).await
-}
-
-/// The text without the blanks around it; a blank one, such as an empty field of a form, filters nothing.
-pub(super) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?.trim().to_owned();
-    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 #[derive(Clone, Serialize)]

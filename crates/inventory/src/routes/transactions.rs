@@ -1,24 +1,17 @@
 //! `GET /api/inventory/transactions`
 
 use app_core::{
-    db,
-    http::{ApiError, FieldProblems, Json, Query},
-    values::{Moment, Trimmed, Whole},
+    http::{ApiError, FieldProblems, Page, Period, Query, given, json_page},
+    values::Trimmed,
 };
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
-use super::stock_room::given;
 use crate::{
     InventoryState,
-    model::{Action, LedgerFilter, LedgerPage, PartNumber},
+    model::{Action, LedgerFilter, PartNumber},
     store,
 };
-
-/// The entries of a page unless a request says otherwise, and at most; more is cut, and the answer says so (design,
-/// reading 27).
-const DEFAULT_LIMIT: i64 = 50;
-const MAX_LIMIT: i64 = 100;
 
 /// Query parameters, as text, so that each can be named when it is wrong.
 #[derive(Default, Deserialize)]
@@ -37,22 +30,17 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn parse(self) -> Result<(LedgerFilter, i64, i64), ApiError> {
+    fn parse(self) -> Result<(LedgerFilter, Page), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = LedgerFilter {
             part_number: problems.parse("partNumber", self.part_number.as_deref(), PartNumber::parse),
             ro_number: problems.parse("roNumber", self.ro_number.as_deref(), Trimmed::parse),
             action: problems.parse("action", self.action.as_deref(), Action::parse),
-            start: problems.parse("startDate", self.start_date.as_deref(), Moment::parse_start),
-            end: problems.parse("endDate", self.end_date.as_deref(), Moment::parse_end),
+            period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
         };
-        if filter.start.zip(filter.end).is_some_and(|(start, end)| end < start) {
-            problems.add("endDate", "must not be before startDate");
-        }
-        let limit = problems.parse("limit", self.limit.as_deref(), Whole::<1, { i64::MAX }>::parse);
-        let offset = problems.parse("offset", self.offset.as_deref(), Whole::<0, { i64::MAX }>::parse);
+        let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
         problems.into_result()?;
-        Ok((filter, limit.map_or(DEFAULT_LIMIT, Whole::get).min(MAX_LIMIT), offset.map_or(0, Whole::get)))
+        Ok((filter, page))
     }
 }
 
@@ -60,7 +48,7 @@ impl Parameters {
 pub(super) async fn transactions(
     State(state): State<InventoryState>,
     Query(parameters): Query<Parameters>,
-) -> Result<Json<LedgerPage>, ApiError> {
-    let (filter, limit, offset) = parameters.parse()?;
-    db::retry(|| async { store::ledger(&mut *state.db.acquire().await?, &filter, limit, offset).await }).await.map(Json)
+) -> Result<Response, ApiError> {
+    let (filter, page) = parameters.parse()?;
+    json_page("transactions", || store::ledger(state.db.clone(), &filter, page), page).await
 }

@@ -1,6 +1,9 @@
 //! How a path names an order: `/{id}` or `/by-number/{ro_number}`. The same handlers answer both.
 
-use app_core::http::{ApiError, Path};
+use app_core::{
+    http::{ApiError, Path},
+    values::parse_id,
+};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Deserialize;
@@ -22,17 +25,12 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderKey {
             Parameters { ro_number: Some(number), .. } => {
                 RoNumber::parse(&number).map(Self::Number).map_err(|problem| ApiError::invalid("roNumber", problem))
             }
-            Parameters { id, .. } => parse_id(&id.unwrap_or_default()).map(Self::Id),
+            Parameters { id, .. } => {
+                let id = parse_id(&id.unwrap_or_default());
+                id.map(Self::Id).map_err(|problem| ApiError::invalid("id", problem))
+            }
         }
     }
-}
-
-/// An id is a string of decimal digits; one that is too large for any row is no error of form.
-fn parse_id(id: &str) -> Result<i64, ApiError> {
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(ApiError::invalid("id", "must be a string of decimal digits"));
-    }
-    id.parse().map_err(|_| no_such_order())
 }
 
 /// 404 for an order that is in none of the four tables.
