@@ -1,0 +1,37 @@
+//! `GET /api/ai-logs/conversation/{conversation_id}`
+
+use app_core::http::{ApiError, Path, json_object};
+use async_stream::try_stream;
+use axum::{extract::State, response::Response};
+use conversations::ConversationId;
+use futures_util::{Stream, TryStreamExt};
+
+use crate::{
+    AiLogsState,
+    model::{ConversationSummary, LogEntry},
+    store,
+};
+
+/// All entries of a conversation, oldest first.
+pub(super) async fn conversation(
+    State(state): State<AiLogsState>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = ConversationId::parse(&id).map_err(|problem| ApiError::invalid("conversationId", problem))?;
+    let entries = || found(store::conversation(state.db.clone(), id.clone()));
+    json_object("logs", entries, ConversationSummary::new(&id)).await
+}
+
+/// `entries`, of which there must be one: a conversation is its entries.
+fn found(
+    entries: impl Stream<Item = Result<LogEntry, ApiError>> + Send,
+) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
+    try_stream! {
+        let mut entries = std::pin::pin!(entries);
+        let first = entries.try_next().await?;
+        yield first.ok_or_else(|| ApiError::NotFound("Conversation not found".to_owned()))?;
+        while let Some(entry) = entries.try_next().await? {
+            yield entry;
+        }
+    }
+}

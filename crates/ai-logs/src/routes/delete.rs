@@ -1,0 +1,36 @@
+//! `DELETE /api/ai-logs/{id}`
+
+use app_core::{
+    db::{self, Transaction},
+    http::{ApiError, Json, Path},
+    values::parse_id,
+};
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::{AiLogsState, store};
+
+#[derive(Serialize)]
+pub(super) struct Deleted {
+    success: bool,
+    message: &'static str,
+}
+
+/// Deletes one entry for good.
+pub(super) async fn delete(
+    State(state): State<AiLogsState>,
+    Path(id): Path<String>,
+) -> Result<Json<Deleted>, ApiError> {
+    let id = parse_id(&id).map_err(|problem| ApiError::invalid("id", problem))?;
+    let was_there = db::retry(|| async {
+        let mut transaction = Transaction::begin(&state.db).await?;
+        let was_there = store::delete(&mut transaction, id).await;
+        transaction.end(was_there).await
+    })
+    .await?;
+    if was_there {
+        Ok(Json(Deleted { success: true, message: "Log deleted" }))
+    } else {
+        Err(ApiError::NotFound("Log not found".to_owned()))
+    }
+}

@@ -1,0 +1,130 @@
+//! The log in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
+
+use app_core::{
+    db::{PageRow, PagedTable},
+    http::{ApiError, Page},
+    values::Moment,
+};
+use async_stream::try_stream;
+use chrono::{DateTime, Utc};
+use conversations::{ConversationId, User};
+use futures_util::{Stream, TryStreamExt};
+use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+
+use crate::{
+    model::{LogEntry, LogFilter, ModelCount, Stats, Usage, UsageFigures, UsageFilter, UserCount, rate},
+    sql,
+};
+
+/// The entries of a page of the log.
+pub fn page(
+    db: MySqlPool,
+    filter: &LogFilter,
+    page: Page,
+) -> impl Stream<Item = Result<PageRow<LogEntry>, ApiError>> + Send + use<> {
+    sql::LOG.rows(db, page, &|statement| sql::push_log_filter(statement, filter), decode_entry)
+}
+
+/// The entries of a conversation, oldest first.
+pub fn conversation(db: MySqlPool, id: ConversationId) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
+    try_stream! {
+        let mut connection = db.acquire().await?;
+        let mut rows = sqlx::query(sql::CONVERSATION).bind(&*id).fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await? {
+            yield decode_entry(&row)?;
+        }
+    }
+}
+
+fn decode_entry(row: &MySqlRow) -> Result<LogEntry, ApiError> {
+    const FIRST: usize = PagedTable::FIRST_COLUMN;
+    Ok(LogEntry {
+        id: row.try_get(FIRST)?,
+        conversation_id: row.try_get(FIRST + 1)?,
+        timestamp: row.try_get::<Option<DateTime<Utc>>, _>(FIRST + 2)?.map(Moment),
+        user: row.try_get(FIRST + 3)?,
+        user_message: row.try_get(FIRST + 4)?,
+        ai_response: row.try_get(FIRST + 5)?,
+        success: row.try_get(FIRST + 6)?,
+        error: row.try_get(FIRST + 7)?,
+        model: row.try_get(FIRST + 8)?,
+        duration_ms: row.try_get(FIRST + 9)?,
+        context_ro_count: row.try_get(FIRST + 10)?,
+        input_tokens: row.try_get(FIRST + 11)?,
+        output_tokens: row.try_get(FIRST + 12)?,
+        cached_tokens: row.try_get(FIRST + 13)?,
+        cache_creation_tokens: row.try_get(FIRST + 14)?,
+    })
+}
+
+/// Deletes an entry; whether it was there.
+pub async fn delete(connection: &mut MySqlConnection, id: i64) -> Result<bool, ApiError> {
+    Ok(sqlx::query(sql::DELETE).bind(id).execute(connection).await?.rows_affected() > 0)
+}
+
+/// Deletes the entries of a user; the answer is how many there were.
+pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User) -> Result<u64, ApiError> {
+    Ok(sqlx::query(sql::DELETE_OF_USER).bind(&**user).execute(connection).await?.rows_affected())
+}
+
+/// The log in figures.
+pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> {
+    let mut stats = Stats::default();
+    for row in sqlx::query(sql::STATS).fetch_all(connection).await? {
+        let count = row.try_get(2)?;
+        match row.try_get::<i64, _>(0)? {
+            1 => stats.top_models.push(ModelCount { model: row.try_get(1)?, count }),
+            2 => stats.top_users.push(UserCount { user: row.try_get(1)?, count }),
+            _ => {
+                stats.total_logs = count;
+                stats.total_conversations = row.try_get(3)?;
+                stats.total_users = row.try_get(4)?;
+                stats.success_rate = rate(row.try_get(6)?, row.try_get(5)?);
+                stats.average_duration = row.try_get(7)?;
+            }
+        }
+    }
+    Ok(stats)
+}
+
+/// What was used by day, user and model, newest day first.
+pub fn usage(db: MySqlPool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage, ApiError>> + Send + use<> {
+    let mut statement = sql::usage(filter);
+    try_stream! {
+        let mut connection = db.acquire().await?;
+        let mut rows = statement.build().fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await? {
+            yield decode_usage(&row)?;
+        }
+    }
+}
+
+fn decode_usage(row: &MySqlRow) -> Result<Usage, ApiError> {
+    Ok(Usage {
+        day: row.try_get(0)?,
+        user: row.try_get(1)?,
+        model: row.try_get(2)?,
+        figures: UsageFigures {
+            exchanges: row.try_get(3)?,
+            input_tokens: row.try_get(4)?,
+            output_tokens: row.try_get(5)?,
+            cached_tokens: row.try_get(6)?,
+            cache_creation_tokens: row.try_get(7)?,
+        },
+    })
+}
+
+/// How many entries are older than `instant`.
+pub async fn count_older(connection: &mut MySqlConnection, instant: DateTime<Utc>) -> Result<u64, ApiError> {
+    let count: i64 = sqlx::query_scalar(sql::COUNT_OLDER).bind(instant).fetch_one(connection).await?;
+    Ok(count.unsigned_abs())
+}
+
+/// Deletes at most `limit` of the entries that are older than `instant`, the oldest first; the answer is how many.
+pub async fn delete_older(
+    connection: &mut MySqlConnection,
+    instant: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64, ApiError> {
+    Ok(sqlx::query(sql::DELETE_OLDER).bind(instant).bind(limit).execute(connection).await?.rows_affected())
+}

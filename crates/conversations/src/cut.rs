@@ -1,0 +1,49 @@
+//! Texts of any length, made to fit: what the assistant logs by itself nobody can be asked to shorten.
+
+use crate::{LoggedText, MAX_TEXT_BYTES};
+
+/// What a text ends with of which the rest was cut.
+pub const CUT_MARK: &str = "… [cut]";
+
+/// `text` as the log can hold it: of one that is too long the beginning, as many whole characters as fit, and
+/// [`CUT_MARK`] after them. NUL, which the log does not take, becomes U+FFFD.
+pub fn cut_text(text: &str) -> LoggedText {
+    let text = text.replace('\0', "\u{fffd}");
+    let fitting = if text.len() > MAX_TEXT_BYTES {
+        let kept = text.floor_char_boundary(MAX_TEXT_BYTES - CUT_MARK.len());
+        format!("{}{CUT_MARK}", &text[..kept])
+    } else {
+        text
+    };
+    // It has no NUL and fits, so it is never the empty text.
+    LoggedText::parse(fitting).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_fits_is_kept_whole() {
+        for text in ["", "a", " 'q' \"\n🛩 ", &"x".repeat(MAX_TEXT_BYTES)] {
+            assert_eq!(&*cut_text(text), text);
+        }
+    }
+
+    #[test]
+    fn a_longer_text_keeps_its_beginning_in_whole_characters_and_says_that_it_was_cut() {
+        for character in ["x", "é", "語", "🛩"] {
+            let whole = character.repeat(MAX_TEXT_BYTES / character.len() + 1);
+            let cut = cut_text(&whole);
+            let kept = cut.strip_suffix(CUT_MARK).unwrap();
+            assert!(whole.starts_with(kept));
+            assert!((MAX_TEXT_BYTES - 3..=MAX_TEXT_BYTES).contains(&cut.len()), "{character}: {}", cut.len());
+        }
+    }
+
+    #[test]
+    fn nul_is_replaced_before_the_length_counts() {
+        assert_eq!(&*cut_text("a\0b"), "a\u{fffd}b");
+        assert!(cut_text(&"\0".repeat(MAX_TEXT_BYTES)).len() <= MAX_TEXT_BYTES);
+    }
+}
