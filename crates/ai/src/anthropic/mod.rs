@@ -1,0 +1,237 @@
+//! Anthropic's Messages API, as far as this service needs it. One client owns the outside: where it is, the key, the
+//! timeouts, what is tried again.
+
+mod error;
+mod events;
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use app_core::config::Env;
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use reqwest::{Client, Response, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
+
+pub use error::UpstreamError;
+pub use events::{Events, Observed};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// How often a request is sent at most (design, reading 23).
+const MAX_TRIES: usize = 3;
+
+/// The longest wait that Anthropic may ask for before another try; whoever is asked to wait longer should know.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What is read of an answer that is an error.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the connection that is opened ahead of the first request may take.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where Anthropic is and how it is spoken to.
+#[derive(Clone, Debug)]
+pub struct AnthropicConfig {
+    /// `ANTHROPIC_BASE_URL`, `https://api.anthropic.com` unless set; without a slash at the end.
+    pub base_url: String,
+    /// `ANTHROPIC_API_KEY`; without it, chats are answered 503.
+    pub key: Option<SecretString>,
+    /// `ANTHROPIC_VERSION`, `2023-06-01` unless set.
+    pub version: String,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `ANTHROPIC_CONNECT_TIMEOUT_SECONDS`, 5 unless set.
+    pub connect: Duration,
+    /// `ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS`: until an answer begins, 240 unless set. An answer that is not streamed
+    /// begins when it is complete.
+    pub first_byte: Duration,
+    /// `ANTHROPIC_IDLE_TIMEOUT_SECONDS`: between two parts of an answer, 60 unless set. Anthropic sends pings more often.
+    pub between_events: Duration,
+    /// `ANTHROPIC_TOTAL_TIMEOUT_SECONDS`: all tries and the whole answer, 840 unless set, a minute less than a function
+    /// may run.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(240),
+            between_events: Duration::from_secs(60),
+            total: Duration::from_secs(840),
+        }
+    }
+}
+
+impl AnthropicConfig {
+    /// Reads the `ANTHROPIC_*` variables.
+    pub fn read(env: &mut Env) -> Self {
+        let base_url = env.optional("ANTHROPIC_BASE_URL").unwrap_or("https://api.anthropic.com");
+        let base_url = base_url.trim().trim_end_matches('/').to_owned();
+        if !reqwest::Url::parse(&base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            env.problem("ANTHROPIC_BASE_URL", "must be a URL such as https://api.anthropic.com");
+        }
+        let version = env.optional("ANTHROPIC_VERSION").unwrap_or("2023-06-01").trim().to_owned();
+        if HeaderValue::from_str(&version).is_err() {
+            env.problem("ANTHROPIC_VERSION", "must be a date such as 2023-06-01");
+        }
+        let key = env.optional("ANTHROPIC_API_KEY").map(|key| SecretString::from(key.trim()));
+        if key.as_ref().is_some_and(|key| HeaderValue::from_str(key.expose_secret()).is_err()) {
+            env.problem("ANTHROPIC_API_KEY", "must be printable text");
+        }
+        let Timeouts { connect, first_byte, between_events, total } = Timeouts::default();
+        let timeouts = Timeouts {
+            connect: read_seconds(env, "ANTHROPIC_CONNECT_TIMEOUT_SECONDS", connect),
+            first_byte: read_seconds(env, "ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS", first_byte),
+            between_events: read_seconds(env, "ANTHROPIC_IDLE_TIMEOUT_SECONDS", between_events),
+            total: read_seconds(env, "ANTHROPIC_TOTAL_TIMEOUT_SECONDS", total),
+        };
+        Self { base_url, key, version, timeouts }
+    }
+}
+
+fn read_seconds(env: &mut Env, name: &str, default: Duration) -> Duration {
+    let default = u32::try_from(default.as_secs()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    Duration::from_secs(env.parsed(name, default, "a whole number of seconds from 1").get().into())
+}
+
+/// Speaks to Anthropic. Clones share their connections.
+#[derive(Clone)]
+pub struct Anthropic {
+    http: Client,
+    messages_url: String,
+    base_url: String,
+    /// Every header of a request, the key among them, marked as sensitive.
+    headers: HeaderMap,
+    /// To be taken out of whatever is shown.
+    key: SecretString,
+    timeouts: Timeouts,
+}
+
+impl Anthropic {
+    /// A client for `config`, or none where it has no key; nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up.
+    pub fn new(config: &AnthropicConfig) -> Result<Option<Self>, Box<dyn std::error::Error + Send + Sync>> {
+        let Some(key) = &config.key else { return Ok(None) };
+        let mut api_key = HeaderValue::from_str(key.expose_secret())?;
+        api_key.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (API_KEY, api_key),
+            (VERSION, HeaderValue::from_str(&config.version)?),
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        ]);
+        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(config.timeouts.connect)
+            .tcp_nodelay(true)
+            // The key goes to Anthropic and nowhere else.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Some(Self {
+            http,
+            messages_url: format!("{}/v1/messages", config.base_url),
+            base_url: config.base_url.clone(),
+            headers,
+            key: key.clone(),
+            timeouts: config.timeouts,
+        }))
+    }
+
+    /// Opens a connection ahead of the first request. A failure is only logged: the request will try again.
+    pub async fn warm_up(&self) {
+        let head = self.http.head(&self.base_url).timeout(WARM_UP_TIMEOUT).send();
+        if let Err(error) = head.await {
+            tracing::warn!(
+                error = &error.without_url() as &dyn std::error::Error,
+                "Anthropic was not reached during start-up"
+            );
+        }
+    }
+
+    /// Sends `request` and returns the answer as soon as it has begun, with the instant by which it must be complete.
+    /// Until then, what passes by itself is tried again (design, reading 23): overload, failures of the service, broken
+    /// connections, and a limit that says when it ends; one that does not is a cap on spending.
+    ///
+    /// # Errors
+    /// What the last try failed with.
+    pub async fn send(&self, request: Bytes) -> Result<Answer, UpstreamError> {
+        let deadline = Instant::now() + self.timeouts.total;
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(2))
+            .with_max_times(MAX_TRIES - 1)
+            .with_jitter();
+        let attempt = || self.attempt(request.clone(), deadline);
+        let answer = attempt
+            .retry(backoff)
+            .when(UpstreamError::is_passing)
+            .adjust(|error, delay| {
+                let delay = delay?;
+                let delay = error.retry_after().map_or(delay, |wanted| wanted.max(delay));
+                // Somebody waits: better an answer now than one that comes too late.
+                (delay <= LONGEST_WAIT && Instant::now() + delay < deadline).then_some(delay)
+            })
+            .notify(|error, delay| {
+                tracing::warn!(
+                    error = error as &dyn std::error::Error,
+                    delay_ms = delay.as_millis(),
+                    "Anthropic is tried again"
+                );
+            })
+            .await?;
+        Ok(Answer { response: answer, deadline, between_events: self.timeouts.between_events })
+    }
+
+    async fn attempt(&self, request: Bytes, deadline: Instant) -> Result<Response, UpstreamError> {
+        let sent = self.http.post(&self.messages_url).headers(self.headers.clone()).body(request).send();
+        let first_byte = deadline.min(Instant::now() + self.timeouts.first_byte);
+        let response = timeout_at(first_byte, sent).await.map_err(|_| UpstreamError::TimedOut)??;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let read = timeout_at(deadline.min(Instant::now() + ERROR_BODY_TIMEOUT), response.bytes()).await;
+        let body = read.ok().and_then(Result::ok).unwrap_or_default();
+        Err(UpstreamError::of_answer(status, &headers, &body, &self.key))
+    }
+}
+
+/// An answer that has begun.
+pub struct Answer {
+    response: Response,
+    deadline: Instant,
+    between_events: Duration,
+}
+
+impl Answer {
+    /// The whole answer, of a request that was not to be streamed.
+    ///
+    /// # Errors
+    /// When it breaks off or does not come in time.
+    pub async fn bytes(self) -> Result<Bytes, UpstreamError> {
+        Ok(timeout_at(self.deadline, self.response.bytes()).await.map_err(|_| UpstreamError::TimedOut)??)
+    }
+
+    /// The answer's events as they come.
+    pub fn events(self) -> Events {
+        Events::new(self.response.bytes_stream(), self.deadline, self.between_events)
+    }
+}

@@ -1,0 +1,318 @@
+//! What a client may ask of the assistant, and what is asked of Anthropic then (design, reading 22).
+
+use app_core::{
+    http::{ApiError, FieldProblems},
+    values::Trimmed,
+};
+use bytes::Bytes;
+use conversations::{ConversationId, Count, User};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::models::{Model, Models};
+
+/// The tokens of an answer unless a request says otherwise (specification, "POST /api/ai/chat").
+const DEFAULT_MAX_TOKENS: u32 = 4096;
+
+/// The temperature unless a request says otherwise.
+const DEFAULT_TEMPERATURE: f64 = 0.2;
+
+/// The body of `POST /api/ai/chat` as it came: who asks must be known before anything in it is found wrong. Members that
+/// are not listed here are ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChatBody {
+    messages: Option<Box<RawValue>>,
+    model: Option<Box<RawValue>>,
+    max_tokens: Option<Box<RawValue>>,
+    temperature: Option<Box<RawValue>>,
+    tools: Option<Box<RawValue>>,
+    system_prompt: Option<Box<RawValue>>,
+    stream: Option<Box<RawValue>>,
+    user_id: Option<Box<RawValue>>,
+    conversation_id: Option<Box<RawValue>>,
+    context_ro_count: Option<Box<RawValue>>,
+}
+
+/// A valid request.
+#[derive(Debug)]
+pub struct ChatRequest {
+    /// The model's id, as clients know it.
+    pub model: String,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// The conversation under which the exchange is logged.
+    pub conversation_id: Option<ConversationId>,
+    /// How many repair orders the client put into the context; for the log.
+    pub context_ro_count: Option<Count>,
+    /// The text of the last message of the user; for the log.
+    pub question: String,
+    /// What is sent to Anthropic.
+    pub body: Bytes,
+}
+
+/// A message: its content is passed on as it came.
+#[derive(Deserialize, Serialize)]
+struct Message<'a> {
+    role: Role,
+    #[serde(borrow)]
+    content: &'a RawValue,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    User,
+    Assistant,
+}
+
+/// What is sent to Anthropic.
+#[derive(Serialize)]
+struct Upstream<'a> {
+    model: &'a str,
+    max_tokens: u32,
+    messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    stream: bool,
+}
+
+/// A content block, as far as it is looked at.
+#[derive(Deserialize)]
+struct Block {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+impl ChatBody {
+    /// Who the client says it is asking; nobody if that is no name.
+    pub fn user_id(&self) -> Option<User> {
+        trimmed(self.user_id.as_ref()?.get()).ok()
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] naming each field that is wrong.
+    pub fn parse(&self, models: &Models) -> Result<ChatRequest, ApiError> {
+        let mut problems = FieldProblems::default();
+        let model =
+            problems.parse("model", raw(&self.model), |json| model(json, models)).unwrap_or(models.default_model());
+        let max_tokens = problems.parse("maxTokens", raw(&self.max_tokens), |json| max_tokens(json, model));
+        let temperature = problems.parse("temperature", raw(&self.temperature), temperature);
+        let stream = problems.parse("stream", raw(&self.stream), |json| typed(json, "must be true or false"));
+        let conversation_id = problems.parse("conversationId", raw(&self.conversation_id), trimmed);
+        let context_ro_count = problems.parse("contextRoCount", raw(&self.context_ro_count), |json| {
+            typed::<Count>(json, "must be a whole number from 0 to 2147483647")
+        });
+        problems.parse("userId", raw(&self.user_id), trimmed::<255>);
+        problems.parse("systemPrompt", raw(&self.system_prompt), |json| typed::<String>(json, "must be text"));
+        problems.parse("tools", raw(&self.tools), |json| {
+            typed::<Vec<serde_json::Map<String, serde_json::Value>>>(json, "must be a list of tools")
+        });
+        let messages = problems.require("messages", self.messages.as_deref());
+        let messages = problems.parse("messages", messages.map(RawValue::get), messages_of);
+        let (messages, question) = problems.finish(messages)?;
+        let stream = stream.unwrap_or(false);
+        let upstream = Upstream {
+            model: model.upstream(),
+            max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS.min(model.max_tokens)),
+            messages,
+            system: given(&self.system_prompt).filter(|prompt| prompt.get() != "\"\""),
+            tools: given(&self.tools).filter(|tools| tools.get() != "[]"),
+            temperature: model.sampling.then_some(temperature.unwrap_or(DEFAULT_TEMPERATURE)),
+            stream,
+        };
+        Ok(ChatRequest {
+            model: model.id.clone(),
+            stream,
+            conversation_id,
+            context_ro_count,
+            question,
+            body: serde_json::to_vec(&upstream).map_err(ApiError::internal)?.into(),
+        })
+    }
+}
+
+/// The member, unless it is absent or null.
+fn given(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
+    member.as_deref().filter(|json| json.get() != "null")
+}
+
+fn raw(member: &Option<Box<RawValue>>) -> Option<&str> {
+    given(member).map(RawValue::get)
+}
+
+fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|_| expected.to_owned())
+}
+
+fn trimmed<const MAX: usize>(json: &str) -> Result<Trimmed<MAX>, String> {
+    Trimmed::parse(&typed::<String>(json, "must be text")?)
+}
+
+fn model<'m>(json: &str, models: &'m Models) -> Result<&'m Model, String> {
+    let id: String = typed(json, "must be text")?;
+    models.find(&id).ok_or_else(|| format!("must be one of {}", models.ids().join(", ")))
+}
+
+fn max_tokens(json: &str, model: &Model) -> Result<u32, String> {
+    let expected = || format!("must be a whole number from 1 to {}", model.max_tokens);
+    let tokens: u32 = serde_json::from_str(json).map_err(|_| expected())?;
+    if (1..=model.max_tokens).contains(&tokens) { Ok(tokens) } else { Err(expected()) }
+}
+
+fn temperature(json: &str) -> Result<f64, String> {
+    let expected = "must be a number from 0 to 1";
+    typed(json, expected)
+        .and_then(|number| if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(expected.to_owned()) })
+}
+
+/// The messages, and the text of the last one of the user.
+fn messages_of(json: &str) -> Result<(Vec<Message<'_>>, String), String> {
+    let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| "must be a list of messages".to_owned())?;
+    if raw.is_empty() {
+        return Err("must hold at least one message".to_owned());
+    }
+    let mut question = String::new();
+    let mut messages = Vec::with_capacity(raw.len());
+    for (index, json) in raw.into_iter().enumerate() {
+        let message: Message<'_> = serde_json::from_str(json.get())
+            .map_err(|_| format!("[{index}] must be an object with a role, user or assistant, and content"))?;
+        let text = text_of(message.content).ok_or_else(|| {
+            format!("[{index}] must have content: text that is not empty, or a list of content blocks")
+        })?;
+        if message.role == Role::User {
+            question = text;
+        }
+        messages.push(message);
+    }
+    Ok((messages, question))
+}
+
+/// The text of a message's content; nothing if it is no content.
+fn text_of(content: &RawValue) -> Option<String> {
+    if let Ok(text) = serde_json::from_str::<String>(content.get()) {
+        return Some(text).filter(|text| !text.is_empty());
+    }
+    let blocks: Vec<Block> = serde_json::from_str(content.get()).ok()?;
+    if blocks.is_empty() {
+        return None;
+    }
+    let texts: Vec<String> =
+        blocks.into_iter().map(|block| block.text.unwrap_or(format!("[{}]", block.kind))).collect();
+    Some(texts.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(body: &Value) -> Result<ChatRequest, ApiError> {
+        let body: ChatBody = serde_json::from_value(body.clone()).unwrap();
+        body.parse(&Models::default())
+    }
+
+    fn sent(request: &ChatRequest) -> Value {
+        serde_json::from_slice(&request.body).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_has_defaults() {
+        let request = parse(&json!({ "messages": [{ "role": "user", "content": "Hi" }], "stream": null })).unwrap();
+        let expected = json!({
+            "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2, "stream": false,
+            "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        assert_eq!(sent(&request), expected);
+        assert_eq!((&*request.question, request.conversation_id), ("Hi", None));
+    }
+
+    #[test]
+    fn content_blocks_and_tools_are_passed_on_byte_for_byte() {
+        let content = r#"[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ]"#;
+        let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true}]"#;
+        let body = format!(
+            r#"{{"messages":[{{"role":"assistant","content":"x"}},{{"role":"user","content":{content},"id":5}}],
+            "tools":{tools},"systemPrompt":"be \u0062rief","maxTokens":10,"temperature":1,"stream":true,
+            "conversationId":" c-1 ","contextRoCount":7,"model":"claude-3-haiku-20240307","unknown":1}}"#
+        );
+        let request = serde_json::from_str::<ChatBody>(&body).unwrap().parse(&Models::default()).unwrap();
+        let upstream = std::str::from_utf8(&request.body).unwrap();
+        for part in
+            [content, tools, r#""be \u0062rief""#, r#""max_tokens":10"#, r#""temperature":1.0"#, r#""stream":true"#]
+        {
+            assert!(upstream.contains(part), "{part} is not in {upstream}");
+        }
+        assert_eq!((&*request.model, request.stream), ("claude-3-haiku-20240307", true));
+        assert_eq!((&*request.question, request.context_ro_count), ("a\u{e9}\n[new_kind]", Count::new(7)));
+        assert_eq!(request.conversation_id.as_deref(), Some("c-1"));
+    }
+
+    #[test]
+    fn a_model_without_sampling_gets_no_temperature() {
+        let mut env =
+            [("AI_MODELS".to_owned(), r#"[{"id":"a","upstream":"b","maxTokens":99,"sampling":false}]"#.to_owned())]
+                .into_iter()
+                .collect();
+        let models = Models::read(&mut env);
+        let body: ChatBody =
+            serde_json::from_value(json!({ "messages": [{ "role": "user", "content": "Hi" }], "temperature": 0.9 }))
+                .unwrap();
+        let request = body.parse(&models).unwrap();
+        assert_eq!((&sent(&request)["model"], &sent(&request)["max_tokens"]), (&json!("b"), &json!(99)));
+        assert!(sent(&request).get("temperature").is_none());
+        assert_eq!(request.model, "a");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named() {
+        let good = json!([{ "role": "user", "content": "Hi" }]);
+        for (field, value) in [
+            ("messages", Value::Null),
+            ("messages", json!([])),
+            ("messages", json!("Hi")),
+            ("messages", json!([5])),
+            ("messages", json!([{ "role": "system", "content": "Hi" }])),
+            ("messages", json!([{ "role": "user" }])),
+            ("messages", json!([{ "role": "user", "content": "" }])),
+            ("messages", json!([{ "role": "user", "content": [] }])),
+            ("messages", json!([{ "role": "user", "content": [5] }])),
+            ("messages", json!([{ "role": "user", "content": [{}] }])),
+            ("messages", json!([{ "role": "user", "content": 7 }])),
+            ("model", json!("gpt-4")),
+            ("model", json!(4)),
+            ("maxTokens", json!(0)),
+            ("maxTokens", json!(8193)),
+            ("maxTokens", json!(1.5)),
+            ("maxTokens", json!("10")),
+            ("temperature", json!(-0.1)),
+            ("temperature", json!(1.01)),
+            ("temperature", json!("0.5")),
+            ("tools", json!({})),
+            ("tools", json!([1])),
+            ("systemPrompt", json!(["x"])),
+            ("stream", json!("true")),
+            ("userId", json!(5)),
+            ("userId", json!("")),
+            ("conversationId", json!("")),
+            ("conversationId", json!("c".repeat(101))),
+            ("contextRoCount", json!(-1)),
+        ] {
+            let mut body = json!({ "messages": good });
+            body[field] = value.clone();
+            match parse(&body) {
+                Err(ApiError::Invalid(problems)) => assert!(problems.to_string().starts_with(field), "{problems}"),
+                other => panic!("{field} = {value}: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a request to the assistant can fail with, beside what any request can.
+
+use app_core::http::{ApiError, Json};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    anthropic::UpstreamError,
+    limiter::{Decision, LimiterError},
+};
+
+/// Everything that a request to the assistant can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum AiError {
+    /// As any request can.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// 503: there is no key.
+    #[error("the assistant has no API key")]
+    NotConfigured,
+    /// 429: the user asked too often.
+    #[error("too many requests")]
+    Limited(Decision),
+    /// 503: nobody knows how often the user asked.
+    #[error(transparent)]
+    Limiter(#[from] LimiterError),
+    /// What Anthropic failed with.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody {
+    error: &'static str,
+    message: String,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl IntoResponse for AiError {
+    fn into_response(self) -> Response {
+        let (status, error, message, headers) = match self {
+            Self::Api(error) => return error.into_response(),
+            Self::NotConfigured => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service unavailable",
+                "The assistant is not available: no Anthropic API key is configured.".to_owned(),
+                HeaderMap::new(),
+            ),
+            Self::Limited(decision) => {
+                let seconds = decision.retry_after().unwrap_or_default();
+                let message = format!("Too many requests. Try again in {seconds} seconds.");
+                (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", message, decision.headers())
+            }
+            Self::Limiter(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                let message = "The rate limit cannot be checked at the moment. Try again.".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, "Rate limiter unavailable", message, retry_after(1))
+            }
+            Self::Upstream(error) => {
+                if error.status().is_server_error() {
+                    let is_ours = matches!(error, UpstreamError::Misconfigured { .. });
+                    let what = if is_ours { "configuration fault" } else { "request failed" };
+                    tracing::error!(error = &error as &dyn std::error::Error, "{what}");
+                }
+                let headers = error.retry_after().map(|wait| retry_after(wait.as_secs())).unwrap_or_default();
+                (error.status(), kind(&error), error.message(), headers)
+            }
+        };
+        let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut response = (status, Json(ErrorBody { error, message, retry_after: seconds })).into_response();
+        response.headers_mut().extend(headers);
+        response
+    }
+}
+
+fn retry_after(seconds: u64) -> HeaderMap {
+    HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from(seconds))])
+}
+
+/// The `error` member, as `app_core` words it where it has the same status.
+fn kind(error: &UpstreamError) -> &'static str {
+    match error.status() {
+        StatusCode::BAD_REQUEST => "Validation error",
+        StatusCode::PAYLOAD_TOO_LARGE => "Payload too large",
+        StatusCode::BAD_GATEWAY => "Bad gateway",
+        StatusCode::GATEWAY_TIMEOUT => "Gateway timeout",
+        _ => "Service unavailable",
+    }
+}

@@ -1,0 +1,86 @@
+//! What an answer says of the rate limit: the `X-RateLimit-…` headers that the dashboard knows, and the fields of the
+//! IETF's draft (draft-ietf-httpapi-ratelimit-headers), which say the same in a form that libraries read.
+//!
+//! Every one of them that tells a time tells the same: when one more request than now would be admitted. That is what
+//! keeps `Retry-After` from contradicting the others.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
+
+use super::{Decision, Policy};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+impl Decision {
+    /// The headers of the answer to a request on which this was decided. `X-RateLimit-Reset` is in seconds since the
+    /// epoch, `Retry-After` and the `t` of `RateLimit` in seconds from now.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let (Self::Admitted(quota) | Self::Refused(quota)) = self else {
+            // Nothing is known of this user.
+            return headers;
+        };
+        let Policy { limit, window_seconds } = quota.policy;
+        let reset_in = quota.reset_in();
+        headers.insert(LIMIT, limit.into());
+        headers.insert(REMAINING, quota.remaining.into());
+        headers.insert(RESET, quota.reset_at().into());
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        let fields = [
+            (RATE_LIMIT, format!(r#""default";r={};t={reset_in}"#, quota.remaining)),
+            (RATE_LIMIT_POLICY, format!(r#""default";q={limit};w={window_seconds}"#)),
+        ];
+        for (name, value) in fields {
+            // Digits and quotation marks are always valid.
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        }
+        headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { limit: 3, window_seconds: 60 };
+
+    fn headers(decision: Decision) -> Vec<String> {
+        let mut lines: Vec<String> =
+            decision.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let expected = [
+            r#"ratelimit-policy: "default";q=3;w=60"#,
+            r#"ratelimit: "default";r=0;t=42"#,
+            "retry-after: 42",
+            "x-ratelimit-limit: 3",
+            "x-ratelimit-remaining: 0",
+            "x-ratelimit-reset: 142",
+        ];
+        assert_eq!(headers(Decision::Refused(POLICY.refusal(141_500, 100_000))), expected);
+    }
+
+    #[test]
+    fn an_admission_says_what_is_left() {
+        let mut quota = POLICY.refusal(160_000, 100_000);
+        quota.remaining = 1;
+        let expected = [
+            r#"ratelimit-policy: "default";q=3;w=60"#,
+            r#"ratelimit: "default";r=1;t=60"#,
+            "x-ratelimit-limit: 3",
+            "x-ratelimit-remaining: 1",
+            "x-ratelimit-reset: 160",
+        ];
+        assert_eq!(headers(Decision::Admitted(quota)), expected);
+        assert!(headers(Decision::Unchecked(POLICY)).is_empty());
+    }
+}

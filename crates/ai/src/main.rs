@@ -1,0 +1,19 @@
+//! The `ai` Lambda function.
+
+use std::process::ExitCode;
+
+use ai::AiConfig;
+use app_core::{config::Env, lambda, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::init();
+    lambda::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda::Error> {
+    let config = AiConfig::read(Env::of_process())?;
+    let state = config.state()?;
+    state.warm_up().await;
+    lambda::serve(ai::router(state), &config.http).await
+}

@@ -1,0 +1,116 @@
+//! `POST /api/ai/chat`
+
+use app_core::http::{ApiError, Json};
+use axum::{
+    extract::{FromRequest, Request, State},
+    response::{IntoResponse, Response},
+};
+use conversations::User;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{
+    AiError, AiState,
+    anthropic::{Anthropic, Observed, UpstreamError},
+    chat::{ChatBody, ChatRequest},
+    journal::{Journal, Outcome},
+    stream,
+};
+
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
+/// Who asks if nobody says.
+const ANONYMOUS: &str = "anonymous";
+
+/// Asks the assistant. In this order (design, reading 20): is there a key, may this user ask, is the question valid.
+pub(super) async fn chat(State(state): State<AiState>, request: Request) -> Result<Response, AiError> {
+    let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
+    let named = user_header(request.headers());
+    let Json(body) = Json::<ChatBody>::from_request(request, &()).await?;
+    let user = body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok).map_err(ApiError::internal)?;
+
+    let decision = state.limiter.admit(&user).await?;
+    if !decision.is_admitted() {
+        return Err(AiError::Limited(decision));
+    }
+    let answer = match body.parse(&state.models) {
+        Ok(request) => {
+            let journal = state.journals.begin(&user, &request);
+            ask(anthropic, request, journal).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    // Whatever became of it, it took a place.
+    let mut response = answer.into_response();
+    for (name, value) in &decision.headers() {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    Ok(response)
+}
+
+/// Who asks, as a header says.
+fn user_header(headers: &HeaderMap) -> Option<User> {
+    User::parse(headers.get(USER_ID)?.to_str().ok()?).ok()
+}
+
+async fn ask(anthropic: &Anthropic, request: ChatRequest, journal: Journal) -> Result<Response, AiError> {
+    let started = Instant::now();
+    let ChatRequest { model, stream, body, .. } = request;
+    let answer = match anthropic.send(body).await {
+        Ok(answer) if stream => return Ok(streamed(stream::body(answer.events(), journal))),
+        Ok(answer) => {
+            answer.bytes().await.and_then(|body| Whole::new(&body).map(|whole| (whole, Observed::of_message(&body))))
+        }
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok((response, observed)) => {
+            let cached = observed.usage.is_cached();
+            journal.enter(observed, Outcome::Complete).await;
+            let duration_ms = started.elapsed().as_millis();
+            let metadata = Metadata { duration_ms, model, cached };
+            Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
+        }
+        Err(error) => {
+            journal.enter(Observed::default(), Outcome::Failed(error.message())).await;
+            Err(error.into())
+        }
+    }
+}
+
+fn streamed(body: axum::body::Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, body).into_response()
+}
+
+/// The answer that is not streamed (design, reading 25).
+#[derive(Serialize)]
+struct ChatAnswer {
+    success: bool,
+    response: Whole,
+    metadata: Metadata,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    duration_ms: u128,
+    model: String,
+    cached: bool,
+}
+
+/// Anthropic's answer, as it came.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Whole(Box<RawValue>);
+
+impl Whole {
+    fn new(body: &[u8]) -> Result<Self, UpstreamError> {
+        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::Broken(error.into()))
+    }
+}

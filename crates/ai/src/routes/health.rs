@@ -1,0 +1,25 @@
+//! `GET /api/ai/health`
+
+use app_core::http::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::AiState;
+
+/// What the assistant is able to do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    status: &'static str,
+    api_key_configured: bool,
+    models: Vec<String>,
+}
+
+/// Whether there is a key, and which models may be asked for. Asks nobody.
+pub(super) async fn health(State(state): State<AiState>) -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        api_key_configured: state.anthropic.is_some(),
+        models: state.models.ids().into_iter().map(str::to_owned).collect(),
+    })
+}
