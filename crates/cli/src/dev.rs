@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use ai::limiter::LimiterConfig;
 use anyhow::{Context, Result, bail};
 use app_core::{
     clock::Clock,
@@ -28,6 +29,9 @@ use tokio::{
 use crate::{
     cargo_lambda,
     database_server::{self, DatabaseServer},
+    dynamodb::{self, DynamoDb, Storage},
+    fake_anthropic::{self, FakeAnthropic},
+    local_client::local_client,
     migrate::{self, Databases},
     programs,
     say::{print, say},
@@ -42,8 +46,12 @@ struct Function {
 }
 
 /// The functions that run. The router in the root `Cargo.toml` must know them too.
-const FUNCTIONS: &[Function] =
-    &[Function { name: "ros", health: "/health" }, Function { name: "inventory", health: "/api/inventory/tables" }];
+const FUNCTIONS: &[Function] = &[
+    Function { name: "ros", health: "/health" },
+    Function { name: "inventory", health: "/api/inventory/tables" },
+    Function { name: "ai", health: "/api/ai/health" },
+    Function { name: "ai-logs", health: "/api/ai-logs/stats" },
+];
 
 /// What a function's environment holds where ours says nothing else.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -52,6 +60,19 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("DB_NAME_INVENTORY", "genthrust_inventory"),
     ("FRONTEND_URL", "http://localhost:5173"),
     ("RUST_LOG", "info"),
+    ("AI_LOG_CONVERSATIONS", "true"),
+];
+
+/// The variables by which AWS's programs know an account. The functions get none of the shell's, unless they are to
+/// use the DynamoDB that it names.
+const AWS_ACCOUNT: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
 ];
 
 /// How long a function may take to answer once it is compiled.
@@ -72,6 +93,9 @@ pub struct Options {
     /// Leave empty tables empty
     #[arg(long)]
     pub no_sample_data: bool,
+    /// Let the assistant be answered by a stand-in for Anthropic, without a key
+    #[arg(long)]
+    pub fake_anthropic: bool,
     /// How many instances of each function may run at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub instances: u16,
@@ -131,6 +155,8 @@ impl Signals {
 struct System {
     lock: Option<File>,
     database: Option<DatabaseServer>,
+    dynamodb: Option<DynamoDb>,
+    anthropic: Option<FakeAnthropic>,
     functions: Option<Supervised>,
 }
 
@@ -145,12 +171,14 @@ impl System {
         expect_free(options.port)?;
         let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), say).await?;
 
-        let environment = self.start_database(options, &data_dir).await?;
+        let mut environment = self.start_database(options, &data_dir).await?;
         let databases = Databases::read(environment.clone().into_iter().collect())?;
         migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
         if !options.no_sample_data {
             seed_if_empty(&databases, &environment).await?;
         }
+        self.start_dynamodb(options, &data_dir, &mut environment).await?;
+        self.start_anthropic(options, &mut environment).await?;
 
         build(&workspace, options).await?;
         let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
@@ -181,7 +209,6 @@ impl System {
         let mut environment: BTreeMap<String, String> = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let is_blank = |value: Option<&String>| value.is_none_or(|value| value.trim().is_empty());
         for (name, value) in DEFAULTS {
             if is_blank(environment.get(*name)) {
                 environment.insert((*name).to_owned(), (*value).to_owned());
@@ -222,7 +249,50 @@ impl System {
         Ok(environment)
     }
 
-    /// Stops what runs: first those that use the database.
+    /// Starts a DynamoDB emulator unless the environment names an endpoint, and makes the table of the rate limit.
+    async fn start_dynamodb(
+        &mut self,
+        options: &Options,
+        data_dir: &Path,
+        environment: &mut BTreeMap<String, String>,
+    ) -> Result<()> {
+        if is_blank(environment.get("AWS_ENDPOINT_URL_DYNAMODB")) {
+            let directory = data_dir.join("dynamodb");
+            if options.fresh {
+                DynamoDb::erase(&directory)?;
+            }
+            let emulator = self.dynamodb.insert(DynamoDb::start(&Storage::Directory(directory), None).await?);
+            say(&format!("A DynamoDB emulator listens on {}.", emulator.endpoint));
+            // Whatever account the shell is signed in to, it has no business here.
+            environment.retain(|name, _| !AWS_ACCOUNT.contains(&name.as_str()));
+            for (name, value) in [
+                ("AWS_ENDPOINT_URL_DYNAMODB", emulator.endpoint.as_str()),
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_ACCESS_KEY_ID", "emulator"),
+                ("AWS_SECRET_ACCESS_KEY", "emulator"),
+            ] {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let mut env: Env = environment.clone().into_iter().collect();
+        let limiter = LimiterConfig::read(&mut env);
+        dynamodb::create_rate_limit_table(&env.finish(limiter)?).await
+    }
+
+    /// Starts a stand-in for Anthropic, if it is wanted, and says what becomes of chats otherwise.
+    async fn start_anthropic(&mut self, options: &Options, environment: &mut BTreeMap<String, String>) -> Result<()> {
+        if options.fake_anthropic {
+            let anthropic = self.anthropic.insert(FakeAnthropic::start().await?);
+            say(&format!("A stand-in for Anthropic listens on {}.", anthropic.url));
+            environment.insert("ANTHROPIC_BASE_URL".to_owned(), anthropic.url.clone());
+            environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
+        } else if is_blank(environment.get("ANTHROPIC_API_KEY")) {
+            say("No ANTHROPIC_API_KEY is set: chats are answered 503. `cargo dev --fake-anthropic` answers them.");
+        }
+        Ok(())
+    }
+
+    /// Stops what runs: first those that use the databases.
     async fn stop(self) {
         if let Some(functions) = self.functions {
             functions.stop().await;
@@ -230,8 +300,15 @@ impl System {
         if let Some(database) = self.database {
             database.stop().await;
         }
+        if let Some(dynamodb) = self.dynamodb {
+            dynamodb.stop().await;
+        }
         drop(self.lock);
     }
+}
+
+fn is_blank(value: Option<&String>) -> bool {
+    value.is_none_or(|value| value.trim().is_empty())
 }
 
 async fn workspace_root() -> Result<PathBuf> {
@@ -309,7 +386,8 @@ fn watch(
     // The functions answer CORS themselves, here as on AWS.
     command.arg("--disable-cors").args(options.release.then_some("--release"));
     command.current_dir(workspace).env_remove("NODE_ENV").envs(environment);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("DB_SSL_"))) {
+    let is_ours = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
         if !environment.contains_key(&*name.to_string_lossy()) {
             command.env_remove(name);
         }
@@ -326,7 +404,7 @@ fn watch(
 
 /// Waits until every function answers.
 async fn healthy(port: u16) -> Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+    let client = local_client().timeout(Duration::from_secs(5)).build()?;
     for Function { name, health } in FUNCTIONS {
         let url = format!("http://127.0.0.1:{port}{health}");
         let mut answer = "no answer".to_owned();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, reindex, say, seed};
+use rotracker_cli::{dev, migrate, prune_ai_logs, reindex, say, seed};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Seed,
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
+    /// Delete old entries of the AI log
+    PruneAiLogs(prune_ai_logs::Options),
 }
 
 #[tokio::main]
@@ -32,6 +34,7 @@ async fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(options).await,
         Command::Seed => seed::run().await,
         Command::Reindex(options) => reindex::run(options).await,
+        Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,7 +26,13 @@ struct Plan {
 /// The main database: repair orders and AI logs.
 static MAIN: Plan = Plan {
     migrator: sqlx::migrate!("../../migrations/main"),
-    inspect: |connection| Box::pin(ros::adoption::inspect(connection)),
+    inspect: |connection| {
+        Box::pin(async move {
+            let mut findings = ros::adoption::inspect(connection).await?;
+            findings.append(ai_logs::adoption::inspect(connection).await?);
+            Ok(findings)
+        })
+    },
 };
 
 /// The inventory database.
