@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use http::Method;
 use ros::{model::Archive, sql};
+use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
     app::{new_order, path_of},
@@ -163,7 +164,7 @@ async fn compare_starts(rounds: usize) {
     let emulator = Emulator::start().await;
     // A connection for each request: on one that is used again, the emulator's own answers wait 40 ms for the client's
     // acknowledgement.
-    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+    let client = local_client().pool_max_idle_per_host(0).build().unwrap();
     let url = format!("{}/lambda-url/ros/api/nothing", emulator.url);
     // Builds what is missing, and warms the file cache.
     drop(emulator.ros(&database, &[]).await);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
     app::new_order,
@@ -81,7 +82,7 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     let folder = tempfile::tempdir().unwrap();
     // Dropped from the server under test in the end; with a server of its own they go with the folder.
     let names = [(); 2].map(|()| TestDatabase { name: format!("rotest_{}", Uuid::new_v4().simple()) });
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+    let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
     let port = free_port();
 
     let dev = Dev::start(&rotracker, folder.path(), &names, port);
@@ -107,7 +108,9 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     assert_eq!(origins, ["http://localhost:5173"]);
     answer.bytes().await.unwrap();
     // Unknown paths are answered in our shape, too, and not by the emulator.
-    for path in ["", "/", "/nothing/here", "/api/rosy", "/api/inventory", "/api/inventory/nothing"] {
+    for path in
+        ["", "/", "/nothing/here", "/api/rosy", "/api/inventory", "/api/inventory/nothing", "/api/ai-logs/no/thing"]
+    {
         let answer = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Not found", "{path}");

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
+use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
+    anthropic::{Part, Script, StandIn, events, sse},
     app::new_order,
-    database::fill,
+    assistant::{CANARY_KEY, chat},
+    database::{execute, fill},
+    dynamodb,
     emulator::{Emulator, binary, database_variables, example},
 };
 use serde_json::{Value, json};
 
-/// A client that a proxy in the environment does not divert. The emulator waits for a function that died for ever; the
-/// client does not.
+/// The emulator waits for a function that died for ever; this client does not.
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
+    local_client().timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 const STREAMED: &str = "lambda-runtime-function-response-mode";
@@ -148,6 +151,106 @@ async fn three_instances_of_inventory_share_40_pieces_and_stream_lists() {
     let table = client.get(format!("{url}/table/stock_room")).send().await.unwrap();
     assert_eq!(table.headers()[STREAMED], "streaming");
     assert_eq!(table.json::<Value>().await.unwrap()["count"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_long_conversations_takes_less_memory_than_its_texts() {
+    let database = TestDatabase::migrated().await;
+    let emulator = Emulator::start().await;
+    let logs = emulator.ai_logs(&database).await;
+    let many = "INSERT INTO ai_conversation_logs (conversation_id, user, user_message, ai_response) \
+                SELECT 'c', 'u', REPEAT('x', 1000000), REPEAT('y', 1000000) FROM \
+                (SELECT 1 d UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) a, \
+                (SELECT 1 d UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6) b";
+    execute(&mut database.connect().await, many).await;
+    for path in ["", "/conversation/c"] {
+        let url = format!("{}/lambda-url/ai-logs/api/ai-logs{path}", emulator.url);
+        let answer = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()[STREAMED]), (200, &"streaming".parse().unwrap()));
+        let body = answer.bytes().await.unwrap();
+        assert!(body.len() > 60_000_000);
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["logs"].as_array().unwrap().len(), 30);
+    }
+    let peak = logs.peak_memory().unwrap();
+    assert!(peak < 50_000_000, "{peak} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_of_ai_admit_three_stream_and_log() {
+    let database = TestDatabase::migrated().await;
+    let (anthropic, dynamodb, emulator) =
+        (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
+    let variables = [("RUST_LOG", "trace".to_owned())];
+    let instances = [(); 2].map(|()| emulator.ai(&database, &anthropic, &dynamodb, &variables));
+    let instances = futures_util::future::join_all(instances).await;
+    let url = format!("{}/lambda-url/ai/api/ai", emulator.url);
+    let health = client().get(format!("{url}/health")).send().await.unwrap();
+    assert_eq!(health.json::<Value>().await.unwrap()["apiKeyConfigured"], true);
+
+    // More at once than are allowed, of which the log is told.
+    let body = chat(&json!({ "stream": true, "userId": "a@example.com", "conversationId": "c-1" }));
+    let (client, body) = (client(), &body);
+    let chats = (0..8).map(|_| async {
+        let answer = client.post(format!("{url}/chat")).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
+    });
+    let answers = futures_util::future::join_all(chats).await;
+    let count = |wanted: u16| answers.iter().filter(|(status, ..)| *status == wanted).count();
+    assert_eq!((count(200), count(429)), (3, 5), "{answers:?}");
+    for (status, headers, body) in &answers {
+        if *status == 200 {
+            assert!(body.starts_with("data: {") && body.ends_with("data: [DONE]\n\n"), "{body}");
+            assert_eq!(headers[STREAMED], "streaming");
+            assert!(!headers.contains_key("content-encoding"), "an encoder would hold events back");
+        } else {
+            assert!(headers.contains_key("retry-after") && headers.contains_key("ratelimit"), "{headers:?}");
+        }
+    }
+    let logged: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM ai_conversation_logs WHERE success AND ai_response = 'Hello.'")
+            .fetch_one(&database.pool(1))
+            .await
+            .unwrap();
+    assert_eq!(logged, 3);
+
+    // Failures, with the key in Anthropic's own words, must not bring it into the log, however talkative that is.
+    for script in [Script::error(401, CANARY_KEY), Script::error(400, CANARY_KEY), Script::breaks_at_once()] {
+        anthropic.will(script);
+        let user = chat(&json!({ "userId": format!("user-{}", anthropic.questions().len()) }));
+        let answer = client.post(format!("{url}/chat")).json(&user).send().await.unwrap();
+        let shown = format!("{:?} {}", answer.headers().clone(), answer.text().await.unwrap());
+        assert!(!shown.contains(CANARY_KEY), "{shown}");
+    }
+    // A connection was opened during Init by each instance, before anybody asked.
+    let received = anthropic.received();
+    assert!(received[..2].iter().all(|request| request.method == "HEAD"), "{received:?}");
+    for instance in &instances {
+        let log = instance.log().join("\n");
+        assert!(log.contains("http.status") && !log.contains(CANARY_KEY));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_100_000_events_leaves_memory_flat() {
+    let database = TestDatabase::migrated().await;
+    let (anthropic, dynamodb, emulator) =
+        (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &[]).await;
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    let mut peaks = Vec::new();
+    for count in [1_000, 100_000] {
+        let events = events(&vec!["word "; count]);
+        // Many events in one part, as a network would bring them.
+        let parts =
+            events.chunks(100).map(|events| Part::Bytes(events.iter().map(sse).collect::<String>().into_bytes()));
+        anthropic.will(Script::parts(parts.collect()));
+        let answer = client().post(&url).json(&chat(&json!({ "stream": true }))).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        assert_eq!(text.matches("data: ").count(), events.len() + 1);
+        peaks.push(ai.peak_memory().unwrap());
+    }
+    // 10 MB went through between the two.
+    assert!(peaks[1] < peaks[0] + 4_000_000, "{peaks:?}");
 }
 
 #[tokio::test]

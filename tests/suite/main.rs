@@ -4,6 +4,9 @@
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod adoption;
+mod ai;
+mod ai_limiter;
+mod ai_logs;
 mod concurrency;
 mod dev;
 mod emulator;

@@ -1,5 +1,6 @@
 //! The functions' routers, called without a network.
 
+use ai_logs::AiLogsState;
 use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body};
 use chrono::DateTime;
@@ -101,6 +102,20 @@ impl App {
         let clock = clock();
         let state = InventoryState { db: pool.clone(), clock: clock.clone() };
         Self::new(inventory::router(state), clock, database, pool)
+    }
+
+    /// `ai-logs` on a new database.
+    pub async fn ai_logs() -> Self {
+        let database = TestDatabase::migrated().await;
+        let pool = database.large_pool();
+        Self::ai_logs_on(database, pool)
+    }
+
+    /// `ai-logs` on a pool made elsewhere.
+    pub fn ai_logs_on(database: TestDatabase, pool: MySqlPool) -> Self {
+        let clock = clock();
+        let state = AiLogsState { db: pool.clone(), clock: clock.clone() };
+        Self::new(ai_logs::router(state), clock, database, pool)
     }
 
     fn new(routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use rotracker_cli::{
     cargo_lambda,
+    dynamodb::DynamoDb,
     say::say,
     supervise::{self, Supervised, Supervision},
 };
@@ -20,7 +21,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{TestDatabase, database::server};
+use crate::{TestDatabase, anthropic::StandIn, assistant::CANARY_KEY, database::server};
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
@@ -143,6 +144,28 @@ impl Emulator {
     /// Starts an instance of `inventory` on `database`.
     pub async fn inventory(&self, database: &TestDatabase) -> Instance {
         self.function("inventory", database, &[]).await
+    }
+
+    /// Starts an instance of `ai-logs` on `database`.
+    pub async fn ai_logs(&self, database: &TestDatabase) -> Instance {
+        self.function("ai-logs", database, &[]).await
+    }
+
+    /// Starts an instance of `ai` before `anthropic`, with its admissions in `dynamodb` and its log in `database`.
+    pub async fn ai(
+        &self,
+        database: &TestDatabase,
+        anthropic: &StandIn,
+        dynamodb: &DynamoDb,
+        variables: &[(&str, String)],
+    ) -> Instance {
+        let ours = [
+            ("ANTHROPIC_BASE_URL", anthropic.url.clone()),
+            ("ANTHROPIC_API_KEY", CANARY_KEY.to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint.clone()),
+            ("AI_LOG_CONVERSATIONS", "true".to_owned()),
+        ];
+        self.function("ai", database, &[ours.as_slice(), variables].concat()).await
     }
 
     async fn function(&self, name: &str, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {

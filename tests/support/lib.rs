@@ -3,8 +3,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
 
+pub mod anthropic;
 pub mod app;
+pub mod assistant;
+pub mod counters;
 pub mod database;
+pub mod dynamodb;
 pub mod emulator;
 pub mod proxy;
 pub mod stock;

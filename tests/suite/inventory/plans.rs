@@ -1,34 +1,20 @@
 //! What requests cost the database: statements, and rows read. Counted, not timed.
 
 use http::Method;
-use rotracker_tests::{App, TestDatabase, app::encoded, database::execute, stock::fill_stock};
-use serde_json::{Value, json};
-use sqlx::{MySqlPool, Row};
-
-/// The sum of the session's counters that begin with `name`. The pool has one connection.
-async fn counter(pool: &MySqlPool, name: &str) -> i64 {
-    let statement = format!("SHOW SESSION STATUS LIKE '{name}%'");
-    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).fetch_all(pool).await.unwrap();
-    rows.iter().map(|row| row.get::<String, _>(1).parse::<i64>().unwrap()).sum()
-}
+use rotracker_tests::{
+    App, TestDatabase,
+    app::encoded,
+    counters::{counter, rows_read},
+    database::execute,
+    stock::fill_stock,
+};
+use serde_json::json;
 
 /// An app with one connection, whose counters are those of the requests.
 async fn app_with_one_connection() -> App {
     let database = TestDatabase::inventory().await;
     let pool = database.pool(1);
     App::inventory_on(database, pool)
-}
-
-/// How many rows the server's engine was asked for by a GET of `path`.
-async fn rows_read(app: &App, path: &str) -> (Value, i64) {
-    // The first time, the server also reads what it knows about the tables.
-    app.get(path).await;
-    let before = counter(&app.pool, "Handler_read").await;
-    // Reading the counters costs reads, too.
-    let start = counter(&app.pool, "Handler_read").await;
-    let answer = app.get(path).await.json();
-    let end = counter(&app.pool, "Handler_read").await;
-    (answer, end - start - (start - before))
 }
 
 #[tokio::test]

@@ -1,0 +1,122 @@
+//! `POST /api/ai/chat`, answered whole; `streaming` has the rest.
+
+use axum::body::Body;
+use chrono::TimeDelta;
+use http::{Method, Request, header};
+use rotracker_tests::{
+    anthropic::{Script, StandIn, message},
+    assistant::{Assistant, CANARY_KEY, Options, chat},
+};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_answer_is_anthropics_with_what_is_worth_knowing() {
+    let assistant = Assistant::start(StandIn::start([Script::message("Here they are")]).await).await;
+    let answer = assistant.ask(&chat(&json!({ "systemPrompt": "Be brief.", "maxTokens": 100 }))).await.expect(200);
+    assert_eq!((&answer["success"], &answer["response"]), (&json!(true), &message("Here they are")));
+    assert_eq!(answer["metadata"]["model"], "claude-sonnet-4-20250514");
+    assert_eq!(answer["metadata"]["cached"], true);
+    assert!(answer["metadata"]["durationMs"].is_u64());
+
+    let questions = assistant.anthropic.questions();
+    assert_eq!(questions.len(), 1);
+    let sent: Value = serde_json::from_slice(&questions[0].body).unwrap();
+    let expected = json!({
+        "model": "claude-sonnet-4-20250514", "max_tokens": 100, "system": "Be brief.", "temperature": 0.2, "stream": false,
+        "messages": [{ "role": "user", "content": "Show me overdue ROs" }],
+    });
+    assert_eq!(sent, expected);
+    let headers = &questions[0].headers;
+    assert_eq!(headers["x-api-key"], CANARY_KEY);
+    assert_eq!(headers["anthropic-version"], "2023-06-01");
+    assert_eq!(headers["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn an_answer_without_tokens_from_the_cache_is_not_cached() {
+    let mut plain = message("x");
+    plain["usage"] = json!({ "input_tokens": 1, "output_tokens": 1 });
+    let assistant = Assistant::start(StandIn::start([Script::new(200, plain.to_string())]).await).await;
+    assert_eq!(assistant.ask(&chat(&json!({}))).await.expect(200)["metadata"]["cached"], false);
+}
+
+#[tokio::test]
+async fn three_in_a_minute_are_answered_and_the_fourth_is_told_when_to_come_back() {
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 3, ..Options::default() }).await;
+    let clock = assistant.app.clock.clone();
+    for remaining in [2, 1, 0] {
+        let answer = assistant.ask(&chat(&json!({}))).await;
+        assert_eq!((answer.header("x-ratelimit-limit"), answer.status.as_u16()), (Some("3"), 200));
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(remaining.to_string().as_str()));
+        assert!(answer.header("x-ratelimit-reset").is_some() && answer.header("retry-after").is_none());
+        clock.set(clock.now() + TimeDelta::seconds(5));
+    }
+    let refused = assistant.ask(&chat(&json!({}))).await;
+    assert_eq!((refused.header("retry-after"), refused.header("x-ratelimit-remaining")), (Some("45"), Some("0")));
+    assert_eq!(refused.header("ratelimit-policy"), Some("\"default\";q=3;w=60"));
+    assert_eq!(refused.header("ratelimit"), Some("\"default\";r=0;t=45"));
+    let body = refused.expect(429);
+    assert_eq!((&body["error"], &body["retryAfter"]), (&json!("Rate limit exceeded"), &json!(45)));
+    assert!(body["message"].is_string());
+    assert_eq!(assistant.anthropic.questions().len(), 3);
+    clock.set(clock.now() + TimeDelta::seconds(44));
+    assert_eq!(assistant.ask(&chat(&json!({}))).await.expect(429)["retryAfter"], 1);
+    clock.set(clock.now() + TimeDelta::seconds(1));
+    assistant.ask(&chat(&json!({}))).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_user_is_that_of_the_body_or_a_header_or_anonymous() {
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let ask = async |header: Option<&str>, body: Value| {
+        let mut request = Request::builder().method(Method::POST).uri("/api/ai/chat");
+        if let Some(user) = header {
+            request = request.header("x-user-id", user);
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()));
+        assistant.app.send(request.unwrap()).await.status.as_u16()
+    };
+    assert_eq!(ask(Some("h"), chat(&json!({ "userId": "b" }))).await, 200);
+    assert_eq!(ask(None, chat(&json!({ "userId": " b " }))).await, 429, "the body's is the user");
+    assert_eq!(ask(Some("h"), chat(&json!({}))).await, 200, "the header's was not");
+    assert_eq!(ask(Some("h"), chat(&json!({ "userId": null }))).await, 429);
+    assert_eq!(ask(None, chat(&json!({}))).await, 200);
+    assert_eq!(ask(Some(" "), chat(&json!({}))).await, 429);
+    assert_eq!(ask(None, chat(&json!({ "userId": "anonymous" }))).await, 429);
+}
+
+#[tokio::test]
+async fn key_then_rate_then_validity_are_looked_at() {
+    let wrong = json!({ "messages": [], "temperature": 7 });
+    let options = Options { has_key: false, ..Options::default() };
+    let without_key = Assistant::with(StandIn::start([]).await, options).await;
+    let message = without_key.ask(&wrong).await.expect_error(503);
+    assert!(message.contains("API key"), "{message}");
+
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let first = assistant.ask(&wrong).await;
+    assert_eq!(first.header("x-ratelimit-remaining"), Some("0"));
+    let fields = first.expect(400)["details"]["fields"].clone();
+    assert!(fields["messages"].is_string() && fields["temperature"].is_string(), "{fields}");
+    assistant.ask(&wrong).await.expect_error(429);
+    assert!(assistant.anthropic.questions().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_json_object_takes_no_place() {
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    for (body, status) in [("{", 400), ("[]", 400), ("", 400)] {
+        let answer = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;
+        answer.expect_error(status);
+    }
+    let plain = Request::post("/api/ai/chat").body(Body::from("{}")).unwrap();
+    assistant.app.send(plain).await.expect_error(415);
+    assistant.app.get("/api/ai/chat").await.expect_error(405);
+    assistant.ask(&chat(&json!({}))).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_is_502() {
+    let assistant = Assistant::start(StandIn::start([Script::new(200, "<html>")]).await).await;
+    assistant.ask(&chat(&json!({}))).await.expect_error(502);
+}

@@ -1,0 +1,33 @@
+//! `POST /api/ai/clear-rate-limit`
+
+use rotracker_tests::{
+    anthropic::StandIn,
+    assistant::{Assistant, Options, chat},
+};
+use serde_json::{Value, json};
+
+const CLEAR: &str = "/api/ai/clear-rate-limit";
+
+#[tokio::test]
+async fn a_user_may_ask_again_at_once_and_others_are_not_touched() {
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    for user in ["a@example.com", "b@example.com"] {
+        assistant.ask(&chat(&json!({ "userId": user }))).await.expect(200);
+        assistant.ask(&chat(&json!({ "userId": user }))).await.expect(429);
+    }
+    let answer = assistant.app.post(CLEAR, &json!({ "userId": " a@example.com " })).await.expect(200);
+    assert_eq!(answer, json!({ "success": true, "message": "Rate limit cleared for a@example.com" }));
+    assistant.ask(&chat(&json!({ "userId": "a@example.com" }))).await.expect(200);
+    assistant.ask(&chat(&json!({ "userId": "b@example.com" }))).await.expect(429);
+    // Clearing what is not there is no error.
+    assistant.app.post(CLEAR, &json!({ "userId": "nobody" })).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_user_must_be_named() {
+    let assistant = Assistant::start(StandIn::start([]).await).await;
+    for user in [Value::Null, json!(""), json!(5), json!("u".repeat(256))] {
+        let answer = assistant.app.post(CLEAR, &json!({ "userId": user })).await.expect(400);
+        assert!(answer["details"]["fields"]["userId"].is_string(), "{answer}");
+    }
+}

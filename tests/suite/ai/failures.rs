@@ -1,0 +1,100 @@
+//! What happens when Anthropic or the rate limit's store fails: a clear answer of the right status, and never the key.
+
+use ai::limiter::{LimiterConfig, OnFailure, Policy};
+use rotracker_tests::{
+    anthropic::{Script, StandIn},
+    assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
+    dynamodb::limiter_config,
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
+
+#[tokio::test]
+async fn each_failure_has_its_status_and_is_tried_again_where_that_helps() {
+    let error = |status| Script::error(status, LEAK);
+    let again = |status| error(status).header("retry-after", "0");
+    for (what, scripts, status, tries, retry_after) in [
+        ("400", vec![error(400)], 400, 1, None),
+        ("413", vec![error(413)], 413, 1, None),
+        ("401", vec![error(401)], 503, 1, None),
+        ("403", vec![error(403)], 503, 1, None),
+        ("429 without an end", vec![error(429)], 503, 1, None),
+        ("429 with an end, once", vec![again(429)], 200, 2, None),
+        ("429 with an end, always", vec![again(429), again(429), again(429)], 503, 3, Some("0")),
+        ("429 with a far end", vec![error(429).header("retry-after", "3600")], 503, 1, Some("3600")),
+        ("500, twice", vec![error(500), error(500)], 200, 3, None),
+        ("500, always", vec![error(500), error(502), error(503)], 502, 3, None),
+        ("529, always", vec![error(529), error(529), again(529)], 503, 3, Some("0")),
+        ("no answer, once", vec![Script::breaks_at_once()], 200, 2, None),
+        ("silence", vec![Script::silent()], 504, 1, None),
+        ("a redirect", vec![error(302).header("location", "https://elsewhere.example")], 502, 1, None),
+    ] {
+        let options = Options { timeouts: short(), ..Options::default() };
+        for stream in [false, true] {
+            let assistant = Assistant::with(StandIn::start(scripts.clone()).await, options.clone()).await;
+            let answer = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+            assert_eq!(answer.status, status, "{what}: {answer:?}");
+            assert_eq!(answer.header("retry-after"), retry_after, "{what}");
+            assert_eq!(assistant.anthropic.questions().len(), tries, "{what}: tries");
+            let shown = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.bytes));
+            assert!(!shown.contains("canary"), "{what}: {shown}");
+            if status != 200 {
+                answer.expect_error(status);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_502() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let dynamodb = rotracker_tests::dynamodb::emulator().await;
+    let limiter = limiter_config(&dynamodb.endpoint, Policy { limit: 3, window_seconds: 60 });
+    let app = app(&closed, &limiter, &Options::default()).await;
+    let message = app.post("/api/ai/chat", &chat(&json!({}))).await.expect_error(502);
+    assert!(!message.contains("127.0.0.1"), "{message}");
+}
+
+/// A store that nobody answers for.
+async fn silent_store() -> (TcpListener, LimiterConfig) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    (listener, limiter_config(&endpoint, Policy { limit: 3, window_seconds: 60 }))
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_503_of_its_own_and_anthropic_is_not_asked() {
+    let anthropic = StandIn::start([]).await;
+    let (_listener, limiter) = silent_store().await;
+    let app = app(&anthropic.url, &limiter, &Options::default()).await;
+    let answer = app.post("/api/ai/chat", &chat(&json!({}))).await;
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.expect(503)["error"], "Rate limiter unavailable");
+    let cleared = app.post("/api/ai/clear-rate-limit", &json!({ "userId": "a" })).await;
+    assert_eq!(cleared.expect(503)["error"], "Rate limiter unavailable");
+    assert!(anthropic.questions().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_lets_requests_pass_where_that_is_configured() {
+    let anthropic = StandIn::start([]).await;
+    let (_listener, limiter) = silent_store().await;
+    let app =
+        app(&anthropic.url, &LimiterConfig { on_failure: OnFailure::Allow, ..limiter }, &Options::default()).await;
+    let answer = app.post("/api/ai/chat", &chat(&json!({}))).await;
+    assert!(answer.header("x-ratelimit-limit").is_none(), "nothing is known of it");
+    answer.expect(200);
+    assert_eq!(anthropic.questions().len(), 1);
+}
+
+#[test]
+fn the_key_is_in_no_debug_output() {
+    let mut env = [("ANTHROPIC_API_KEY".to_owned(), CANARY_KEY.to_owned())].into_iter().collect();
+    let config = ai::anthropic::AnthropicConfig::read(&mut env);
+    assert!(config.key.is_some());
+    assert!(!format!("{config:?}").contains("canary"));
+}

@@ -1,0 +1,19 @@
+//! `GET /api/ai/health`
+
+use rotracker_tests::{
+    anthropic::StandIn,
+    assistant::{Assistant, Options},
+};
+use serde_json::json;
+
+#[tokio::test]
+async fn it_says_whether_there_is_a_key_and_which_models_may_be_asked_for() {
+    for has_key in [true, false] {
+        let assistant = Assistant::with(StandIn::start([]).await, Options { has_key, ..Options::default() }).await;
+        let health = assistant.app.get("/api/ai/health").await.expect(200);
+        assert_eq!((&health["status"], &health["apiKeyConfigured"]), (&json!("ok"), &json!(has_key)));
+        assert_eq!(health["models"][0], "claude-sonnet-4-20250514");
+        assert_eq!(health["models"].as_array().unwrap().len(), 5);
+        assert!(assistant.anthropic.received().is_empty(), "nobody is asked");
+    }
+}

@@ -1,0 +1,161 @@
+//! `GET /api/ai-logs`
+
+use rotracker_tests::{App, app::encoded, database::execute};
+use serde_json::{Value, json};
+
+use super::{LOGS, ids, log_at};
+
+/// Seven entries.
+async fn logs() -> App {
+    let app = App::ai_logs().await;
+    log_at(
+        &app,
+        &[
+            ("one", "2024-11-13 23:59:59", "ann@example.com"),
+            ("one", "2024-11-14 00:00:00", "bob@example.com"),
+            ("two", "2024-11-14 12:00:00", "Ann@Example.com"),
+            ("two", "2024-11-14 23:59:59", "50%"),
+            ("ONE", "2024-11-15 00:00:00", "50_"),
+            ("t_o", "2024-11-15 00:00:00", "500"),
+            ("t%", "2024-11-12 00:00:00", "x' OR '1'='1"),
+        ],
+    )
+    .await;
+    app
+}
+
+#[tokio::test]
+async fn entries_are_filtered_and_the_newest_come_first() {
+    let app = logs().await;
+    for (query, found) in [
+        ("", vec![6, 5, 4, 3, 2, 1, 7]),
+        ("user=%20ann@example.com%20", vec![3, 1]),
+        ("user=ann", vec![]),
+        ("user=50%25", vec![4]),
+        ("user=50_", vec![5]),
+        ("user=x%27%20OR%20%271%27%3D%271", vec![7]),
+        ("user=&conversationId=%20", vec![6, 5, 4, 3, 2, 1, 7]),
+        ("conversationId=one", vec![5, 2, 1]),
+        ("conversationId=t_o", vec![6]),
+        ("conversationId=t%25", vec![7]),
+        ("conversationId=one&user=BOB@example.com", vec![2]),
+        ("startDate=2024-11-14", vec![6, 5, 4, 3, 2]),
+        ("endDate=2024-11-14", vec![4, 3, 2, 1, 7]),
+        ("startDate=2024-11-14&endDate=2024-11-14", vec![4, 3, 2]),
+        ("startDate=2024-11-14T12:00:00Z&endDate=2024-11-14T18:59:59-05:00", vec![4, 3]),
+        ("startDate=2024-11-14T12:00:00.001Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+        ("user=ann@example.com&conversationId=two&startDate=2024-11-14&endDate=2024-11-15", vec![3]),
+        ("unknown=1", vec![6, 5, 4, 3, 2, 1, 7]),
+    ] {
+        let page = app.get(&format!("{LOGS}?{query}")).await.expect(200);
+        assert_eq!((ids(&page), &page["total"]), (found.clone(), &json!(found.len())), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_cut_at_100_and_the_answer_says_so() {
+    let app = App::ai_logs().await;
+    let day = "2024-01-01 00:00:00";
+    log_at(&app, &vec![("c", day, "u"); 150]).await;
+    for (query, count, limit, offset) in [
+        ("", 50, 50, 0),
+        ("limit=1", 1, 1, 0),
+        ("limit=100", 100, 100, 0),
+        ("limit=101", 100, 100, 0),
+        ("limit=9223372036854775807", 100, 100, 0),
+        ("limit=2&offset=149", 1, 2, 149),
+        ("limit=2&offset=150", 0, 2, 150),
+        ("offset=9223372036854775807", 0, 50, i64::MAX),
+    ] {
+        let page = app.get(&format!("{LOGS}?{query}")).await.expect(200);
+        assert_eq!((ids(&page).len(), &page["total"]), (count, &json!(150)), "{query}");
+        assert_eq!((&page["limit"], &page["offset"]), (&json!(limit), &json!(offset)), "{query}");
+    }
+    let empty = app.get(&format!("{LOGS}?user=nobody")).await.expect(200);
+    assert_eq!(empty, json!({ "logs": [], "total": 0, "limit": 50, "offset": 0 }));
+}
+
+#[tokio::test]
+async fn entries_of_the_same_instant_keep_their_order_from_page_to_page() {
+    let app = App::ai_logs().await;
+    for second in [30, 10, 20] {
+        let at = format!("2024-01-01 00:00:{second}");
+        log_at(&app, &vec![("c", at.as_str(), "u"); 40]).await;
+    }
+    let mut all = Vec::new();
+    for offset in (0..120).step_by(7) {
+        all.extend(ids(&app.get(&format!("{LOGS}?limit=7&offset={offset}&user=u")).await.expect(200)));
+    }
+    let expected: Vec<i64> = (1..=40).rev().chain((81..=120).rev()).chain((41..=80).rev()).collect();
+    assert_eq!(all, expected);
+}
+
+#[tokio::test]
+async fn parameters_that_are_not_what_they_must_be_are_named() {
+    let app = App::ai_logs().await;
+    for (parameter, value) in [
+        ("startDate", ""),
+        ("startDate", "yesterday"),
+        ("startDate", "2024-02-30"),
+        ("endDate", "2024-13-01"),
+        ("endDate", "2024-11-14 12:00"),
+        ("limit", "0"),
+        ("limit", "-1"),
+        ("limit", "x"),
+        ("limit", ""),
+        ("offset", "-1"),
+        ("offset", "1.5"),
+        ("user", &"9".repeat(256)),
+        ("user", "a\0b"),
+        ("conversationId", &"9".repeat(101)),
+    ] {
+        let body = app.get(&format!("{LOGS}?{parameter}={}", encoded(value))).await.expect(400);
+        assert!(body["details"]["fields"][parameter].is_string(), "{parameter}={value}: {body}");
+    }
+    let body = app.get(&format!("{LOGS}?startDate=2024-11-15&endDate=2024-11-14")).await.expect(400);
+    assert!(body["details"]["fields"]["endDate"].is_string(), "{body}");
+    let body = app.get(&format!("{LOGS}?limit=0&offset=x&startDate=z&endDate=w")).await.expect(400);
+    assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn an_entry_without_a_date_or_an_outcome_is_shown_without() {
+    let app = App::ai_logs().await;
+    execute(
+        &mut app.database.connect().await,
+        "SET sql_mode = ''; INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, \
+         ai_response, success) VALUES ('c', '0000-00-00 00:00:00', 'u', '', '', NULL), ('c', NULL, 'u', '', '', NULL)",
+    )
+    .await;
+    for path in [LOGS.to_owned(), format!("{LOGS}/conversation/c")] {
+        let answer = app.get(&path).await.expect(200);
+        assert_eq!(ids(&answer).len(), 2);
+        for entry in answer["logs"].as_array().unwrap() {
+            assert_eq!((&entry["timestamp"], &entry["success"]), (&Value::Null, &Value::Null));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_long_entries_is_whole_and_in_order() {
+    let app = App::ai_logs().await;
+    let many = "INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, ai_response) \
+                SELECT 'c', '2024-11-15', 'u', CONCAT(n, REPEAT('x', 1000000)), REPEAT('y', 300000) FROM \
+                (SELECT 1 n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7) m";
+    execute(&mut app.database.connect().await, many).await;
+    for (path, newest_first) in [(LOGS.to_owned(), true), (format!("{LOGS}/conversation/c"), false)] {
+        let answer = app.get(&path).await.expect(200);
+        let mut found = ids(&answer);
+        if newest_first {
+            found.reverse();
+        }
+        assert_eq!(found, [1, 2, 3, 4, 5, 6, 7]);
+        assert!(
+            answer["logs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|entry| entry["userMessage"].as_str().unwrap().len() == 1_000_001)
+        );
+    }
+}

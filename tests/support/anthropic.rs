@@ -1,0 +1,232 @@
+//! A stand-in for Anthropic that answers as a test tells it, and remembers what it was asked.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    response::Response,
+};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
+
+/// A request that it got.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// `POST /v1/messages`, or the `HEAD` that opens a connection.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: Bytes,
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Waits until the test says [`StandIn::go_on`].
+    Wait,
+    /// Nothing, and no end.
+    Silence,
+    /// The connection breaks.
+    Break,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Script {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    parts: Vec<Part>,
+}
+
+impl Script {
+    /// An answer of `status` with `body`.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), parts: vec![Part::Bytes(body.into())] }
+    }
+
+    /// An error as Anthropic words it.
+    pub fn error(status: u16, message: &str) -> Self {
+        let error = json!({ "type": "error", "error": { "type": "some_error", "message": message } });
+        Self::new(status, error.to_string()).header("content-type", "application/json")
+    }
+
+    /// A whole message with that text.
+    pub fn message(text: &str) -> Self {
+        Self::new(200, message(text).to_string()).header("content-type", "application/json")
+    }
+
+    /// A stream of these events, each in a part of its own.
+    pub fn stream(events: &[Value]) -> Self {
+        Self::parts(events.iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect())
+    }
+
+    /// A stream made of parts.
+    pub fn parts(parts: Vec<Part>) -> Self {
+        Self { status: 200, headers: vec![("content-type", "text/event-stream".to_owned())], parts }
+    }
+
+    /// No answer, just the end of the connection.
+    pub fn breaks_at_once() -> Self {
+        Self { status: 0, headers: Vec::new(), parts: Vec::new() }
+    }
+
+    /// No answer, and no end.
+    pub fn silent() -> Self {
+        Self { status: 1, headers: Vec::new(), parts: Vec::new() }
+    }
+
+    /// With a header more.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// An event as Anthropic sends it.
+pub fn sse(event: &Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("unknown"))
+}
+
+/// A message of Anthropic's.
+pub fn message(text: &str) -> Value {
+    json!({
+        "id": "msg_01ABC123", "type": "message", "role": "assistant", "model": "claude-upstream",
+        "content": [{ "type": "text", "text": text }], "stop_reason": "end_turn",
+        "usage": { "input_tokens": 245, "output_tokens": 156, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7 },
+    })
+}
+
+/// The events of an answer with these pieces of text.
+pub fn events(texts: &[&str]) -> Vec<Value> {
+    let mut start = message("");
+    start["content"] = json!([]);
+    start["usage"]["output_tokens"] = json!(1);
+    let mut events = vec![
+        json!({ "type": "message_start", "message": start }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+        json!({ "type": "ping" }),
+    ];
+    for text in texts {
+        events.push(
+            json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } }),
+        );
+    }
+    events.extend([
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 156 } }),
+        json!({ "type": "message_stop" }),
+    ]);
+    events
+}
+
+/// A running stand-in, which ends when it is dropped.
+pub struct StandIn {
+    /// What `ANTHROPIC_BASE_URL` must be.
+    pub url: String,
+    shared: Arc<Shared>,
+    server: AbortHandle,
+}
+
+struct Shared {
+    scripts: Mutex<VecDeque<Script>>,
+    received: Mutex<Vec<Received>>,
+    /// One permit for each wait that may end.
+    waits: Semaphore,
+}
+
+impl StandIn {
+    /// Starts it on a free port. It answers with the scripts in their order, and then with "Hello." as it is asked to.
+    pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let shared = Arc::new(Shared {
+            scripts: Mutex::new(scripts.into_iter().collect()),
+            received: Mutex::default(),
+            waits: Semaphore::new(0),
+        });
+        let routes = Router::new().fallback(answer).with_state(shared.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
+        Self { url, shared, server }
+    }
+
+    /// Answers the next request with `script`.
+    pub fn will(&self, script: Script) {
+        self.shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).push_back(script);
+    }
+
+    /// Ends a [`Part::Wait`], now or when it comes.
+    pub fn go_on(&self) {
+        self.shared.waits.add_permits(1);
+    }
+
+    /// The questions that it got so far.
+    pub fn questions(&self) -> Vec<Received> {
+        let received = self.shared.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.iter().filter(|request| request.method == Method::POST).cloned().collect()
+    }
+
+    /// Everything that it got so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+    let streams = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["stream"] == true);
+    let is_question = method == Method::POST;
+    shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { method, headers, body });
+    if !is_question {
+        return Response::new(Body::empty());
+    }
+    let script = shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let script = script
+        .unwrap_or_else(|| if streams { Script::stream(&events(&["Hello."])) } else { Script::message("Hello.") });
+    match script.status {
+        // hyper ends the connection of a handler that panics.
+        0 => panic!("on purpose: the connection breaks"),
+        1 => std::future::pending().await,
+        status => {
+            let mut response = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
+            for (name, value) in &script.headers {
+                response = response.header(*name, value);
+            }
+            let parts = stream::iter(script.parts).then(move |part| {
+                let shared = shared.clone();
+                async move { play(part, &shared).await }
+            });
+            response.body(Body::from_stream(parts)).expect("an answer")
+        }
+    }
+}
+
+async fn play(part: Part, shared: &Shared) -> Result<Vec<u8>, std::io::Error> {
+    match part {
+        Part::Bytes(bytes) => Ok(bytes),
+        Part::Wait => {
+            shared.waits.acquire().await.expect("never closed").forget();
+            Ok(Vec::new())
+        }
+        Part::Silence => std::future::pending().await,
+        Part::Break => {
+            // What came before is sent while this part is waited for.
+            tokio::task::yield_now().await;
+            Err(std::io::Error::other("on purpose: the connection breaks"))
+        }
+    }
+}

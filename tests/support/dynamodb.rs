@@ -1,0 +1,230 @@
+//! A DynamoDB emulator for a test, a proxy before it that counts calls and loses answers, and the same emulator
+//! without HTTP for those who ask it a hundred thousand times.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ai::limiter::{
+    Limiter, LimiterConfig, Policy,
+    register::Shift,
+    store::{self, Item, Shifted},
+};
+use app_core::{clock::Clock, config::Env};
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynoxide::{Database, actions::update_item::UpdateItemRequest, errors::DynoxideError, types};
+use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
+    net::{TcpListener, TcpStream},
+};
+
+/// The configuration of a limiter on `endpoint`.
+pub fn limiter_config(endpoint: &str, policy: Policy) -> LimiterConfig {
+    let variables = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint)];
+    let mut env: Env = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let config = LimiterConfig { policy, ..LimiterConfig::read(&mut env) };
+    env.finish(config).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// An emulator in memory, with the table of the rate limit.
+pub async fn emulator() -> DynamoDb {
+    let emulator = DynamoDb::start(&Storage::Memory, None).await.expect("the emulator starts");
+    let config = limiter_config(&emulator.endpoint, Policy { limit: 1, window_seconds: 1 });
+    create_rate_limit_table(&config).await.expect("the table is made");
+    emulator
+}
+
+/// A limiter on `endpoint` that remembers no refusals.
+pub fn forgetful_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
+    let config = LimiterConfig { remembered_refusals: 0, ..limiter_config(endpoint, policy) };
+    Limiter::new(&config, clock.clone())
+}
+
+/// How an answer gets lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The connection is closed instead.
+    Closed,
+    /// Nothing comes any more.
+    Silent,
+}
+
+/// A proxy before an emulator.
+pub struct DynamoDbProxy {
+    /// Its URL.
+    pub endpoint: String,
+    state: Arc<ProxyState>,
+}
+
+struct ProxyState {
+    upstream: String,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: usize,
+    operations: Vec<String>,
+    loss: Option<Loss>,
+}
+
+impl ProxyState {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DynamoDbProxy {
+    /// Listens before `emulator`.
+    pub async fn start(emulator: &DynamoDb) -> Self {
+        let upstream = emulator.endpoint.trim_start_matches("http://").to_owned();
+        let state = Arc::new(ProxyState { upstream, seen: Mutex::default() });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let endpoint = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        let proxy = Self { endpoint, state: state.clone() };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                state.seen().connections += 1;
+                tokio::spawn(relay(client, state.clone()));
+            }
+        });
+        proxy
+    }
+
+    /// Loses the answer to the next call; the emulator gets the call.
+    pub fn lose_next_answer(&self, loss: Loss) {
+        self.state.seen().loss = Some(loss);
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.state.seen().connections
+    }
+
+    /// The operations called since the last time this was asked.
+    pub fn operations(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.seen().operations)
+    }
+}
+
+async fn relay(client: TcpStream, state: Arc<ProxyState>) {
+    let Ok(server) = TcpStream::connect(&state.upstream).await else { return };
+    let [mut client, mut server] = [client, server].map(BufStream::new);
+    while let Some((request, operation)) = read_message(&mut client).await {
+        let loss = {
+            let mut seen = state.seen();
+            seen.operations.push(operation);
+            seen.loss.take()
+        };
+        if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
+            return;
+        }
+        let Some((answer, _)) = read_message(&mut server).await else { return };
+        match loss {
+            None => {
+                if client.write_all(&answer).await.is_err() || client.flush().await.is_err() {
+                    return;
+                }
+            }
+            Some(Loss::Closed) => return,
+            Some(Loss::Silent) => {
+                // Until the client leaves.
+                let _ = client.read_u8().await;
+                return;
+            }
+        }
+    }
+}
+
+/// One HTTP message whose length is given, and what its `X-Amz-Target` calls.
+async fn read_message(stream: &mut BufStream<TcpStream>) -> Option<(Vec<u8>, String)> {
+    let mut message = Vec::new();
+    let (mut length, mut operation) = (0, String::new());
+    loop {
+        let start = message.len();
+        stream.read_until(b'\n', &mut message).await.ok().filter(|read| *read > 0)?;
+        let line = String::from_utf8_lossy(&message[start..]).trim_end().to_owned();
+        match line.split_once(": ") {
+            _ if line.is_empty() => break,
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
+            Some((name, value)) if name.eq_ignore_ascii_case("x-amz-target") => {
+                operation = value.rsplit('.').next().unwrap_or_default().to_owned();
+            }
+            _ => {}
+        }
+    }
+    let head = message.len();
+    message.resize(head + length, 0);
+    stream.read_exact(&mut message[head..]).await.ok()?;
+    Some((message, operation))
+}
+
+/// The emulator as a library.
+pub struct EmbeddedStore {
+    database: Database,
+    table: String,
+}
+
+impl EmbeddedStore {
+    /// An emulator in memory, with the table of the rate limit.
+    pub fn new() -> Self {
+        let table = "limits".to_owned();
+        let database = Database::memory().expect("the emulator starts");
+        let request = serde_json::json!({
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{ "AttributeName": store::KEY, "KeyType": "HASH" }],
+            "AttributeDefinitions": [{ "AttributeName": store::KEY, "AttributeType": "S" }],
+        });
+        let request = serde_json::from_value(request).expect("a request of DynamoDB");
+        database.create_table(request).expect("the table is made");
+        Self { database, table }
+    }
+
+    /// Does what [`store::Store::apply`] does.
+    pub fn apply(&self, key: &str, shift: &Shift) -> Shifted {
+        let values = shift.values.iter().map(|(name, value)| ((*name).to_owned(), to_emulator(value)));
+        let request = UpdateItemRequest {
+            table_name: self.table.clone(),
+            key: HashMap::from([(store::KEY.to_owned(), types::AttributeValue::S(key.to_owned()))]),
+            update_expression: Some(shift.update.clone()),
+            condition_expression: Some(shift.condition.clone()),
+            expression_attribute_values: Some(values.collect()),
+            return_values: Some("ALL_NEW".to_owned()),
+            return_values_on_condition_check_failure: Some("ALL_OLD".to_owned()),
+            ..UpdateItemRequest::default()
+        };
+        match self.database.update_item(request) {
+            Ok(done) => Shifted::Done(from_emulator(done.attributes.expect("the new item"))),
+            Err(DynoxideError::ConditionalCheckFailedException(_, old)) => {
+                Shifted::Refused(from_emulator(old.expect("the old item")))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Default for EmbeddedStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn to_emulator(value: &AttributeValue) -> types::AttributeValue {
+    match value {
+        AttributeValue::N(number) => types::AttributeValue::N(number.clone()),
+        AttributeValue::S(text) => types::AttributeValue::S(text.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn from_emulator(item: HashMap<String, types::AttributeValue>) -> Item {
+    let converted = item.into_iter().map(|(name, value)| match value {
+        types::AttributeValue::N(number) => (name, AttributeValue::N(number)),
+        types::AttributeValue::S(text) => (name, AttributeValue::S(text)),
+        other => panic!("{name}: {other:?}"),
+    });
+    converted.collect()
+}
