@@ -42,8 +42,10 @@ pub const CONVERSATION: &str = concat!(
 /// Deletes an entry. Takes its id.
 pub const DELETE: &str = "DELETE FROM ai_conversation_logs WHERE id = ?";
 
-/// Deletes the entries of a user. Takes the user.
-pub const DELETE_OF_USER: &str = "DELETE FROM ai_conversation_logs WHERE user = ?";
+/// Deletes the entries of a user. Takes the user twice. The index finds them as the collation compares, which takes é for
+/// e; what is deleted must be the same name but for its case.
+pub const DELETE_OF_USER: &str = "DELETE FROM ai_conversation_logs WHERE user = ? \
+     AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(?) AS BINARY)";
 
 /// At most ten groups of a kind (the first column), those with most entries first. Names that the collation takes for the
 /// same are one.

@@ -64,7 +64,7 @@ pub async fn delete(connection: &mut MySqlConnection, id: i64) -> Result<bool, A
 
 /// Deletes the entries of a user; the answer is how many there were.
 pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User) -> Result<u64, ApiError> {
-    Ok(sqlx::query(sql::DELETE_OF_USER).bind(&**user).execute(connection).await?.rows_affected())
+    Ok(sqlx::query(sql::DELETE_OF_USER).bind(&**user).bind(&**user).execute(connection).await?.rows_affected())
 }
 
 /// The log in figures.

@@ -86,6 +86,29 @@ async fn the_user_is_that_of_the_body_or_a_header_or_anonymous() {
 }
 
 #[tokio::test]
+async fn a_browser_may_name_the_user_and_read_the_rate_limit() {
+    let assistant = Assistant::start(StandIn::start([]).await).await;
+    let preflight = Request::options("/api/ai/chat")
+        .header("origin", "https://repairs.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,x-user-id")
+        .body(Body::empty())
+        .unwrap();
+    let answer = assistant.app.send(preflight).await;
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("x-user-id"));
+    let chat = Request::post("/api/ai/chat")
+        .header("origin", "https://repairs.example")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(chat(&json!({})).to_string()))
+        .unwrap();
+    let answer = assistant.app.send(chat).await;
+    let exposed = answer.header("access-control-expose-headers").unwrap();
+    for name in answer.headers.keys().map(http::HeaderName::as_str).filter(|name| name.contains("ratelimit")) {
+        assert!(exposed.split(',').any(|exposed| exposed == name), "{name} is not in {exposed}");
+    }
+}
+
+#[tokio::test]
 async fn key_then_rate_then_validity_are_looked_at() {
     let wrong = json!({ "messages": [], "temperature": 7 });
     let options = Options { has_key: false, ..Options::default() };

@@ -1,12 +1,12 @@
 //! `POST /api/ai/chat`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Json, USER_ID};
 use axum::{
     extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
 };
 use conversations::User;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -18,8 +18,6 @@ use crate::{
     journal::{Journal, Outcome},
     stream,
 };
-
-const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Who asks if nobody says.
 const ANONYMOUS: &str = "anonymous";

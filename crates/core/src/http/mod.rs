@@ -13,4 +13,4 @@ pub use extract::{Json, Path, Query};
 pub use json_list::{Summary, json_array, json_object, json_page};
 pub use parameters::{Page, Period, given};
 pub use prefixes::under_both_prefixes;
-pub use stack::{BODY_LIMIT_BYTES, with_layers};
+pub use stack::{BODY_LIMIT_BYTES, USER_ID, with_layers};

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, response::Response};
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer, normalize_path::NormalizePath,
 };
@@ -13,6 +13,18 @@ use crate::{config::HttpConfig, lambda::Delivery};
 
 /// The largest body: what Lambda takes per request (design, reading 7).
 pub const BODY_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+/// Who asks, where nothing better says so.
+pub const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+
+/// What an answer may say of a rate limit, for the dashboard's scripts to read.
+const RATE_LIMIT: [HeaderName; 5] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+];
 
 /// Puts the layers that every function needs around `routes`: request id and log line, CORS, compression, panics,
 /// body limit, and errors of our shape for unknown routes and methods.
@@ -39,8 +51,8 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .allow_origin(config.frontend_origins.clone())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT])
-        .expose_headers([observe::REQUEST_ID, header::RETRY_AFTER])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT, USER_ID])
+        .expose_headers([observe::REQUEST_ID, header::RETRY_AFTER].into_iter().chain(RATE_LIMIT).collect::<Vec<_>>())
         .max_age(std::time::Duration::from_secs(600))
 }
 
