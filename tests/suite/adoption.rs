@@ -1,10 +1,10 @@
 //! Taking over a database that the Node service filled.
 
-use rotracker_cli::migrate::{self, Databases, Options};
+use rotracker_cli::migrate::{self, Options};
 use rotracker_tests::{
     App, TestDatabase,
     app::new_order,
-    database::{execute, server},
+    database::{databases, execute, migrate},
 };
 use serde_json::{Value, json};
 use sqlx::{MySqlConnection, Row};
@@ -44,16 +44,6 @@ async fn live_database() -> (TestDatabase, MySqlConnection) {
     (database, node)
 }
 
-fn databases(main: &TestDatabase, inventory: &TestDatabase) -> Databases {
-    Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() }
-}
-
-async fn migrate(database: &TestDatabase, dry_run: bool) -> Result<(), String> {
-    let inventory = TestDatabase::empty().await;
-    let migrated = migrate::migrate_all(&databases(database, &inventory), Options { dry_run }).await;
-    migrated.map_err(|error| format!("{error:#}"))
-}
-
 async fn rows(connection: &mut MySqlConnection) -> Vec<(String, i64, String)> {
     let sql = "SELECT 'active', id, RO FROM active UNION ALL SELECT 'paid', id, RO FROM paid UNION ALL \
                SELECT 'net', id, RO FROM net UNION ALL SELECT 'returns', id, RO FROM `returns` ORDER BY 1, 3";
@@ -62,9 +52,9 @@ async fn rows(connection: &mut MySqlConnection) -> Vec<(String, i64, String)> {
 
 #[tokio::test]
 async fn colliding_ids_get_new_ones_and_every_row_stays_readable() {
-    let (database, mut node) = live_database().await;
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
     let before = rows(&mut node).await;
-    migrate(&database, false).await.unwrap();
+    migrate(&database, &inventory, false).await.unwrap();
     let after = rows(&mut node).await;
     let names = |rows: &[(String, i64, String)]| -> Vec<(String, String)> {
         rows.iter().map(|(table, _, number)| (table.clone(), number.clone())).collect()
@@ -102,7 +92,7 @@ async fn colliding_ids_get_new_ones_and_every_row_stays_readable() {
 
 #[tokio::test]
 async fn a_doubled_number_is_reported_by_name_and_nothing_is_changed() {
-    let (database, mut node) = live_database().await;
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
     execute(
         &mut node,
         "INSERT INTO paid (RO, SHOP_NAME, CURENT_STATUS) VALUES ('ACTIVE-2', 'Shop O''Hare', 'PAID'); \
@@ -111,7 +101,7 @@ async fn a_doubled_number_is_reported_by_name_and_nothing_is_changed() {
     .await;
     let before = rows(&mut node).await;
     for dry_run in [true, false] {
-        let message = migrate(&database, dry_run).await.unwrap_err();
+        let message = migrate(&database, &inventory, dry_run).await.unwrap_err();
         for named in [
             "active-2  in `active`, id 2: Shop of active",
             "ACTIVE-2  in `paid`, id 9: Shop O'Hare, PAID",
@@ -133,27 +123,27 @@ async fn a_doubled_number_is_reported_by_name_and_nothing_is_changed() {
     assert_eq!(tables, 4, "no table was added");
     // Doing as the message says is enough.
     execute(&mut node, "UPDATE `returns` SET RO = 'net-4-2' WHERE id = 14; DELETE FROM paid WHERE id = 9").await;
-    migrate(&database, false).await.unwrap();
+    migrate(&database, &inventory, false).await.unwrap();
     assert_eq!(rows(&mut node).await.len(), 21);
 }
 
 #[tokio::test]
 async fn a_table_without_a_column_is_refused_and_one_with_more_is_taken() {
-    let (database, mut node) = live_database().await;
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
     execute(&mut node, "ALTER TABLE net DROP COLUMN NOTES, DROP COLUMN TERMS; ALTER TABLE paid ADD COLUMN colour INT")
         .await;
-    let message = migrate(&database, false).await.unwrap_err();
+    let message = migrate(&database, &inventory, false).await.unwrap_err();
     assert!(message.contains("`net` lacks the columns TERMS, NOTES"), "{message}");
     execute(&mut node, "ALTER TABLE net ADD COLUMN NOTES TEXT, ADD COLUMN TERMS VARCHAR(50)").await;
-    migrate(&database, false).await.unwrap();
+    migrate(&database, &inventory, false).await.unwrap();
     let colours: i64 = sqlx::query_scalar("SELECT COUNT(colour IS NULL) FROM paid").fetch_one(&mut node).await.unwrap();
     assert_eq!(colours, 5, "the column is kept");
 }
 
 #[tokio::test]
 async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
-    let (database, mut node) = live_database().await;
-    migrate(&database, false).await.unwrap();
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
+    migrate(&database, &inventory, false).await.unwrap();
     let after = rows(&mut node).await;
     // As if the program had died in the middle of each one: its statement done or not, its record unfinished.
     let versions: Vec<i64> =
@@ -162,7 +152,7 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
         execute(&mut node, &format!("UPDATE _sqlx_migrations SET success = FALSE WHERE version >= {version} LIMIT 1"))
             .await;
         execute(&mut node, &format!("DELETE FROM _sqlx_migrations WHERE version > {version}")).await;
-        migrate(&database, false).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
+        migrate(&database, &inventory, false).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
         assert_eq!(rows(&mut node).await, after, "after {version}");
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::OnceLock, thread};
 use app_core::db::{self, DatabaseConfig, TlsMode};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
-    migrate,
+    migrate::{self, Databases, Options},
     say::say,
 };
 use sqlx::{ConnectOptions, Executor, MySqlConnection, MySqlPool};
@@ -157,6 +157,17 @@ impl Drop for TestDatabase {
             panic!("the test's database was not dropped");
         }
     }
+}
+
+/// An installation on the server under test.
+pub fn databases(main: &TestDatabase, inventory: &TestDatabase) -> Databases {
+    Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() }
+}
+
+/// Does what `rotracker migrate` does; an error is as people read it.
+pub async fn migrate(main: &TestDatabase, inventory: &TestDatabase, dry_run: bool) -> Result<(), String> {
+    let migrated = migrate::migrate_all(&databases(main, inventory), Options { dry_run }).await;
+    migrated.map_err(|error| format!("{error:#}"))
 }
 
 /// Runs SQL of the test's own, as text.

@@ -1,9 +1,8 @@
 //! Taking over a log that the Node service kept.
 
-use rotracker_cli::migrate::{self, Databases, Options};
 use rotracker_tests::{
     App, TestDatabase,
-    database::{execute, server},
+    database::{execute, migrate},
 };
 use serde_json::{Value, json};
 use sqlx::MySqlConnection;
@@ -29,14 +28,6 @@ async fn live_database() -> (TestDatabase, MySqlConnection) {
     (database, node)
 }
 
-async fn migrate(database: &TestDatabase) -> Result<(), String> {
-    let inventory = TestDatabase::empty().await;
-    let databases =
-        Databases { server: server().clone(), main: database.name.clone(), inventory: inventory.name.clone() };
-    let migrated = migrate::migrate_all(&databases, Options { dry_run: false }).await;
-    migrated.map_err(|error| format!("{error:#}"))
-}
-
 /// Name, type and nullability of every column.
 async fn columns(node: &mut MySqlConnection) -> Vec<(String, String, String)> {
     sqlx::query_as(
@@ -51,8 +42,8 @@ async fn columns(node: &mut MySqlConnection) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn a_live_log_keeps_its_entries_and_columns_and_takes_long_texts() {
-    let (database, mut node) = live_database().await;
-    migrate(&database).await.unwrap();
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
+    migrate(&database, &inventory, false).await.unwrap();
     let rating: i64 = sqlx::query_scalar("SELECT rating FROM ai_conversation_logs").fetch_one(&mut node).await.unwrap();
     assert_eq!(rating, 5);
     let pool = database.large_pool();
@@ -73,10 +64,10 @@ async fn a_live_log_keeps_its_entries_and_columns_and_takes_long_texts() {
 
 #[tokio::test]
 async fn columns_that_hold_more_already_or_may_be_empty_stay_so() {
-    let (database, mut node) = live_database().await;
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
     execute(&mut node, "ALTER TABLE ai_conversation_logs MODIFY ai_response LONGTEXT, MODIFY user_message TEXT").await;
     execute(&mut node, "INSERT INTO ai_conversation_logs (conversation_id, user) VALUES ('bare', 'u')").await;
-    migrate(&database).await.unwrap();
+    migrate(&database, &inventory, false).await.unwrap();
     let columns = columns(&mut node).await;
     for (column, column_type) in [("ai_response", "longtext"), ("user_message", "mediumtext"), ("error", "mediumtext")]
     {
@@ -91,8 +82,8 @@ async fn columns_that_hold_more_already_or_may_be_empty_stay_so() {
 
 #[tokio::test]
 async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
-    let (database, mut node) = live_database().await;
-    migrate(&database).await.unwrap();
+    let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
+    migrate(&database, &inventory, false).await.unwrap();
     let after = columns(&mut node).await;
     let versions: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE version > 26")
         .fetch_all(&mut node)
@@ -102,7 +93,7 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
     for version in versions {
         execute(&mut node, &format!("UPDATE _sqlx_migrations SET success = FALSE WHERE version = {version}")).await;
         execute(&mut node, &format!("DELETE FROM _sqlx_migrations WHERE version > {version}")).await;
-        migrate(&database).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
+        migrate(&database, &inventory, false).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
         assert_eq!(columns(&mut node).await, after, "after {version}");
     }
 }
@@ -131,15 +122,15 @@ async fn what_stands_in_the_way_is_said_by_name_before_anything_is_changed() {
             "ALTER TABLE ai_conversation_logs MODIFY tenant varchar(40) NULL, MODIFY seen INT NOT NULL DEFAULT 0",
         ),
     ] {
-        let (database, mut node) = live_database().await;
+        let (inventory, (database, mut node)) = (TestDatabase::inventory().await, live_database().await);
         execute(&mut node, spoil).await;
-        let message = migrate(&database).await.unwrap_err();
+        let message = migrate(&database, &inventory, false).await.unwrap_err();
         assert!(message.contains(named) && message.contains("Nothing has been changed"), "{message}");
         let tables = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()";
         let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut node).await.unwrap();
         assert_eq!(tables, 1, "{spoil}: no table was added");
         execute(&mut node, mend).await;
-        migrate(&database).await.unwrap_or_else(|error| panic!("{mend}: {error}"));
+        migrate(&database, &inventory, false).await.unwrap_or_else(|error| panic!("{mend}: {error}"));
         let pool = database.large_pool();
         log(&App::ai_logs_on(database, pool), json!({})).await;
     }

@@ -1,10 +1,9 @@
 //! Taking over an inventory database that grew out of Excel sheets.
 
 use inventory::model::Table;
-use rotracker_cli::migrate::{self, Databases, Options};
 use rotracker_tests::{
     App, TestDatabase,
-    database::{execute, server},
+    database::{execute, migrate},
 };
 use serde_json::json;
 use sqlx::MySqlConnection;
@@ -51,12 +50,6 @@ async fn live_database() -> (TestDatabase, MySqlConnection) {
     (database, node)
 }
 
-/// Migrates `inventory`, beside a main database that needs nothing once it was migrated.
-async fn migrate(main: &TestDatabase, inventory: &TestDatabase) -> Result<(), String> {
-    let databases = Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() };
-    migrate::migrate_all(&databases, Options { dry_run: false }).await.map_err(|error| format!("{error:#}"))
-}
-
 async fn tables(connection: &mut MySqlConnection) -> i64 {
     sqlx::query_scalar("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
         .fetch_one(connection)
@@ -67,7 +60,7 @@ async fn tables(connection: &mut MySqlConnection) -> i64 {
 #[tokio::test]
 async fn a_live_inventory_keeps_its_rows_and_columns_and_works() {
     let (main, (database, mut node)) = (TestDatabase::migrated().await, live_database().await);
-    migrate(&main, &database).await.unwrap();
+    migrate(&main, &database, false).await.unwrap();
     let kept: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM inventoryindex i JOIN terra t WHERE i.SerialNumber = 'SN' AND t.UNIT_PRICE = 1",
     )
@@ -102,7 +95,7 @@ async fn a_live_inventory_keeps_its_rows_and_columns_and_works() {
 #[tokio::test]
 async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
     let (main, (database, mut node)) = (TestDatabase::migrated().await, live_database().await);
-    migrate(&main, &database).await.unwrap();
+    migrate(&main, &database, false).await.unwrap();
     let versions: Vec<i64> =
         sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&mut node).await.unwrap();
     assert!(versions.len() > 30);
@@ -110,7 +103,7 @@ async fn a_migration_that_was_cut_off_goes_on_where_it_was() {
         execute(&mut node, &format!("UPDATE _sqlx_migrations SET success = FALSE WHERE version >= {version} LIMIT 1"))
             .await;
         execute(&mut node, &format!("DELETE FROM _sqlx_migrations WHERE version > {version}")).await;
-        migrate(&main, &database).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
+        migrate(&main, &database, false).await.unwrap_or_else(|error| panic!("after {version}: {error}"));
     }
     let suffixes: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM inventoryindex_suffixes").fetch_one(&mut node).await.unwrap();
@@ -145,10 +138,10 @@ async fn what_stands_in_the_way_is_said_by_name_before_anything_is_changed() {
     ] {
         let (database, mut node) = live_database().await;
         execute(&mut node, spoil).await;
-        let message = migrate(&main, &database).await.unwrap_err();
+        let message = migrate(&main, &database, false).await.unwrap_err();
         assert!(message.contains(named) && message.contains("Nothing has been changed"), "{message}");
         assert_eq!(tables(&mut node).await, 13, "{spoil}: no table was added");
         execute(&mut node, mend).await;
-        migrate(&main, &database).await.unwrap_or_else(|error| panic!("{mend}: {error}"));
+        migrate(&main, &database, false).await.unwrap_or_else(|error| panic!("{mend}: {error}"));
     }
 }
