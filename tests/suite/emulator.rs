@@ -237,6 +237,7 @@ async fn a_stream_of_100_000_events_leaves_memory_flat() {
         (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &[]).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    let patient = local_client().timeout(Duration::from_mins(3)).build().unwrap();
     let mut peaks = Vec::new();
     for count in [1_000, 100_000] {
         let events = events(&vec!["word "; count]);
@@ -244,7 +245,7 @@ async fn a_stream_of_100_000_events_leaves_memory_flat() {
         let parts =
             events.chunks(100).map(|events| Part::Bytes(events.iter().map(sse).collect::<String>().into_bytes()));
         anthropic.will(Script::parts(parts.collect()));
-        let answer = client().post(&url).json(&chat(&json!({ "stream": true }))).send().await.unwrap();
+        let answer = patient.post(&url).json(&chat(&json!({ "stream": true }))).send().await.unwrap();
         let text = answer.text().await.unwrap();
         assert_eq!(text.matches("data: ").count(), events.len() + 1);
         peaks.push(ai.peak_memory().unwrap());

@@ -140,10 +140,10 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
     App { router, pool, clock, database }
 }
 
-/// Timeouts so short that a test need not wait, except for those that it names.
+/// Timeouts for a stand-in that falls silent: a short one between events and until the first, when there is none.
 pub fn short() -> Timeouts {
-    let short = Duration::from_millis(100);
-    Timeouts { connect: short, first_byte: short, between_events: short, total: Duration::from_secs(20) }
+    let short = Duration::from_millis(500);
+    Timeouts { first_byte: short, between_events: short, ..Timeouts::default() }
 }
 
 /// The body of a chat with `fields` beside one message.

@@ -1,6 +1,9 @@
 //! What happens when Anthropic or the rate limit's store fails: a clear answer of the right status, and never the key.
 
-use ai::limiter::{LimiterConfig, OnFailure, Policy};
+use ai::{
+    anthropic::Timeouts,
+    limiter::{LimiterConfig, OnFailure, Policy},
+};
 use rotracker_tests::{
     anthropic::{Script, StandIn},
     assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
@@ -31,7 +34,9 @@ async fn each_failure_has_its_status_and_is_tried_again_where_that_helps() {
         ("silence", vec![Script::silent()], 504, 1, None),
         ("a redirect", vec![error(302).header("location", "https://elsewhere.example")], 502, 1, None),
     ] {
-        let options = Options { timeouts: short(), ..Options::default() };
+        // Nobody waits for the others to end by themselves.
+        let timeouts = if what == "silence" { short() } else { Timeouts::default() };
+        let options = Options { timeouts, ..Options::default() };
         for stream in [false, true] {
             let assistant = Assistant::with(StandIn::start(scripts.clone()).await, options.clone()).await;
             let answer = assistant.ask(&chat(&json!({ "stream": stream }))).await;

@@ -1,11 +1,8 @@
 //! Exchanges that are entered in the log by themselves.
 
-use std::time::Duration;
-
-use ai::anthropic::Timeouts;
 use rotracker_tests::{
     anthropic::{Part, Script, StandIn, events, sse},
-    assistant::{Assistant, Logged, Options, chat, short},
+    assistant::{Assistant, Logged, Options, chat},
 };
 use serde_json::{Value, json};
 
@@ -65,14 +62,12 @@ async fn a_failure_is_logged_with_what_had_arrived() {
     let begun: Vec<Part> =
         events(&["Here they"])[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect();
     let broken = Script::parts(begun.into_iter().chain([Part::Break]).collect());
-    let timeouts = Timeouts { first_byte: Duration::from_secs(20), ..short() };
     for (script, stream, answer, error, tokens) in [
         (Script::error(400, "too vague"), false, "", "The assistant refused the request: too vague", None),
         (Script::error(401, "x"), true, "", "The assistant is not configured correctly.", None),
         (broken, true, "Here they", "The assistant failed. Try again.", Some(245)),
     ] {
-        let options = Options { timeouts, ..Options::default() };
-        let assistant = Assistant::with(StandIn::start([script]).await, options).await;
+        let assistant = Assistant::start(StandIn::start([script]).await).await;
         assistant.ask(&conversation(stream)).await;
         let entry = only_entry(&assistant).await;
         assert!(!entry.success);

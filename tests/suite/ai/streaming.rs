@@ -1,7 +1,5 @@
 //! `POST /api/ai/chat` with `"stream": true`
 
-use std::time::Duration;
-
 use ai::anthropic::Timeouts;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rotracker_tests::{
@@ -85,7 +83,8 @@ async fn a_break_in_the_middle_is_an_event_before_done() {
     ];
     for (what, end, kind) in cases {
         let script = Script::parts(begun.iter().cloned().chain([end]).collect());
-        let timeouts = Timeouts { first_byte: Duration::from_secs(20), ..short() };
+        let between_events = if what == "silence" { short() } else { Timeouts::default() }.between_events;
+        let timeouts = Timeouts { between_events, ..Timeouts::default() };
         let assistant =
             Assistant::with(StandIn::start([script]).await, Options { timeouts, ..Options::default() }).await;
         let data = assistant.stream(&streamed()).await.data().await;
