@@ -112,6 +112,7 @@ impl DatabaseServer {
         let data = directory.join("data");
         let mut command = program.command(&data).await;
         command
+            .env(TEMPORARY, temporary_directory(directory)?)
             .arg(format!("--port={port}"))
             .arg(format!("--bind-address={HOST}"))
             // Relative to the data directory: the path of a socket may have about a hundred bytes only.
@@ -366,7 +367,7 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
     if new.exists() {
         fs::remove_dir_all(&new)?;
     }
-    let command = match program.kind {
+    let mut command = match program.kind {
         Kind::MariaDb => {
             let beside_it = program.path.parent().into_iter().flat_map(|bin| [bin.join("../bin"), bin.to_owned()]);
             let places: Vec<PathBuf> = beside_it.chain(places()).collect();
@@ -401,6 +402,7 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
             command
         }
     };
+    command.env(TEMPORARY, temporary_directory(directory)?);
     let supervision = Supervision { log: Some(log.try_clone()?), ..Supervision::default() };
     let process = Supervised::spawn(&command, supervision).context("the database server cannot be started")?;
     if !process.wait().await.is_some_and(|status| status.success()) {
@@ -413,6 +415,17 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
     fs::write(new.join(MADE_BY), format!("{}\n", program.kind))?;
     fs::rename(&new, directory.join("data"))?;
     Ok(())
+}
+
+/// The variable that says where temporary tables and the like go.
+const TEMPORARY: &str = "TMPDIR";
+
+/// A directory of the server's own for them: at its start, MariaDB deletes what it takes for the leftovers of an earlier
+/// run, and in a shared directory that may be what another server is just using.
+fn temporary_directory(directory: &Path) -> Result<PathBuf> {
+    let temporary = directory.join("tmp");
+    fs::create_dir_all(&temporary)?;
+    Ok(temporary)
 }
 
 /// Anything but an answer of the server: it is still starting.
