@@ -1,0 +1,532 @@
+"""What the template must hold once SAM has transformed it, and proof that each check can fail.
+
+`pytest infra/checks.py` needs neither AWS nor credentials, only a region's name in AWS_DEFAULT_REGION.
+"""
+
+import copy
+import json
+import pathlib
+import re
+import tomllib
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FUNCTIONS = {"RosFunction": "ros", "InventoryFunction": "inventory", "AiFunction": "ai", "AiLogsFunction": "ai-logs"}
+
+# Actions that may be allowed on every resource, and why no resource can be named.
+WILDCARDS = {
+    "xray:PutTraceSegments": "X-Ray knows no resource for it",
+    "xray:PutTelemetryRecords": "X-Ray knows no resource for it",
+    "ec2:AssignPrivateIpAddresses": "Lambda demands it on all resources before it attaches a function to a VPC",
+    "ec2:CreateNetworkInterface": "as above",
+    "ec2:DeleteNetworkInterface": "as above",
+    "ec2:DescribeNetworkInterfaces": "EC2 knows no resource for it",
+    "ec2:DescribeSubnets": "EC2 knows no resource for it",
+    "ec2:UnassignPrivateIpAddresses": "as above",
+}
+
+# AWS's own policies, which are full of wildcards, and who may have them.
+AWS_POLICIES = {
+    "ApiGatewayRole": "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # one role for all APIs of an account
+}
+
+# What the functions do with the table (crates/ai/src/limiter/store.rs).
+TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"}
+
+SECRET_VARIABLES = {
+    "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",
+    "DB_PASSWORD": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:password}}",
+    "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
+}
+
+# Variables that our own code does not read.
+FOREIGN_VARIABLES = {
+    "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH",  # lambda_http does
+    "SECRETS_REVISION",  # nobody; its change makes CloudFormation read the secrets anew
+}
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def read():
+    return yaml_parse((ROOT / "template.yaml").read_text())
+
+
+class NoManagedPolicies:
+    def load(self):
+        return {}
+
+
+def deploy(template):
+    """What CloudFormation gets: `sam deploy` uploads the code, then SAM transforms."""
+    template = copy.deepcopy(template)
+    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+    return transform(template, {}, NoManagedPolicies())["Resources"]
+
+
+def of_type(resources, kind):
+    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def strings(value, path=""):
+    """Every string below `value`, with where it is."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from strings(inner, f"{path}/{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from strings(inner, f"{path}/{index}")
+
+
+def operations(resources):
+    """Every method of every path: path, method, its integration."""
+    for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
+        for path, methods in api["Properties"]["Body"]["paths"].items():
+            for method, operation in methods.items():
+                yield path, method, operation.get("x-amazon-apigateway-integration", {})
+
+
+def function_of(integration):
+    uri = json.dumps(integration.get("uri"))
+    match = re.search(r"functions/\$\{(\w+)\.Arn\}", uri)
+    return match and match.group(1)
+
+
+def policies(resources):
+    """Every policy document, by the resource that holds it."""
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in properties.get("Policies", []):
+                yield name, policy["PolicyDocument"]
+        elif resource["Type"].startswith("AWS::IAM::") and "PolicyDocument" in properties:
+            yield name, properties["PolicyDocument"]
+
+
+# Each check takes the template and what becomes of it, and gives a sentence for each thing that is wrong.
+
+
+def every_method_streams(template, resources):
+    seen = 0
+    for path, method, integration in operations(resources):
+        seen += 1
+        uri = json.dumps(integration.get("uri"))
+        if integration.get("type") != "aws_proxy":
+            yield f"{method} {path} has no Lambda proxy integration"
+        if integration.get("responseTransferMode") != "STREAM":
+            yield f"{method} {path} is buffered"
+        if "path/2021-11-15/functions/" not in uri or "/response-streaming-invocations" not in uri:
+            yield f"{method} {path} invokes its function without streaming"
+    if seen == 0:
+        yield "there is no method"
+    for name in of_type(resources, "AWS::ApiGateway::Method"):
+        yield f"{name} is outside of the API's body, where nothing checks that it streams"
+
+
+def routes_are_those_of_cargo(template, resources):
+    metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["metadata"]
+    routes = metadata["lambda"]["watch"]["router"]
+    expected = {re.sub(r"\{\*(\w+)\}", r"{\1+}", path): function for path, function in routes.items()}
+    actual = {}
+    for path, method, integration in operations(resources):
+        # Every method, OPTIONS among them: the functions own CORS and 405.
+        if method != "x-amazon-apigateway-any-method":
+            yield f"{path} takes {method} by itself"
+        actual[path] = FUNCTIONS.get(function_of(integration))
+    for path in sorted(expected.keys() | actual.keys()):
+        if expected.get(path) != actual.get(path):
+            yield f"{path} goes to {actual.get(path)}, under `cargo lambda watch` to {expected.get(path)}"
+
+
+def functions_are_built_and_sized(template, resources):
+    functions = of_type(resources, "AWS::Lambda::Function")
+    if set(functions) != set(FUNCTIONS):
+        yield f"the functions are {sorted(functions)}"
+    if template["Parameters"]["Architecture"].get("AllowedValues") != ["arm64", "x86_64"]:
+        yield "the architecture cannot be chosen"
+    if template["Parameters"]["Architecture"].get("Default") != "arm64":
+        yield "the architecture is not arm64 unless chosen"
+    integration_timeouts = {}
+    for _, _, integration in operations(resources):
+        timeouts = integration_timeouts.setdefault(function_of(integration), set())
+        timeouts.add(integration.get("timeoutInMillis"))
+    for name, function in functions.items():
+        properties = function["Properties"]
+        metadata = template["Resources"][name].get("Metadata", {})
+        build = metadata.get("BuildMethod"), metadata.get("BuildProperties", {}).get("Binary")
+        if build != ("rust-cargolambda", FUNCTIONS.get(name)):
+            yield f"{name} is built as {build}"
+        if (properties.get("Runtime"), properties.get("Handler")) != ("provided.al2023", "bootstrap"):
+            yield f"{name} runs as {properties.get('Runtime')} {properties.get('Handler')}"
+        if properties.get("Architectures") != [{"Ref": "Architecture"}]:
+            yield f"{name} has the architectures {properties.get('Architectures')}"
+        if not str(properties.get("MemorySize", {}).get("Ref", "")).endswith("MemorySize"):
+            yield f"{name} has memory that is no parameter"
+        if "Fn::If" not in properties.get("ReservedConcurrentExecutions", {}):
+            yield f"{name} has no parameter for its concurrency"
+        if properties.get("TracingConfig") != {"Mode": "Active"}:
+            yield f"{name} is not traced"
+        timeout, most = properties.get("Timeout", 3), 900 if name == "AiFunction" else 29
+        if not (10 <= timeout <= most) or (name == "AiFunction" and timeout != 900):
+            yield f"{name} may run for {timeout} s"
+        for gateway in integration_timeouts.get(name, {None}):
+            if gateway is None or not timeout * 1000 <= gateway <= most * 1000:
+                yield f"the gateway waits {gateway} ms for {name}, which may run for {timeout} s"
+
+
+def no_avoidable_wildcard(template, resources):
+    for name, document in policies(resources):
+        for statement in listed(document["Statement"]):
+            if "NotAction" in statement or "NotResource" in statement:
+                yield f"{name} allows all but something"
+            actions = set(listed(statement.get("Action", [])))
+            for action in actions:
+                if "*" in action:
+                    yield f"{name} names the actions {action}"
+            if statement["Effect"] != "Allow":
+                continue
+            for _, resource in strings(statement.get("Resource", "*")):
+                if "*" in resource and not actions <= WILDCARDS.keys():
+                    yield f"{name} allows {sorted(actions - WILDCARDS.keys())} on {resource}"
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for _, policy in strings(role["Properties"].get("ManagedPolicyArns", [])):
+            if policy.startswith("arn:") and not policy.endswith(":aws:policy/" + AWS_POLICIES.get(name, "none")):
+                yield f"{name} has AWS's {policy}"
+
+
+def one_role_per_function(template, resources):
+    roles = [json.dumps(f["Properties"]["Role"]) for f in of_type(resources, "AWS::Lambda::Function").values()]
+    if len(set(roles)) != len(roles):
+        yield "functions share a role"
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        role = function["Properties"]["Role"].get("Fn::GetAtt", [None])[0]
+        group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
+        allowed = {}
+        for holder, document in policies(resources):
+            if holder != role:
+                continue
+            for statement in listed(document["Statement"]):
+                for action in listed(statement["Action"]):
+                    allowed.setdefault(action, []).append(statement["Resource"])
+        expected = {action: [{"Fn::GetAtt": [group, "Arn"]}] for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
+        if name == "AiFunction":
+            expected |= {action: [{"Fn::GetAtt": ["RateLimitTable", "Arn"]}] for action in TABLE_ACTIONS}
+        if allowed != expected:
+            yield f"{name} may do {allowed}, not {expected}"
+    for holder, document in policies(resources):
+        text = json.dumps(document)
+        if holder != "AiRole" and ("dynamodb:" in text or "RateLimitTable" in text):
+            yield f"{holder} may touch the table"
+
+
+def every_function_has_logs_with_retention(template, resources):
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    for name, group in groups.items():
+        if not group["Properties"].get("RetentionInDays"):
+            yield f"{name} keeps logs for ever"
+    seen = []
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {})
+        if not isinstance(group, dict) or group.get("Ref") not in groups:
+            yield f"{name} logs to {group}, which is no group of ours"
+        seen.append(json.dumps(group))
+    if len(set(seen)) != len(seen):
+        yield "functions share a log group"
+    for name, stage in of_type(resources, "AWS::ApiGateway::Stage").items():
+        destination = stage["Properties"].get("AccessLogSetting", {}).get("DestinationArn", {})
+        if destination.get("Fn::GetAtt", [None])[0] not in groups:
+            yield f"{name} logs requests to no group of ours"
+
+
+def nothing_secret_in_plain_text(template, resources):
+    looks_secret = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
+    for name in template["Parameters"]:
+        if looks_secret.search(name) and name != "SecretsRevision":
+            yield f"the parameter {name} holds a secret"
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        for variable, value in function["Properties"]["Environment"]["Variables"].items():
+            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable == "SECRETS_REVISION":
+                continue
+            reference = {"Fn::Sub": SECRET_VARIABLES.get(variable)}
+            if name == "AiFunction" and variable.startswith("DB_"):
+                reference = {"Fn::If": ["LogsConversations", reference, NO_VALUE]}
+            if value != reference:
+                yield f"{name} gets {variable} as {value}"
+            if variable == "ANTHROPIC_API_KEY" and name != "AiFunction":
+                yield f"{name} gets Anthropic's key"
+    allowed = re.compile(r"^/(Ros|Inventory|Ai|AiLogs)Function/Properties/Environment/Variables/")
+    for path, value in strings(resources):
+        if "{{resolve:" in value and not allowed.match(path):
+            yield f"a secret is written to {path}"
+    texts = list(strings(template)) + list(strings(tomllib.loads((ROOT / "samconfig.toml").read_text())))
+    known = re.compile(r"sk-ant-|\bA(KI|SI)A[0-9A-Z]{16}\b|PRIVATE KEY|mysql://[^@\s]*:[^@\s]*@|(?i:password|api_?key)=")
+    for path, value in texts:
+        if known.search(value):
+            yield f"{path} holds a secret"
+    for path, value in strings(template.get("Outputs", {})):
+        if "{{resolve:" in value:
+            yield f"the output {path} shows a secret"
+
+
+def table_outlives_the_stack(template, resources):
+    tables = of_type(resources, "AWS::DynamoDB::Table")
+    if set(tables) != {"RateLimitTable"}:
+        yield f"the tables are {sorted(tables)}"
+    for name, table in tables.items():
+        properties = table["Properties"]
+        if (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
+            yield f"{name} goes with the stack"
+        if properties.get("DeletionProtectionEnabled") is not True:
+            yield f"{name} can be deleted"
+        if properties.get("TimeToLiveSpecification") != {"AttributeName": "expires_at", "Enabled": True}:
+            yield f"{name} keeps items for ever"
+        if properties.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
+            yield f"{name} has no point-in-time recovery"
+        if properties.get("SSESpecification", {}).get("SSEEnabled") is not True:
+            yield f"{name} is not encrypted with a key of KMS"
+        if properties.get("BillingMode") != "PAY_PER_REQUEST":
+            yield f"{name} is not on demand"
+        if properties.get("KeySchema") != [{"AttributeName": "pk", "KeyType": "HASH"}]:
+            yield f"{name} has another key than the limiter's"
+
+
+def stage_is_throttled_logged_and_traced(template, resources):
+    for name, api in of_type(resources, "AWS::ApiGateway::RestApi").items():
+        if api["Properties"].get("EndpointConfiguration", {}).get("Types") != ["REGIONAL"]:
+            yield f"{name} is not regional"
+    stages = of_type(resources, "AWS::ApiGateway::Stage")
+    if len(stages) != 1:
+        yield f"the stages are {sorted(stages)}"
+    for name, stage in stages.items():
+        properties = stage["Properties"]
+        if properties.get("StageName") != {"Ref": "Stage"}:
+            yield f"{name} is called {properties.get('StageName')}"
+        if properties.get("TracingEnabled") is not True:
+            yield f"{name} is not traced"
+        [settings] = properties.get("MethodSettings") or [{}]
+        scope = settings.get("ResourcePath"), settings.get("HttpMethod")
+        if scope != ("/*", "*") or not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= settings.keys():
+            yield f"{name} is not throttled"
+        try:
+            line = json.loads(properties.get("AccessLogSetting", {}).get("Format", ""))
+        except ValueError:
+            yield f"the access log of {name} is not JSON"
+        else:
+            if not {"requestId", "status", "method", "path", "latencyMs"} <= line.keys():
+                yield f"the access log of {name} says only {sorted(line)}"
+
+
+def gateway_answers_as_the_functions_do(template, resources):
+    for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
+        answers = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
+        for kind in ("DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"):
+            if kind not in answers:
+                yield f"{kind} is the gateway's own"
+        for kind, answer in answers.items():
+            headers = {key.lower() for key in answer.get("responseParameters", {})}
+            for header in ("access-control-allow-origin", "access-control-allow-credentials", "vary", "x-request-id"):
+                if f"gatewayresponse.header.{header}" not in headers:
+                    yield f"{kind} has no {header}"
+            body = answer.get("responseTemplates", {}).get("application/json", "")
+            try:
+                error = json.loads(body.replace("$context.error.messageString", '"…"'))
+            except ValueError:
+                yield f"{kind} is not JSON"
+            else:
+                if set(error) != {"error", "message"}:
+                    yield f"{kind} has another shape than our errors"
+
+
+def variables_are_those_the_code_reads(template, resources):
+    sources = "\n".join(path.read_text() for path in ROOT.glob("crates/*/src/**/*.rs"))
+    for name, function in of_type(resources, "AWS::Lambda::Function").items():
+        variables = function["Properties"]["Environment"]["Variables"]
+        for variable in variables.keys() - FOREIGN_VARIABLES:
+            if f'"{variable}"' not in sources:
+                yield f"{name} gets {variable}, which nothing reads"
+        if variables.get("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH") != "true":
+            yield f"{name} sees the stage in its paths"
+        if variables.get("APP_ENV") != {"Fn::If": ["IsProduction", "production", "development"]}:
+            yield f"{name} runs as {variables.get('APP_ENV')}"
+
+
+def defaults_are_those_of_the_code(template, resources):
+    limiter = (ROOT / "crates/ai/src/limiter/config.rs").read_text()
+    anthropic = (ROOT / "crates/ai/src/anthropic/mod.rs").read_text()
+    sources = {
+        "AiRateLimit": (limiter, r"DEFAULT_LIMIT: u32 = (\d+);"),
+        "AiRateWindowSeconds": (limiter, r"DEFAULT_WINDOW_SECONDS: u32 = (\d+);"),
+        "AnthropicBaseUrl": (anthropic, r'"ANTHROPIC_BASE_URL"\)\.unwrap_or\("([^"]+)"\)'),
+        "AnthropicVersion": (anthropic, r'"ANTHROPIC_VERSION"\)\.unwrap_or\("([^"]+)"\)'),
+        "AnthropicConnectTimeoutSeconds": (anthropic, r"connect: Duration::from_secs\((\d+)\)"),
+        "AnthropicFirstByteTimeoutSeconds": (anthropic, r"first_byte: Duration::from_secs\((\d+)\)"),
+        "AnthropicIdleTimeoutSeconds": (anthropic, r"between_events: Duration::from_secs\((\d+)\)"),
+        "AnthropicTotalTimeoutSeconds": (anthropic, r"total: Duration::from_secs\((\d+)\)"),
+    }
+    for parameter, (source, pattern) in sources.items():
+        found = re.search(pattern, source)
+        default = template["Parameters"][parameter].get("Default")
+        if found is None or found.group(1) != str(default):
+            yield f"{parameter} is {default} unless set, in the code {found and found.group(1)}"
+
+
+def stages_are_configured(template, resources):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    required = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
+    for environment, stage in (("default", "dev"), ("prod", "prod")):
+        pairs = (pair.split("=", 1) for pair in config[environment]["deploy"]["parameters"]["parameter_overrides"])
+        overrides = dict(pairs)
+        if overrides.get("Stage") != stage:
+            yield f"{environment} deploys the stage {overrides.get('Stage')}"
+        for name in overrides.keys() - template["Parameters"].keys():
+            yield f"{environment} sets {name}, which the template does not have"
+        for name in required - overrides.keys():
+            yield f"{environment} does not set {name}"
+        for name, value in overrides.items():
+            values = [str(value) for value in template["Parameters"].get(name, {}).get("AllowedValues", [value])]
+            if value not in values:
+                yield f"{environment} sets {name} to {value}"
+
+
+CHECKS = [
+    every_method_streams,
+    routes_are_those_of_cargo,
+    functions_are_built_and_sized,
+    no_avoidable_wildcard,
+    one_role_per_function,
+    every_function_has_logs_with_retention,
+    nothing_secret_in_plain_text,
+    table_outlives_the_stack,
+    stage_is_throttled_logged_and_traced,
+    gateway_answers_as_the_functions_do,
+    variables_are_those_the_code_reads,
+    defaults_are_those_of_the_code,
+    stages_are_configured,
+]
+
+
+@pytest.fixture(scope="session")
+def deployed():
+    template = read()
+    return template, deploy(template)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_template(check, deployed):
+    assert list(check(*deployed)) == []
+
+
+# Each of these breaks the template in one way: the path of what is changed, what it becomes (nothing: it goes), and
+# the check that must say so.
+GONE = object()
+FUNCTION = ("Resources", "RosFunction", "Properties")
+AI = ("Resources", "AiFunction", "Properties")
+TABLE = ("Resources", "RateLimitTable")
+LOG_STATEMENT = ("Resources", "RosRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 0)
+API = ("Resources", "Api", "Properties")
+MUTATIONS = [
+    ((*FUNCTION, "Events", "ApiEach", "Properties", "ResponseTransferMode"), GONE, every_method_streams),
+    ((*AI, "Events", "NetlifyEach", "Properties", "ResponseTransferMode"), "BUFFERED", every_method_streams),
+    ((*FUNCTION, "Events", "Unknown"), GONE, routes_are_those_of_cargo),
+    ((*AI, "Events", "NetlifyAll"), GONE, routes_are_those_of_cargo),
+    ((*FUNCTION, "Events", "Health", "Properties", "Method"), "GET", routes_are_those_of_cargo),
+    ((*FUNCTION, "Events", "Health", "Properties", "Path"), "/healthy", routes_are_those_of_cargo),
+    ((*FUNCTION, "Timeout"), 60, functions_are_built_and_sized),
+    ((*AI, "Timeout"), GONE, functions_are_built_and_sized),
+    ((*AI, "Events", "ApiEach", "Properties", "TimeoutInMillis"), GONE, functions_are_built_and_sized),
+    ((*FUNCTION, "Architectures"), ["arm64", "x86_64"], functions_are_built_and_sized),
+    (("Resources", "AiFunction", "Metadata", "BuildProperties", "Binary"), "ros", functions_are_built_and_sized),
+    (("Globals", "Function", "Tracing"), GONE, functions_are_built_and_sized),
+    ((*LOG_STATEMENT, "Resource"), "*", no_avoidable_wildcard),
+    ((*LOG_STATEMENT, "Resource"), {"Fn::Sub": "arn:aws:logs:${AWS::Region}:*:*"}, no_avoidable_wildcard),
+    ((*LOG_STATEMENT, "Action"), "logs:*", no_avoidable_wildcard),
+    (
+        ("Resources", "RosRole", "Properties", "ManagedPolicyArns", 0),
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+        no_avoidable_wildcard,
+    ),
+    ((*FUNCTION, "Role"), {"Fn::GetAtt": ["AiRole", "Arn"]}, one_role_per_function),
+    ((*LOG_STATEMENT, "Resource"), {"Fn::GetAtt": ["AiLogGroup", "Arn"]}, one_role_per_function),
+    ((*LOG_STATEMENT, "Resource"), {"Fn::GetAtt": ["RateLimitTable", "Arn"]}, one_role_per_function),
+    (
+        ("Resources", "AiRole", "Properties", "Policies", 1, "PolicyDocument", "Statement", 0, "Action", 0),
+        "dynamodb:Scan",
+        one_role_per_function,
+    ),
+    ((*FUNCTION, "LoggingConfig"), GONE, every_function_has_logs_with_retention),
+    (("Resources", "AiLogGroup", "Properties", "RetentionInDays"), GONE, every_function_has_logs_with_retention),
+    ((*API, "AccessLogSetting"), GONE, every_function_has_logs_with_retention),
+    (("Parameters", "DbPassword"), {"Type": "String", "NoEcho": True}, nothing_secret_in_plain_text),
+    ((*FUNCTION, "Environment", "Variables", "DB_PASSWORD"), "hunter2", nothing_secret_in_plain_text),
+    ((*FUNCTION, "Environment", "Variables", "DB_PASSWORD"), {"Ref": "DbHost"}, nothing_secret_in_plain_text),
+    ((*AI, "Environment", "Variables", "ANTHROPIC_API_KEY"), "sk-ant-1", nothing_secret_in_plain_text),
+    (
+        (*FUNCTION, "Environment", "Variables", "ANTHROPIC_API_KEY"),
+        {"Fn::Sub": SECRET_VARIABLES["ANTHROPIC_API_KEY"]},
+        nothing_secret_in_plain_text,
+    ),
+    (
+        (*AI, "Environment", "Variables", "DB_PASSWORD"),
+        {"Fn::Sub": SECRET_VARIABLES["DB_PASSWORD"]},
+        nothing_secret_in_plain_text,
+    ),
+    ((*FUNCTION, "Description"), SECRET_VARIABLES["DB_PASSWORD"], nothing_secret_in_plain_text),
+    ((*TABLE, "DeletionPolicy"), "Delete", table_outlives_the_stack),
+    ((*TABLE, "UpdateReplacePolicy"), GONE, table_outlives_the_stack),
+    ((*TABLE, "Properties", "TimeToLiveSpecification"), GONE, table_outlives_the_stack),
+    ((*TABLE, "Properties", "DeletionProtectionEnabled"), False, table_outlives_the_stack),
+    ((*TABLE, "Properties", "PointInTimeRecoverySpecification"), GONE, table_outlives_the_stack),
+    ((*API, "EndpointConfiguration", "Type"), "EDGE", stage_is_throttled_logged_and_traced),
+    ((*API, "MethodSettings"), GONE, stage_is_throttled_logged_and_traced),
+    ((*API, "AccessLogSetting", "Format"), "$context.requestId", stage_is_throttled_logged_and_traced),
+    ((*API, "TracingEnabled"), False, stage_is_throttled_logged_and_traced),
+    ((*API, "GatewayResponses", "DEFAULT_5XX"), GONE, gateway_answers_as_the_functions_do),
+    (
+        (*API, "GatewayResponses", "THROTTLED", "ResponseParameters", "Headers", "Access-Control-Allow-Origin"),
+        GONE,
+        gateway_answers_as_the_functions_do,
+    ),
+    (
+        (*API, "GatewayResponses", "THROTTLED", "ResponseTemplates", "application/json"),
+        '{"message":"no"}',
+        gateway_answers_as_the_functions_do,
+    ),
+    ((*FUNCTION, "Environment", "Variables", "DB_HOSTS"), "x", variables_are_those_the_code_reads),
+    (
+        ("Globals", "Function", "Environment", "Variables", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"),
+        GONE,
+        variables_are_those_the_code_reads,
+    ),
+    (("Parameters", "AiRateLimit", "Default"), 30, defaults_are_those_of_the_code),
+    (("Parameters", "AnthropicTotalTimeoutSeconds", "Default"), 890, defaults_are_those_of_the_code),
+    (("Parameters", "DbNameInventory", "Default"), GONE, stages_are_configured),
+    (("Parameters", "FrontendUrl"), GONE, stages_are_configured),
+]
+
+
+def mutation_id(value):
+    if isinstance(value, tuple):
+        return "/".join(str(step) for step in value)
+    return getattr(value, "__name__", "")
+
+
+@pytest.mark.parametrize(("path", "value", "check"), MUTATIONS, ids=mutation_id)
+def test_mutation_is_found(path, value, check):
+    template = read()
+    place = template
+    for step in path[:-1]:
+        place = place[step]
+    if value is GONE:
+        place.pop(path[-1], None)
+    else:
+        place[path[-1]] = value
+    assert list(check(template, deploy(template)))
