@@ -1,6 +1,7 @@
 """What the template must hold once SAM has transformed it, and proof that each check can fail.
 
 `pytest infra/checks.py` needs neither AWS nor credentials, only a region's name in AWS_DEFAULT_REGION.
+`python infra/checks.py` prints the transformed template, for cfn-lint, which takes a SAM template's properties on trust.
 """
 
 import copy
@@ -60,11 +61,16 @@ class NoManagedPolicies:
         return {}
 
 
-def deploy(template):
+def transformed(template):
     """What CloudFormation gets: `sam deploy` uploads the code, then SAM transforms."""
     template = copy.deepcopy(template)
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
-    return transform(template, {}, NoManagedPolicies())["Resources"]
+    return transform(template, {}, NoManagedPolicies())
+
+
+def deploy(template):
+    """The resources that CloudFormation makes."""
+    return transformed(template)["Resources"]
 
 
 def of_type(resources, kind):
@@ -530,3 +536,7 @@ def test_mutation_is_found(path, value, check):
     else:
         place[path[-1]] = value
     assert list(check(template, deploy(template)))
+
+
+if __name__ == "__main__":
+    print(json.dumps(transformed(read()), indent=2))
