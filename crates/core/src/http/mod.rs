@@ -1,5 +1,6 @@
 //! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
 
+mod caller;
 mod error;
 mod extract;
 mod json_list;
@@ -8,6 +9,7 @@ mod parameters;
 mod prefixes;
 mod stack;
 
+pub use caller::{Caller, RequestId};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};
 pub use json_list::{Summary, json_array, json_object, json_page};

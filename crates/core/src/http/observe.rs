@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -17,21 +18,24 @@ use http_body::{Frame, SizeHint};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use super::RequestId;
+
 /// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Runs the request in a span with its id, answers with that id, and logs one line when the last byte was handed over.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request
+    let id: Arc<str> = request
         .extensions()
         .get::<lambda_http::Context>()
-        .map(|context| context.request_id.clone())
-        .unwrap_or_else(|| Uuid::new_v4().to_string());
-    let span = tracing::info_span!("request", request.id = id);
+        .map(|context| context.request_id.as_str().into())
+        .unwrap_or_else(|| Uuid::new_v4().to_string().into());
+    let span = tracing::info_span!("request", request.id = &*id);
     let method = request.method().clone();
     // What a client calls itself in this header is its own affair.
     request.headers_mut().remove(REQUEST_ID);
+    request.extensions_mut().insert(RequestId(id.clone()));
 
     let mut response = next.run(request).instrument(span.clone()).await;
 
@@ -65,7 +69,7 @@ pub(super) async fn note_route(request: Request, next: Next) -> Response {
 }
 
 struct RequestLine {
-    id: String,
+    id: Arc<str>,
     method: Method,
     route: Option<MatchedPath>,
     status: StatusCode,
@@ -85,7 +89,7 @@ impl RequestLine {
             http.route = self.route.as_ref().map_or("(none)", MatchedPath::as_str),
             http.status = self.status.as_u16(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,
-            request.id = self.id,
+            request.id = &*self.id,
             outcome,
             "request"
         );
