@@ -1,4 +1,4 @@
-"""What the template must hold once SAM has transformed it, and proof that each check can fail.
+"""What the templates must hold, that of the service once SAM has transformed it, and proof that each check can fail.
 
 `pytest infra/checks.py` needs neither AWS nor credentials, only a region's name in AWS_DEFAULT_REGION.
 `python infra/checks.py` prints the transformed template, for cfn-lint, which takes a SAM template's properties on trust.
@@ -27,6 +27,8 @@ WILDCARDS = {
     "ec2:DescribeNetworkInterfaces": "EC2 knows no resource for it",
     "ec2:DescribeSubnets": "EC2 knows no resource for it",
     "ec2:UnassignPrivateIpAddresses": "as above",
+    "ec2:DescribeSecurityGroups": "EC2 knows no resource for it",
+    "ec2:DescribeVpcs": "EC2 knows no resource for it",
 }
 
 # AWS's own policies, which are full of wildcards, and who may have them.
@@ -49,11 +51,22 @@ FOREIGN_VARIABLES = {
     "SECRETS_REVISION",  # nobody; its change makes CloudFormation read the secrets anew
 }
 
+# AWS's metrics that the dashboard and the alarms may name, and the dimensions that each is kept by.
+AWS_METRICS = {
+    "AWS/Lambda": ({"FunctionName"}, {"ConcurrentExecutions", "Errors", "Throttles"}),
+    "AWS/ApiGateway": ({"ApiName", "Stage"}, {"4XXError", "5XXError", "Count", "IntegrationLatency", "Latency"}),
+    "AWS/DynamoDB": (
+        {"TableName"},
+        {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"},
+    ),
+}
+AWS_METRICS_BY_OPERATION = {"AWS/DynamoDB": {"SuccessfulRequestLatency", "ThrottledRequests"}}
+
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
-def read():
-    return yaml_parse((ROOT / "template.yaml").read_text())
+def read(file="template.yaml"):
+    return yaml_parse((ROOT / file).read_text())
 
 
 class NoManagedPolicies:
@@ -65,6 +78,9 @@ def transformed(template):
     """What CloudFormation gets: `sam deploy` uploads the code, then SAM transforms."""
     template = copy.deepcopy(template)
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+    if "Observability" in template["Resources"]:
+        url = "https://bucket.s3.amazonaws.com/observability.yaml"
+        template["Resources"]["Observability"]["Properties"]["TemplateURL"] = url
     return transform(template, {}, NoManagedPolicies())
 
 
@@ -353,11 +369,13 @@ def gateway_answers_as_the_functions_do(template, resources):
 
 
 def variables_are_those_the_code_reads(template, resources):
-    sources = "\n".join(path.read_text() for path in ROOT.glob("crates/*/src/**/*.rs"))
+    # A test of the suite keeps the example in step with the code.
+    example = (ROOT / ".env.example").read_text()
+    known = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         variables = function["Properties"]["Environment"]["Variables"]
         for variable in variables.keys() - FOREIGN_VARIABLES:
-            if f'"{variable}"' not in sources:
+            if variable not in known:
                 yield f"{name} gets {variable}, which nothing reads"
         if variables.get("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH") != "true":
             yield f"{name} sees the stage in its paths"
@@ -403,6 +421,39 @@ def stages_are_configured(template, resources):
                 yield f"{environment} sets {name} to {value}"
 
 
+def observability_is_included(template, resources):
+    stack = template["Resources"].get("Observability", {}).get("Properties", {})
+    if stack.get("TemplateURL") != "infra/observability.yaml":
+        yield f"the dashboard and the alarms are in {stack.get('TemplateURL')}"
+    given, wanted = stack.get("Parameters", {}), read("infra/observability.yaml")["Parameters"]
+    for name in given.keys() ^ wanted.keys():
+        yield f"{name} is a parameter on one side only"
+    for name, value in given.items():
+        if value != {"Ref": name}:
+            yield f"{name} is {value}"
+    for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
+        if api["Properties"].get("Name") != {"Fn::Sub": "ro-tracker-${Stage}"}:
+            yield "the dashboard looks for the gateway's metrics under another name"
+    names = {json.dumps(f["Properties"]["FunctionName"]) for f in of_type(resources, "AWS::Lambda::Function").values()}
+    if names != {json.dumps({"Fn::Sub": f"ro-tracker-${{Stage}}-{name}"}) for name in FUNCTIONS.values()}:
+        yield "the dashboard looks for the functions' metrics under other names"
+    # What the filter counts by.
+    for stage in of_type(resources, "AWS::ApiGateway::Stage").values():
+        line = stage["Properties"].get("AccessLogSetting", {}).get("Format", "")
+        for field in ('"stage":"$context.stage"', '"errorType":"$context.error.responseType"'):
+            if field not in line:
+                yield f"the access log lacks {field}"
+
+
+def roles_can_be_bounded(template, resources):
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, NO_VALUE]}
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        if role["Properties"].get("PermissionsBoundary") != boundary:
+            yield f"{name} has no boundary, so that GitHub may not make it"
+        if "RoleName" in role["Properties"]:
+            yield f"{name} has a name that is not of the stack's prefix"
+
+
 CHECKS = [
     every_method_streams,
     routes_are_those_of_cargo,
@@ -417,6 +468,247 @@ CHECKS = [
     variables_are_those_the_code_reads,
     defaults_are_those_of_the_code,
     stages_are_configured,
+    observability_is_included,
+    roles_can_be_bounded,
+]
+
+
+# Those of infra/observability.yaml take that template.
+
+
+def alarms(observability):
+    return of_type(observability["Resources"], "AWS::CloudWatch::Alarm")
+
+
+def dashboard(observability):
+    return json.loads(observability["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+
+
+def widgets(observability, kind):
+    return [widget["properties"] for widget in dashboard(observability)["widgets"] if widget["type"] == kind]
+
+
+def metrics(observability):
+    """Every metric that is asked for by name: who asks, its namespace, its name, its dimensions."""
+    for name, alarm in alarms(observability).items():
+        properties = alarm["Properties"]
+        stats = [query["MetricStat"]["Metric"] for query in properties.get("Metrics", []) if "MetricStat" in query]
+        for metric in [properties] if "MetricName" in properties else stats:
+            dimensions = {dimension["Name"]: dimension["Value"]["Fn::Sub"] for dimension in metric["Dimensions"]}
+            yield name, metric["Namespace"], metric["MetricName"], dimensions
+    for widget in widgets(observability, "metric"):
+        for metric in widget["metrics"]:
+            words = [word for word in metric if isinstance(word, str)]
+            if words:
+                yield widget["title"], words[0], words[1], dict(zip(words[2::2], words[3::2], strict=True))
+
+
+def alarms_reach_someone_who_knows_what_to_do(observability):
+    page = (ROOT / "infra/README.md").read_text()
+    seen = set()
+    for name, alarm in alarms(observability).items():
+        properties = alarm["Properties"]
+        named = re.search(r'^(.{40,}) See "([^"]+)" in infra/README\.md\.$', properties.get("AlarmDescription", ""))
+        if named is None:
+            yield f"{name} does not say what it means and where that is explained"
+        elif f"\n### {named[2]}\n" not in page:
+            yield f"{name} is explained nowhere in infra/README.md"
+        else:
+            seen.add(named[2])
+        to = {"Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], NO_VALUE]}
+        if properties.get("AlarmActions") != to or properties.get("OKActions") != to:
+            yield f"{name} goes to nobody, even where there is a topic"
+        if properties.get("AlarmName") != {"Fn::Sub": f"ro-tracker-${{Stage}}-{name}"}:
+            yield f"{name} is called {properties.get('AlarmName')}"
+    if len(seen) != len(alarms(observability)):
+        yield "alarms share an explanation"
+    headings = re.findall(r"^### (.+)$", page.partition("\n## Alarms\n")[2].partition("\n## ")[0], re.MULTILINE)
+    for heading in set(headings) - seen:
+        yield f"infra/README.md explains {heading}, which is no alarm"
+
+
+def alarms_are_decided(observability):
+    for name, alarm in alarms(observability).items():
+        properties = alarm["Properties"]
+        # Unset, an alarm on a quiet night is "insufficient data".
+        if properties.get("TreatMissingData") not in ("notBreaching", "breaching", "ignore"):
+            yield f"{name} leaves to chance what silence means"
+        points, periods = properties.get("DatapointsToAlarm"), properties.get("EvaluationPeriods")
+        if points is None or points > periods:
+            yield f"{name} needs {points} of {periods} periods"
+        queries = properties.get("Metrics", [])
+        if sum("MetricStat" in query for query in queries) > 10:
+            yield f"{name} has more metrics than CloudWatch allows"
+        if queries and sum(query.get("ReturnData", True) for query in queries) != 1:
+            yield f"{name} has not one result"
+        for query in queries:
+            expression = query.get("Expression", "")
+            expression = expression["Fn::Sub"] if isinstance(expression, dict) else expression
+            yield from unknown_ids(name, expression, {query["Id"] for query in queries})
+
+
+def unknown_ids(who, expression, ids):
+    words = re.sub(r"\$\{\w+\}|'[^']*'", "", expression)
+    for word in set(re.findall(r"\b[a-z]\w*", words)) - ids:
+        yield f"{who} counts with {word}, which it does not have"
+
+
+def dashboard_can_be_drawn(observability):
+    try:
+        body = dashboard(observability)
+    except ValueError as error:
+        yield f"the dashboard is not JSON: {error}"
+        return
+    text = observability["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    known = observability["Parameters"].keys() | {f"{name}.Arn" for name in observability["Resources"]} | {"AWS::Region"}
+    for name in set(re.findall(r"\$\{([^!}][^}]*)\}", text)) - known:
+        yield f"the dashboard names {name}, which is not there"
+    cells = {}
+    for index, widget in enumerate(body["widgets"]):
+        x, y, width, height = (widget[key] for key in ("x", "y", "width", "height"))
+        if x + width > 24:
+            yield f"widget {index} is wider than the dashboard"
+        for cell in ((column, line) for column in range(x, x + width) for line in range(y, y + height)):
+            if cells.setdefault(cell, index) != index:
+                yield f"widget {index} covers widget {cells[cell]}"
+                break
+    for widget in widgets(observability, "metric"):
+        options = [word for metric in widget["metrics"] for word in metric if isinstance(word, dict)]
+        ids = {option["id"] for option in options if "id" in option}
+        for option in options:
+            yield from unknown_ids(widget["title"], option.get("expression", ""), ids)
+        if widget.get("region") != "${AWS::Region}":
+            yield f"{widget['title']} looks into another region"
+    shown = [arn for widget in widgets(observability, "alarm") for arn in widget["alarms"]]
+    if sorted(shown) != sorted(f"${{{name}.Arn}}" for name in alarms(observability)):
+        yield f"the dashboard shows the alarms {shown}"
+    if not widgets(observability, "text"):
+        yield "the dashboard explains nothing"
+
+
+def metrics_exist(observability):
+    """Of our own functions' metrics only where they come from: a test of the suite compares names with the code."""
+    made = {}
+    for log_filter in of_type(observability["Resources"], "AWS::Logs::MetricFilter").values():
+        for made_metric in log_filter["Properties"]["MetricTransformations"]:
+            key = made_metric["MetricNamespace"], made_metric["MetricName"]
+            made[key] = {dimension["Key"] for dimension in made_metric.get("Dimensions", [])}
+    functions = {f"ro-tracker-${{Stage}}-{name}" for name in FUNCTIONS.values()}
+    for who, namespace, name, dimensions in metrics(observability):
+        function = dimensions.get("Function", dimensions.get("FunctionName"))
+        if function is not None and function not in functions:
+            yield f"{who} names the function {function}"
+        if namespace == "RoTracker":
+            continue
+        by, names = AWS_METRICS.get(namespace, (set(), set()))
+        by_operation = AWS_METRICS_BY_OPERATION.get(namespace, set())
+        known = (
+            made.get((namespace, name)) == dimensions.keys()
+            or (name in names and by == dimensions.keys())
+            or (name in by_operation and by | {"Operation"} == dimensions.keys())
+        )
+        if not known:
+            yield f"{who} names {namespace} {name} by {sorted(dimensions)}"
+    for widget in widgets(observability, "metric"):
+        for metric in widget["metrics"]:
+            expression = metric[-1].get("expression", "") if isinstance(metric[-1], dict) else ""
+            if "SEARCH(" not in expression:
+                continue
+            found = re.search(r"SEARCH\('\{RoTracker,Function(,\w+)+\} MetricName=.* Function=\"([^\"]+)\"'", expression)
+            if found is None or found[2] not in functions:
+                yield f"{widget['title']} searches {expression}"
+
+
+OBSERVABILITY_CHECKS = [
+    alarms_reach_someone_who_knows_what_to_do,
+    alarms_are_decided,
+    dashboard_can_be_drawn,
+    metrics_exist,
+]
+
+
+# Those of infra/deploy-role.yaml take that template.
+
+
+def only_our_repository_deploys(role):
+    for name, resource in of_type(role["Resources"], "AWS::IAM::Role").items():
+        for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            if "Federated" not in statement["Principal"]:
+                if statement["Principal"] != {"Service": "cloudformation.amazonaws.com"}:
+                    yield f"{name} may be assumed by {statement['Principal']}"
+                continue
+            conditions = statement.get("Condition", {})
+            equal = conditions.get("StringEquals", {})
+            if set(conditions) != {"StringEquals"}:
+                yield f"{name} compares by {sorted(conditions)}"
+            if equal.get("token.actions.githubusercontent.com:aud") != "sts.amazonaws.com":
+                yield f"{name} takes tokens that are for others"
+            subject = equal.get("token.actions.githubusercontent.com:sub", {}).get("Fn::Sub", [""])
+            if subject[0] != "repo:${Repository}:environment:${Name}":
+                yield f"{name} may be assumed by {subject}"
+
+
+def deploys_nothing_but_the_stack(role):
+    resources = role["Resources"]
+    # Where a name holds what the service makes up.
+    generated = {
+        "::/restapis/*": "an API's id is the gateway's",
+        "::/tags/*": "as above",
+        "log-group:*": "DescribeLogGroups lists",
+    }
+    for name, document in policies(resources):
+        for statement in document["Statement"]:
+            if "NotAction" in statement or "NotResource" in statement:
+                yield f"{name} allows all but something"
+            actions = set(listed(statement["Action"]))
+            if any("*" in action for action in actions):
+                yield f"{name} names the actions {sorted(actions)}"
+            if statement["Effect"] != "Allow":
+                continue
+            for _, resource in strings(statement["Resource"]):
+                ours = "ro-tracker-${Stage}" in resource or "ro-tracker/${Stage}/" in resource
+                if resource == "*" and name == "Boundary" and "Condition" in statement:
+                    principals = statement["Condition"].get("ArnLike", {}).get("aws:PrincipalArn", {})
+                    ours = "role/ro-tracker-${Stage}-ApiGatewayRole-*" in principals.get("Fn::Sub", "")
+                if resource == "*" and actions <= WILDCARDS.keys():
+                    continue
+                if "*" in resource and not ours and not resource.endswith(tuple(generated)):
+                    if not resource.endswith("stack/aws-sam-cli-managed-default/*"):
+                        yield f"{name} allows {sorted(actions)} on {resource}"
+
+
+def makes_no_role_beyond_the_boundary(role):
+    grants = {"iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": {"Ref": "Boundary"}}}
+    for name, document in policies(role["Resources"]):
+        for statement in document["Statement"]:
+            actions = set(listed(statement["Action"]))
+            if actions & grants and statement.get("Condition") != bounded:
+                yield f"{name} may {sorted(actions & grants)} without the boundary"
+            if "iam:DeleteRolePermissionsBoundary" in actions:
+                yield f"{name} may take the boundary away"
+            if "iam:PassRole" in actions and "iam:PassedToService" not in json.dumps(statement.get("Condition")):
+                yield f"{name} may pass roles to any service"
+            if name == "GitHubRole" and statement["Effect"] == "Allow":
+                direct = {action for action in actions if action.split(":")[0] not in ("cloudformation", "s3")}
+                if direct - {"iam:PassRole"}:
+                    yield f"GitHub itself may {sorted(direct)}"
+    # What the service's roles need must fit into the boundary.
+    allowed = set()
+    for name, document in policies(role["Resources"]):
+        if name == "Boundary":
+            for statement in document["Statement"]:
+                allowed |= set(listed(statement["Action"]))
+    for name, document in policies(deploy(read())):
+        for statement in document["Statement"]:
+            if statement["Effect"] == "Allow" and not set(listed(statement["Action"])) <= allowed:
+                yield f"the boundary keeps {name} from {sorted(set(listed(statement['Action'])) - allowed)}"
+
+
+ROLE_CHECKS = [
+    only_our_repository_deploys,
+    deploys_nothing_but_the_stack,
+    makes_no_role_beyond_the_boundary,
 ]
 
 
@@ -429,6 +721,16 @@ def deployed():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_template(check, deployed):
     assert list(check(*deployed)) == []
+
+
+@pytest.mark.parametrize("check", OBSERVABILITY_CHECKS, ids=lambda check: check.__name__)
+def test_observability(check):
+    assert list(check(read("infra/observability.yaml"))) == []
+
+
+@pytest.mark.parametrize("check", ROLE_CHECKS, ids=lambda check: check.__name__)
+def test_deploy_role(check):
+    assert list(check(read("infra/deploy-role.yaml"))) == []
 
 
 # Each of these breaks the template in one way: the path of what is changed, what it becomes (nothing: it goes), and
@@ -516,18 +818,107 @@ MUTATIONS = [
     (("Parameters", "AnthropicTotalTimeoutSeconds", "Default"), 890, defaults_are_those_of_the_code),
     (("Parameters", "DbNameInventory", "Default"), GONE, stages_are_configured),
     (("Parameters", "FrontendUrl"), GONE, stages_are_configured),
+    (("Resources", "Observability"), GONE, observability_is_included),
+    (("Resources", "Observability", "Properties", "Parameters", "SpendPerHour"), GONE, observability_is_included),
+    ((*API, "Name"), "other", observability_is_included),
+    ((*AI, "FunctionName"), "assistant", observability_is_included),
+    (
+        (*API, "AccessLogSetting", "Format"),
+        '{"requestId":"$context.requestId","errorType":"$context.error.responseType"}',
+        observability_is_included,
+    ),
+    (("Resources", "AiRole", "Properties", "PermissionsBoundary"), GONE, roles_can_be_bounded),
+    (("Resources", "AiRole", "Properties", "RoleName"), "assistant", roles_can_be_bounded),
+]
+
+
+def body_with(*change):
+    """The dashboard's text with one thing in it replaced."""
+    old, new = change
+    text = read("infra/observability.yaml")["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+ALARM = ("Resources", "ServerErrors", "Properties")
+SINGLE = ("Resources", "UpstreamErrors", "Properties")
+BODY = ("Resources", "Dashboard", "Properties", "DashboardBody", "Fn::Sub")
+OBSERVABILITY_MUTATIONS = [
+    ((*ALARM, "AlarmActions"), GONE, alarms_reach_someone_who_knows_what_to_do),
+    ((*ALARM, "OKActions"), [], alarms_reach_someone_who_knows_what_to_do),
+    ((*ALARM, "AlarmDescription"), GONE, alarms_reach_someone_who_knows_what_to_do),
+    (
+        (*ALARM, "AlarmDescription"),
+        'Too many of the answers are errors of the server. See "Nothing" in infra/README.md.',
+        alarms_reach_someone_who_knows_what_to_do,
+    ),
+    ((*ALARM, "AlarmName"), "alarm", alarms_reach_someone_who_knows_what_to_do),
+    (("Resources", "Latency"), GONE, alarms_reach_someone_who_knows_what_to_do),
+    ((*ALARM, "TreatMissingData"), GONE, alarms_are_decided),
+    ((*ALARM, "DatapointsToAlarm"), 4, alarms_are_decided),
+    ((*ALARM, "Metrics", 0, "Expression"), "SUM([errors_ros, errors_all])", alarms_are_decided),
+    ((*ALARM, "Metrics", 1, "ReturnData"), True, alarms_are_decided),
+    (BODY, "{", dashboard_can_be_drawn),
+    (BODY, body_with('"x": 6,', '"x": 20,'), dashboard_can_be_drawn),
+    (BODY, body_with('"x": 6,', '"x": 5,'), dashboard_can_be_drawn),
+    (BODY, body_with("${RateLimitTable}", "${Table}"), dashboard_can_be_drawn),
+    (BODY, body_with('"${Latency.Arn}",', ""), dashboard_can_be_drawn),
+    (BODY, body_with("FILL(output, 0)", "FILL(outputs, 0)"), dashboard_can_be_drawn),
+    (BODY, body_with('"AWS/Lambda", "Throttles"', '"AWS/Lambda", "Throttled"'), metrics_exist),
+    (BODY, body_with('"RoTracker/Gateway", "Throttled"', '"RoTracker/Gateway", "Refused"'), metrics_exist),
+    (BODY, body_with('"Function", "ro-tracker-${Stage}-ros"', '"Function", "ros"'), metrics_exist),
+    (BODY, body_with('Function=\\"ro-tracker-${Stage}-ros', 'Function=\\"ros'), metrics_exist),
+    ((*SINGLE, "Dimensions", 0, "Value", "Fn::Sub"), "ro-tracker-${Stage}-assistant", metrics_exist),
+    ((*SINGLE, "Namespace"), "AWS/Lambda", metrics_exist),
+    (("Resources", "GatewayThrottles"), GONE, metrics_exist),
+]
+
+TRUST = ("Resources", "GitHubRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Condition")
+SUBJECT = "token.actions.githubusercontent.com:sub"
+MAKER = ("Resources", "CloudFormationRole", "Properties", "Policies")
+HANDED = ("Resources", "GitHubRole", "Properties", "Policies", 0, "PolicyDocument", "Statement")
+ROLE_MUTATIONS = [
+    ((*TRUST, "StringEquals", SUBJECT), GONE, only_our_repository_deploys),
+    ((*TRUST, "StringEquals", SUBJECT, "Fn::Sub", 0), "repo:${Repository}:*", only_our_repository_deploys),
+    ((*TRUST, "StringLike"), {SUBJECT: "repo:*"}, only_our_repository_deploys),
+    ((*TRUST, "StringEquals", "token.actions.githubusercontent.com:aud"), GONE, only_our_repository_deploys),
+    ((*MAKER, 0, "PolicyDocument", "Statement", 0, "Resource"), "*", deploys_nothing_but_the_stack),
+    ((*MAKER, 0, "PolicyDocument", "Statement", 0, "Action"), "lambda:*", deploys_nothing_but_the_stack),
+    (
+        (*MAKER, 0, "PolicyDocument", "Statement", 2, "Resource", "Fn::Sub"),
+        "arn:aws:secretsmanager:*:*:secret:*",
+        deploys_nothing_but_the_stack,
+    ),
+    (
+        ("Resources", "Boundary", "Properties", "PolicyDocument", "Statement", 3, "Condition"),
+        GONE,
+        deploys_nothing_but_the_stack,
+    ),
+    ((*MAKER, 2, "PolicyDocument", "Statement", 0, "Condition"), GONE, makes_no_role_beyond_the_boundary),
+    ((*MAKER, 2, "PolicyDocument", "Statement", 3, "Condition"), GONE, makes_no_role_beyond_the_boundary),
+    (
+        (*MAKER, 2, "PolicyDocument", "Statement", 1, "Action", 0),
+        "iam:DeleteRolePermissionsBoundary",
+        makes_no_role_beyond_the_boundary,
+    ),
+    ((*HANDED, 0, "Action", 0), "lambda:UpdateFunctionCode", makes_no_role_beyond_the_boundary),
+    (
+        ("Resources", "Boundary", "Properties", "PolicyDocument", "Statement", 1, "Action", 0),
+        "dynamodb:Query",
+        makes_no_role_beyond_the_boundary,
+    ),
 ]
 
 
 def mutation_id(value):
     if isinstance(value, tuple):
         return "/".join(str(step) for step in value)
-    return getattr(value, "__name__", "")
+    # The dashboard's whole text would be no name.
+    return getattr(value, "__name__", "") if not isinstance(value, str) else value[:40].replace("\n", " ")
 
 
-@pytest.mark.parametrize(("path", "value", "check"), MUTATIONS, ids=mutation_id)
-def test_mutation_is_found(path, value, check):
-    template = read()
+def mutated(file, path, value):
+    template = read(file)
     place = template
     for step in path[:-1]:
         place = place[step]
@@ -535,7 +926,23 @@ def test_mutation_is_found(path, value, check):
         place.pop(path[-1], None)
     else:
         place[path[-1]] = value
+    return template
+
+
+@pytest.mark.parametrize(("path", "value", "check"), MUTATIONS, ids=mutation_id)
+def test_mutation_is_found(path, value, check):
+    template = mutated("template.yaml", path, value)
     assert list(check(template, deploy(template)))
+
+
+@pytest.mark.parametrize(("path", "value", "check"), OBSERVABILITY_MUTATIONS, ids=mutation_id)
+def test_mutation_of_observability_is_found(path, value, check):
+    assert list(check(mutated("infra/observability.yaml", path, value)))
+
+
+@pytest.mark.parametrize(("path", "value", "check"), ROLE_MUTATIONS, ids=mutation_id)
+def test_mutation_of_the_deploy_role_is_found(path, value, check):
+    assert list(check(mutated("infra/deploy-role.yaml", path, value)))
 
 
 if __name__ == "__main__":
