@@ -14,6 +14,8 @@ mod faults;
 mod http;
 mod inventory;
 mod migrate;
+mod observability;
 mod ros;
 mod statements;
 mod tls;
+mod variables;

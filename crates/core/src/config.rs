@@ -1,7 +1,13 @@
 //! Configuration, read once from the environment. Each room reads its own struct from the same [`Env`], which
 //! collects every missing or malformed variable, so that one message names them all.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    rc::Rc,
+    str::FromStr,
+};
 
 use chrono_tz::Tz;
 use http::HeaderValue;
@@ -18,7 +24,11 @@ pub struct ConfigError {
 pub struct Env {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
+    asked: Asked,
 }
+
+/// The names of the variables that were asked for, set or not; it goes on growing while the environment is read.
+pub type Asked = Rc<RefCell<BTreeSet<String>>>;
 
 impl Env {
     /// The process's own environment.
@@ -29,15 +39,25 @@ impl Env {
             .collect()
     }
 
+    /// What there is to set: for tests that compare it with what is documented.
+    pub fn asked(&self) -> Asked {
+        self.asked.clone()
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.asked.borrow_mut().insert(name.to_owned());
+        self.variables.get(name).map(String::as_str)
+    }
+
     /// The variable, unless it is unset or blank.
     pub fn optional(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
+        self.value(name).filter(|value| !value.trim().is_empty())
     }
 
     /// The variable, which must be set; it may be empty (a password can be).
     pub fn set(&mut self, name: &str) -> String {
-        match self.variables.get(name) {
-            Some(value) => value.clone(),
+        match self.value(name) {
+            Some(value) => value.to_owned(),
             None => {
                 self.problem(name, "is missing");
                 String::new()
@@ -84,7 +104,7 @@ impl Env {
 
 impl FromIterator<(String, String)> for Env {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().collect(), problems: Vec::new() }
+        Self { variables: variables.into_iter().collect(), ..Self::default() }
     }
 }
 
