@@ -1,7 +1,7 @@
 //! The log in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable},
+    db::{PageRow, PagedTable, acquire},
     http::{ApiError, Page},
     values::Moment,
 };
@@ -28,7 +28,7 @@ pub fn page(
 /// The entries of a conversation, oldest first.
 pub fn conversation(db: MySqlPool, id: ConversationId) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
     try_stream! {
-        let mut connection = db.acquire().await?;
+        let mut connection = acquire(&db).await?;
         let mut rows = sqlx::query(sql::CONVERSATION).bind(&*id).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             yield decode_entry(&row)?;
@@ -91,7 +91,7 @@ pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> 
 pub fn usage(db: MySqlPool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage, ApiError>> + Send + use<> {
     let mut statement = sql::usage(filter);
     try_stream! {
-        let mut connection = db.acquire().await?;
+        let mut connection = acquire(&db).await?;
         let mut rows = statement.build().fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             yield decode_usage(&row)?;

@@ -4,6 +4,7 @@
 use app_core::{
     clock::Clock,
     db::{self, Transaction},
+    metrics::{self, Metric},
 };
 use conversations::{Count, Exchange, Model, Tokens, User, cut_text};
 use sqlx::MySqlPool;
@@ -100,7 +101,9 @@ impl Journal {
             let entered = conversations::insert(&mut transaction, &exchange, at).await;
             transaction.end(entered).await
         });
-        if let Err(error) = entered.await {
+        let entered = entered.await;
+        metrics::count(Metric::JournalFailures, entered.is_err().into());
+        if let Err(error) = entered {
             tracing::error!(error = &error as &dyn std::error::Error, "an exchange was not entered in the log");
         }
     }

@@ -1,5 +1,9 @@
 //! A streamed answer on its way through: each event leaves as it comes (design, reading 24).
 
+use app_core::{
+    metrics::{self, Metric},
+    telemetry,
+};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
@@ -18,12 +22,12 @@ const WAITING_EVENTS: usize = 16;
 /// The last event of every stream.
 const DONE: &str = "[DONE]";
 
-/// The body of the answer: each event's data in an event of its own, then `[DONE]`. A failure on the way is an event,
+/// The body of the answer of `model`: each event's data in an event of its own, then `[DONE]`. A failure on the way is an event,
 /// too. When everything is sent, or the client has left, the exchange is entered in `journal`.
-pub(crate) fn body(events: Events, journal: Journal) -> Body {
+pub(crate) fn body(events: Events, model: String, journal: Journal) -> Body {
     let (sender, mut receiver) = mpsc::channel(WAITING_EVENTS);
     // On its own, so that it still enters what arrived when nobody asks for more of the body.
-    tokio::spawn(pass_on(events, journal, sender));
+    telemetry::spawn(pass_on(events, model, journal, sender));
     Body::from_stream(stream::poll_fn(move |context| {
         receiver.poll_recv(context).map(|event| event.map(Ok::<Bytes, Gone>))
     }))
@@ -34,16 +38,27 @@ pub(crate) fn body(events: Events, journal: Journal) -> Body {
 #[error("the client left")]
 struct Gone;
 
-async fn pass_on(mut events: Events, journal: Journal, client: mpsc::Sender<Bytes>) {
+async fn pass_on(mut events: Events, model: String, journal: Journal, client: mpsc::Sender<Bytes>) {
     let mut observed = Observed::default();
     let outcome = match pass_events(&mut events, &mut observed, journal.keeps_text(), &client).await {
         Err(Gone) => Outcome::ClientLeft,
-        Ok(Err(error)) => Outcome::Failed(error.message()),
+        Ok(Err(error)) => {
+            error.count();
+            Outcome::Failed(error.message())
+        }
         Ok(Ok(())) => match observed.error.take() {
-            Some(message) => Outcome::Failed(message),
+            Some(message) => {
+                metrics::count(Metric::UpstreamErrors, 1);
+                Outcome::Failed(message)
+            }
             None => Outcome::Complete,
         },
     };
+    if matches!(outcome, Outcome::Failed(_)) {
+        // To HTTP it is whole, since the failure is an event of it.
+        metrics::count(Metric::BrokenAnswers, 1);
+    }
+    observed.usage.count(&model);
     // Whoever waits for Anthropic in vain does not wait any longer.
     drop(events);
     journal.enter(observed, outcome).await;

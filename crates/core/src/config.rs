@@ -12,6 +12,8 @@ use std::{
 use chrono_tz::Tz;
 use http::HeaderValue;
 
+use crate::metrics;
+
 /// What was wrong with the environment: every missing or malformed variable, in one message.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment is not complete:\n{}", problems.join("\n"))]
@@ -164,13 +166,17 @@ impl HttpConfig {
     /// The origin of the dashboard's development server, which the specification's service falls back to.
     const DEVELOPMENT_ORIGIN: &str = "http://localhost:5173";
 
-    /// Reads `FRONTEND_URL`, which production must set.
+    /// Reads `FRONTEND_URL`, which production must set, and looks at `METRICS`.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let urls = match (env.optional("FRONTEND_URL"), stage) {
             (Some(urls), _) => urls.to_owned(),
             (None, Stage::Development) => Self::DEVELOPMENT_ORIGIN.to_owned(),
             (None, Stage::Production) => env.required("FRONTEND_URL"),
         };
+        // It was read before anything else was; here a wrong one is named.
+        if env.optional("METRICS").is_some_and(|word| !metrics::is_valid(word)) {
+            env.problem("METRICS", "must be emf or off");
+        }
         let mut frontend_origins = Vec::new();
         for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
             match origin(url) {

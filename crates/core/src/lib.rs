@@ -6,6 +6,7 @@ pub mod config;
 pub mod db;
 pub mod http;
 pub mod lambda;
+pub mod metrics;
 mod patch;
 pub mod telemetry;
 pub mod values;

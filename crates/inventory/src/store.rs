@@ -1,7 +1,7 @@
 //! Inventory in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable},
+    db::{PageRow, PagedTable, acquire},
     http::{ApiError, Page},
     values::Moment,
 };
@@ -64,7 +64,7 @@ fn decode_found(row: &MySqlRow) -> Result<Found, ApiError> {
 /// The rows of `table` that `filter` lets through, by number.
 pub fn list(db: MySqlPool, table: Table, filter: ItemFilter) -> impl Stream<Item = Result<Item, ApiError>> + Send {
     try_stream! {
-        let mut connection = db.acquire().await?;
+        let mut connection = acquire(&db).await?;
         let search = filter.search.as_deref().map(escape_like);
         let query = sqlx::query(sql::list(table))
             .bind(&filter.location)
@@ -125,7 +125,7 @@ pub fn low_stock(
     since: DateTime<Utc>,
 ) -> impl Stream<Item = Result<LowStockItem, ApiError>> + Send {
     try_stream! {
-        let mut connection = db.acquire().await?;
+        let mut connection = acquire(&db).await?;
         let mut rows = sqlx::query(sql::LOW_STOCK).bind(since).bind(threshold).fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             yield decode_low_stock(&row)?;

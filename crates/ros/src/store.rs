@@ -3,7 +3,7 @@
 
 use app_core::{
     clock::days_before,
-    db::is_duplicate_key,
+    db::{acquire, is_duplicate_key},
     http::ApiError,
     values::{Day, Money, StoredDay},
 };
@@ -43,7 +43,7 @@ pub struct Page {
 /// The orders of `archive`, by the day on which someone should ask again (design, reading 12).
 pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send {
     try_stream! {
-        let mut connection = db.acquire().await?;
+        let mut connection = acquire(&db).await?;
         // MySQL has no word for "no limit".
         let query = sqlx::query(sql::list(archive)).bind(page.limit.unwrap_or(i64::MAX)).bind(page.offset);
         let mut rows = query.fetch(&mut *connection);

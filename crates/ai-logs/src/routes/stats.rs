@@ -10,5 +10,5 @@ use crate::{AiLogsState, model::Stats, store};
 
 /// The log in figures.
 pub(super) async fn stats(State(state): State<AiLogsState>) -> Result<Json<Stats>, ApiError> {
-    db::retry(|| async { store::stats(&mut *state.db.acquire().await?).await }).await.map(Json)
+    db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use app_core::metrics::{self, Metric};
 use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -74,6 +75,12 @@ impl UpstreamError {
             Self::Broken(_) => true,
             Self::Refused { .. } | Self::Misconfigured { .. } | Self::TimedOut => false,
         }
+    }
+
+    /// Counts what became of a question, unless it was at fault itself.
+    pub(crate) fn count(&self) {
+        metrics::count(Metric::UpstreamErrors, (!matches!(self, Self::Refused { .. })).into());
+        metrics::count(Metric::UpstreamMisconfigured, matches!(self, Self::Misconfigured { .. }).into());
     }
 
     /// When another request is welcome.

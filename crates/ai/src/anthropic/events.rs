@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use app_core::metrics::{self, Metric};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use serde::Deserialize;
@@ -79,6 +80,23 @@ impl Usage {
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+    }
+
+    /// Counts the tokens of an exchange with `model`, if they are known.
+    pub(crate) fn count(&self, model: &str) {
+        let counts = [
+            (Metric::InputTokens, self.input_tokens),
+            (Metric::OutputTokens, self.output_tokens),
+            (Metric::CacheReadTokens, self.cache_read_input_tokens),
+            (Metric::CacheWriteTokens, self.cache_creation_input_tokens),
+        ];
+        if counts.iter().all(|(_, tokens)| tokens.is_none()) {
+            return;
+        }
+        metrics::name_model(model);
+        for (metric, tokens) in counts {
+            metrics::count(metric, tokens.and_then(|tokens| tokens.try_into().ok()).unwrap_or(0));
+        }
     }
 
     /// Whether tokens were read from the prompt cache (design, reading 25).

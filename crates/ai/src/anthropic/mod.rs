@@ -6,7 +6,11 @@ mod events;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use app_core::config::Env;
+use app_core::{
+    config::Env,
+    http::RequestId,
+    metrics::{self, Metric},
+};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -14,12 +18,19 @@ use reqwest::{Client, Response, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
 pub use error::UpstreamError;
 pub use events::{Events, Observed};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// Our name of a request, for whatever stands between us and Anthropic.
+const OUR_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Anthropic's name of a request, by which its support finds it.
+const THEIR_REQUEST_ID: &str = "request-id";
 
 /// How often a request is sent at most (design, reading 23).
 const MAX_TRIES: usize = 3;
@@ -168,18 +179,24 @@ impl Anthropic {
 
     /// Sends `request` and returns the answer as soon as it has begun, with the instant by which it must be complete.
     /// Until then, what passes by itself is tried again (design, reading 23): overload, failures of the service, broken
-    /// connections, and a limit that says when it ends; one that does not is a cap on spending.
+    /// connections, and a limit that says when it ends; one that does not is a cap on spending. `id` is that of the
+    /// request to us.
     ///
     /// # Errors
     /// What the last try failed with.
-    pub async fn send(&self, request: Bytes) -> Result<Answer, UpstreamError> {
-        let deadline = Instant::now() + self.timeouts.total;
+    pub async fn send(&self, request: Bytes, id: &RequestId) -> Result<Answer, UpstreamError> {
+        let started = Instant::now();
+        let deadline = started + self.timeouts.total;
+        metrics::count(Metric::UpstreamErrors, 0);
+        metrics::count(Metric::UpstreamMisconfigured, 0);
+        let mut headers = self.headers.clone();
+        headers.extend(HeaderValue::from_str(&id.0).ok().map(|id| (OUR_REQUEST_ID, id)));
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(2))
             .with_max_times(MAX_TRIES - 1)
             .with_jitter();
-        let attempt = || self.attempt(request.clone(), deadline);
+        let attempt = || self.attempt(request.clone(), headers.clone(), deadline);
         let answer = attempt
             .retry(backoff)
             .when(UpstreamError::is_passing)
@@ -197,13 +214,21 @@ impl Anthropic {
                 );
             })
             .await?;
+        metrics::add_time(Metric::UpstreamTimeToFirstByte, started.elapsed());
         Ok(Answer { response: answer, deadline, between_events: self.timeouts.between_events })
     }
 
-    async fn attempt(&self, request: Bytes, deadline: Instant) -> Result<Response, UpstreamError> {
-        let sent = self.http.post(&self.messages_url).headers(self.headers.clone()).body(request).send();
+    async fn attempt(
+        &self,
+        request: Bytes,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Response, UpstreamError> {
+        let sent = self.http.post(&self.messages_url).headers(headers).body(request).send();
         let first_byte = deadline.min(Instant::now() + self.timeouts.first_byte);
         let response = timeout_at(first_byte, sent).await.map_err(|_| UpstreamError::TimedOut)??;
+        let id = response.headers().get(THEIR_REQUEST_ID).and_then(|id| id.to_str().ok());
+        Span::current().record("upstream.request_id", id);
         if response.status() == StatusCode::OK {
             return Ok(response);
         }

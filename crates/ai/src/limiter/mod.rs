@@ -9,9 +9,12 @@ pub mod refusals;
 pub mod register;
 pub mod store;
 
-use std::error::Error;
+use std::{error::Error, time::Instant};
 
-use app_core::clock::Clock;
+use app_core::{
+    clock::Clock,
+    metrics::{self, Metric},
+};
 use uuid::Uuid;
 
 pub use config::{LimiterConfig, OnFailure, StoreConfig};
@@ -74,6 +77,21 @@ impl Limiter {
     /// # Errors
     /// [`LimiterError`] within a second, unless the configuration says to let requests go on then.
     pub async fn admit(&self, user: &str) -> Result<Decision, LimiterError> {
+        let started = Instant::now();
+        let decided = self.admit_unmeasured(user).await;
+        metrics::add_time(Metric::RateLimitTime, started.elapsed());
+        for (metric, is_it) in [
+            (Metric::RateLimitAdmitted, matches!(decided, Ok(Decision::Admitted(_)))),
+            (Metric::RateLimitRefused, matches!(decided, Ok(Decision::Refused(_)))),
+            (Metric::RateLimitUnchecked, matches!(decided, Ok(Decision::Unchecked(_)))),
+            (Metric::RateLimitUnavailable, decided.is_err()),
+        ] {
+            metrics::count(metric, is_it.into());
+        }
+        decided
+    }
+
+    async fn admit_unmeasured(&self, user: &str) -> Result<Decision, LimiterError> {
         let key = store::key(user);
         let now = self.clock.now().timestamp_millis();
         if let Some(next_admission) = self.refusals.next_admission(&key, now) {
@@ -82,11 +100,7 @@ impl Limiter {
         let decided = self.decide(&key, now).await;
         match (decided, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(
-                    error = &error as &dyn Error,
-                    rate_limit.unchecked = 1,
-                    "a request went on without its rate being checked"
-                );
+                tracing::warn!(error = &error as &dyn Error, "a request went on without its rate being checked");
                 Ok(Decision::Unchecked(self.policy))
             }
             (decided, _) => decided,

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
-    operation::update_item::UpdateItemError,
+    operation::{RequestId, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use aws_smithy_http_client::{
@@ -19,6 +19,7 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use sha2::{Digest, Sha256};
+use tracing::Span;
 
 use super::{
     LimiterError,
@@ -160,7 +161,7 @@ fn timeout_config(timeouts: Timeouts) -> TimeoutConfig {
 
 fn failed<E>(error: SdkError<E>) -> LimiterError
 where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
     match error {
         SdkError::ServiceError(failure) => of_service(failure.into_err()),
@@ -168,11 +169,13 @@ where
     }
 }
 
-/// Whether waiting helps against an error that the service answered.
+/// Whether waiting helps against an error that the service answered. From here on the request's log lines say under
+/// which id the service knows the call.
 fn of_service<E>(error: E) -> LimiterError
 where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
+    Span::current().record("dynamodb.request_id", error.request_id());
     match error.code() {
         // Whatever else the service complains of is how it was asked, and stays so.
         Some(

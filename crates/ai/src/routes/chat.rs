@@ -1,6 +1,6 @@
 //! `POST /api/ai/chat`
 
-use app_core::http::{ApiError, Json, USER_ID};
+use app_core::http::{ApiError, Json, RequestId, USER_ID};
 use axum::{
     extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
@@ -23,7 +23,11 @@ use crate::{
 const ANONYMOUS: &str = "anonymous";
 
 /// Asks the assistant. In this order (design, reading 20): is there a key, may this user ask, is the question valid.
-pub(super) async fn chat(State(state): State<AiState>, request: Request) -> Result<Response, AiError> {
+pub(super) async fn chat(
+    State(state): State<AiState>,
+    id: RequestId,
+    request: Request,
+) -> Result<Response, AiError> {
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
     let Json(body) = Json::<ChatBody>::from_request(request, &()).await?;
@@ -36,7 +40,7 @@ pub(super) async fn chat(State(state): State<AiState>, request: Request) -> Resu
     let answer = match body.parse(&state.models) {
         Ok(request) => {
             let journal = state.journals.begin(&user, &request);
-            ask(anthropic, request, journal).await
+            ask(anthropic, request, &id, journal).await
         }
         Err(error) => Err(error.into()),
     };
@@ -53,11 +57,16 @@ fn user_header(headers: &HeaderMap) -> Option<User> {
     User::parse(headers.get(USER_ID)?.to_str().ok()?).ok()
 }
 
-async fn ask(anthropic: &Anthropic, request: ChatRequest, journal: Journal) -> Result<Response, AiError> {
+async fn ask(
+    anthropic: &Anthropic,
+    request: ChatRequest,
+    id: &RequestId,
+    journal: Journal,
+) -> Result<Response, AiError> {
     let started = Instant::now();
     let ChatRequest { model, stream, body, .. } = request;
-    let answer = match anthropic.send(body).await {
-        Ok(answer) if stream => return Ok(streamed(stream::body(answer.events(), journal))),
+    let answer = match anthropic.send(body, id).await {
+        Ok(answer) if stream => return Ok(streamed(stream::body(answer.events(), model, journal))),
         Ok(answer) => {
             answer.bytes().await.and_then(|body| Whole::new(&body).map(|whole| (whole, Observed::of_message(&body))))
         }
@@ -65,6 +74,7 @@ async fn ask(anthropic: &Anthropic, request: ChatRequest, journal: Journal) -> R
     };
     match answer {
         Ok((response, observed)) => {
+            observed.usage.count(&model);
             let cached = observed.usage.is_cached();
             journal.enter(observed, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
@@ -72,6 +82,7 @@ async fn ask(anthropic: &Anthropic, request: ChatRequest, journal: Journal) -> R
             Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
         }
         Err(error) => {
+            error.count();
             journal.enter(Observed::default(), Outcome::Failed(error.message())).await;
             Err(error.into())
         }

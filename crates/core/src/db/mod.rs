@@ -8,12 +8,18 @@ mod transaction;
 
 use std::time::Duration;
 
-use sqlx::{Connection, Executor, MySqlPool, mysql::MySqlPoolOptions};
+use futures_util::future::join_all;
+use sqlx::{Connection, Executor, MySql, MySqlPool, mysql::MySqlPoolOptions, pool::PoolConnection};
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
 pub use failure::{Failure, classify, is_duplicate_key, is_missing_table};
 pub use page::{PageRow, PagedTable, push_period};
 pub use transaction::{Transaction, retry};
+
+use crate::{
+    lambda,
+    metrics::{self, Metric, PoolWait},
+};
 
 /// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,15 +58,30 @@ pub fn pool(config: &DatabaseConfig, database: &str) -> MySqlPool {
             Box::pin(async move {
                 // Not prepared: the two statements go in one packet.
                 connection.execute(sqlx::raw_sql(SESSION)).await?;
+                metrics::count(Metric::DatabaseConnects, 1);
                 Ok(())
             })
         })
         .connect_lazy_with(connect_options(config, Some(database)))
 }
 
-/// Opens a connection ahead of the first request. A failure is only logged: the request will try again.
+/// A connection of the pool, for a request, whose wait for it is measured.
+///
+/// # Errors
+/// When none can be had in time.
+pub async fn acquire(pool: &MySqlPool) -> Result<PoolConnection<MySql>, sqlx::Error> {
+    let _wait = PoolWait::begin();
+    pool.acquire().await
+}
+
+/// Opens connections ahead of the first request, side by side: as many as the instance may have requests at once, since
+/// none uses more than one, and those that nobody uses are missing elsewhere. A failure is only logged: the request will
+/// try again.
 pub async fn warm_up(pool: &MySqlPool) {
-    if let Err(error) = pool.acquire().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the database was not reached during start-up");
+    let connections = lambda::concurrency().min(pool.options().get_max_connections());
+    // All are held until the last one is there; else the first could be had twice.
+    let opened = join_all((0..connections).map(|_| pool.acquire())).await;
+    if let Some(error) = opened.iter().find_map(|opened| opened.as_ref().err()) {
+        tracing::warn!(error = error as &dyn std::error::Error, "the database was not reached during start-up");
     }
 }

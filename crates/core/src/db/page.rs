@@ -5,6 +5,7 @@ use async_stream::try_stream;
 use futures_util::{Stream, TryStreamExt};
 use sqlx::{MySql, MySqlPool, QueryBuilder, Row, mysql::MySqlRow};
 
+use super::acquire;
 use crate::{
     http::{ApiError, Page, Period},
     values::Moment,
@@ -44,7 +45,7 @@ impl PagedTable {
     ) -> impl Stream<Item = Result<PageRow<T>, ApiError>> + Send + use<T> {
         let mut statement = self.statement(page, filter);
         try_stream! {
-            let mut connection = db.acquire().await?;
+            let mut connection = acquire(&db).await?;
             let mut rows = statement.build().fetch(&mut *connection);
             while let Some(row) = rows.try_next().await? {
                 let is_there = row.try_get::<Option<i64>, _>(1)?.is_some();

@@ -9,8 +9,11 @@ use std::{
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::{MySql, MySqlConnection, MySqlPool};
 
-use super::{Failure, classify};
-use crate::http::ApiError;
+use super::{Failure, acquire, classify};
+use crate::{
+    http::ApiError,
+    metrics::{self, Metric},
+};
 
 /// After this long a contended request is given up: with the last lock wait (3 s) it stays well under the gateway's
 /// 29 s.
@@ -32,17 +35,20 @@ where
         .with_max_delay(Duration::from_millis(150))
         .with_max_times(40)
         .with_jitter();
-    attempt.retry(backoff).when(|error| is_passing(error) && started.elapsed() < RETRY_BUDGET).await
+    attempt
+        .retry(backoff)
+        .when(|error| is_passing(error) && started.elapsed() < RETRY_BUDGET)
+        .notify(|error, _| {
+            metrics::count(Metric::DatabaseRetries, 1);
+            tracing::debug!(error = error as &dyn std::error::Error, "the database is tried again");
+        })
+        .await
 }
 
 /// Whether a repetition may well succeed at once.
 fn is_passing(error: &ApiError) -> bool {
     let ApiError::Database(error) = error else { return false };
-    let passing = matches!(classify(error), Failure::Contention | Failure::ConnectionLost);
-    if passing {
-        tracing::debug!(error = error as &dyn std::error::Error, "the database is tried again");
-    }
-    passing
+    matches!(classify(error), Failure::Contention | Failure::ConnectionLost)
 }
 
 /// A transaction that is ended in plain sight:
@@ -71,7 +77,9 @@ impl Transaction {
     /// # Errors
     /// When no connection can be had, or it turns out to be dead.
     pub async fn begin(pool: &MySqlPool) -> Result<Self, ApiError> {
-        Ok(Self(pool.begin().await?))
+        let connection = acquire(pool).await?;
+        // What `Pool::begin` does, but for the wait for the connection, which is measured apart from the statement.
+        Ok(Self(sqlx::Transaction::begin(connection, None).await?))
     }
 
     /// Commits if `result` is a success, else rolls back; hands `result` on. What is acknowledged is committed.

@@ -7,7 +7,10 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::Json;
-use crate::db::{Failure, classify};
+use crate::{
+    db::{Failure, classify},
+    metrics::{self, Metric},
+};
 
 /// Everything a request can fail with, named for what the client can do about it. Details of a 5xx go to the log,
 /// once, and never to the client.
@@ -182,13 +185,23 @@ struct ErrorDetails<'a> {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.status().is_server_error() {
-            tracing::error!(error = &self as &dyn Error, "request failed");
+            self.report("request failed");
         }
         self.answer()
     }
 }
 
 impl ApiError {
+    /// Tells operators of a request's failure: the log in the words of `what`, and the metrics if the database was
+    /// unavailable.
+    pub fn report(&self, what: &str) {
+        let is_of_database = matches!(self, Self::Database(_) | Self::OutcomeUnknown(_));
+        if is_of_database && self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            metrics::count(Metric::DatabaseUnavailable, 1);
+        }
+        tracing::error!(error = self as &dyn Error, "{what}");
+    }
+
     /// The answer, for an error that is in the log already.
     pub(super) fn answer(&self) -> Response {
         let details = match self {

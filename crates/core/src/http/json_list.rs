@@ -13,7 +13,10 @@ use http::{HeaderValue, header};
 use serde::Serialize;
 
 use super::{ApiError, Page};
-use crate::db::{self, PageRow};
+use crate::{
+    db::{self, PageRow},
+    metrics::Pause,
+};
 
 /// Items are gathered into chunks of about this size: one packet a row would cost more than the row.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -181,9 +184,7 @@ where
         Ok((first, chunks))
     })
     .await?;
-    let rest = rest.inspect_err(|error| {
-        tracing::error!(error = error as &dyn std::error::Error, "a list broke off after its first part was sent");
-    });
+    let rest = rest.inspect_err(|error| error.report("a list broke off after its first part was sent"));
     let body = Body::from_stream(futures_util::stream::once(async { Ok::<_, ApiError>(first) }).chain(rest));
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
@@ -206,7 +207,9 @@ where
             is_first = false;
             serde_json::to_writer((&mut buffer).writer(), item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
+                let waiting_for_the_client = Pause::begin();
                 yield buffer.split().freeze();
+                drop(waiting_for_the_client);
                 buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
             }
         }

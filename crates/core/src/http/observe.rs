@@ -1,4 +1,4 @@
-//! One log line per request, and its id in the answer.
+//! One log line and one line of metrics per request, and its id in the answer.
 
 use std::{
     pin::Pin,
@@ -13,45 +13,73 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
-use super::RequestId;
+use super::{RequestId, prefixes::without_prefix};
+use crate::metrics;
 
 /// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Runs the request in a span with its id, answers with that id, and logs one line when the last byte was handed over.
+/// The trace that the client's request is part of, as W3C says it.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Runs the request in a span with its id, answers with that id, and writes its lines when the last byte was handed
+/// over. Whatever else is known of the request is recorded in the span, so that all lines after it say it, too: the ids
+/// by which those whom we asked know our question.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id: Arc<str> = request
-        .extensions()
-        .get::<lambda_http::Context>()
+    let context = request.extensions().get::<lambda_http::Context>();
+    let trace_id = context.and_then(|context| trace_id(context.xray_trace_id.as_deref()?)).map(str::to_owned);
+    let id: Arc<str> = context
         .map(|context| context.request_id.as_str().into())
         .unwrap_or_else(|| Uuid::new_v4().to_string().into());
-    let span = tracing::info_span!("request", request.id = &*id);
+    let span = tracing::info_span!(
+        "request",
+        request.id = &*id,
+        trace.id = trace_id,
+        traceparent = trace_parent(request.headers()),
+        upstream.request_id = Empty,
+        dynamodb.request_id = Empty,
+    );
     let method = request.method().clone();
     // What a client calls itself in this header is its own affair.
     request.headers_mut().remove(REQUEST_ID);
     request.extensions_mut().insert(RequestId(id.clone()));
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let measured = metrics::Request::begin();
+    let mut response = metrics::scope(measured.clone(), next.run(request)).instrument(span.clone()).await;
 
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let line = RequestLine {
         id,
+        trace_id,
         method,
         route: response.extensions().get::<MatchedRoute>().map(|route| route.0.clone()),
         status: response.status(),
         started,
         span,
+        measured,
         written: false,
     };
     response.map(|body| Body::new(ObservedBody { body, line }))
+}
+
+/// The trace's id in what Lambda says of it (`Root=1-…;Parent=…;Sampled=…`).
+fn trace_id(header: &str) -> Option<&str> {
+    header.split(';').find_map(|part| part.trim().strip_prefix("Root="))
+}
+
+/// What a client says of its own trace, if that is what it should be: hexadecimal digits in four groups.
+fn trace_parent(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(TRACE_PARENT)?.to_str().ok()?;
+    let is_valid = value.len() == 55 && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    is_valid.then_some(value)
 }
 
 /// The matched route, carried from inside the router to [`observe`] outside of it.
@@ -70,33 +98,83 @@ pub(super) async fn note_route(request: Request, next: Next) -> Response {
 
 struct RequestLine {
     id: Arc<str>,
+    trace_id: Option<String>,
     method: Method,
     route: Option<MatchedPath>,
     status: StatusCode,
     started: Instant,
     span: Span,
+    measured: Option<Arc<metrics::Request>>,
     written: bool,
 }
 
 impl RequestLine {
-    fn write(&mut self, outcome: &'static str) {
+    fn write(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.written, true) {
             return;
         }
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
-        tracing::info!(
-            http.method = %self.method,
-            http.route = self.route.as_ref().map_or("(none)", MatchedPath::as_str),
-            http.status = self.status.as_u16(),
-            duration_ms = (duration_ms * 1e3).round() / 1e3,
-            request.id = &*self.id,
-            outcome,
-            "request"
-        );
+        let duration = self.started.elapsed();
+        self.span.in_scope(|| {
+            tracing::info!(
+                http.method = %self.method,
+                http.route = self.route.as_ref().map_or("(none)", MatchedPath::as_str),
+                http.status = self.status.as_u16(),
+                duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
+                request.id = &*self.id,
+                outcome = outcome.name(),
+                "request"
+            );
+        });
+        // Written when nobody else holds it: at once, unless a task of the request has still to end.
+        if let Some(measured) = self.measured.take() {
+            measured.end(metrics::End {
+                route: self.route_and_method(),
+                status: self.status,
+                duration,
+                outcome: outcome.name(),
+                is_broken: outcome == Outcome::BrokenOff,
+                request_id: self.id.clone(),
+                trace_id: self.trace_id.take(),
+            });
+        }
+    }
+
+    /// The route as a dimension: few, whatever clients ask for, and the same under both prefixes.
+    fn route_and_method(&self) -> String {
+        match &self.route {
+            Some(path) if self.status != StatusCode::METHOD_NOT_ALLOWED => {
+                format!("{} {}", self.method, without_prefix(path.as_str()))
+            }
+            _ => "(none)".to_owned(),
+        }
+    }
+
+    /// Runs what is part of the request's work, outside of its handler.
+    fn in_request<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(|| metrics::sync_scope(self.measured.clone(), work))
     }
 }
 
-/// The answer's body, which writes the request's line when it ends, fails or is dropped half-way.
+/// How an answer ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Complete,
+    BrokenOff,
+    ClientLeft,
+}
+
+impl Outcome {
+    /// As logs and metrics call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::BrokenOff => "broken off",
+            Self::ClientLeft => "client left",
+        }
+    }
+}
+
+/// The answer's body, which writes the request's lines when it ends, fails or is dropped half-way.
 struct ObservedBody {
     body: Body,
     line: RequestLine,
@@ -111,13 +189,13 @@ impl HttpBody for ObservedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
-        let frame = this.line.span.in_scope(|| Pin::new(&mut this.body).poll_frame(context));
-        let frame = ready!(frame);
+        let body = Pin::new(&mut this.body);
+        let frame = ready!(this.line.in_request(|| body.poll_frame(context)));
         match &frame {
-            None => this.line.write("complete"),
-            Some(Err(_)) => this.line.write("broken off"),
+            None => this.line.write(Outcome::Complete),
+            Some(Err(_)) => this.line.write(Outcome::BrokenOff),
             // The last frame: nobody may ask for another one.
-            Some(Ok(_)) if this.body.is_end_stream() => this.line.write("complete"),
+            Some(Ok(_)) if this.body.is_end_stream() => this.line.write(Outcome::Complete),
             Some(Ok(_)) => {}
         }
         Poll::Ready(frame)
@@ -135,7 +213,10 @@ impl HttpBody for ObservedBody {
 impl Drop for ObservedBody {
     fn drop(&mut self) {
         // An empty body is never polled; any other that ends here was left by the client.
-        let outcome = if self.body.is_end_stream() { "complete" } else { "client left" };
+        let outcome = if self.body.is_end_stream() { Outcome::Complete } else { Outcome::ClientLeft };
+        // What it was still reading from ends with it, and is told of.
+        let body = std::mem::take(&mut self.body);
+        self.line.in_request(|| drop(body));
         self.line.write(outcome);
     }
 }

@@ -9,7 +9,7 @@ use axum::{Router, extract::Request, middleware::map_request};
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
-use crate::{config::HttpConfig, http::with_layers};
+use crate::{config::HttpConfig, http::with_layers, metrics};
 
 /// Where the function runs, as far as answers differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,13 @@ impl Delivery {
     pub fn of_process() -> Self {
         if std::env::var("AWS_SAM_LOCAL").is_ok_and(|value| value == "true") { Self::Buffered } else { Self::Streaming }
     }
+}
+
+/// How many requests the instance may have at once. Lambda says so in `AWS_LAMBDA_MAX_CONCURRENCY` where it is more than
+/// one.
+pub(crate) fn concurrency() -> u32 {
+    let concurrency = std::env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok();
+    concurrency.and_then(|number| number.parse().ok()).unwrap_or(1).max(1)
 }
 
 /// What a function's `main` returns: an instance that cannot start or go on says why in its log, once.
@@ -59,6 +66,7 @@ pub async fn serve(routes: Router, config: &HttpConfig) -> Result<(), Error> {
 /// # Errors
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
+    metrics::ready();
     #[cfg(target_os = "linux")]
     let connections = nodelay::RuntimeConnections::of_process();
     #[cfg(target_os = "linux")]

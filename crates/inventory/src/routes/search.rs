@@ -29,7 +29,7 @@ pub(super) async fn search(
     let part_number = problems.require("partNumber", part_number);
     let number = problems.parse("partNumber", part_number.as_deref(), PartNumber::parse);
     let number = problems.finish(number)?;
-    db::retry(|| async { find(&mut *state.db.acquire().await?, &number).await }).await.map(Json)
+    db::retry(|| async { find(&mut *db::acquire(&state.db).await?, &number).await }).await.map(Json)
 }
 
 async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchAnswer, ApiError> {

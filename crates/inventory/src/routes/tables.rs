@@ -10,5 +10,5 @@ use crate::{InventoryState, model::Tables, store};
 
 /// All tables, with how many rows they have.
 pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<Tables>, ApiError> {
-    db::retry(|| async { store::count_tables(&mut *state.db.acquire().await?).await }).await.map(Json)
+    db::retry(|| async { store::count_tables(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
 }

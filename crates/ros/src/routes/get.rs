@@ -15,6 +15,6 @@ use crate::{
 
 /// One order, from whichever table has it.
 pub(super) async fn get(State(state): State<RosState>, key: OrderKey) -> Result<Json<RepairOrderView>, ApiError> {
-    let order = db::retry(|| async { store::find(&mut *state.db.acquire().await?, &key).await }).await?;
+    let order = db::retry(|| async { store::find(&mut *db::acquire(&state.db).await?, &key).await }).await?;
     Ok(Json(order.ok_or_else(no_such_order)?.into_view(state.clock.today())))
 }

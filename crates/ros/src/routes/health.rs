@@ -33,10 +33,10 @@ pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<H
         error: None,
         message: None,
     };
-    match db::retry(|| async { store::ping(&mut *state.db.acquire().await?).await }).await {
+    match db::retry(|| async { store::ping(&mut *db::acquire(&state.db).await?).await }).await {
         Ok(()) => (StatusCode::OK, Json(healthy)),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the database cannot be reached");
+            error.report("the database cannot be reached");
             let unhealthy = Health {
                 status: "error",
                 database: "disconnected",

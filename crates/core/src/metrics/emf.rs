@@ -1,0 +1,159 @@
+//! The lines themselves, in CloudWatch's embedded metric format, on the standard output.
+
+use std::{
+    borrow::Cow,
+    io::Write,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use metrique_writer_core::{
+    Entry, EntryWriter, MetricFlags, Observation, Value, ValueWriter, format::Format,
+};
+use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
+
+use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measures};
+
+/// What writes the metrics of this process.
+struct Writer {
+    function: String,
+    started: Instant,
+    init: OnceLock<Duration>,
+    has_begun: AtomicBool,
+    /// Lines of requests that asked no model, and of those that did: a line may name no dimension that it does not have.
+    formats: [Mutex<Emf>; 2],
+}
+
+static WRITER: OnceLock<Writer> = OnceLock::new();
+
+/// Whether `METRICS` is one of the words that it may be.
+pub(crate) fn is_valid(metrics: &str) -> bool {
+    matches!(metrics.trim(), "" | "emf" | "off")
+}
+
+/// Whether `METRICS` asks for metrics; unless set they are where logs are JSON.
+pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
+    match metrics.trim() {
+        "emf" => true,
+        "off" => false,
+        _ => logs_are_json,
+    }
+}
+
+/// Begins to write metrics, at the process's start.
+pub(crate) fn init() {
+    // A second call (tests start several functions in one process) changes nothing.
+    let _ = WRITER.set(Writer {
+        function: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned()),
+        started: Instant::now(),
+        init: OnceLock::new(),
+        has_begun: AtomicBool::new(false),
+        formats: [format(&[ROUTE, STATUS]), format(&[ROUTE, STATUS, MODEL])].map(Mutex::new),
+    });
+}
+
+/// The instance is about to ask for its first request.
+pub(crate) fn ready() {
+    if let Some(writer) = WRITER.get() {
+        writer.init.get_or_init(|| writer.started.elapsed());
+    }
+}
+
+/// A request begins, if metrics are written: how long Init took, if it is the first.
+pub(super) fn begin_request() -> Option<Option<Duration>> {
+    let writer = WRITER.get()?;
+    let is_first = !writer.has_begun.swap(true, Ordering::Relaxed);
+    Some(is_first.then(|| *writer.init.get_or_init(|| writer.started.elapsed())))
+}
+
+/// The format of lines that have `dimensions` beside the function. All metrics of a line are kept by function; each further
+/// set of dimensions is a directive for those that have it.
+fn format(dimensions: &[&str]) -> Emf {
+    let by_function = BY_FUNCTION.iter().map(|set| set.iter().map(|&name| name.to_owned()).collect()).collect();
+    let mut builder = Emf::builder(NAMESPACE.to_owned(), by_function);
+    let mut sets: Vec<&[&str]> = Vec::new();
+    for &set in METRICS.iter().flat_map(|metric| metric.dimension_sets()) {
+        let is_more = !BY_FUNCTION.contains(&set) && !sets.contains(&set);
+        if is_more && set.iter().all(|name| *name == FUNCTION || dimensions.contains(name)) {
+            sets.push(set);
+        }
+    }
+    for set in sets {
+        let metrics = METRICS.iter().filter(|metric| metric.dimension_sets().contains(&set));
+        let definition =
+            |metric: &Metric| MetricDefinition { name: metric.name(), unit: metric.unit(), storage_resolution: None };
+        builder = builder.directive(MetricDirective {
+            dimensions: vec![set.to_vec()],
+            metrics: metrics.map(definition).collect(),
+            namespace: NAMESPACE,
+        });
+    }
+    builder.build()
+}
+
+/// Writes the line of a request that has ended.
+pub(super) fn write(measures: &Measures) {
+    let Some(writer) = WRITER.get() else { return };
+    // A request that was given up before it had an answer.
+    if measures.end.is_none() {
+        return;
+    }
+    let format = &writer.formats[usize::from(measures.model.is_some())];
+    let mut line = Vec::with_capacity(2048);
+    let formatted = format
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .format(&Line { function: &writer.function, measures }, &mut line);
+    if let Err(error) = formatted {
+        tracing::error!(error = &error as &dyn std::error::Error, "the metrics of a request could not be written");
+        return;
+    }
+    // In one piece, so that no other line gets between. Where nobody listens, nobody misses it.
+    let _ = std::io::stdout().lock().write_all(&line);
+}
+
+/// A request as a line: its dimensions, what else is worth knowing of it, and its metrics.
+struct Line<'m> {
+    function: &'m str,
+    measures: &'m Measures,
+}
+
+impl Entry for Line<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        writer.value(FUNCTION, self.function);
+        if let Some(end) = &self.measures.end {
+            writer.value(ROUTE, &end.route);
+            writer.value(STATUS, &format!("{}xx", end.status.as_u16() / 100));
+            writer.value("http.status", end.status.as_str());
+            writer.value("outcome", end.outcome);
+            writer.value("request.id", &*end.request_id);
+            if let Some(trace_id) = &end.trace_id {
+                writer.value("trace.id", trace_id);
+            }
+        }
+        if let Some(model) = &self.measures.model {
+            writer.value(MODEL, model);
+        }
+        for metric in METRICS {
+            if let Some(value) = self.measures.values[*metric as usize] {
+                writer.value(Cow::Borrowed(metric.name()), &Measured { metric: *metric, value });
+            }
+        }
+    }
+}
+
+struct Measured {
+    metric: Metric,
+    value: f64,
+}
+
+impl Value for Measured {
+    fn write(&self, writer: impl ValueWriter) {
+        // Microseconds are as much as a time is worth.
+        let value = (self.value * 1e3).round() / 1e3;
+        writer.metric([Observation::Floating(value)], self.metric.unit(), [], MetricFlags::empty());
+    }
+}
