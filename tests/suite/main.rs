@@ -8,6 +8,7 @@ mod ai;
 mod ai_limiter;
 mod ai_logs;
 mod concurrency;
+mod dashboard;
 mod dev;
 mod emulator;
 mod faults;

@@ -1,107 +1,435 @@
-//! The dashboard and the alarms name what the functions really emit: a name that nothing emits is a line that stays
-//! empty, or an alarm that never rings.
+//! What operators see: metrics, and log lines by which a request can be followed. From the real binaries, whose output
+//! CloudWatch reads.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::Value;
+use app_core::metrics::METRICS;
+use rotracker_cli::local_client::local_client;
+use rotracker_tests::{
+    TestDatabase,
+    anthropic::{Part, Script, StandIn, events, sse},
+    app::new_order,
+    assistant::chat,
+    database::{execute, fill, server},
+    dynamodb,
+    emulator::{Emulator, binary, database_variables, example, free_port},
+    gate::{Event, Gates},
+    metrics::names_in,
+    proxy::{Cut, Proxy},
+};
+use serde_json::{Value, json};
 
-/// The namespace of our metrics.
-const NAMESPACE: &str = "RoTracker";
-
-/// Every metric that the functions emit, with the sets of dimensions that it is kept by.
-const EMITTED: [(&str, &[&[&str]]); 24] = [
-    ("Duration", &[FUNCTION, &["Function", "Route", "Status"]]),
-    ("Errors", &[FUNCTION]),
-    ("BrokenAnswers", &[FUNCTION]),
-    ("ColdStarts", &[FUNCTION]),
-    ("InitDuration", &[FUNCTION]),
-    ("DatabaseTime", &[FUNCTION]),
-    ("DatabaseStatements", &[FUNCTION]),
-    ("DatabasePoolWait", &[FUNCTION]),
-    ("DatabaseConnects", &[FUNCTION]),
-    ("DatabaseRetries", &[FUNCTION]),
-    ("DatabaseUnavailable", &[FUNCTION]),
-    ("RateLimitAdmitted", &[FUNCTION]),
-    ("RateLimitRefused", &[FUNCTION]),
-    ("RateLimitUnchecked", &[FUNCTION]),
-    ("RateLimitUnavailable", &[FUNCTION]),
-    ("RateLimitTime", &[FUNCTION]),
-    ("UpstreamTimeToFirstByte", &[FUNCTION]),
-    ("UpstreamErrors", &[FUNCTION]),
-    ("UpstreamMisconfigured", &[FUNCTION]),
-    ("InputTokens", &[FUNCTION, MODEL]),
-    ("OutputTokens", &[FUNCTION, MODEL]),
-    ("CacheReadTokens", &[FUNCTION, MODEL]),
-    ("CacheWriteTokens", &[FUNCTION, MODEL]),
-    ("JournalFailures", &[FUNCTION]),
-];
-const FUNCTION: &[&str] = &["Function"];
-const MODEL: &[&str] = &["Function", "Model"];
-
-/// A metric by its name and the names of its dimensions.
-type Metric = (String, BTreeSet<String>);
-
-fn metric<'a>(name: &str, dimensions: impl IntoIterator<Item = &'a str>) -> Metric {
-    (name.to_owned(), dimensions.into_iter().map(str::to_owned).collect())
+fn client() -> reqwest::Client {
+    local_client().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-/// The dashboard and the alarms.
-fn observability() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/observability.yaml");
-    let template: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    template["Resources"].clone()
+/// As on Lambda: JSON and metrics.
+fn as_on_lambda() -> (&'static str, String) {
+    ("LAMBDA_TASK_ROOT", "/var/task".to_owned())
 }
 
-/// Every metric of ours that is named below `value`.
-fn named(value: &Value, metrics: &mut BTreeSet<Metric>) {
-    match value {
-        // An alarm's metric.
-        Value::Object(fields) if fields.get("Namespace").is_some_and(|namespace| namespace == NAMESPACE) => {
-            let dimensions = fields["Dimensions"].as_array().unwrap();
-            let dimensions = dimensions.iter().map(|dimension| dimension["Name"].as_str().unwrap());
-            metrics.insert(metric(fields["MetricName"].as_str().unwrap(), dimensions));
-        }
-        Value::Object(fields) => fields.values().for_each(|value| named(value, metrics)),
-        // A line of the dashboard: namespace, metric, then names and values of dimensions by turns, then options.
-        Value::Array(items) if items.first().is_some_and(|namespace| namespace == NAMESPACE) => {
-            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            metrics.insert(metric(words[1], words[2..].iter().step_by(2).copied()));
-        }
-        Value::Array(items) => items.iter().for_each(|value| named(value, metrics)),
-        // SEARCH('{RoTracker,Function,Route,Status} MetricName="Duration" Function="…"', …)
-        Value::String(text) => {
-            for search in text.split("SEARCH('{").skip(1) {
-                let (schema, query) = search.split_once("} MetricName=").unwrap();
-                let (namespace, dimensions) = schema.split_once(',').unwrap();
-                assert_eq!(namespace, NAMESPACE, "{text}");
-                let (names, _) = query.split_once(" Function=").unwrap();
-                for name in names.split('"').skip(1).step_by(2) {
-                    metrics.insert(metric(name, dimensions.split(',')));
-                }
+/// Variables that lead to `port` of this machine, in clear.
+fn database_at(port: u16) -> [(&'static str, String); 3] {
+    [("DB_HOST", "127.0.0.1".to_owned()), ("DB_PORT", port.to_string()), ("DB_SSL_MODE", "DISABLED".to_owned())]
+}
+
+/// Sends a request and reads its answer to the end.
+async fn ask(request: reqwest::RequestBuilder) -> u16 {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    answer.bytes().await.unwrap();
+    status
+}
+
+/// A number of a line.
+#[track_caller]
+fn value(line: &Value, metric: &str) -> f64 {
+    line[metric].as_f64().unwrap_or_else(|| panic!("no {metric}: {line}"))
+}
+
+/// Asserts numbers of a line; none stands for a metric that it must not have.
+#[track_caller]
+fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
+    for (metric, expected) in expected {
+        assert_eq!(line[metric].as_f64(), *expected, "{metric}: {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_per_request_says_what_it_cost() {
+    let (database, emulator, proxy) = (TestDatabase::migrated().await, Emulator::start().await, Proxy::start().await);
+    fill(&database, 2_000).await;
+    let variables = [database_at(proxy.port).as_slice(), &[as_on_lambda()]].concat();
+    let ros = emulator.ros(&database, &variables).await;
+    let url = format!("{}/lambda-url/ros", emulator.url);
+    let api = format!("{url}/api/ros");
+    // The connection of Init is there when the first request is answered.
+    ask(client().get(format!("{url}/health"))).await;
+    proxy.statements();
+    let order = new_order(json!({ "roNumber": "RO-A" }));
+    let (patch, status) = (json!({ "archiveStatus": "PAID" }), json!({ "status": "APPROVED" }));
+    let (by_number, netlify) = (format!("{api}/by-number/RO-A"), format!("{url}/.netlify/functions/api/ros"));
+    for (request, route, status) in [
+        (client().get(&api), "GET /api/ros", 200),
+        (client().get(format!("{api}?limit=3")), "GET /api/ros", 200),
+        (client().post(&api).json(&order), "POST /api/ros", 201),
+        (client().post(&api).json(&order), "POST /api/ros", 409),
+        (client().get(&by_number), "GET /api/ros/by-number/{ro_number}", 200),
+        (client().get(format!("{netlify}/by-number/RO-A")), "GET /api/ros/by-number/{ro_number}", 200),
+        (client().patch(&by_number).json(&patch), "PATCH /api/ros/by-number/{ro_number}", 200),
+        (
+            client().patch(format!("{by_number}/status")).json(&status),
+            "PATCH /api/ros/by-number/{ro_number}/status",
+            200,
+        ),
+        (client().get(format!("{api}/stats/dashboard")), "GET /api/ros/stats/dashboard", 200),
+        (client().post(&api).json(&json!({})), "POST /api/ros", 400),
+        (client().get(format!("{api}/nothing/here")), "(none)", 404),
+        (client().put(&api).json(&json!({})), "(none)", 405),
+    ] {
+        let before = ros.metrics(1).await.len();
+        assert_eq!(ask(request).await, status, "{route}");
+        let lines = ros.metrics(before + 1).await;
+        assert_eq!(lines.len(), before + 1, "one line a request");
+        let line = &lines[before];
+        assert_eq!((&line["Route"], &line["http.status"]), (&json!(route), &json!(status.to_string())));
+        assert_eq!(line["Status"], format!("{}xx", status / 100));
+        assert_eq!((&line["Function"], &line["outcome"]), (&json!("function"), &json!("complete")));
+        assert!(value(line, "Duration") > 0.0);
+        assert_values(line, &[("Errors", Some(0.0)), ("BrokenAnswers", Some(0.0)), ("ColdStarts", Some(0.0))]);
+        // What the server got, counted on the wire.
+        let sent = proxy.statements();
+        match sent {
+            0 => {
+                assert_values(line, &[("DatabaseStatements", None), ("DatabaseTime", None), ("DatabasePoolWait", None)])
+            }
+            _ => {
+                assert_values(line, &[("DatabaseConnects", Some(0.0)), ("DatabaseRetries", Some(0.0))]);
+                assert_eq!(value(line, "DatabaseStatements"), sent as f64, "{route}");
+                let (time, wait) = (value(line, "DatabaseTime"), value(line, "DatabasePoolWait"));
+                assert!(time > 0.0 && wait >= 0.0 && time + wait <= value(line, "Duration"), "{line}");
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    let first = &ros.metrics(1).await[0];
+    assert_values(first, &[("ColdStarts", Some(1.0)), ("DatabaseConnects", Some(0.0))]);
+    assert!(value(first, "InitDuration") > 0.0);
+
+    // A connection that is lost costs another try and a new one, whose own statements are not the request's.
+    proxy.cut_at(1, Cut::Before);
+    assert_eq!(ask(client().get(&by_number)).await, 200);
+    let lines = ros.metrics(14).await;
+    assert_values(&lines[13], &[("DatabaseRetries", Some(1.0)), ("DatabaseConnects", Some(1.0))]);
+    assert_values(&lines[13], &[("DatabaseStatements", Some(2.0)), ("DatabaseUnavailable", Some(0.0))]);
+    assert!(lines[1..].iter().all(|line| line["InitDuration"].is_null()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_metric_of_the_list_is_written_in_some_situation() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let dynamodb = dynamodb::emulator().await;
+    let nobody = ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{}", free_port()));
+    let all = events(&["one", "two"]);
+    let begun = |end: Part| {
+        Script::parts(all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).chain([end]).collect())
+    };
+    let mut seen = BTreeSet::new();
+    let anthropic = StandIn::start([]).await;
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    let [one, zero, none] = [Some(1.0), Some(0.0), None];
+    let logged = json!({ "conversationId": "c-1" });
+    let streamed = json!({ "conversationId": "c-1", "stream": true });
+    let no_log = "RENAME TABLE ai_conversation_logs TO gone";
+    let log_again = "RENAME TABLE gone TO ai_conversation_logs";
+    let tokens = [
+        ("InputTokens", Some(245.0)),
+        ("OutputTokens", Some(156.0)),
+        ("CacheReadTokens", Some(100.0)),
+        ("CacheWriteTokens", Some(7.0)),
+        ("UpstreamErrors", zero),
+        ("UpstreamMisconfigured", zero),
+        ("RateLimitAdmitted", one),
+        ("RateLimitRefused", zero),
+        ("RateLimitUnchecked", zero),
+        ("RateLimitUnavailable", zero),
+        ("Errors", zero),
+    ];
+    let entered = [("JournalFailures", zero), ("DatabaseStatements", Some(3.0)), ("BrokenAnswers", zero)];
+    let not_asked = [("UpstreamErrors", none), ("UpstreamTimeToFirstByte", none), ("InputTokens", none)];
+    let refused = [("RateLimitRefused", one), ("RateLimitAdmitted", zero), ("Errors", zero)];
+    let misconfigured =
+        [("UpstreamMisconfigured", one), ("UpstreamErrors", one), ("Errors", one), ("InputTokens", none)];
+    let fault_of_client = [("UpstreamErrors", zero), ("UpstreamMisconfigured", zero), ("Errors", zero)];
+    let broken = [("UpstreamErrors", one), ("BrokenAnswers", one), ("Errors", zero), ("InputTokens", Some(245.0))];
+    let not_entered =
+        [("JournalFailures", one), ("DatabaseUnavailable", zero), ("Errors", zero), ("OutputTokens", Some(156.0))];
+    // What happens, how often the user asked before, and what the line says.
+    type Case<'c> = (&'c str, Vec<Script>, &'c Value, &'c str, u16, Vec<(&'c str, Option<f64>)>);
+    let cases: [Case<'_>; 9] = [
+        ("an answer", vec![], &logged, "a", 200, [&tokens[..], &entered].concat()),
+        ("a streamed answer", vec![], &streamed, "b", 200, [&tokens[..], &entered].concat()),
+        ("one that asks too often", vec![], &logged, "b", 429, [&refused[..], &not_asked].concat()),
+        ("a wrong key", vec![Script::error(401, "no")], &logged, "c", 503, misconfigured.to_vec()),
+        ("a wrong question", vec![Script::error(400, "no")], &logged, "d", 400, fault_of_client.to_vec()),
+        ("a break on the way", vec![begun(Part::Break)], &streamed, "e", 200, broken.to_vec()),
+        (
+            "an error on the way",
+            vec![begun(Part::Bytes(sse(&json!({ "type": "error", "error": { "message": "x" } })).into_bytes()))],
+            &streamed,
+            "f",
+            200,
+            broken.to_vec(),
+        ),
+        ("no log", vec![], &logged, "g", 200, not_entered.to_vec()),
+        ("no log of a stream", vec![], &streamed, "h", 200, not_entered.to_vec()),
+    ];
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda(), ("AI_RATE_LIMIT", "1".to_owned())]).await;
+    for (number, (what, scripts, fields, user, status, expected)) in cases.into_iter().enumerate() {
+        scripts.into_iter().for_each(|script| anthropic.will(script));
+        let mut connection = database.connect().await;
+        if what.starts_with("no log") {
+            execute(&mut connection, no_log).await;
+        }
+        let mut body = chat(fields);
+        body["userId"] = json!(user);
+        assert_eq!(ask(client().post(&url).json(&body)).await, status, "{what}");
+        if what.starts_with("no log") {
+            execute(&mut connection, log_again).await;
+        }
+        let line = ai.metrics(number + 1).await.swap_remove(number);
+        assert_values(&line, &expected);
+        assert!(value(&line, "RateLimitTime") >= 0.0);
+        if status == 200 {
+            assert_eq!(line["Model"], "claude-sonnet-4-20250514", "{what}");
+            assert!(value(&line, "UpstreamTimeToFirstByte") > 0.0);
+        }
+        seen.extend(names_in(&line));
+    }
+
+    // A client that leaves: its tokens cost as much as another's. It is noticed when more is sent to it.
+    let ping = sse(&json!({ "type": "ping", "padding": "x".repeat(10_000) })).into_bytes();
+    let first = all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes()));
+    let rest = std::iter::once(Part::Wait).chain(std::iter::repeat_n(Part::Bytes(ping), 2_000));
+    anthropic.will(Script::parts(first.chain(rest).collect()));
+    let mut body = chat(&streamed);
+    body["userId"] = json!("left");
+    let mut answer = client().post(&url).json(&body).send().await.unwrap();
+    assert!(answer.chunk().await.unwrap().is_some());
+    drop(answer);
+    anthropic.go_on();
+    let line = ai.metrics(10).await.swap_remove(9);
+    assert_eq!(line["outcome"], "client left");
+    assert_values(&line, &[("InputTokens", Some(245.0)), ("BrokenAnswers", zero), ("UpstreamErrors", zero)]);
+    assert_values(&line, &[("JournalFailures", zero), ("DatabaseStatements", Some(3.0))]);
+    ai.stop().await;
+
+    // Nobody answers for the limiter, and nobody for the database.
+    let nowhere = database_at(free_port());
+    for (on_failure, status, metric) in [("deny", 503, "RateLimitUnavailable"), ("allow", 200, "RateLimitUnchecked")] {
+        let on_failure = ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned());
+        let variables = [&[as_on_lambda(), nobody.clone(), on_failure], nowhere.as_slice()].concat();
+        let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
+        assert_eq!(ask(client().post(&url).json(&chat(&json!({})))).await, status);
+        let line = ai.metrics(1).await.swap_remove(0);
+        assert_values(&line, &[(metric, one), ("RateLimitAdmitted", zero), ("RateLimitRefused", zero)]);
+        seen.extend(names_in(&line));
+        ai.stop().await;
+    }
+    let ros = emulator.ros(&database, &[&[as_on_lambda()], nowhere.as_slice()].concat()).await;
+    for (number, path) in ["health", "api/ros"].into_iter().enumerate() {
+        assert_eq!(ask(client().get(format!("{}/lambda-url/ros/{path}", emulator.url))).await, 503);
+        let line = ros.metrics(number + 1).await.swap_remove(number);
+        assert_values(&line, &[("DatabaseUnavailable", one), ("Errors", one), ("DatabaseStatements", zero)]);
+        assert_values(&line, &[("DatabaseTime", none)]);
+        assert!(value(&line, "DatabasePoolWait") > 0.0);
+        seen.extend(names_in(&line));
+    }
+    let ours: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name()).collect();
+    assert_eq!(ours.difference(&seen).collect::<Vec<_>>(), Vec::<&&str>::new(), "never written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_list_and_a_panic_are_counted() {
+    let emulator = Emulator::start().await;
+    let odd = emulator.instance("ros", &example("odd_function").await, &[as_on_lambda()]);
+    let url = format!("{}/lambda-url/ros/api/odd", emulator.url);
+    assert_eq!(ask(client().get(format!("{url}/panic"))).await, 500);
+    let broken = client().get(format!("{url}/broken")).send().await.unwrap();
+    let _ = broken.bytes().await;
+    let lines = odd.metrics(2).await;
+    assert_values(&lines[0], &[("Errors", Some(1.0)), ("BrokenAnswers", Some(0.0))]);
+    assert_values(&lines[1], &[("Errors", Some(0.0)), ("BrokenAnswers", Some(1.0))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_written_where_logs_are_json_unless_said_otherwise() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let url = format!("{}/lambda-url/ros/health", emulator.url);
+    let variable = |name: &'static str, value: &str| (name, value.to_owned());
+    for (variables, wanted) in [
+        (vec![], 0),
+        (vec![variable("METRICS", "emf")], 1),
+        (vec![variable("METRICS", "emf"), variable("RUST_LOG", "off")], 1),
+        (vec![as_on_lambda(), variable("METRICS", "off")], 0),
+    ] {
+        let ros = emulator.ros(&database, &variables).await;
+        assert_eq!(ask(client().get(&url)).await, 200);
+        let lines = ros.metrics(wanted).await;
+        assert_eq!(lines.len(), wanted, "{variables:?}");
+        // What is not logged is counted.
+        assert!(lines.iter().all(|line| value(line, "DatabaseStatements") == 1.0));
+        ros.stop().await;
+    }
+    let wrong = [database_variables(&database), vec![variable("METRICS", "yes")]].concat();
+    let ros = emulator.instance("ros", &binary("ros").await, &wrong);
+    assert_eq!(ros.end().await, Some(1));
+    assert!(ros.log().join("\n").contains("METRICS must be emf or off"), "{:?}", ros.log());
+}
+
+/// The id that a line is found by.
+fn id_of(line: &Value) -> &Value {
+    if line["span"]["request.id"].is_null() { &line["request.id"] } else { &line["span"]["request.id"] }
+}
+
+fn parsed(log: &[String], from: usize) -> Vec<Value> {
+    log[from..].iter().map(|line| serde_json::from_str(line).expect("JSON on Lambda")).collect()
+}
+
+const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_line_of_a_failing_request_carries_the_id_of_its_answer() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let failing = || Script::error(500, "no").header("request-id", "req_theirs");
+    let all = events(&["one"]);
+    let breaking = || {
+        let first = Part::Bytes(sse(&all[0]).into_bytes());
+        Script::parts(vec![first, Part::Break]).header("request-id", "req_theirs")
+    };
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda()]).await;
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    ask(client().get(url.replace("/chat", "/health"))).await;
+    execute(&mut database.connect().await, "DROP TABLE ai_conversation_logs").await;
+    // Three tries; and a break in a task of its own, after which that task enters nothing in no log.
+    for (what, scripts, stream, status, expected) in [
+        ("no answer", vec![failing(), failing(), failing()], false, 502, 5),
+        ("a broken one", vec![breaking()], true, 200, 4),
+    ] {
+        scripts.into_iter().for_each(|script| anthropic.will(script));
+        let before = ai.log().len();
+        let asked = anthropic.questions().len();
+        let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": what }));
+        let request = client().post(&url).json(&body).header("traceparent", TRACE_PARENT);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{what}");
+        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
+        answer.bytes().await.unwrap();
+        ai.metrics(if what == "no answer" { 2 } else { 3 }).await;
+        let lines = parsed(&ai.log(), before);
+        // Those of the failure, of the log, of the request, and its metrics.
+        assert!(lines.len() >= expected, "{what}: {lines:#?}");
+        for line in &lines {
+            assert_eq!(id_of(line), &id, "{what}: {line}");
+            if line["_aws"].is_null() {
+                assert_eq!(line["span"]["traceparent"], TRACE_PARENT);
+                assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{what}: {line}");
+            }
+        }
+        for message in ["an exchange was not entered in the log", "request"] {
+            assert!(lines.iter().any(|line| line["message"] == message), "{message}: {lines:#?}");
+        }
+        for question in &anthropic.questions()[asked..] {
+            assert_eq!(json!(question.headers["x-request-id"].to_str().unwrap()), id);
+        }
+    }
+    ai.stop().await;
+
+    // DynamoDB's own id of a call that it refuses, and a database that is not there.
+    let variables =
+        [[as_on_lambda(), ("AI_RATE_TABLE", "no-such-table".to_owned())].as_slice(), &database_at(free_port())]
+            .concat();
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
+    let ros = emulator.ros(&database, &variables).await;
+    for (instance, url, message) in [
+        (&ai, url, "request failed"),
+        (&ros, format!("{}/lambda-url/ros/health", emulator.url), "the database cannot be reached"),
+    ] {
+        let request = client().post(&url).json(&chat(&json!({})));
+        let request = if message == "request failed" { request } else { client().get(&url) };
+        // No trace: what is said of one must be one.
+        let answer = request.header("traceparent", "nonsense").send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
+        answer.bytes().await.unwrap();
+        instance.metrics(1).await;
+        let lines = parsed(&instance.log(), 0);
+        let ours: Vec<&Value> = lines.iter().filter(|line| id_of(line) == &id).collect();
+        assert_eq!(ours.len(), 3, "the failure, the request, its metrics: {lines:#?}");
+        assert_eq!(ours[0]["message"], message);
+        assert!(ours.iter().all(|line| line["span"]["traceparent"].is_null()));
+        if message == "request failed" {
+            assert!(ours[0]["span"]["dynamodb.request_id"].is_string(), "{}", ours[0]);
+        }
     }
 }
 
-#[test]
-fn dashboard_and_alarms_name_what_is_emitted() {
-    let emitted: BTreeSet<Metric> = EMITTED
-        .iter()
-        .flat_map(|(name, sets)| sets.iter().map(|dimensions| metric(name, dimensions.iter().copied())))
-        .collect();
-    let resources = observability();
-    let (mut on_dashboard, mut in_alarms) = (BTreeSet::new(), BTreeSet::new());
-    let body = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
-    named(&serde_json::from_str(body).unwrap(), &mut on_dashboard);
-    for resource in resources.as_object().unwrap().values() {
-        if resource["Type"] == "AWS::CloudWatch::Alarm" {
-            named(&resource["Properties"], &mut in_alarms);
-        }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_assistants_connections_are_opened_side_by_side_during_init() {
+    let (database, emulator, gates) = (TestDatabase::migrated().await, Emulator::start().await, Gates::closed());
+    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let address = |url: &str| url.trim_start_matches("http://").to_owned();
+    let to_anthropic = gates.before("Anthropic", address(&anthropic.url)).await;
+    let to_dynamodb = gates.before("DynamoDB", address(&dynamodb.endpoint)).await;
+    let to_database = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+    let variables = [
+        [
+            ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{to_anthropic}")),
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{to_dynamodb}")),
+        ]
+        .as_slice(),
+        &database_at(to_database),
+    ]
+    .concat();
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
+    // Whoever waited for one before opening the next would have had to give it up.
+    let mut came = gates.wait_for(3).await;
+    came.sort_by_key(|event| format!("{event:?}"));
+    assert_eq!(came, [Event::Came("Anthropic"), Event::Came("DynamoDB"), Event::Came("MySQL")]);
+    gates.open();
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    let body = chat(&json!({ "conversationId": "c-1" }));
+    assert_eq!(ask(client().post(&url).json(&body)).await, 200, "{:?}", ai.log());
+    assert_eq!(gates.events().len(), 3, "and they are what the request used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn init_opens_as_many_connections_as_requests_may_come_at_once() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    for (concurrency, connections) in [("1", 1), ("2", 2), ("64", 3)] {
+        let gates = Gates::closed();
+        let port = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+        let variables = [
+            [("DB_MAX_CONNECTIONS", "3".to_owned()), ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_owned())].as_slice(),
+            &database_at(port),
+        ]
+        .concat();
+        let ros = emulator.ros(&database, &variables).await;
+        assert_eq!(gates.wait_for(connections).await, vec![Event::Came("MySQL"); connections]);
+        gates.open();
+        let url = format!("{}/lambda-url/ros/health", emulator.url);
+        assert_eq!(ask(client().get(&url)).await, 200, "{:?}", ros.log());
+        assert_eq!(gates.events().len(), connections, "{:?}", gates.events());
+        ros.stop().await;
     }
-    assert_eq!(on_dashboard.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "on the dashboard");
-    assert_eq!(in_alarms.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "in alarms");
-    assert!(!in_alarms.is_empty());
-    // And what an alarm or nobody watches can be seen.
-    assert_eq!(emitted.difference(&on_dashboard).collect::<Vec<_>>(), [] as [&Metric; 0], "not on the dashboard");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_reached_during_init_stops_nobody() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &database_at(free_port())).await;
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    assert_eq!(ask(client().post(&url).json(&chat(&json!({})))).await, 200);
+    assert!(ai.log().join("\n").contains("the database was not reached during start-up"), "{:?}", ai.log());
 }

@@ -195,6 +195,17 @@ impl Instance {
         log.lines().map(str::to_owned).collect()
     }
 
+    /// The lines of metrics among them, when there are as many as `count`.
+    pub async fn metrics(&self, count: usize) -> Vec<serde_json::Value> {
+        loop {
+            let lines = crate::metrics::lines_of(&self.log());
+            if lines.len() >= count {
+                return lines;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Stops it at once.
     pub async fn stop(self) {
         self.process.stop().await;

@@ -10,6 +10,8 @@ pub mod counters;
 pub mod database;
 pub mod dynamodb;
 pub mod emulator;
+pub mod gate;
+pub mod metrics;
 pub mod proxy;
 pub mod stock;
 

@@ -32,7 +32,8 @@ struct Plan {
 
 /// A proxy before the database server that counts statements.
 pub struct Proxy {
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
     statements: Arc<AtomicUsize>,
     plan: Arc<Mutex<Option<Plan>>>,
 }
@@ -73,6 +74,11 @@ impl Proxy {
     pub fn cut_at(&self, statement: usize, cut: Cut) {
         self.statements.store(0, Ordering::SeqCst);
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Plan { statement, cut });
+    }
+
+    /// The statements since the last time this was asked or a cut was planned.
+    pub fn statements(&self) -> usize {
+        self.statements.swap(0, Ordering::SeqCst)
     }
 
     /// Whether the planned cut was made.

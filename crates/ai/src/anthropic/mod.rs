@@ -218,12 +218,7 @@ impl Anthropic {
         Ok(Answer { response: answer, deadline, between_events: self.timeouts.between_events })
     }
 
-    async fn attempt(
-        &self,
-        request: Bytes,
-        headers: HeaderMap,
-        deadline: Instant,
-    ) -> Result<Response, UpstreamError> {
+    async fn attempt(&self, request: Bytes, headers: HeaderMap, deadline: Instant) -> Result<Response, UpstreamError> {
         let sent = self.http.post(&self.messages_url).headers(headers).body(request).send();
         let first_byte = deadline.min(Instant::now() + self.timeouts.first_byte);
         let response = timeout_at(first_byte, sent).await.map_err(|_| UpstreamError::TimedOut)??;

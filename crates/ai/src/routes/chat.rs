@@ -23,11 +23,7 @@ use crate::{
 const ANONYMOUS: &str = "anonymous";
 
 /// Asks the assistant. In this order (design, reading 20): is there a key, may this user ask, is the question valid.
-pub(super) async fn chat(
-    State(state): State<AiState>,
-    id: RequestId,
-    request: Request,
-) -> Result<Response, AiError> {
+pub(super) async fn chat(State(state): State<AiState>, id: RequestId, request: Request) -> Result<Response, AiError> {
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
     let Json(body) = Json::<ChatBody>::from_request(request, &()).await?;

@@ -34,9 +34,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let context = request.extensions().get::<lambda_http::Context>();
     let trace_id = context.and_then(|context| trace_id(context.xray_trace_id.as_deref()?)).map(str::to_owned);
-    let id: Arc<str> = context
-        .map(|context| context.request_id.as_str().into())
-        .unwrap_or_else(|| Uuid::new_v4().to_string().into());
+    let id: Arc<str> =
+        context.map(|context| context.request_id.as_str().into()).unwrap_or_else(|| Uuid::new_v4().to_string().into());
     let span = tracing::info_span!(
         "request",
         request.id = &*id,

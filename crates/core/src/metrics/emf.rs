@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrique_writer_core::{
-    Entry, EntryWriter, MetricFlags, Observation, Value, ValueWriter, format::Format,
-};
+use metrique_writer_core::{Entry, EntryWriter, MetricFlags, Observation, Value, ValueWriter, format::Format};
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measures};

@@ -7,8 +7,8 @@ mod request;
 
 pub(crate) use emf::{init, is_valid, is_wanted, ready};
 use metrique_writer_core::{Unit, unit::NegativeScale};
-pub use request::{add_time, count, name_model};
 pub(crate) use request::{End, Pause, PoolWait, Request, Statements, current, scope, sync_scope};
+pub use request::{add_time, count, name_model};
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "RoTracker";

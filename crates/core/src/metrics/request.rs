@@ -131,7 +131,6 @@ fn with_current(change: impl FnOnce(&mut Measures)) {
 /// Adds `amount` to a count of the current request. 0 says that there was nothing to count, which is more than
 /// silence.
 pub fn count(metric: Metric, amount: u64) {
-    #[expect(clippy::cast_precision_loss, reason = "CloudWatch's numbers are such")]
     with_current(|measures| measures.add(metric, amount as f64));
 }
 

@@ -1,0 +1,75 @@
+//! The dashboard and the alarms name what the functions really emit: a name that nothing emits is a line that stays
+//! empty, or an alarm that never rings.
+
+use std::{collections::BTreeSet, path::Path};
+
+use app_core::metrics::{METRICS, NAMESPACE};
+use serde_json::Value;
+
+/// A metric by its name and the names of its dimensions.
+type Metric = (String, BTreeSet<String>);
+
+fn metric<'a>(name: &str, dimensions: impl IntoIterator<Item = &'a str>) -> Metric {
+    (name.to_owned(), dimensions.into_iter().map(str::to_owned).collect())
+}
+
+/// The dashboard and the alarms.
+fn observability() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/observability.yaml");
+    let template: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    template["Resources"].clone()
+}
+
+/// Every metric of ours that is named below `value`.
+fn named(value: &Value, metrics: &mut BTreeSet<Metric>) {
+    match value {
+        // An alarm's metric.
+        Value::Object(fields) if fields.get("Namespace").is_some_and(|namespace| namespace == NAMESPACE) => {
+            let dimensions = fields["Dimensions"].as_array().unwrap();
+            let dimensions = dimensions.iter().map(|dimension| dimension["Name"].as_str().unwrap());
+            metrics.insert(metric(fields["MetricName"].as_str().unwrap(), dimensions));
+        }
+        Value::Object(fields) => fields.values().for_each(|value| named(value, metrics)),
+        // A line of the dashboard: namespace, metric, then names and values of dimensions by turns, then options.
+        Value::Array(items) if items.first().is_some_and(|namespace| namespace == NAMESPACE) => {
+            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            metrics.insert(metric(words[1], words[2..].iter().step_by(2).copied()));
+        }
+        Value::Array(items) => items.iter().for_each(|value| named(value, metrics)),
+        // SEARCH('{RoTracker,Function,Route,Status} MetricName="Duration" Function="…"', …)
+        Value::String(text) => {
+            for search in text.split("SEARCH('{").skip(1) {
+                let (schema, query) = search.split_once("} MetricName=").unwrap();
+                let (namespace, dimensions) = schema.split_once(',').unwrap();
+                assert_eq!(namespace, NAMESPACE, "{text}");
+                let (names, _) = query.split_once(" Function=").unwrap();
+                for name in names.split('"').skip(1).step_by(2) {
+                    metrics.insert(metric(name, dimensions.split(',')));
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn dashboard_and_alarms_name_what_is_emitted() {
+    let emitted: BTreeSet<Metric> = METRICS
+        .iter()
+        .flat_map(|written| written.dimension_sets().iter().map(|set| metric(written.name(), set.iter().copied())))
+        .collect();
+    let resources = observability();
+    let (mut on_dashboard, mut in_alarms) = (BTreeSet::new(), BTreeSet::new());
+    let body = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    named(&serde_json::from_str(body).unwrap(), &mut on_dashboard);
+    for resource in resources.as_object().unwrap().values() {
+        if resource["Type"] == "AWS::CloudWatch::Alarm" {
+            named(&resource["Properties"], &mut in_alarms);
+        }
+    }
+    assert_eq!(on_dashboard.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "on the dashboard");
+    assert_eq!(in_alarms.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "in alarms");
+    assert!(!in_alarms.is_empty());
+    // And what an alarm or nobody watches can be seen.
+    assert_eq!(emitted.difference(&on_dashboard).collect::<Vec<_>>(), [] as [&Metric; 0], "not on the dashboard");
+}
