@@ -1,11 +1,17 @@
 //! The Lambda runner: hands a router to the runtime in the way the place needs it.
 
+mod framing;
 #[cfg(target_os = "linux")]
 mod nodelay;
 
 use std::{future::ready, process::ExitCode, time::Duration};
 
-use axum::{Router, extract::Request, middleware::map_request};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{map_request, map_response},
+    response::Response,
+};
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
@@ -67,6 +73,11 @@ pub async fn serve(routes: Router, config: &HttpConfig) -> Result<(), Error> {
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     metrics::ready();
+    let router = router.layer(map_response(|response: Response| ready(framing::join_headers(response))));
+    // Outside of the router, since it changes the path that is routed by.
+    let router = Router::new()
+        .fallback_service(router)
+        .layer(map_request(|request: Request| ready(framing::restore_path(request))));
     #[cfg(target_os = "linux")]
     let connections = nodelay::RuntimeConnections::of_process();
     #[cfg(target_os = "linux")]
