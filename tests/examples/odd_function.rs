@@ -1,4 +1,4 @@
-//! A Lambda function with routes that no real one has: they panic, or break their answer off.
+//! A Lambda function with routes that no real one has: they panic, break their answer off, or send odd headers.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,11 @@ use app_core::{
     lambda::{self, Delivery},
     telemetry,
 };
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    response::{AppendHeaders, IntoResponse},
+    routing::get,
+};
 use futures_util::{StreamExt, stream};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,6 +22,7 @@ async fn main() -> ExitCode {
         .route("/api/odd/fine", get(async || "fine"))
         .route("/api/odd/panic", get(panic))
         .route("/api/odd/broken", get(broken))
+        .route("/api/odd/headers", get(headers))
         .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
     let config = HttpConfig { frontend_origins: Vec::new() };
@@ -27,6 +32,17 @@ async fn main() -> ExitCode {
 #[expect(clippy::panic, reason = "it is what this route is for")]
 async fn panic() -> &'static str {
     panic!("on purpose")
+}
+
+/// Headers that come twice, and every byte.
+async fn headers() -> impl IntoResponse {
+    let headers = AppendHeaders([
+        ("set-cookie", "a=1; Path=/"),
+        ("set-cookie", "b=2; Expires=Fri, 15 Nov 2024 12:00:00 GMT"),
+        ("link", "</a>; rel=preload"),
+        ("link", "</b>; rel=preload"),
+    ]);
+    (headers, (0..=255).chain([0; 16]).collect::<Vec<u8>>())
 }
 
 /// A list without an end.

@@ -1,4 +1,5 @@
-//! The suite. Every test has a real database of its own; those in `emulator` and `dev` start the real binaries.
+//! The suite. Every test has a real database of its own; those in `emulator`, `framing`, `freeze` and `dev` start the
+//! real binaries.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -12,6 +13,8 @@ mod dashboard;
 mod dev;
 mod emulator;
 mod faults;
+mod framing;
+mod freeze;
 mod http;
 mod inventory;
 mod migrate;

@@ -17,6 +17,7 @@ use rotracker_cli::{
     say::say,
     supervise::{self, Supervised, Supervision},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -119,21 +120,7 @@ impl Emulator {
     /// Starts an instance of the function `name`, with `variables` in its environment. The emulator only knows names of
     /// binaries of the workspace, but any binary can take one; its paths begin with `/lambda-url/` and the name.
     pub fn instance(&self, name: &str, binary: &Path, variables: &[(&str, String)]) -> Instance {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = File::create(folder.path().join("log")).expect("a log file");
-        let mut command = Command::new(binary);
-        // The server under test may be named in our own environment.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
-            command.env_remove(name);
-        }
-        command
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{}/.rt/{name}", self.url))
-            .env("AWS_LAMBDA_FUNCTION_NAME", "function")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-            .envs(variables.iter().map(|(name, value)| (*name, value)));
-        let supervision = Supervision { log: Some(log), grace: Duration::ZERO, ..Supervision::default() };
-        Instance { process: Supervised::spawn(&command, supervision).expect("the function starts"), folder }
+        Instance::start(&format!("{}/.rt/{name}", self.url), binary, variables)
     }
 
     /// Starts an instance of `ros` on `database`.
@@ -159,12 +146,7 @@ impl Emulator {
         dynamodb: &DynamoDb,
         variables: &[(&str, String)],
     ) -> Instance {
-        let ours = [
-            ("ANTHROPIC_BASE_URL", anthropic.url.clone()),
-            ("ANTHROPIC_API_KEY", CANARY_KEY.to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint.clone()),
-            ("AI_LOG_CONVERSATIONS", "true".to_owned()),
-        ];
+        let ours = assistant_variables(&anthropic.url, &dynamodb.endpoint);
         self.function("ai", database, &[ours.as_slice(), variables].concat()).await
     }
 
@@ -188,7 +170,37 @@ pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)
     ]
 }
 
+/// The environment of `ai` before Anthropic at `anthropic_url`, with its admissions in DynamoDB at `dynamodb_url`, beside
+/// that of a function on a database, where it keeps its log.
+pub fn assistant_variables(anthropic_url: &str, dynamodb_url: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("ANTHROPIC_BASE_URL", anthropic_url.to_owned()),
+        ("ANTHROPIC_API_KEY", CANARY_KEY.to_owned()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url.to_owned()),
+        ("AI_LOG_CONVERSATIONS", "true".to_owned()),
+    ]
+}
+
 impl Instance {
+    /// Starts `binary` before the runtime API at `runtime_api`, with `variables` in its environment.
+    pub fn start(runtime_api: &str, binary: &Path, variables: &[(&str, String)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(folder.path().join("log")).expect("a log file");
+        let mut command = Command::new(binary);
+        // The server under test may be named in our own environment.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
+            command.env_remove(name);
+        }
+        command
+            .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "function")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+            .envs(variables.iter().map(|(name, value)| (*name, value)));
+        let supervision = Supervision { log: Some(log), grace: Duration::ZERO, ..Supervision::default() };
+        Self { process: Supervised::spawn(&command, supervision).expect("the function starts"), folder }
+    }
+
     /// What it has logged so far, line by line.
     pub fn log(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log can be read");
@@ -218,19 +230,39 @@ impl Instance {
 
     /// The most memory it ever used, in bytes, as Linux counts resident pages.
     pub fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id()?))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Stops its process where it is, as Lambda does between two invocations.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.process_id().expect("the function runs");
+        let process = Pid::from_raw(id).expect("no process has the number 0");
+        kill_process(process, signal).expect("the function is ours");
+    }
+
+    fn process_id(&self) -> Result<i32> {
         let folder = self.folder.path().to_string_lossy().into_owned();
         // The process that writes our log file and is not the guard's shell.
         for entry in std::fs::read_dir("/proc")? {
             let process = entry?.path();
             let Ok(output) = std::fs::read_link(process.join("fd/1")) else { continue };
             let Ok(name) = std::fs::read_to_string(process.join("comm")) else { continue };
-            if !output.starts_with(&folder) || name.trim() == "sh" {
-                continue;
+            let id = process.file_name().and_then(|name| name.to_str()?.parse().ok());
+            if let Some(id) = id.filter(|_| output.starts_with(&folder) && name.trim() != "sh") {
+                return Ok(id);
             }
-            let status = std::fs::read_to_string(process.join("status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-            let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-            return Ok(kilobytes * 1024);
         }
         anyhow::bail!("the function does not run")
     }

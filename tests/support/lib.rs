@@ -11,8 +11,11 @@ pub mod database;
 pub mod dynamodb;
 pub mod emulator;
 pub mod gate;
+pub mod gateway;
+pub mod line;
 pub mod metrics;
 pub mod proxy;
+pub mod runtime_api;
 pub mod stock;
 
 pub use app::{Answer, App};

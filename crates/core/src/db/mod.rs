@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::{Connection, Executor, MySql, MySqlPool, mysql::MySqlPoolOptions, pool::PoolConnection};
+use tokio::time::timeout;
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
 pub use failure::{Failure, classify, is_duplicate_key, is_missing_table};
@@ -24,9 +25,14 @@ use crate::{
 /// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that rested this long is checked before use: while an instance is frozen no timer runs, and the
-/// server may have closed it meanwhile (design, budgets).
-const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(30);
+/// A connection that rested this long is checked before use: while an instance is frozen no timer runs, and the server or
+/// the network may have dropped it meanwhile (design, budgets, which allow thirty seconds). Dropped in good order it
+/// would cost a reconnect anyway; forgotten by the network, it would keep a request waiting until the function's end.
+/// Between requests that follow each other nobody is frozen for long, and the check costs a round trip, so not at once.
+const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
+
+/// How long that check may take; there must be time left to connect anew.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What every session needs, in one round trip:
 /// - text arrives and compares the same on MySQL and MariaDB, whose defaults differ;
@@ -51,7 +57,7 @@ pub fn pool(config: &DatabaseConfig, database: &str) -> MySqlPool {
                 if meta.idle_for < TRUSTED_IDLE_TIME {
                     return Ok(true);
                 }
-                Ok(connection.ping().await.is_ok())
+                Ok(timeout(CHECK_TIMEOUT, connection.ping()).await.is_ok_and(|answered| answered.is_ok()))
             })
         })
         .after_connect(|connection, _| {

@@ -1,0 +1,61 @@
+//! The real binaries before the runtime API, with the events of every gateway and the answers as they are posted: what
+//! Lambda would see of them.
+
+mod answers;
+mod failures;
+mod requests;
+mod streams;
+
+use rotracker_tests::{
+    TestDatabase,
+    emulator::{Instance, binary, database_variables, example},
+    runtime_api::RuntimeApi,
+};
+
+/// A function before a runtime API of its own.
+struct Function {
+    lambda: RuntimeApi,
+    instance: Instance,
+}
+
+/// What the template sets, too.
+fn template_variables() -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
+        ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
+        ("FRONTEND_URL", "https://repairs.example".to_owned()),
+    ]
+}
+
+impl Function {
+    /// The function `name` on `database`, with `variables` beside those that it needs.
+    async fn start(name: &str, database: &TestDatabase, variables: &[(&'static str, String)]) -> Self {
+        let lambda = RuntimeApi::start().await;
+        let instance = start_instance(&lambda, name, database, variables).await;
+        Self { lambda, instance }
+    }
+
+    /// The function with routes that no real one has.
+    async fn odd() -> Self {
+        let lambda = RuntimeApi::start().await;
+        let instance = Instance::start(&lambda.address, &example("odd_function").await, &template_variables());
+        Self { lambda, instance }
+    }
+
+    /// The log lines of requests.
+    fn requests(&self) -> Vec<serde_json::Value> {
+        let lines = self.instance.log();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["message"] == "request").collect()
+    }
+}
+
+async fn start_instance(
+    lambda: &RuntimeApi,
+    name: &str,
+    database: &TestDatabase,
+    variables: &[(&'static str, String)],
+) -> Instance {
+    let variables = [database_variables(database).as_slice(), &template_variables(), variables].concat();
+    Instance::start(&lambda.address, &binary(name).await, &variables)
+}
