@@ -44,6 +44,13 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the connection that is opened ahead of the first request may take.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A connection that was idle for that long is not used again: an instance may have been frozen meanwhile.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// A connection on which nothing that was sent arrives for that long is given up, and the request sent again: the network
+/// forgot it while the instance was frozen. Waiting for an answer is something else and may take minutes.
+const MAX_SILENCE: Duration = Duration::from_secs(5);
+
 /// Where Anthropic is and how it is spoken to.
 #[derive(Clone, Debug)]
 pub struct AnthropicConfig {
@@ -151,6 +158,8 @@ impl Anthropic {
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(config.timeouts.connect)
+            .pool_idle_timeout(MAX_IDLE)
+            .tcp_user_timeout(MAX_SILENCE)
             .tcp_nodelay(true)
             // The key goes to Anthropic and nowhere else.
             .redirect(redirect::Policy::none())
