@@ -1,6 +1,6 @@
 //! A real MySQL or MariaDB server, and a database of its own for every test.
 
-use std::{sync::OnceLock, thread};
+use std::{sync::OnceLock, thread, time::Duration};
 
 use app_core::db::{self, DatabaseConfig, TlsMode};
 use rotracker_cli::{
@@ -117,6 +117,22 @@ impl TestDatabase {
         assert!(!sessions.is_empty());
         for session in sessions {
             execute(&mut killer, &format!("KILL {session}")).await;
+        }
+    }
+
+    /// Waits until every connection to it, of which there must be some, has rested so long.
+    pub async fn wait_for_rest(&self, rest: Duration) {
+        let rested = "SELECT CAST(COUNT(*) AS SIGNED), CAST(MIN(IF(COMMAND = 'Sleep', COALESCE(TIME, 0), 0)) AS SIGNED) \
+                      FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
+        let mut connection = self.connect().await;
+        loop {
+            let row: (i64, Option<i64>) =
+                sqlx::query_as(rested).fetch_one(&mut connection).await.expect("the server lists its connections");
+            let (count, seconds) = row;
+            assert!(count > 0, "nobody is connected");
+            if seconds >= i64::try_from(rest.as_secs()).ok() {
+                return;
+            }
         }
     }
 

@@ -170,6 +170,15 @@ pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)
     ]
 }
 
+/// What the template sets for every function, and Lambda itself.
+pub fn template_variables() -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
+        ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
+        ("FRONTEND_URL", "https://repairs.example".to_owned()),
+    ]
+}
+
 /// The environment of `ai` before Anthropic at `anthropic_url`, with its admissions in DynamoDB at `dynamodb_url`, beside
 /// that of a function on a database, where it keeps its log.
 pub fn assistant_variables(anthropic_url: &str, dynamodb_url: &str) -> Vec<(&'static str, String)> {

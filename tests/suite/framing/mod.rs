@@ -8,7 +8,7 @@ mod streams;
 
 use rotracker_tests::{
     TestDatabase,
-    emulator::{Instance, binary, database_variables, example},
+    emulator::{Instance, binary, database_variables, example, template_variables},
     runtime_api::RuntimeApi,
 };
 
@@ -16,15 +16,6 @@ use rotracker_tests::{
 struct Function {
     lambda: RuntimeApi,
     instance: Instance,
-}
-
-/// What the template sets, too.
-fn template_variables() -> Vec<(&'static str, String)> {
-    vec![
-        ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
-        ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
-        ("FRONTEND_URL", "https://repairs.example".to_owned()),
-    ]
 }
 
 impl Function {

@@ -1,0 +1,155 @@
+//! What holds when an instance was frozen, as Lambda does between two invocations, and its connections died meanwhile.
+
+use std::time::Duration;
+
+use http::Method;
+use rotracker_tests::{
+    App, TestDatabase,
+    anthropic::StandIn,
+    app::new_order,
+    assistant::chat,
+    database::server,
+    dynamodb,
+    emulator::{Instance, assistant_variables, binary, database_variables, template_variables},
+    gateway::{Call, Gateway},
+    line::{Fate, Line},
+    runtime_api::RuntimeApi,
+};
+use serde_json::json;
+
+/// A function whose database is at the end of a line.
+struct Frozen {
+    lambda: RuntimeApi,
+    instance: Instance,
+    line: Line,
+}
+
+async fn line_to_database() -> Line {
+    let server = server();
+    Line::to(&format!("{}:{}", server.host, server.port)).await
+}
+
+impl Frozen {
+    async fn start(name: &str, database: &TestDatabase, variables: &[(&'static str, String)]) -> Self {
+        let (lambda, line) = (RuntimeApi::start().await, line_to_database().await);
+        let at_line = [("DB_HOST", line.address.ip().to_string()), ("DB_PORT", line.address.port().to_string())];
+        let variables = [database_variables(database).as_slice(), &template_variables(), &at_line, variables].concat();
+        let instance = Instance::start(&lambda.address, &binary(name).await, &variables);
+        Self { lambda, instance, line }
+    }
+
+    /// Freezes the instance while its connections to the database end; then `call` must be answered with `status`.
+    async fn after_freeze(&self, database: &TestDatabase, end: End, call: &Call, status: u64) -> serde_json::Value {
+        self.freeze(database, end).await;
+        self.instance.thaw();
+        self.lambda.call(Gateway::RestApi, call).await.expect(status)
+    }
+
+    /// Freezes the instance, connected, and ends its connections to the database.
+    async fn freeze(&self, database: &TestDatabase, end: End) {
+        self.lambda.call(Gateway::RestApi, &Call::get("/api/nothing")).await.expect(404);
+        self.instance.freeze();
+        match end {
+            End::Killed => database.kill_sessions().await,
+            End::Line(fate) => {
+                if fate == Fate::Silent {
+                    // Nobody is told of such an end, so it can only be suspected, of connections that rested.
+                    database.wait_for_rest(Duration::from_secs(2)).await;
+                }
+                self.line.end(fate);
+            }
+        }
+    }
+}
+
+/// How a connection ends while the instance is frozen.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The server ends it.
+    Killed,
+    /// The network does.
+    Line(Fate),
+}
+
+const ENDS: [End; 4] = [End::Killed, End::Line(Fate::Closed), End::Line(Fate::Reset), End::Line(Fate::Silent)];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_read_and_changed_after_a_freeze() {
+    let database = TestDatabase::migrated().await;
+    let ros = Frozen::start("ros", &database, &[]).await;
+    let patch = |notes: &str| {
+        let patch = Call::new(Method::PATCH, "/api/ros/by-number/RO-0").header("content-type", "application/json");
+        patch.text(&json!({ "notes": notes }).to_string())
+    };
+    for (round, end) in ENDS.into_iter().enumerate() {
+        let create = Call::post("/api/ros", &new_order(json!({ "roNumber": format!("RO-{round}") })));
+        ros.after_freeze(&database, end, &create, 201).await;
+        let list = ros.after_freeze(&database, end, &Call::get("/api/ros"), 200).await;
+        assert_eq!(list.as_array().unwrap().len(), round + 1, "{end:?}");
+        let patched = ros.after_freeze(&database, end, &patch(&format!("{end:?}")), 200).await;
+        assert_eq!(patched["notes"], format!("{end:?}"));
+        let health = ros.after_freeze(&database, end, &Call::get("/health"), 200).await;
+        assert_eq!(health["database"], "connected");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_is_read_and_changed_after_a_freeze() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 40).await;
+    app.pool.close().await;
+    let inventory = Frozen::start("inventory", &app.database, &[]).await;
+    let decrement = Call::post("/api/inventory/decrement", &part.change(&json!({})));
+    for (end, left) in ENDS.into_iter().zip([39, 38, 37, 36]) {
+        let taken = inventory.after_freeze(&app.database, end, &decrement, 200).await;
+        assert_eq!(taken["newQty"], left, "{end:?}");
+        let table =
+            inventory.after_freeze(&app.database, end, &Call::get("/api/inventory/table/stock_room"), 200).await;
+        assert_eq!(table["count"], 1);
+    }
+    app.assert_conserved(&[(part.index_id, (part, 40))].into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conversations_are_read_and_entered_after_a_freeze() {
+    let database = TestDatabase::migrated().await;
+    let logs = Frozen::start("ai-logs", &database, &[]).await;
+    let entry = json!({ "conversationId": "c", "user": "u", "userMessage": "m", "aiResponse": "a", "success": true });
+    for (round, end) in ENDS.into_iter().enumerate() {
+        logs.after_freeze(&database, end, &Call::post("/api/ai-logs", &entry), 201).await;
+        let page = logs.after_freeze(&database, end, &Call::get("/api/ai-logs"), 200).await;
+        assert_eq!(page["total"], round + 1, "{end:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_assistant_answers_and_logs_after_a_freeze() {
+    let database = TestDatabase::migrated().await;
+    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let to_anthropic = Line::to(anthropic.url.trim_start_matches("http://")).await;
+    let to_dynamodb = Line::to(dynamodb.endpoint.trim_start_matches("http://")).await;
+    let [anthropic_url, dynamodb_url] = [&to_anthropic, &to_dynamodb].map(|line| format!("http://{}", line.address));
+    let variables = assistant_variables(&anthropic_url, &dynamodb_url);
+    let ai = Frozen::start("ai", &database, &variables).await;
+    for (round, end) in ENDS.into_iter().enumerate() {
+        for stream in [false, true] {
+            let user = format!("{end:?} {stream}");
+            let body = chat(&json!({ "userId": user, "conversationId": "c", "stream": stream }));
+            ai.freeze(&database, end).await;
+            if let End::Line(fate) = end {
+                to_dynamodb.end(fate);
+                // Silence of Anthropic's is borne with for seconds, and by the system, whose clock no test sets.
+                to_anthropic.end(if fate == Fate::Silent { Fate::Reset } else { fate });
+            }
+            ai.instance.thaw();
+            let answer = ai.lambda.call(Gateway::RestApi, &Call::post("/api/ai/chat", &body)).await;
+            assert_eq!(answer.status(), 200, "{end:?}: {}", String::from_utf8_lossy(&answer.body));
+            assert!(answer.has_ended && !answer.body.is_empty());
+        }
+        let logged: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ai_conversation_logs WHERE success")
+            .fetch_one(&mut database.connect().await)
+            .await
+            .unwrap();
+        assert_eq!(logged, 2 * (round as i64 + 1), "{end:?}");
+    }
+}
