@@ -403,6 +403,20 @@ def defaults_are_those_of_the_code(template, resources):
             yield f"{parameter} is {default} unless set, in the code {found and found.group(1)}"
 
 
+def sam_local_is_told_what_it_cannot_know(template, resources):
+    source = (ROOT / "crates/cli/src/sam_local.rs").read_text()
+    told = set(re.findall(r'"(\w+)"', re.search(r"VARIABLES: &\[&str\] = &\[(.*?)\];", source, re.S).group(1)))
+    functions = {**of_type(template["Resources"], "AWS::Serverless::Function"), "all": template["Globals"]["Function"]}
+    given = set()
+    for name, function in functions.items():
+        variables = function.get("Properties", function)["Environment"]["Variables"]
+        given |= variables.keys()
+        for variable in variables.keys() - FOREIGN_VARIABLES - told:
+            yield f"{name} gets {variable}, to which `cargo dev --sam-local` gives no value"
+    for variable in told - given:
+        yield f"`cargo dev --sam-local` gives {variable} a value, which sam local passes to no function"
+
+
 def stages_are_configured(template, resources):
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     required = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
@@ -467,6 +481,7 @@ CHECKS = [
     gateway_answers_as_the_functions_do,
     variables_are_those_the_code_reads,
     defaults_are_those_of_the_code,
+    sam_local_is_told_what_it_cannot_know,
     stages_are_configured,
     observability_is_included,
     roles_can_be_bounded,
@@ -816,6 +831,8 @@ MUTATIONS = [
     ),
     (("Parameters", "AiRateLimit", "Default"), 30, defaults_are_those_of_the_code),
     (("Parameters", "AnthropicTotalTimeoutSeconds", "Default"), 890, defaults_are_those_of_the_code),
+    ((*AI, "Environment", "Variables", "AWS_ENDPOINT_URL_DYNAMODB"), GONE, sam_local_is_told_what_it_cannot_know),
+    ((*AI, "Environment", "Variables", "AI_NEW"), "x", sam_local_is_told_what_it_cannot_know),
     (("Parameters", "DbNameInventory", "Default"), GONE, stages_are_configured),
     (("Parameters", "FrontendUrl"), GONE, stages_are_configured),
     (("Resources", "Observability"), GONE, observability_is_included),

@@ -1,12 +1,11 @@
-//! `cargo bench`: what the service adds to the database's own time, and how long a function takes from its start to
-//! its first answer. Times depend on the machine; the ratios, whose two sides are measured in turns in one run, hardly.
+//! `cargo bench`: what the service adds to the database's own time, and the memory of a function. Times depend on the
+//! machine; the ratios, whose two sides are measured in turns in one run, hardly.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use http::Method;
 use ros::{model::Archive, sql};
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
@@ -157,34 +156,10 @@ async fn compare_single(rounds: usize) {
     report("dashboard", &bare, &routed);
 }
 
-/// From the start of the release binary to its answer to a request that waits for it already. The answer needs no
-/// statement, but the connection that is opened during Init is in it.
-async fn compare_starts(rounds: usize) {
+async fn measure_memory() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
-    // A connection for each request: on one that is used again, the emulator's own answers wait 40 ms for the client's
-    // acknowledgement.
-    let client = local_client().pool_max_idle_per_host(0).build().unwrap();
-    let url = format!("{}/lambda-url/ros/api/nothing", emulator.url);
-    // Builds what is missing, and warms the file cache.
-    drop(emulator.ros(&database, &[]).await);
-    let mut starts = Samples::default();
-    for _ in 0..rounds {
-        let waiting = tokio::spawn(client.request(Method::GET, &url).send());
-        let mut instance = None;
-        starts
-            .time(async {
-                instance = Some(emulator.ros(&database, &[]).await);
-                let answer = waiting.await.unwrap().unwrap();
-                assert_eq!(answer.status(), 404);
-                answer.bytes().await.unwrap();
-            })
-            .await;
-        instance.unwrap().stop().await;
-    }
-    println!("\n| from process start to first answer | p50 ms | p99 ms |\n|---|---|---|");
-    println!("| ros | {:.1} | {:.1} |", starts.percentile(50), starts.percentile(99));
-
+    let client = local_client().build().unwrap();
     fill(&database, 50_000).await;
     let ros = emulator.ros(&database, &[]).await;
     let list = client.get(format!("{}/lambda-url/ros/api/ros", emulator.url)).send().await.unwrap();
@@ -204,6 +179,6 @@ fn main() {
         compare(500, 300).await;
         compare(50_000, 15).await;
         compare_single(1_000).await;
-        compare_starts(30).await;
+        measure_memory().await;
     });
 }

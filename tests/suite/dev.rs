@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use rotracker_cli::local_client::local_client;
+use rotracker_cli::{local_client::local_client, sam_local};
 use rotracker_tests::{
     TestDatabase,
     app::new_order,
-    emulator::{binary, free_port, workspace},
+    emulator::{Emulator, binary, free_port, workspace},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -29,11 +29,12 @@ struct Dev {
 
 impl Dev {
     /// Starts it on the server under test, or its own, and waits for what it prints last when it is ready.
-    fn start(rotracker: &Path, data_dir: &Path, databases: &[TestDatabase; 2], port: u16) -> Self {
+    fn start(rotracker: &Path, data_dir: &Path, databases: &[TestDatabase; 2], port: u16, arguments: &[&str]) -> Self {
         let run = Uuid::new_v4().to_string();
         let mut process = Command::new(rotracker)
             .args(["dev", "--port", &port.to_string(), "--instances", "2", "--data-dir"])
             .arg(data_dir)
+            .args(arguments)
             .env(RUN, &run)
             .env("DB_NAME_DEV", &databases[0].name)
             .env("DB_NAME_INVENTORY", &databases[1].name)
@@ -85,7 +86,7 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
     let port = free_port();
 
-    let dev = Dev::start(&rotracker, folder.path(), &names, port);
+    let dev = Dev::start(&rotracker, folder.path(), &names, port, &[]);
     assert_eq!(dev.lines.last().unwrap(), &format!("ready: http://127.0.0.1:{port}"), "{:?}", dev.lines);
     for (archive, count) in [("ACTIVE", 500), ("PAID", 2_000), ("NET", 800), ("RETURNED", 300)] {
         let url = format!("{}/api/ros?archiveStatus={archive}", dev.url);
@@ -153,14 +154,59 @@ async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running()
     let (code, left) = dev.stop("-INT");
     assert_eq!((code, left), (Some(0), Vec::new()));
 
-    let dev = Dev::start(&rotracker, folder.path(), &names, port);
+    // A server under test listens where it does.
+    let has_server = std::env::var_os("DB_HOST").is_some();
+    let containers = if has_server { "--sam-local=127.0.0.1" } else { "--sam-local=127.0.0.2" };
+    let dev = Dev::start(&rotracker, folder.path(), &names, port, &[containers, "--fake-anthropic"]);
     let kept = client.get(format!("{}/api/ros/by-number/DEV%207", dev.url)).send().await.unwrap();
     assert_eq!(kept.status(), 200);
     kept.bytes().await.unwrap();
+    as_in_containers(&folder.path().join(sam_local::FILE), &client).await;
     let (code, left) = dev.stop("-TERM");
     assert_eq!((code, left), (Some(0), Vec::new()));
-    if std::env::var_os("DB_HOST").is_none() {
+    assert!(!folder.path().join(sam_local::FILE).exists(), "it names what runs no more");
+    if !has_server {
         // They were never on the server under test.
         std::mem::forget(names);
+    }
+}
+
+/// Runs the functions with the variables that `sam local` would give them, from another address of this machine, and
+/// with what tells them that they are in its containers.
+async fn as_in_containers(file: &Path, client: &reqwest::Client) {
+    let content: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let values = content["Parameters"].as_object().unwrap();
+    let mut variables: Vec<(&str, String)> =
+        values.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap().to_owned())).collect();
+    variables.push(("AWS_SAM_LOCAL", "true".to_owned()));
+    for (name, value) in
+        [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "defaultkey"), ("AWS_SECRET_ACCESS_KEY", "defaultsecret")]
+    {
+        variables.push((name, value.to_owned()));
+    }
+    let emulator = Emulator::start().await;
+    for (name, path, body, holds) in [
+        ("ros", "/api/ros/by-number/DEV%207", None, "DEV 7"),
+        ("inventory", "/api/inventory/stats", None, "6400"),
+        (
+            "ai",
+            "/api/ai/chat",
+            Some(json!({
+                "userId": "me", "conversationId": "sam", "messages": [{ "role": "user", "content": "Hello?" }],
+            })),
+            "stand-in",
+        ),
+        ("ai-logs", "/api/ai-logs/conversation/sam", None, "stand-in"),
+    ] {
+        let instance = emulator.instance(name, &binary(name).await, &variables);
+        let url = format!("{}/lambda-url/{name}{path}", emulator.url);
+        let request = match &body {
+            Some(body) => client.post(url).json(body),
+            None => client.get(url),
+        };
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status == 200 && text.contains(holds), "{name}: {status} {text}\n{:?}", instance.log());
+        instance.stop().await;
     }
 }

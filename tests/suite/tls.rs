@@ -41,6 +41,7 @@ async fn start() -> TlsServer {
     let server = DatabaseServer::start(database_server::Options {
         data_dir: folder.path().join("server"),
         port: None,
+        also_listen: None,
         throw_away: true,
         arguments,
         say: nothing,

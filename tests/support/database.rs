@@ -51,6 +51,7 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
     DatabaseServer::start(database_server::Options {
         data_dir: std::env::temp_dir().join(format!("rotracker-tests-{}", Uuid::new_v4().simple())),
         port: None,
+        also_listen: None,
         throw_away: true,
         arguments: Vec::new(),
         say,

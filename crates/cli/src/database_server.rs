@@ -1,5 +1,5 @@
 //! A MySQL or MariaDB server of our own, for `cargo dev` and for the tests: found or installed, on a data directory of
-//! its own, reachable from this machine only, and gone when we are.
+//! its own, reachable from this machine only unless containers are let in, and gone when we are.
 //!
 //! Below its directory: `data`, what the server keeps; `server.log`, locked by whoever uses the directory, so that a
 //! second server, or one started while the last is still stopping, waits.
@@ -16,7 +16,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use backon::{ConstantBuilder, Retryable};
-use sqlx::{Connection, MySqlConnection, mysql::MySqlConnectOptions};
+use sqlx::{Connection, Executor, MySqlConnection, mysql::MySqlConnectOptions};
+use uuid::Uuid;
 
 use crate::{
     programs::{self, Package},
@@ -31,6 +32,9 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The port it listens on; a free one when `None`.
     pub port: Option<u16>,
+    /// An address of this machine that it listens on, too. Whoever comes there needs an account (see
+    /// [`DatabaseServer::let_containers_in`]).
+    pub also_listen: Option<Ipv4Addr>,
     /// Trade safety of the data for speed, and remove the directory at the end.
     pub throw_away: bool,
     /// Further options of the server, after ours.
@@ -56,6 +60,9 @@ pub struct DatabaseServer {
 const HOST: &str = "127.0.0.1";
 const USER: &str = "root";
 const PASSWORD: &str = "";
+
+/// The account of containers.
+pub const CONTAINERS: &str = "containers";
 
 /// How long a server may take to accept connections; recovering after a crash takes longest.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -114,17 +121,22 @@ impl DatabaseServer {
         command
             .env(TEMPORARY, temporary_directory(directory)?)
             .arg(format!("--port={port}"))
-            .arg(format!("--bind-address={HOST}"))
+            .arg(match options.also_listen.filter(|address| *address != Ipv4Addr::LOCALHOST) {
+                Some(address) => format!("--bind-address={HOST},{address}"),
+                None => format!("--bind-address={HOST}"),
+            })
             // Relative to the data directory: the path of a socket may have about a hundred bytes only.
             .args(["--socket=server.sock", "--pid-file=server.pid"])
             .args(["--character-set-server=utf8mb4", "--skip-log-bin", "--skip-name-resolve"])
             .args(["--performance-schema=OFF", "--max-connections=500"]);
         command.args(match program.kind {
             Kind::MariaDb => &["--skip-ssl"][..],
-            Kind::MySql => {
-                &["--mysqlx=OFF", "--auto-generate-certs=OFF", "--caching-sha2-password-auto-generate-rsa-keys=OFF"]
-            }
+            Kind::MySql => &["--mysqlx=OFF", "--caching-sha2-password-auto-generate-rsa-keys=OFF"],
         });
+        if program.kind == Kind::MySql && options.also_listen.is_none() {
+            // With a password, MySQL wants TLS; without one it takes seconds for nothing.
+            command.arg("--auto-generate-certs=OFF");
+        }
         if throw_away {
             command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"]);
             command.args(["--innodb-doublewrite=OFF", "--innodb-fast-shutdown=2"]);
@@ -168,6 +180,31 @@ impl DatabaseServer {
             .port(self.port)
             .username(self.user)
             .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
+    }
+
+    /// Makes the account [`CONTAINERS`], which may come from anywhere and read and write `databases`, and returns its
+    /// password, a new one each time.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn let_containers_in(&self, databases: &[&str]) -> Result<String> {
+        let password = Uuid::new_v4().simple().to_string();
+        let mut statements = vec![
+            format!("CREATE USER IF NOT EXISTS '{CONTAINERS}'@'%'"),
+            format!("ALTER USER '{CONTAINERS}'@'%' IDENTIFIED BY '{password}'"),
+        ];
+        for database in databases {
+            // `_` stands for any character here.
+            let quoted = database.replace('`', "``").replace('_', "\\_");
+            statements.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON `{quoted}`.* TO '{CONTAINERS}'@'%'"));
+        }
+        let mut connection = MySqlConnection::connect_with(&self.connect_options()).await?;
+        for statement in statements {
+            // Neither names nor passwords can be bound; these are ours or quoted.
+            let done = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await;
+            done.context("the database server makes no account for containers")?;
+        }
+        Ok(connection.close().await.map(|()| password)?)
     }
 
     async fn wait_for_connections(&self, data: &Path) -> Result<()> {
@@ -499,6 +536,7 @@ mod tests {
             // Longer than a socket's path may be.
             data_dir: directory.path().join("long".repeat(30)),
             port: None,
+            also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
             say: crate::say::nothing,
@@ -530,6 +568,7 @@ mod tests {
         let options = Options {
             data_dir: directory.path().to_owned(),
             port: None,
+            also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
             say: crate::say::nothing,
@@ -544,6 +583,7 @@ mod tests {
         let options = Options {
             data_dir: directory.path().to_owned(),
             port: None,
+            also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
             say: crate::say::nothing,

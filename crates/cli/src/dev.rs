@@ -28,12 +28,13 @@ use tokio::{
 
 use crate::{
     cargo_lambda,
-    database_server::{self, DatabaseServer},
+    database_server::{self, CONTAINERS, DatabaseServer},
     dynamodb::{self, DynamoDb, Storage},
     fake_anthropic::{self, FakeAnthropic},
     local_client::local_client,
     migrate::{self, Databases},
-    programs,
+    programs, sam_local,
+    sam_local::Containers,
     say::{print, say},
     seed,
     supervise::{self, Supervised, Supervision},
@@ -99,6 +100,10 @@ pub struct Options {
     /// How many instances of each function may run at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub instances: u16,
+    /// Let `sam local start-api` use the database and the emulators: listen where containers reach this machine,
+    /// at Docker's default network or ADDRESS, and write target/dev/sam-local.json
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_parser = sam_local::parse_address)]
+    pub sam_local: Option<Option<Ipv4Addr>>,
     /// Where its data live; `target/dev` in the workspace unless set
     #[arg(long, hide = true)]
     pub data_dir: Option<PathBuf>,
@@ -158,6 +163,8 @@ struct System {
     dynamodb: Option<DynamoDb>,
     anthropic: Option<FakeAnthropic>,
     functions: Option<Supervised>,
+    /// Where the file for `sam local` is, while there is one.
+    sam_local: Option<PathBuf>,
 }
 
 impl System {
@@ -169,16 +176,23 @@ impl System {
         fs::create_dir_all(&data_dir).with_context(|| format!("{} cannot be made", data_dir.display()))?;
         self.lock = Some(lock(&data_dir)?);
         expect_free(options.port)?;
+        // What a run that was killed left would lead nowhere.
+        sam_local::remove(&data_dir)?;
+        let containers = match options.sam_local {
+            Some(address) => Some(Containers::find(address).await?),
+            None => None,
+        };
+        let listen = containers.as_ref().map_or(Ipv4Addr::LOCALHOST, |containers| containers.listen);
         let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), say).await?;
 
-        let mut environment = self.start_database(options, &data_dir).await?;
+        let mut environment = self.start_database(options, &data_dir, listen).await?;
         let databases = Databases::read(environment.clone().into_iter().collect())?;
         migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
         if !options.no_sample_data {
             seed_if_empty(&databases, &environment).await?;
         }
-        self.start_dynamodb(options, &data_dir, &mut environment).await?;
-        self.start_anthropic(options, &mut environment).await?;
+        self.start_dynamodb(options, &data_dir, listen, &mut environment).await?;
+        self.start_anthropic(options, listen, &mut environment).await?;
 
         build(&workspace, options).await?;
         let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
@@ -186,6 +200,10 @@ impl System {
         tokio::select! {
             _ = functions.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
             healthy = healthy(options.port) => healthy?,
+        }
+        if let Some(containers) = containers {
+            self.sam_local = Some(data_dir.clone());
+            let_sam_in(&containers, self.database.as_ref(), &data_dir, &databases, environment).await?;
         }
         print(&format!("ready: http://127.0.0.1:{}", options.port));
 
@@ -205,7 +223,12 @@ impl System {
     }
 
     /// Starts a database server unless the environment names one. Returns the functions' environment.
-    async fn start_database(&mut self, options: &Options, data_dir: &Path) -> Result<BTreeMap<String, String>> {
+    async fn start_database(
+        &mut self,
+        options: &Options,
+        data_dir: &Path,
+        listen: Ipv4Addr,
+    ) -> Result<BTreeMap<String, String>> {
         let mut environment: BTreeMap<String, String> = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -232,6 +255,7 @@ impl System {
         let server_options = database_server::Options {
             data_dir: database_dir,
             port: None,
+            also_listen: options.sam_local.is_some().then_some(listen),
             throw_away: false,
             arguments: Vec::new(),
             say,
@@ -254,6 +278,7 @@ impl System {
         &mut self,
         options: &Options,
         data_dir: &Path,
+        listen: Ipv4Addr,
         environment: &mut BTreeMap<String, String>,
     ) -> Result<()> {
         if is_blank(environment.get("AWS_ENDPOINT_URL_DYNAMODB")) {
@@ -261,7 +286,8 @@ impl System {
             if options.fresh {
                 DynamoDb::erase(&directory)?;
             }
-            let emulator = self.dynamodb.insert(DynamoDb::start(&Storage::Directory(directory), None).await?);
+            let emulator = DynamoDb::start_at(listen, &Storage::Directory(directory), None).await?;
+            let emulator = self.dynamodb.insert(emulator);
             say(&format!("A DynamoDB emulator listens on {}.", emulator.endpoint));
             // Whatever account the shell is signed in to, it has no business here.
             environment.retain(|name, _| !AWS_ACCOUNT.contains(&name.as_str()));
@@ -280,9 +306,14 @@ impl System {
     }
 
     /// Starts a stand-in for Anthropic, if it is wanted, and says what becomes of chats otherwise.
-    async fn start_anthropic(&mut self, options: &Options, environment: &mut BTreeMap<String, String>) -> Result<()> {
+    async fn start_anthropic(
+        &mut self,
+        options: &Options,
+        listen: Ipv4Addr,
+        environment: &mut BTreeMap<String, String>,
+    ) -> Result<()> {
         if options.fake_anthropic {
-            let anthropic = self.anthropic.insert(FakeAnthropic::start().await?);
+            let anthropic = self.anthropic.insert(FakeAnthropic::start(listen).await?);
             say(&format!("A stand-in for Anthropic listens on {}.", anthropic.url));
             environment.insert("ANTHROPIC_BASE_URL".to_owned(), anthropic.url.clone());
             environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
@@ -303,8 +334,35 @@ impl System {
         if let Some(dynamodb) = self.dynamodb {
             dynamodb.stop().await;
         }
+        if let Some(Err(error)) = self.sam_local.as_deref().map(sam_local::remove) {
+            say(&format!("{error:#}"));
+        }
         drop(self.lock);
     }
+}
+
+/// Lets the functions that `sam local` runs in containers use what runs, and says how to start it.
+async fn let_sam_in(
+    containers: &Containers,
+    database: Option<&DatabaseServer>,
+    data_dir: &Path,
+    databases: &Databases,
+    mut environment: BTreeMap<String, String>,
+) -> Result<()> {
+    if let Some(database) = database {
+        let password = database.let_containers_in(&[&databases.main, &databases.inventory]).await?;
+        environment.insert("DB_USER".to_owned(), CONTAINERS.to_owned());
+        environment.insert("DB_PASSWORD".to_owned(), password);
+        // A MySQL server of our own wants TLS, a MariaDB server has none.
+        environment.insert("DB_SSL_MODE".to_owned(), "PREFERRED".to_owned());
+    }
+    containers.write(data_dir, &environment)?;
+    // SAM takes arm64 unless told otherwise, as the template does.
+    let architecture = if env::consts::ARCH == "x86_64" { " --parameter-overrides Architecture=x86_64" } else { "" };
+    say(&format!(
+        "For sam local, in another terminal:\n  sam build{architecture}\n  sam local start-api{architecture}"
+    ));
+    Ok(())
 }
 
 fn is_blank(value: Option<&String>) -> bool {

@@ -57,13 +57,20 @@ impl DynamoDb {
     /// # Errors
     /// A sentence that says what stands in the way.
     pub async fn start(storage: &Storage, port: Option<u16>) -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, storage, port).await
+    }
+
+    /// As [`start`](Self::start), on another address of this machine.
+    ///
+    /// # Errors
+    /// A sentence that says what stands in the way.
+    pub async fn start_at(address: Ipv4Addr, storage: &Storage, port: Option<u16>) -> Result<Self> {
         let database = match storage {
             Storage::Memory => Database::memory().context("the DynamoDB emulator cannot be started")?,
             Storage::Directory(directory) => open(directory)?,
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
-            .await
-            .context("the DynamoDB emulator cannot listen")?;
+        let listener =
+            TcpListener::bind((address, port.unwrap_or(0))).await.context("the DynamoDB emulator cannot listen")?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (running, mut stop) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {

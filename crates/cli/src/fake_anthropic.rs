@@ -33,12 +33,12 @@ pub struct FakeAnthropic {
 }
 
 impl FakeAnthropic {
-    /// Starts it on a free port of this machine.
+    /// Starts it on a free port of this machine's `address`.
     ///
     /// # Errors
     /// When no port can be had.
-    pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
+    pub async fn start(address: Ipv4Addr) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await.context("no port is free")?;
         let url = format!("http://{}", listener.local_addr()?);
         let routes = Router::new().route("/v1/messages", post(messages));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();

@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod programs;
 pub mod prune_ai_logs;
 pub mod reindex;
+pub mod sam_local;
 pub mod say;
 pub mod seed;
 pub mod supervise;

@@ -1,0 +1,195 @@
+//! What `sam local start-api` needs to run the functions on the database and the emulators of `cargo dev`: an address
+//! at which containers reach this machine, and a file with the values of the functions' variables, which it can
+//! neither look up in Secrets Manager nor know.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use reqwest::Url;
+use serde_json::{Map, Value, json};
+use tokio::process::Command;
+
+use crate::programs;
+
+/// The file's name, in the data directory. `samconfig.toml` names the one in `target/dev`.
+pub const FILE: &str = "sam-local.json";
+
+/// The variables of the functions that the file gives a value, an empty one where we have none: what `template.yaml`
+/// holds stands for AWS. `sam local` passes a function only those that the template gives it, too.
+pub const VARIABLES: &[&str] = &[
+    "AI_LOG_CONVERSATIONS",
+    "AI_MODELS",
+    "AI_RATE_LIMIT",
+    "AI_RATE_TABLE",
+    "AI_RATE_WINDOW_SECONDS",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_CONNECT_TIMEOUT_SECONDS",
+    "ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS",
+    "ANTHROPIC_IDLE_TIMEOUT_SECONDS",
+    "ANTHROPIC_TOTAL_TIMEOUT_SECONDS",
+    "ANTHROPIC_VERSION",
+    "APP_ENV",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "BUSINESS_TIME_ZONE",
+    "DB_HOST",
+    "DB_MAX_CONNECTIONS",
+    "DB_NAME_DEV",
+    "DB_NAME_INVENTORY",
+    "DB_NAME_PROD",
+    "DB_PASSWORD",
+    "DB_PORT",
+    "DB_SSL_CA_CONTENT",
+    "DB_SSL_MODE",
+    "DB_USER",
+    "FRONTEND_URL",
+    "RATE_LIMIT_ON_FAILURE",
+    "RUST_LOG",
+];
+
+/// How containers reach this machine.
+#[derive(Clone, Debug)]
+pub struct Containers {
+    /// The address of this machine that they reach.
+    pub listen: Ipv4Addr,
+    /// What they call it.
+    pub host: String,
+}
+
+impl Containers {
+    /// The machine at `address`, or at that of Docker's default network.
+    ///
+    /// # Errors
+    /// A sentence that says what stands in the way and what to do about it.
+    pub async fn find(address: Option<Ipv4Addr>) -> Result<Self> {
+        if let Some(address) = address {
+            if !is_ours(address) {
+                bail!("{address} is not an address of this machine; `--sam-local` alone asks Docker for one");
+            }
+            return Ok(Self { listen: address, host: address.to_string() });
+        }
+        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
+        let mut docker = Command::new("docker");
+        docker.args(["network", "inspect", "bridge", "--format", gateway]);
+        let output = programs::output_of(&mut docker).await;
+        let Some(address) = output.and_then(|output| output.trim().parse().ok()) else {
+            bail!(
+                "Docker does not say at which address containers reach this machine. Start it, or name the address: \
+                 `cargo dev --sam-local=172.17.0.1`"
+            );
+        };
+        if is_ours(address) {
+            return Ok(Self { listen: address, host: address.to_string() });
+        }
+        // The network is inside a virtual machine, as Docker Desktop's, from which this name leads to our loopback.
+        Ok(Self { listen: Ipv4Addr::LOCALHOST, host: "host.docker.internal".to_owned() })
+    }
+
+    /// Writes the file into `directory`, for functions that have `environment` on this machine.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, directory: &Path, environment: &BTreeMap<String, String>) -> Result<()> {
+        let path = directory.join(FILE);
+        let values: Map<String, Value> = VARIABLES
+            .iter()
+            .map(|name| {
+                let value = environment.get(*name).map(String::as_str).unwrap_or_default();
+                ((*name).to_owned(), Value::String(self.seen_from_inside(name, value)))
+            })
+            .collect();
+        let content = serde_json::to_string_pretty(&json!({ "Parameters": values }))?;
+        remove(directory)?;
+        // It holds Anthropic's key and the database's password.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| writeln!(file, "{content}"))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// The value of the variable `name` for a container, to which our loopback is its own.
+    fn seen_from_inside(&self, name: &str, value: &str) -> String {
+        if name == "DB_HOST" && is_loopback(value) {
+            return self.host.clone();
+        }
+        if matches!(name, "AWS_ENDPOINT_URL_DYNAMODB" | "ANTHROPIC_BASE_URL")
+            && let Ok(mut url) = Url::parse(value)
+            && url.host_str().is_some_and(is_loopback)
+            && url.set_host(Some(&self.host)).is_ok()
+        {
+            return url.as_str().trim_end_matches('/').to_owned();
+        }
+        value.to_owned()
+    }
+}
+
+/// Removes the file: what it names ends with `cargo dev`.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove(directory: &Path) -> Result<()> {
+    let path = directory.join(FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the address of `--sam-local=…`. Containers cannot be told "every address", and nobody else should reach us.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) if address.is_unspecified() => {
+            Err("must be the one address at which containers reach this machine".to_owned())
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err("must be an IPv4 address such as 172.17.0.1".to_owned()),
+    }
+}
+
+fn is_ours(address: Ipv4Addr) -> bool {
+    TcpListener::bind((address, 0)).is_ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_are_told_addresses_that_they_reach() {
+        let containers = Containers { listen: Ipv4Addr::LOCALHOST, host: "host.docker.internal".to_owned() };
+        for (name, value, seen) in [
+            ("DB_HOST", "127.0.0.1", "host.docker.internal"),
+            ("DB_HOST", "localhost", "host.docker.internal"),
+            ("DB_HOST", "db.example.com", "db.example.com"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000", "http://host.docker.internal:8000"),
+            ("ANTHROPIC_BASE_URL", "http://localhost:99/proxy/", "http://host.docker.internal:99/proxy"),
+            ("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "https://api.anthropic.com"),
+            ("ANTHROPIC_BASE_URL", "", ""),
+            // Browsers are on this machine.
+            ("FRONTEND_URL", "http://localhost:5173", "http://localhost:5173"),
+        ] {
+            assert_eq!(containers.seen_from_inside(name, value), seen);
+        }
+    }
+
+    #[test]
+    fn every_address_at_once_is_refused() {
+        assert!(parse_address("0.0.0.0").is_err() && parse_address("docker0").is_err());
+        assert_eq!(parse_address("172.17.0.1"), Ok(Ipv4Addr::new(172, 17, 0, 1)));
+    }
+}
