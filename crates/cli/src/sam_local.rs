@@ -75,11 +75,11 @@ impl Containers {
             }
             return Ok(Self { listen: address, host: address.to_string() });
         }
-        let gateway = "{{(index .IPAM.Config 0).Gateway}}";
+        let gateway = "{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}";
         let mut docker = Command::new("docker");
         docker.args(["network", "inspect", "bridge", "--format", gateway]);
         let output = programs::output_of(&mut docker).await;
-        let Some(address) = output.and_then(|output| output.trim().parse().ok()) else {
+        let Some(address) = output.as_deref().and_then(parse_gateway) else {
             bail!(
                 "Docker does not say at which address containers reach this machine. Start it, or name the address: \
                  `cargo dev --sam-local=172.17.0.1`"
@@ -126,6 +126,15 @@ impl Containers {
             return url.as_str().trim_end_matches('/').to_owned();
         }
         value.to_owned()
+    }
+}
+
+/// Reads `172.17.0.1`, or `172.17.0.0/16`, which is all that Docker says before it has run a container. Its own end of
+/// the network is the first address.
+fn parse_gateway(text: &str) -> Option<Ipv4Addr> {
+    match text.trim().split_once('/') {
+        None => text.trim().parse().ok(),
+        Some((network, _)) => network.parse::<Ipv4Addr>().ok()?.to_bits().checked_add(1).map(Ipv4Addr::from_bits),
     }
 }
 
@@ -185,6 +194,13 @@ mod tests {
         ] {
             assert_eq!(containers.seen_from_inside(name, value), seen);
         }
+    }
+
+    #[test]
+    fn dockers_end_of_its_network_is_read() {
+        let gateway = Some(Ipv4Addr::new(172, 17, 0, 1));
+        assert_eq!((parse_gateway("172.17.0.1\n"), parse_gateway("172.17.0.0/16\n")), (gateway, gateway));
+        assert_eq!(parse_gateway("<no value>"), None);
     }
 
     #[test]
