@@ -360,7 +360,8 @@ async fn let_sam_in(
     // SAM takes arm64 unless told otherwise, as the template does.
     let architecture = if env::consts::ARCH == "x86_64" { " --parameter-overrides Architecture=x86_64" } else { "" };
     say(&format!(
-        "For sam local, in another terminal:\n  sam build{architecture}\n  sam local start-api{architecture}"
+        "Containers reach this machine as {}. For sam local, in another terminal:\n  sam build{architecture}\n  sam local start-api{architecture}",
+        containers.host
     ));
     Ok(())
 }
