@@ -59,7 +59,9 @@ fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
 async fn a_line_per_request_says_what_it_cost() {
     let (database, emulator, proxy) = (TestDatabase::migrated().await, Emulator::start().await, Proxy::start().await);
     fill(&database, 2_000).await;
-    let variables = [database_at(proxy.port).as_slice(), &[as_on_lambda()]].concat();
+    // With more, a second one could be opened while the first is on its way back to the pool.
+    let one_connection = ("DB_MAX_CONNECTIONS", "1".to_owned());
+    let variables = [database_at(proxy.port).as_slice(), &[as_on_lambda(), one_connection]].concat();
     let ros = emulator.ros(&database, &variables).await;
     let url = format!("{}/lambda-url/ros", emulator.url);
     let api = format!("{url}/api/ros");
