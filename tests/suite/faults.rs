@@ -10,8 +10,8 @@ use rotracker_tests::{
 use serde_json::json;
 use sqlx::Row;
 
-/// BEGIN, lock, DELETE, INSERT, COMMIT.
-const STATEMENTS_OF_A_MOVE: usize = 5;
+/// BEGIN, lock, DELETE, INSERT, history, COMMIT.
+const STATEMENTS_OF_A_MOVE: usize = 6;
 
 /// With more, another could be opened, and its session's statements counted, while the first is on its way back to the
 /// pool.
@@ -68,7 +68,7 @@ async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_al
     let proxy = Proxy::start().await;
     let app = app_behind(&proxy).await;
     for cut in [Cut::Before, Cut::After] {
-        for statement in 1..=3 {
+        for statement in 1..=4 {
             // The first request opens the connection, so that the count starts after the session's own statements.
             app.get("/health").await.expect(200);
             let number = format!("RO-{cut:?}-{statement}");
@@ -78,7 +78,7 @@ async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_al
             let count = app.rows().await.iter().filter(|(_, _, ro)| *ro == number).count();
             match answer.status {
                 StatusCode::CREATED => assert_eq!(count, 1, "{number}"),
-                StatusCode::SERVICE_UNAVAILABLE => assert!(statement == 3 && count <= 1, "{number}"),
+                StatusCode::SERVICE_UNAVAILABLE => assert!(statement == 4 && count <= 1, "{number}"),
                 status => panic!("{number}: {status}"),
             }
         }
@@ -177,5 +177,5 @@ async fn a_deadlock_with_another_program_is_tried_again_and_no_change_is_lost() 
     execute(&mut other, "UPDATE active SET RO = 'RO2'; COMMIT").await;
     let kept = ours.await.unwrap().expect(200);
     assert_eq!((&kept["roNumber"], &kept["notes"], &kept["terms"]), (&json!("RO2"), &json!("theirs"), &json!("COD")));
-    assert_eq!(app.get(&path_of(&order)).await.expect(200), kept);
+    assert_eq!(app.get(&path_of(&order)).await.expect_order(), kept);
 }

@@ -34,10 +34,11 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
         ("get", 1, "GET", path.as_str(), None),
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
+        ("history", 1, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
         ("get of nothing", 1, "GET", "/api/ros/999999", None),
         ("dashboard", 1, "GET", "/api/ros/stats/dashboard", None),
         ("bad request", 0, "POST", "/api/ros", Some(json!({}))),
-        ("create", 3, "POST", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" })))),
+        ("create", 4, "POST", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" })))),
         (
             "create of a taken number",
             3,
@@ -45,12 +46,12 @@ async fn no_request_costs_more_statements_than_its_budget() {
             "/api/ros",
             Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" }))),
         ),
-        ("update", 4, "PATCH", path.as_str(), Some(json!({ "notes": "x" }))),
-        ("rename", 4, "PATCH", path.as_str(), Some(json!({ "roNumber": "RO3" }))),
-        ("status", 4, "PATCH", "/api/ros/by-number/RO3/status", Some(json!({ "status": "APPROVED" }))),
-        ("move", 5, "PATCH", path.as_str(), Some(json!({ "archiveStatus": "PAID" }))),
-        ("archive", 5, "POST", "/api/ros/by-number/RO3/archive", Some(json!({ "archiveStatus": "NET" }))),
-        ("delete", 4, "DELETE", path.as_str(), None),
+        ("update", 5, "PATCH", path.as_str(), Some(json!({ "notes": "x" }))),
+        ("rename", 5, "PATCH", path.as_str(), Some(json!({ "roNumber": "RO3" }))),
+        ("status", 5, "PATCH", "/api/ros/by-number/RO3/status", Some(json!({ "status": "APPROVED" }))),
+        ("move", 6, "PATCH", path.as_str(), Some(json!({ "archiveStatus": "PAID" }))),
+        ("archive", 6, "POST", "/api/ros/by-number/RO3/archive", Some(json!({ "archiveStatus": "NET" }))),
+        ("delete", 5, "DELETE", path.as_str(), None),
     ] {
         let before = statements(&app.pool).await;
         let method: http::Method = method.parse().unwrap();

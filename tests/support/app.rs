@@ -51,6 +51,15 @@ impl Answer {
         self.json()
     }
 
+    /// The order that the answer to a GET shows, as other answers show it: without the steps of its status.
+    #[track_caller]
+    pub fn expect_order(self) -> Value {
+        let mut order = self.expect(200);
+        let steps = order.as_object_mut().and_then(|order| order.remove("statusHistory"));
+        assert!(steps.is_some_and(|steps| steps.is_array()), "{order}");
+        order
+    }
+
     /// Asserts an error answer of our shape, and returns its message.
     #[track_caller]
     pub fn expect_error(self, status: u16) -> String {

@@ -1,7 +1,7 @@
 //! `rotracker reindex`: brings the inventory's index in line with its eleven tables.
 
 use anyhow::{Context, Result};
-use app_core::{config::Env, db};
+use app_core::{clock::Clock, config::Env, db};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::{
     model::Table,
@@ -45,6 +45,7 @@ pub async fn run(options: Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn reindex(pool: &MySqlPool, options: Options) -> Result<Vec<(Table, Findings)>> {
+    let clock = Clock::system(chrono_tz::Tz::UTC);
     let mode = match options {
         Options { dry_run: true, .. } => Mode::DryRun,
         Options { rebuild: true, .. } => Mode::Rebuild,
@@ -60,7 +61,7 @@ pub async fn reindex(pool: &MySqlPool, options: Options) -> Result<Vec<(Table, F
         let mut findings = Findings::default();
         let mut batch = Batch::START;
         while !batch.is_last() {
-            let (done, batch_findings) = next_batch(pool, table, batch, mode)
+            let (done, batch_findings) = next_batch(pool, table, batch, mode, clock.now())
                 .await
                 .with_context(|| format!("{} was reindexed up to the row {} only", table.name(), batch.to))?;
             batch = done;

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod db;
+mod digest;
 pub mod http;
 pub mod lambda;
 pub mod metrics;
@@ -11,4 +12,5 @@ mod patch;
 pub mod telemetry;
 pub mod values;
 
+pub use digest::Digest;
 pub use patch::Patch;

@@ -13,6 +13,10 @@ const INDEX_COLUMNS: [&str; 7] = ["IndexId", "PartNumber", "TableName", "RowId",
 const LEDGER_COLUMNS: [&str; 8] =
     ["TxnId", "Timestamp", "Action", "PartNumber", "DeltaQty", "NewQty", "RONumber", "Note"];
 
+/// What the migrations add to the ledger.
+const LEDGER_ADDITIONS: [(&str, &str); 4] =
+    [("IndexId", "int"), ("ChangedBy", "varchar"), ("ChangedByProgram", "varchar"), ("RequestId", "varchar")];
+
 /// Looks at the database `connection` is on, whose thirteen tables may be there or not, and changes nothing in it (to
 /// see whether triggers may be created, it creates one on a table of its own, and drops both).
 ///
@@ -21,7 +25,9 @@ const LEDGER_COLUMNS: [&str; 8] =
 pub async fn inspect(connection: &mut MySqlConnection) -> Result<Findings, sqlx::Error> {
     let mut findings = Findings::default();
     inspect_table(&mut findings, connection, "inventoryindex", &INDEX_COLUMNS, &["PartNumberKey"]).await?;
-    inspect_table(&mut findings, connection, "transactions", &LEDGER_COLUMNS, &["IndexId"]).await?;
+    inspect_table(&mut findings, connection, "transactions", &LEDGER_COLUMNS, &LEDGER_ADDITIONS.map(|(name, _)| name))
+        .await?;
+    findings.refuse_other_types(connection, "transactions", &LEDGER_ADDITIONS).await?;
     for table in Table::ALL {
         let (condition, ours): (_, &[&str]) = match table {
             Table::BinsInventory => ("CONDITION", &["BIN"]),

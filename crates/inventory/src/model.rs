@@ -1,7 +1,7 @@
 //! What stock is, and the rules that need no database.
 
 use app_core::{
-    http::{ApiError, FieldProblems, Period, Summary},
+    http::{ApiError, Author, FieldProblems, Period, Summary},
     values::{LongText, Moment, Trimmed, Whole},
 };
 use chrono::{DateTime, Utc};
@@ -444,11 +444,13 @@ pub enum Action {
     Increment,
     /// Pieces were counted.
     Adjustment,
+    /// `rotracker reindex` took the quantity from the part's table, or the row from the index.
+    Reindex,
 }
 
 impl Action {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Decrement, Self::Increment, Self::Adjustment];
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Decrement, Self::Increment, Self::Adjustment, Self::Reindex];
 
     /// The name in the ledger, which requests and answers use.
     pub fn name(self) -> &'static str {
@@ -456,6 +458,7 @@ impl Action {
             Self::Decrement => "DECREMENT",
             Self::Increment => "INCREMENT",
             Self::Adjustment => "ADJUSTMENT",
+            Self::Reindex => "REINDEX",
         }
     }
 
@@ -465,7 +468,7 @@ impl Action {
     /// What a request should send instead.
     pub fn parse(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|action| action.name() == name);
-        found.ok_or_else(|| "must be one of DECREMENT, INCREMENT, ADJUSTMENT".to_owned())
+        found.ok_or_else(|| "must be one of DECREMENT, INCREMENT, ADJUSTMENT, REINDEX".to_owned())
     }
 }
 
@@ -632,6 +635,8 @@ pub struct Entry {
     pub ro_number: Option<String>,
     /// Free text.
     pub notes: Option<String>,
+    /// Who.
+    pub author: Author,
 }
 
 /// An entry as the ledger shows it.
@@ -648,6 +653,8 @@ pub struct LedgerEntry {
     pub index_id: Option<IndexId>,
     /// The maker's number.
     pub part_number: String,
+    /// Pieces before.
+    pub previous_qty: i64,
     /// Pieces that came (or went, if negative).
     pub delta_qty: i64,
     /// Pieces after.
@@ -656,6 +663,12 @@ pub struct LedgerEntry {
     pub ro_number: Option<String>,
     /// Free text.
     pub notes: Option<String>,
+    /// Who: the subject of the verified token; none where authentication was off, and of the Node service's entries.
+    pub user: Option<String>,
+    /// The program, of changes that no request asked for.
+    pub program: Option<String>,
+    /// The request's id, which is in its log lines.
+    pub request_id: Option<String>,
 }
 
 /// Which entries of the ledger to show; what is absent does not matter.

@@ -2,14 +2,17 @@
 //! delete them. Works batch by batch beside the running functions, and never touches a quantity that an entry of the
 //! ledger has moved, since then the index knows better than the sheet.
 
+use std::collections::HashSet;
+
 use app_core::{
     db::{self, Transaction},
-    http::ApiError,
+    http::{ApiError, Author},
 };
+use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{MySqlConnection, MySqlPool};
 
 use crate::{
-    model::{IndexId, Table},
+    model::{Action, Entry, IndexId, Table},
     store,
 };
 
@@ -106,6 +109,19 @@ pub struct Indexed {
     pub is_moved: bool,
 }
 
+/// A row of the index that is in no table any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its id.
+    pub id: IndexId,
+    /// Its number.
+    pub part_number: String,
+    /// Its quantity.
+    pub qty: i64,
+    /// Whether an entry of the ledger has moved that.
+    pub is_moved: bool,
+}
+
 /// What a row needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Need {
@@ -142,7 +158,8 @@ impl Pair {
     }
 }
 
-/// Looks at the rows of `table` after those of `previous` and does about them what `mode` says; all or nothing.
+/// Looks at the rows of `table` after those of `previous` and does about them what `mode` says; all or nothing. The ledger
+/// gets an entry, of the instant `now`, for each quantity that the index gets, has changed or loses.
 ///
 /// # Errors
 /// When the database fails; what earlier batches did stays.
@@ -151,10 +168,11 @@ pub async fn next_batch(
     table: Table,
     previous: Batch,
     mode: Mode,
+    now: DateTime<Utc>,
 ) -> Result<(Batch, Findings), ApiError> {
     db::retry(|| async {
         let mut transaction = Transaction::begin(db).await?;
-        let done = reindex_batch(&mut transaction, table, previous, mode).await;
+        let done = reindex_batch(&mut transaction, table, previous, mode, now).await;
         transaction.end(done).await
     })
     .await
@@ -165,6 +183,7 @@ async fn reindex_batch(
     table: Table,
     previous: Batch,
     mode: Mode,
+    now: DateTime<Utc>,
 ) -> Result<(Batch, Findings), ApiError> {
     let batch = store::batch_after(connection, table, previous.to).await?;
     if mode != Mode::DryRun {
@@ -173,6 +192,21 @@ async fn reindex_batch(
     }
     let mut findings = Findings::default();
     let mut new = Vec::new();
+    let mut entries = Vec::new();
+    let mut enter = |index_id, part_number: String, previous_qty, new_qty, notes: &str| {
+        entries.push(Entry {
+            // As the ledger keeps it.
+            at: now.trunc_subsecs(0),
+            action: Action::Reindex,
+            index_id,
+            part_number,
+            previous_qty,
+            new_qty,
+            ro_number: None,
+            notes: Some(notes.to_owned()),
+            author: Author::program("rotracker reindex"),
+        });
+    };
     for pair in store::pairs(connection, table, batch).await? {
         findings.rows += 1;
         findings.moved += u64::from(pair.has_moved_apart());
@@ -187,23 +221,35 @@ async fn reindex_batch(
                 findings.outdated += 1;
                 if mode == Mode::Rebuild {
                     store::update_indexed(connection, id, &fields).await?;
+                    let qty = pair.indexed.map_or(0, |indexed| indexed.fields.qty);
+                    if qty != fields.qty {
+                        enter(id, fields.part_number, qty, fields.qty, "as its table has it");
+                    }
                 }
             }
         }
     }
     if mode != Mode::DryRun && !new.is_empty() {
         store::add_indexed(connection, table, &new).await?;
+        let added: HashSet<i64> = new.iter().map(|(row_id, _)| *row_id).collect();
+        for (id, row_id, part_number, qty) in store::without_entries(connection, table, batch).await? {
+            if added.contains(&row_id) {
+                enter(id, part_number, 0, qty, "added to the index");
+            }
+        }
     }
-    for (id, is_moved) in store::gone(connection, table, batch).await? {
-        if is_moved {
+    for gone in store::gone(connection, table, batch).await? {
+        if gone.is_moved {
             findings.gone_with_history += 1;
             continue;
         }
         findings.gone += 1;
         if mode == Mode::Rebuild {
-            store::remove_indexed(connection, id).await?;
+            store::remove_indexed(connection, gone.id).await?;
+            enter(gone.id, gone.part_number, gone.qty, 0, "removed from the index");
         }
     }
+    store::add_program_entries(connection, &entries).await?;
     Ok((batch, findings))
 }
 

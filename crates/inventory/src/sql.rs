@@ -7,7 +7,7 @@ use app_core::db::{PagedTable, push_period};
 use sqlx::{MySql, QueryBuilder};
 
 use crate::{
-    model::{LedgerFilter, Table},
+    model::{Entry, LedgerFilter, Table},
     reindex::Fields,
 };
 
@@ -184,7 +184,29 @@ pub const SET_INDEXED_QUANTITY: &str = "UPDATE inventoryindex SET Qty = ? WHERE 
 
 /// Adds an entry to the ledger. Takes its columns.
 pub const ADD_ENTRY: &str = "INSERT INTO transactions \
-     (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+     (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Adds entries of a program to the ledger.
+pub fn add_program_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, \
+         ChangedByProgram) ",
+    );
+    statement.push_values(entries, |mut row, entry| {
+        row.push_bind(entry.at)
+            .push_bind(entry.action.name())
+            .push_bind(entry.index_id.0)
+            .push_bind(entry.part_number.trim().to_owned())
+            .push_bind(entry.new_qty - entry.previous_qty)
+            .push_bind(entry.new_qty)
+            .push_bind(entry.ro_number.clone())
+            .push_bind(entry.notes.clone())
+            .push_bind(entry.author.user().map(str::to_owned))
+            .push_bind(entry.author.program_name());
+    });
+    statement
+}
 
 /// The ledger, which is shown page by page.
 pub const LEDGER: PagedTable = PagedTable {
@@ -192,8 +214,8 @@ pub const LEDGER: PagedTable = PagedTable {
     id: "TxnId",
     instant: "Timestamp",
     // Another program may have left zero dates, which are no instants.
-    columns: "TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL), Action, IndexId, PartNumber, DeltaQty, NewQty, \
-              RONumber, Note",
+    columns: "TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL), Action, IndexId, PartNumber, NewQty - DeltaQty, \
+              DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId",
 };
 
 /// Adds what `filter` lets through.
@@ -227,10 +249,10 @@ pub const LOCK_BATCH: &str =
     "SELECT IndexId FROM inventoryindex WHERE TableName = ? AND RowId > ? AND RowId <= ? FOR UPDATE";
 
 /// Whether an entry of the ledger has moved the quantity of a row of the index. Entries of the Node service know only the
-/// number.
+/// number; those of `rotracker reindex` itself only say what it took from the table.
 macro_rules! is_moved {
     () => {
-        "(EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId) OR EXISTS (SELECT 1 FROM transactions t \
+        "(EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId AND t.Action <> 'REINDEX') OR EXISTS (SELECT 1 FROM transactions t \
          WHERE t.IndexId IS NULL AND t.PartNumber = TRIM(i.PartNumber)))"
     };
 }
@@ -256,7 +278,8 @@ pub fn pairs(table: Table) -> &'static str {
     in_table!(table, statement)
 }
 
-/// Rows of the index that point to rows of a batch of a table that are not there. Takes the id before the first row and
+/// Rows of the index that point to rows of a batch of a table that are not there, whether an entry of the ledger has moved
+/// their quantity, their numbers and quantities. Takes the id before the first row and
 /// that of the last.
 pub fn gone(table: Table) -> &'static str {
     macro_rules! statement {
@@ -264,7 +287,7 @@ pub fn gone(table: Table) -> &'static str {
             concat!(
                 "SELECT i.IndexId, ",
                 is_moved!(),
-                " FROM inventoryindex i LEFT JOIN `",
+                ", i.PartNumber, COALESCE(i.Qty, 0) FROM inventoryindex i LEFT JOIN `",
                 $name,
                 "` s ON s.id = i.RowId WHERE i.TableName = '",
                 $name,
@@ -291,6 +314,12 @@ pub fn add_indexed(table: Table, rows: &[(i64, Fields)]) -> QueryBuilder<MySql> 
     statement.push(" ON DUPLICATE KEY UPDATE IndexId = IndexId");
     statement
 }
+
+/// Rows of the index that point to a batch of a table and have no entry in the ledger at all: id, number, quantity. Takes
+/// the table's name, the id before the first row and that of the last.
+pub const WITHOUT_ENTRIES: &str = "SELECT i.IndexId, i.RowId, i.PartNumber, COALESCE(i.Qty, 0) FROM inventoryindex i \
+     WHERE i.TableName = ? AND i.RowId > ? AND i.RowId <= ? \
+     AND NOT EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId)";
 
 /// Writes a row of the index. Takes number, quantity, condition, location and the id.
 pub const UPDATE_INDEXED: &str =

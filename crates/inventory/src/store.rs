@@ -15,7 +15,7 @@ use crate::{
         Entry, Found, IndexId, Item, ItemFilter, LOW_STOCK, LedgerEntry, LedgerFilter, LowStockItem, PartNumber, Stats,
         Table, TableStock, Tables, Urgency, monthly_rate, recommended_reorder,
     },
-    reindex::{Batch, Fields, Indexed, Pair},
+    reindex::{Batch, Fields, Gone, Indexed, Pair},
     sql,
 };
 
@@ -202,9 +202,20 @@ pub async fn add_entry(connection: &mut MySqlConnection, entry: &Entry) -> Resul
         .bind(entry.new_qty)
         .bind(&entry.ro_number)
         .bind(&entry.notes)
+        .bind(entry.author.user())
+        .bind(entry.author.program_name())
+        .bind(entry.author.request_id())
         .execute(connection)
         .await?;
     Ok(done.last_insert_id())
+}
+
+/// Adds entries of a program, if there are any, to the ledger.
+pub async fn add_program_entries(connection: &mut MySqlConnection, entries: &[Entry]) -> Result<(), ApiError> {
+    if !entries.is_empty() {
+        sql::add_program_entries(entries).build().execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// The entries of a page of the ledger.
@@ -224,10 +235,14 @@ fn decode_entry(row: &MySqlRow) -> Result<LedgerEntry, ApiError> {
         action: row.try_get(FIRST + 2)?,
         index_id: row.try_get::<Option<i64>, _>(FIRST + 3)?.map(IndexId),
         part_number: row.try_get(FIRST + 4)?,
-        delta_qty: row.try_get(FIRST + 5)?,
-        new_qty: row.try_get(FIRST + 6)?,
-        ro_number: row.try_get(FIRST + 7)?,
-        notes: row.try_get(FIRST + 8)?,
+        previous_qty: row.try_get(FIRST + 5)?,
+        delta_qty: row.try_get(FIRST + 6)?,
+        new_qty: row.try_get(FIRST + 7)?,
+        ro_number: row.try_get(FIRST + 8)?,
+        notes: row.try_get(FIRST + 9)?,
+        user: row.try_get(FIRST + 10)?,
+        program: row.try_get(FIRST + 11)?,
+        request_id: row.try_get(FIRST + 12)?,
     })
 }
 
@@ -265,14 +280,29 @@ fn decode_pair(row: &MySqlRow) -> Result<Pair, ApiError> {
     Ok(Pair { row_id: row.try_get(0)?, source: fields(1)?, indexed })
 }
 
-/// Rows of the index that point to rows of `batch` that are not there, and whether the ledger has entries of them.
-pub async fn gone(
+/// Rows of the index that point to rows of `batch` that are not there.
+pub async fn gone(connection: &mut MySqlConnection, table: Table, batch: Batch) -> Result<Vec<Gone>, ApiError> {
+    let rows = sqlx::query(sql::gone(table)).bind(batch.after).bind(batch.to).fetch_all(connection).await?;
+    let gone = |row: &MySqlRow| {
+        Ok(Gone {
+            id: IndexId(row.try_get(0)?),
+            is_moved: row.try_get(1)?,
+            part_number: row.try_get(2)?,
+            qty: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(gone).collect()
+}
+
+/// Rows of the index that point to `batch` and have no entry in the ledger: id, row of the table, number, quantity.
+pub async fn without_entries(
     connection: &mut MySqlConnection,
     table: Table,
     batch: Batch,
-) -> Result<Vec<(IndexId, bool)>, ApiError> {
-    let rows = sqlx::query(sql::gone(table)).bind(batch.after).bind(batch.to).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((IndexId(row.try_get(0)?), row.try_get(1)?))).collect()
+) -> Result<Vec<(IndexId, i64, String, i64)>, ApiError> {
+    let query = sqlx::query(sql::WITHOUT_ENTRIES).bind(table.name()).bind(batch.after).bind(batch.to);
+    let rows = query.fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((IndexId(row.try_get(0)?), row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))).collect()
 }
 
 /// Adds rows of `table` to the index.

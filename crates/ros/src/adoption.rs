@@ -34,6 +34,10 @@ const COLUMNS: [&str; 22] = [
     "NEXT_DATE_TO_UPDATE",
 ];
 
+/// What tells our history from another program's table of that name.
+const HISTORY_COLUMNS: [(&str, &str); 4] =
+    [("order_id", "int"), ("revision", "int"), ("changes", "mediumtext"), ("digest", "binary")];
+
 /// Looks at the database `connection` is on, whose four tables may be there or not, and changes nothing in it (to see
 /// whether triggers may be created, it creates one on a table of its own, and drops both).
 ///
@@ -57,6 +61,7 @@ pub async fn inspect(connection: &mut MySqlConnection) -> Result<Findings, sqlx:
     if let Some(obstacle) = doubled_numbers(connection, &readable).await? {
         findings.obstacles.push(obstacle);
     }
+    findings.refuse_namesake(connection, "ro_history", &HISTORY_COLUMNS).await?;
     findings.try_trigger(connection, "Ids and numbers of repair orders are kept unique by triggers.").await?;
     Ok(findings)
 }

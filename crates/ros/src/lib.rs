@@ -2,6 +2,7 @@
 //! status, share one sequence of ids and one registry of numbers.
 
 pub mod adoption;
+pub mod history;
 pub mod model;
 mod routes;
 pub mod sql;

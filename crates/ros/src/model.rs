@@ -10,6 +10,8 @@ use app_core::{
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::history::StatusStep;
+
 /// Where an order is kept; each status has its own table (specification, "Archive Status Mapping").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -144,6 +146,22 @@ pub struct RepairOrderView {
     order: RepairOrder,
     is_overdue: bool,
     days_overdue: i64,
+}
+
+impl RepairOrderView {
+    /// The order with the steps of its status, as the answer to a GET of it shows them.
+    pub fn with_steps(self, status_history: Vec<StatusStep>) -> RepairOrderDetail {
+        RepairOrderDetail { view: self, status_history }
+    }
+}
+
+/// A repair order by itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RepairOrderDetail {
+    #[serde(flatten)]
+    view: RepairOrderView,
+    status_history: Vec<StatusStep>,
 }
 
 /// What a request wants an order to be: the body of a PATCH, and of a POST, which changes an empty order. Fields that

@@ -1,10 +1,16 @@
-//! Every statement about repair orders. All are constants: no input reaches SQL text.
+//! Every statement about repair orders. All are made of constants: no input reaches SQL text.
 //!
 //! Ids and numbers are unique over the four tables because triggers enter every row, whoever writes it, into
 //! `ro_registry` (see `migrations/main`). The registry row is also what a change locks first, so that moves and updates
 //! of one order queue up in one place wherever the order is at the moment.
 
-use crate::model::Archive;
+use app_core::{
+    db::PagedTable,
+    values::{Day, Money},
+};
+use sqlx::{MySql, QueryBuilder};
+
+use crate::{history::Entry, model::Archive, store::OrderKey};
 
 /// The statement with the table of `$archive` in its gaps. Table names cannot be bound, and this way every statement is
 /// a constant that no input reaches.
@@ -97,17 +103,73 @@ macro_rules! wherever_it_is {
     };
 }
 
-/// One order from whichever table has it, in one statement. It starts at the registry: with `FOR UPDATE` that row is
-/// locked before the tables are looked at, so they are seen as the previous holder of the lock left them.
+/// One order from whichever table has it, in one statement, and then what `$history` says of it. It starts at the
+/// registry: with `FOR UPDATE` that row is locked before the tables are looked at, so they are seen as the previous holder
+/// of the lock left them.
 macro_rules! select_one {
-    ($condition:literal) => {
+    ($history:literal, $condition:literal) => {
         concat!(
             "SELECT CASE WHEN a.id IS NOT NULL THEN 0 WHEN p.id IS NOT NULL THEN 1 WHEN n.id IS NOT NULL THEN 2 \
              WHEN r.id IS NOT NULL THEN 3 END, registry.id, ",
             columns!(wherever_it_is),
+            ", ",
+            $history,
             " FROM ro_registry registry LEFT JOIN active a ON a.id = registry.id LEFT JOIN paid p ON p.id = registry.id \
              LEFT JOIN net n ON n.id = registry.id LEFT JOIN `returns` r ON r.id = registry.id WHERE registry.",
             $condition
+        )
+    };
+}
+
+/// What the history keeps of a step of the status, each in the place of the order's column that is most like it.
+macro_rules! of_step {
+    ("SHOP_NAME") => {
+        "h.user"
+    };
+    ("FINAL_COST") => {
+        "h.cost"
+    };
+    ("CURENT_STATUS") => {
+        "h.status"
+    };
+    ("CURENT_STATUS_DATE") => {
+        "h.status_date"
+    };
+    ("NOTES") => {
+        "h.notes"
+    };
+    ($column:literal) => {
+        "NULL"
+    };
+}
+
+/// One order with the number of its last change, and then, numbered 4 in the first column, the steps of its status, oldest
+/// first: one statement, so that both are of one moment. `$id` is the order's id.
+macro_rules! select_one_with_steps {
+    ($condition:literal, $id:literal) => {
+        concat!(
+            select_one!("(SELECT MAX(h.revision) FROM ro_history h WHERE h.order_id = registry.id)", $condition),
+            " UNION ALL SELECT 4, h.revision, ",
+            columns!(of_step),
+            ", NULL FROM ro_history h WHERE h.order_id = ",
+            $id,
+            " AND h.status IS NOT NULL ORDER BY 1, 2"
+        )
+    };
+}
+
+/// One order with the number and the digest of its last change, locked until the transaction ends. The subqueries lock,
+/// too, or they would read what was there before the order's lock was waited for.
+macro_rules! lock_one {
+    ($condition:literal) => {
+        concat!(
+            select_one!(
+                "(SELECT h.revision FROM ro_history h WHERE h.order_id = registry.id ORDER BY h.revision DESC LIMIT 1 \
+                 FOR UPDATE), (SELECT h.digest FROM ro_history h WHERE h.order_id = registry.id \
+                 ORDER BY h.revision DESC LIMIT 1 FOR UPDATE)",
+                $condition
+            ),
+            " FOR UPDATE"
         )
     };
 }
@@ -122,14 +184,15 @@ pub fn list(archive: Archive) -> &'static str {
     )
 }
 
-/// Reads one order by its id.
-pub const FIND_BY_ID: &str = select_one!("id = ?");
+/// Reads one order and the steps of its status. Takes its id twice.
+pub const FIND_BY_ID: &str = select_one_with_steps!("id = ?", "?");
 
-/// Reads one order by its number.
-pub const FIND_BY_NUMBER: &str = select_one!("ro_number = ?");
+/// Reads one order and the steps of its status. Takes its number twice.
+pub const FIND_BY_NUMBER: &str =
+    select_one_with_steps!("ro_number = ?", "(SELECT id FROM ro_registry WHERE ro_number = ?)");
 
 /// Reads one order by its id, locked until the transaction ends.
-pub const LOCK_BY_ID: &str = select_one!("id = ? FOR UPDATE");
+pub const LOCK_BY_ID: &str = lock_one!("id = ?");
 
 /// Reads one order by its number, which it takes twice, locked until the transaction ends.
 ///
@@ -137,7 +200,7 @@ pub const LOCK_BY_ID: &str = select_one!("id = ? FOR UPDATE");
 /// index of numbers first and on the row then would meet moves, which hold the row and want the index, in deadlocks. The
 /// second condition is checked under the lock: the number may have gone to another order meanwhile.
 pub const LOCK_BY_NUMBER: &str =
-    select_one!("id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND registry.ro_number = ? FOR UPDATE");
+    lock_one!("id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND registry.ro_number = ?");
 
 /// Adds a row to one table. Takes the columns and then the id, 0 for the next one of the sequence.
 pub fn insert(archive: Archive) -> &'static str {
@@ -153,6 +216,60 @@ pub fn update(archive: Archive) -> &'static str {
 pub fn delete(archive: Archive) -> &'static str {
     in_table!(archive, ["DELETE FROM"], ["WHERE id = ?"])
 }
+
+/// Adds entries to the history, of which there must be some.
+pub fn add_history(entries: &[Entry]) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO ro_history (order_id, revision, ro_number, action, changed_at, user, program, request_id, changes, \
+         digest, status, status_date, cost, notes) ",
+    );
+    statement.push_values(entries, |mut row, entry| {
+        let step = entry.step.as_ref();
+        row.push_bind(entry.order_id)
+            .push_bind(entry.revision)
+            .push_bind(entry.ro_number.clone())
+            .push_bind(entry.action.name())
+            .push_bind(entry.at)
+            .push_bind(entry.author.user().map(str::to_owned))
+            .push_bind(entry.author.program_name())
+            .push_bind(entry.author.request_id().map(str::to_owned))
+            .push_bind(entry.changes.clone())
+            .push_bind(entry.digest.map(|digest| digest.as_bytes().to_vec()))
+            .push_bind(step.map(|step| step.status.clone()))
+            .push_bind(step.and_then(|step| step.date).map(|Day(date)| date))
+            .push_bind(step.and_then(|step| step.cost).map(Money::amount))
+            .push_bind(step.and_then(|step| step.notes.clone()));
+    });
+    statement
+}
+
+/// The history, which is shown page by page. An order's entries are numbered under its lock, so that their ids are in the
+/// order of the changes, which clocks of several instances are not.
+pub const HISTORY: PagedTable = PagedTable {
+    name: "ro_history",
+    id: "id",
+    instant: "id",
+    columns: "revision, order_id, ro_number, action, changed_at, user, program, request_id, changes",
+};
+
+/// Adds whose entries are shown. A number is that of the order that has it now, or else of the one that had it last.
+pub fn push_history_of(statement: &mut QueryBuilder<MySql>, key: &OrderKey) {
+    match key {
+        OrderKey::Id(id) => statement.push(" AND order_id = ").push_bind(*id),
+        OrderKey::Number(number) => statement
+            .push(" AND order_id = COALESCE((SELECT id FROM ro_registry WHERE ro_number = ")
+            .push_bind(number.to_string())
+            .push("), (SELECT last.order_id FROM ro_history last WHERE last.ro_number = ")
+            .push_bind(number.to_string())
+            .push(" ORDER BY last.id DESC LIMIT 1))"),
+    };
+}
+
+/// Whether an order is there. Takes its id.
+pub const EXISTS_BY_ID: &str = "SELECT EXISTS (SELECT 1 FROM ro_registry WHERE id = ?)";
+
+/// Whether an order is there. Takes its number.
+pub const EXISTS_BY_NUMBER: &str = "SELECT EXISTS (SELECT 1 FROM ro_registry WHERE ro_number = ?)";
 
 /// Counts and sums for the dashboard, in one look at all four tables. Takes today three times and the day 30 days
 /// before. Statuses compare byte by byte, since the dashboard's words are fixed; those of returned orders in any case

@@ -3,14 +3,15 @@
 
 use app_core::{
     clock::days_before,
-    db::{acquire, is_duplicate_key},
+    db::{PageRow, PagedTable, acquire, is_duplicate_key},
     http::ApiError,
-    values::{Day, Money, StoredDay},
+    values::{Day, Moment, Money, StoredDay},
 };
 use async_stream::try_stream;
 use chrono::NaiveDate;
 use futures_util::{Stream, TryStreamExt};
 use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use sqlx::{
     MySql, MySqlConnection, MySqlPool, Row,
     mysql::{MySqlArguments, MySqlRow},
@@ -18,6 +19,7 @@ use sqlx::{
 };
 
 use crate::{
+    history::{Entry, HistoryEntry, Known, StatusStep},
     model::{Archive, Dashboard, RepairOrder, RoNumber},
     sql,
 };
@@ -53,32 +55,133 @@ pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = R
     }
 }
 
-/// The order, if there is one.
-pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
-    let query = match key {
-        OrderKey::Id(id) => sqlx::query(sql::FIND_BY_ID).bind(*id),
-        OrderKey::Number(number) => sqlx::query(sql::FIND_BY_NUMBER).bind(&**number),
-    };
-    fetch(connection, query).await
+/// An order as it is read by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The order.
+    pub order: RepairOrder,
+    /// The number of its last change.
+    pub revision: i64,
+    /// The steps of its status, oldest first.
+    pub steps: Vec<StatusStep>,
 }
 
-/// The order, if there is one, locked until the transaction ends.
-pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<RepairOrder>, ApiError> {
+/// The order, if there is one, with the steps of its status.
+pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<Found>, ApiError> {
+    let query = match key {
+        OrderKey::Id(id) => sqlx::query(sql::FIND_BY_ID).bind(*id).bind(*id),
+        OrderKey::Number(number) => sqlx::query(sql::FIND_BY_NUMBER).bind(&**number).bind(&**number),
+    };
+    let rows = query.fetch_all(connection).await?;
+    let Some((first, steps)) = rows.split_first() else { return Ok(None) };
+    let Some(archive) = decode_archive(first)? else { return Ok(None) };
+    Ok(Some(Found {
+        order: decode(first, 1, archive)?,
+        revision: first.try_get::<Option<i64>, _>(AFTER_COLUMNS)?.unwrap_or(0),
+        steps: steps.iter().map(decode_step).collect::<Result<_, _>>()?,
+    }))
+}
+
+/// The order, if there is one, locked until the transaction ends, and what its history says of it.
+pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<Known>, ApiError> {
     let query = match key {
         OrderKey::Id(id) => sqlx::query(sql::LOCK_BY_ID).bind(*id),
         OrderKey::Number(number) => sqlx::query(sql::LOCK_BY_NUMBER).bind(&**number).bind(&**number),
     };
-    fetch(connection, query).await
+    let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
+    let Some(archive) = decode_archive(&row)? else { return Ok(None) };
+    Ok(Some(Known {
+        order: decode(&row, 1, archive)?,
+        revision: row.try_get::<Option<i64>, _>(AFTER_COLUMNS)?.unwrap_or(0),
+        digest: row.try_get(AFTER_COLUMNS + 1)?,
+    }))
 }
 
-async fn fetch(
-    connection: &mut MySqlConnection,
-    query: Query<'_, MySql, MySqlArguments>,
-) -> Result<Option<RepairOrder>, ApiError> {
-    let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
-    let archive: Option<i64> = row.try_get(0)?;
-    let archive = archive.and_then(|number| Archive::ALL.get(usize::try_from(number).ok()?));
-    archive.map(|archive| decode(&row, 1, *archive)).transpose()
+/// Where a row of a single order goes on after its place, its id and its columns.
+const AFTER_COLUMNS: usize = 23;
+
+fn decode_archive(row: &MySqlRow) -> Result<Option<Archive>, ApiError> {
+    let place: Option<i64> = row.try_get(0)?;
+    Ok(place.and_then(|number| Archive::ALL.get(usize::try_from(number).ok()?)).copied())
+}
+
+/// Reads a step from the columns that it shares with an order.
+fn decode_step(row: &MySqlRow) -> Result<StatusStep, ApiError> {
+    Ok(StatusStep {
+        status: row.try_get(15)?,
+        date: row.try_get::<StoredDay, _>(16)?.0,
+        user: row.try_get(4)?,
+        cost: row.try_get::<Option<Decimal>, _>(11)?.map(Money::from_database),
+        notes: row.try_get(20)?,
+    })
+}
+
+/// Adds entries, if there are any, to the history.
+pub async fn add_history(connection: &mut MySqlConnection, entries: &[Entry]) -> Result<(), ApiError> {
+    if !entries.is_empty() {
+        sql::add_history(entries).build().execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// A page of what happened to an order, newest first; also of one that was deleted.
+///
+/// # Errors
+/// [`ApiError::NotFound`] if there never was such an order, as far as is known.
+pub fn history(
+    db: MySqlPool,
+    key: &OrderKey,
+    page: app_core::http::Page,
+) -> impl Stream<Item = Result<PageRow<HistoryEntry>, ApiError>> + Send + use<> {
+    let key = key.clone();
+    try_stream! {
+        let mut entries = None;
+        {
+            let rows = sql::HISTORY.rows(
+                db.clone(),
+                page,
+                &|statement| sql::push_history_of(statement, &key),
+                decode_history,
+            );
+            let mut rows = std::pin::pin!(rows);
+            while let Some(row) = rows.try_next().await? {
+                entries = Some(row.total);
+                yield row;
+            }
+        }
+        // An order that another program wrote, and that nobody changed since, has none.
+        if entries == Some(0) && !exists(&mut *db.acquire().await?, &key).await? {
+            Err(no_such_order())?;
+        }
+    }
+}
+
+async fn exists(connection: &mut MySqlConnection, key: &OrderKey) -> Result<bool, ApiError> {
+    let query = match key {
+        OrderKey::Id(id) => sqlx::query_scalar(sql::EXISTS_BY_ID).bind(*id),
+        OrderKey::Number(number) => sqlx::query_scalar(sql::EXISTS_BY_NUMBER).bind(&**number),
+    };
+    Ok(query.fetch_one(connection).await?)
+}
+
+fn decode_history(row: &MySqlRow) -> Result<HistoryEntry, ApiError> {
+    const FIRST: usize = PagedTable::FIRST_COLUMN;
+    Ok(HistoryEntry {
+        revision: row.try_get(FIRST)?,
+        order_id: row.try_get::<i64, _>(FIRST + 1)?.to_string(),
+        ro_number: row.try_get(FIRST + 2)?,
+        action: row.try_get(FIRST + 3)?,
+        timestamp: Moment(row.try_get(FIRST + 4)?),
+        user: row.try_get(FIRST + 5)?,
+        program: row.try_get(FIRST + 6)?,
+        request_id: row.try_get(FIRST + 7)?,
+        changes: RawValue::from_string(row.try_get(FIRST + 8)?).map_err(ApiError::internal)?,
+    })
+}
+
+/// 404 for an order that is in none of the four tables.
+pub fn no_such_order() -> ApiError {
+    ApiError::NotFound("Repair order not found".to_owned())
 }
 
 /// Adds `order` to the table of its archive status. With id 0 the database gives the next one of the sequence that the

@@ -43,10 +43,14 @@ async fn a_piece_is_taken_from_index_and_table_and_entered_in_the_ledger() {
         "action": "DECREMENT",
         "indexId": part.index_id.to_string(),
         "partNumber": "A123-456",
+        "previousQty": 5,
         "deltaQty": -1,
         "newQty": 4,
         "roNumber": "RO38462",
         "notes": "Used for RO38462 repair",
+        "user": null,
+        "program": null,
+        "requestId": page["transactions"][0]["requestId"],
     });
     assert_eq!(page["transactions"], json!([entry]));
 }

@@ -5,6 +5,7 @@ mod adoption;
 mod bins;
 mod concurrency;
 mod decrement;
+mod history;
 mod increment;
 mod low_stock;
 mod plans;

@@ -48,7 +48,8 @@ async fn entries_are_filtered_and_the_newest_come_first() {
     let page = app.get(&format!("{TRANSACTIONS}?roNumber=RO2")).await.expect(200);
     let entry = json!({
         "transactionId": 2, "timestamp": "2024-11-14T00:00:00.000Z", "action": "DECREMENT", "indexId": null,
-        "partNumber": "a-1", "deltaQty": -1, "newQty": 3, "roNumber": "RO2", "notes": "two",
+        "partNumber": "a-1", "previousQty": 4, "deltaQty": -1, "newQty": 3, "roNumber": "RO2", "notes": "two",
+        "user": null, "program": null, "requestId": null,
     });
     assert_eq!(page, json!({ "transactions": [entry], "total": 1, "limit": 50, "offset": 0 }));
 }

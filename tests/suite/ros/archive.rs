@@ -9,7 +9,7 @@ async fn an_order_is_archived_by_its_number() {
     let order = app.create("RO 1").await;
     let moved = app.post("/api/ros/by-number/RO%201/archive", &json!({ "archiveStatus": "PAID" })).await.expect(200);
     assert_eq!((&moved["archiveStatus"], &moved["id"]), (&json!("PAID"), &order["id"]));
-    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect(200), moved);
+    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect_order(), moved);
 }
 
 #[tokio::test]
@@ -30,6 +30,6 @@ async fn a_wrong_target_is_refused_by_name() {
         let answer = app.post("/api/ros/by-number/RO1/archive", &body).await.expect(400);
         assert!(answer["details"]["fields"]["archiveStatus"].is_string(), "{answer}");
     }
-    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect(200), order);
+    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect_order(), order);
     app.post("/api/ros/by-number/RO2/archive", &json!({ "archiveStatus": "PAID" })).await.expect_error(404);
 }

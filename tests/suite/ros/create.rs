@@ -50,7 +50,7 @@ async fn the_specifications_example_is_created_as_it_says() {
     );
     let id = order["id"].as_str().unwrap();
     assert!(id.parse::<u64>().unwrap() > 0 && !id.starts_with('0'));
-    assert_eq!(app.get(&path_of(&order)).await.expect(200), order);
+    assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn text_survives_byte_for_byte() {
             json!({ "roNumber": "RO-日本/ü%_'\"", "shopName": " Ångström & Sønner ", "notes": notes, "terms": "" }),
         )
         .await;
-    let read = app.get(&path_of(&order)).await.expect(200);
+    let read = app.get(&path_of(&order)).await.expect_order();
     assert_eq!(read["notes"], notes);
     assert_eq!(read["shopName"], " Ångström & Sønner ");
     assert_eq!(read["roNumber"], "RO-日本/ü%_'\"");
@@ -199,7 +199,7 @@ async fn money_is_exact_and_may_be_a_string_or_a_number() {
     {
         let order = app.create_with(json!({ "roNumber": number, "estimatedCost": sent, "finalCost": sent })).await;
         assert_eq!((&order["estimatedCost"], &order["finalCost"]), (&json!(kept), &json!(kept)));
-        assert_eq!(app.get(&path_of(&order)).await.expect(200), order);
+        assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
     }
 }
 

@@ -12,8 +12,8 @@ async fn an_order_is_found_by_id_and_number_in_every_table() {
     let app = App::start().await;
     for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
         let order = app.create_with(json!({ "roNumber": archive, "archiveStatus": archive })).await;
-        assert_eq!(app.get(&path_of(&order)).await.expect(200), order);
-        assert_eq!(app.get(&path_by_number(archive)).await.expect(200), order);
+        assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
+        assert_eq!(app.get(&path_by_number(archive)).await.expect_order(), order);
     }
 }
 
@@ -57,7 +57,7 @@ async fn zero_dates_of_older_programs_read_as_none() {
         "SET sql_mode = ''; INSERT INTO active (RO, DATE_MADE, NEXT_DATE_TO_UPDATE) VALUES ('RO1', '0000-00-00', '2024-00-00')",
     )
     .await;
-    let order = app.get("/api/ros/by-number/RO1").await.expect(200);
+    let order = app.get("/api/ros/by-number/RO1").await.expect_order();
     assert_eq!((&order["dateMade"], &order["nextDateToUpdate"]), (&Value::Null, &Value::Null));
     assert_eq!(app.get("/api/ros").await.expect(200), json!([order]));
     let moved = app.patch(&path_of(&order), &json!({ "archiveStatus": "NET" })).await.expect(200);

@@ -6,6 +6,7 @@ mod dashboard;
 mod delete;
 mod get;
 mod health;
+mod history;
 mod list;
 mod status;
 mod update;

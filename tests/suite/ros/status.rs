@@ -21,7 +21,7 @@ async fn the_status_is_set_with_its_day_and_what_came_along() {
     ] {
         assert_eq!(order[field], value, "{field}");
     }
-    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect(200), order);
+    assert_eq!(app.get("/api/ros/by-number/RO%201").await.expect_order(), order);
 }
 
 #[tokio::test]
@@ -71,6 +71,6 @@ async fn a_wrong_body_is_refused_by_name() {
         let answer = app.patch("/api/ros/by-number/RO1/status", &body).await.expect(400);
         assert!(answer["details"]["fields"][field].is_string(), "{answer}");
     }
-    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect(200), order);
+    assert_eq!(app.get("/api/ros/by-number/RO1").await.expect_order(), order);
     app.patch("/api/ros/by-number/RO2/status", &json!({ "status": "A" })).await.expect_error(404);
 }

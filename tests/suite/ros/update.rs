@@ -48,7 +48,7 @@ async fn each_field_is_set_cleared_or_left_alone() {
         }
         expected[field] = second;
         assert_eq!(app.patch(&path, &changes).await.expect(200), expected, "setting {field}");
-        assert_eq!(app.get(&path).await.expect(200), expected, "after setting {field}");
+        assert_eq!(app.get(&path).await.expect_order(), expected, "after setting {field}");
     }
     for (field, ..) in fields() {
         let answer = app.patch(&path, &json!({ field: null })).await;
@@ -58,7 +58,7 @@ async fn each_field_is_set_cleared_or_left_alone() {
             expected[field] = Value::Null;
             assert_eq!(answer.expect(200), expected, "clearing {field}");
         }
-        assert_eq!(app.get(&path).await.expect(200), expected, "after clearing {field}");
+        assert_eq!(app.get(&path).await.expect_order(), expected, "after clearing {field}");
     }
 }
 
@@ -105,7 +105,7 @@ async fn a_move_keeps_everything_and_takes_changes_along() {
         expected["archiveStatus"] = json!(archive);
         expected["finalCost"] = json!(cost);
         assert_eq!(app.patch(&path, &changes).await.expect(200), expected);
-        assert_eq!(app.get(&path).await.expect(200), expected);
+        assert_eq!(app.get(&path).await.expect_order(), expected);
         let rows = app.rows().await;
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].0.as_str(), rows[0].1.to_string()), (table, expected["id"].as_str().unwrap().to_owned()));
@@ -120,7 +120,7 @@ async fn renaming_frees_the_old_number_and_respects_taken_ones() {
     let path = path_of(&order);
     app.patch(&path, &json!({ "roNumber": "ro2", "notes": "lost" })).await.expect_error(409);
     app.patch(&path, &json!({ "roNumber": "RO2", "archiveStatus": "PAID" })).await.expect_error(409);
-    assert_eq!(app.get(&path).await.expect(200), order, "a refused change changes nothing");
+    assert_eq!(app.get(&path).await.expect_order(), order, "a refused change changes nothing");
     let renamed = app.patch(&path_by_number("RO1"), &json!({ "roNumber": " RO3 " })).await.expect(200);
     assert_eq!((&renamed["roNumber"], &renamed["id"]), (&json!("RO3"), &order["id"]));
     app.get(&path_by_number("RO1")).await.expect_error(404);
@@ -148,7 +148,7 @@ async fn a_body_that_changes_nothing_known_is_400() {
         let body = app.patch(&path_of(&order), &json!({ field: value, "terms": "COD" })).await.expect(400);
         assert!(body["details"]["fields"][field].is_string(), "{body}");
     }
-    assert_eq!(app.get(&path_of(&order)).await.expect(200), order);
+    assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
 
 use crate::{migrate::Databases, say::say};
 
+/// What the histories say made the samples.
+const PROGRAM: &str = "rotracker seed";
+
 /// Rows of one INSERT: up to 22 values each, of which a statement takes at most 65,535.
 const BATCH: usize = 500;
 

@@ -80,6 +80,50 @@ impl Findings {
         Ok(Some(LiveTable { extra, is_complete: missing.is_empty() }))
     }
 
+    /// Refuses a table of another program's that has the name of `table`, which the migrations make with `columns`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refuse_namesake(
+        &mut self,
+        connection: &mut MySqlConnection,
+        table: &str,
+        columns: &[(&str, &str)],
+    ) -> Result<(), sqlx::Error> {
+        let found = types(connection, table).await?;
+        if !found.is_empty() && columns.iter().any(|column| !has(&found, column)) {
+            self.obstacles.push(format!(
+                "There is a table `{table}` that is not this program's, which makes one of that name. Give it another \
+                 name (for example ALTER TABLE `{table}` RENAME TO `{table}_old`) and run the migration again."
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses columns of `table`, which is there, that have the name of one that the migrations add and another type.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refuse_other_types(
+        &mut self,
+        connection: &mut MySqlConnection,
+        table: &str,
+        columns: &[(&str, &str)],
+    ) -> Result<(), sqlx::Error> {
+        let found = types(connection, table).await?;
+        for (column, wanted) in columns {
+            let Some((name, kind)) = found.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)) else { continue };
+            if !kind.eq_ignore_ascii_case(wanted) {
+                self.obstacles.push(format!(
+                    "The column `{name}` of the table `{table}` is of the type {kind}, and this program keeps {wanted} \
+                     in it. Give it another name (ALTER TABLE `{table}` RENAME COLUMN `{name}` TO `{name}_old`) and run \
+                     the migration again."
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes columns of `table` that the specification does not know; `consequence` goes on after "They are kept".
     pub fn remark_extra(&mut self, table: &str, extra: &[String], consequence: &str) {
         if !extra.is_empty() {
@@ -108,6 +152,21 @@ impl Findings {
         }
         Ok(())
     }
+}
+
+/// The columns of `table` with their types; none if it is not there.
+async fn types(connection: &mut MySqlConnection, table: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT CAST(COLUMN_NAME AS CHAR), CAST(DATA_TYPE AS CHAR) FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
+    )
+    .bind(table)
+    .fetch_all(connection)
+    .await
+}
+
+fn has(found: &[(String, String)], (column, wanted): &(&str, &str)) -> bool {
+    found.iter().any(|(name, kind)| name.eq_ignore_ascii_case(column) && kind.eq_ignore_ascii_case(wanted))
 }
 
 async fn create_and_drop_trigger(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {

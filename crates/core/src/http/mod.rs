@@ -1,5 +1,6 @@
 //! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
 
+mod author;
 mod caller;
 mod error;
 mod extract;
@@ -9,6 +10,7 @@ mod parameters;
 mod prefixes;
 mod stack;
 
+pub use author::Author;
 pub use caller::{Caller, RequestId};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};

@@ -1,6 +1,6 @@
 //! `POST /api/inventory/adjust`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Author, Json};
 use axum::extract::State;
 
 use super::change::change;
@@ -12,7 +12,8 @@ use crate::{
 /// Sets the quantity to what was counted.
 pub(super) async fn adjust(
     State(state): State<InventoryState>,
+    author: Author,
     Json(request): Json<AdjustRequest>,
 ) -> Result<Json<Changed>, ApiError> {
-    change(&state, request.into_change()?).await
+    change(&state, &author, request.into_change()?).await
 }

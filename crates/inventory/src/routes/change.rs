@@ -2,7 +2,7 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Json},
+    http::{ApiError, Author, Json},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
@@ -14,12 +14,16 @@ use crate::{
 };
 
 /// Changes a quantity, in the index and in the part's table, and enters it in the ledger; all or nothing.
-pub(super) async fn change(state: &InventoryState, change: StockChange) -> Result<Json<Changed>, ApiError> {
+pub(super) async fn change(
+    state: &InventoryState,
+    author: &Author,
+    change: StockChange,
+) -> Result<Json<Changed>, ApiError> {
     // The ledger keeps whole seconds, and the database would round up to one that has not begun.
     let now = state.clock.now().trunc_subsecs(0);
     db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let changed = lock_and_write(&mut transaction, &change, now).await;
+        let changed = lock_and_write(&mut transaction, author, &change, now).await;
         transaction.end(changed).await
     })
     .await
@@ -28,6 +32,7 @@ pub(super) async fn change(state: &InventoryState, change: StockChange) -> Resul
 
 async fn lock_and_write(
     connection: &mut MySqlConnection,
+    author: &Author,
     change: &StockChange,
     now: DateTime<Utc>,
 ) -> Result<Changed, ApiError> {
@@ -44,6 +49,7 @@ async fn lock_and_write(
         part_number: stock.part_number,
         ro_number: change.ro_number.as_deref().map(str::to_owned),
         notes: change.notes.as_deref().map(str::to_owned),
+        author: author.clone(),
     };
     store::set_quantity(connection, change.index_id, stock.table, entry.new_qty).await?;
     let transaction_id = store::add_entry(connection, &entry).await?;

@@ -1,6 +1,6 @@
 //! `POST /api/inventory/decrement`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Author, Json};
 use axum::extract::State;
 
 use super::change::change;
@@ -12,7 +12,8 @@ use crate::{
 /// Takes pieces off the shelf.
 pub(super) async fn decrement(
     State(state): State<InventoryState>,
+    author: Author,
     Json(request): Json<MoveRequest>,
 ) -> Result<Json<Changed>, ApiError> {
-    change(&state, request.into_change(Effect::Take)?).await
+    change(&state, &author, request.into_change(Effect::Take)?).await
 }

@@ -1,6 +1,6 @@
 //! `POST /api/inventory/increment`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Author, Json};
 use axum::extract::State;
 
 use super::change::change;
@@ -12,7 +12,8 @@ use crate::{
 /// Puts pieces on the shelf.
 pub(super) async fn increment(
     State(state): State<InventoryState>,
+    author: Author,
     Json(request): Json<MoveRequest>,
 ) -> Result<Json<Changed>, ApiError> {
-    change(&state, request.into_change(Effect::Add)?).await
+    change(&state, &author, request.into_change(Effect::Add)?).await
 }

@@ -1,12 +1,13 @@
 //! `POST /api/ros/by-number/{ro_number}/archive`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Author, Json};
 use axum::extract::State;
 use serde::Deserialize;
 
 use super::update::change;
 use crate::{
     RosState,
+    history::{Action, Occasion},
     model::{Archive, Changes, RepairOrderView},
     store::OrderKey,
 };
@@ -21,10 +22,12 @@ pub(super) struct Target {
 pub(super) async fn archive(
     State(state): State<RosState>,
     key: OrderKey,
+    author: Author,
     Json(Target { archive_status }): Json<Target>,
 ) -> Result<Json<RepairOrderView>, ApiError> {
     let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
-    change(&state, &key, |order, today| {
+    let occasion = Occasion { action: Action::Moved, author, at: state.clock.now() };
+    change(&state, &key, &occasion, |order, today| {
         if order.archive_status == target {
             return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
         }

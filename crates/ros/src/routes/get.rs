@@ -6,15 +6,15 @@ use app_core::{
 };
 use axum::extract::State;
 
-use super::key::no_such_order;
 use crate::{
     RosState,
-    model::RepairOrderView,
-    store::{self, OrderKey},
+    model::RepairOrderDetail,
+    store::{self, Found, OrderKey, no_such_order},
 };
 
-/// One order, from whichever table has it.
-pub(super) async fn get(State(state): State<RosState>, key: OrderKey) -> Result<Json<RepairOrderView>, ApiError> {
-    let order = db::retry(|| async { store::find(&mut *db::acquire(&state.db).await?, &key).await }).await?;
-    Ok(Json(order.ok_or_else(no_such_order)?.into_view(state.clock.today())))
+/// One order, from whichever table has it, with the steps of its status.
+pub(super) async fn get(State(state): State<RosState>, key: OrderKey) -> Result<Json<RepairOrderDetail>, ApiError> {
+    let found = db::retry(|| async { store::find(&mut *db::acquire(&state.db).await?, &key).await }).await?;
+    let Found { order, steps, .. } = found.ok_or_else(no_such_order)?;
+    Ok(Json(order.into_view(state.clock.today()).with_steps(steps)))
 }

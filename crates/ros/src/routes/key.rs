@@ -32,8 +32,3 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderKey {
         }
     }
 }
-
-/// 404 for an order that is in none of the four tables.
-pub(super) fn no_such_order() -> ApiError {
-    ApiError::NotFound("Repair order not found".to_owned())
-}

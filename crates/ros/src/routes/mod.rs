@@ -6,6 +6,7 @@ mod dashboard;
 mod delete;
 mod get;
 mod health;
+mod history;
 mod key;
 mod list;
 mod status;
@@ -25,9 +26,11 @@ pub fn router(state: RosState) -> Router {
         .route("/", get(list::list).post(create::create))
         .route("/stats/dashboard", get(dashboard::dashboard))
         .route("/by-number/{ro_number}", get(get::get).patch(update::update).delete(delete::delete))
+        .route("/by-number/{ro_number}/history", get(history::history))
         .route("/by-number/{ro_number}/status", patch(status::status))
         .route("/by-number/{ro_number}/archive", post(archive::archive))
-        .route("/{id}", get(get::get).patch(update::update).delete(delete::delete));
+        .route("/{id}", get(get::get).patch(update::update).delete(delete::delete))
+        .route("/{id}/history", get(history::history));
     let health = Router::new().route("/", get(health::health));
     Router::new()
         .nest("/health", health.clone())

@@ -1,11 +1,12 @@
 //! `PATCH /api/ros/by-number/{ro_number}/status`
 
-use app_core::http::{ApiError, Json};
+use app_core::http::{ApiError, Author, Json};
 use axum::extract::State;
 
 use super::update::change;
 use crate::{
     RosState,
+    history::{Action, Occasion},
     model::{RepairOrderView, StatusUpdate},
     store::OrderKey,
 };
@@ -14,8 +15,10 @@ use crate::{
 pub(super) async fn status(
     State(state): State<RosState>,
     key: OrderKey,
+    author: Author,
     Json(update): Json<StatusUpdate>,
 ) -> Result<Json<RepairOrderView>, ApiError> {
     update.check()?;
-    change(&state, &key, |order, today| update.clone().apply(order, today)).await
+    let occasion = Occasion { action: Action::Status, author, at: state.clock.now() };
+    change(&state, &key, &occasion, |order, today| update.clone().apply(order, today)).await
 }

@@ -1,12 +1,15 @@
 //! Sample repair orders.
 
 mod invent;
+mod past;
 mod words;
+
+use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
 use invent::Order;
-use ros::model::Archive;
+use ros::{model::Archive, store};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
@@ -56,8 +59,25 @@ pub async fn seed_repair_orders(
                 .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
         }
     }
+    insert_history(&mut transaction, &orders).await.context("the history of the sample orders cannot be written")?;
     transaction.commit().await?;
     Ok(orders.len())
+}
+
+/// Writes what happened to `orders`, which are in their tables, until they became what they are.
+async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> Result<()> {
+    let ids: Vec<(String, i64)> =
+        sqlx::query_as("SELECT ro_number, id FROM ro_registry").fetch_all(&mut *connection).await?;
+    let ids: HashMap<String, i64> = ids.into_iter().collect();
+    let mut entries = Vec::new();
+    for order in orders {
+        let id = *ids.get(&order.number).context("an order is not in the registry")?;
+        entries.extend(past::entries(id, order)?);
+    }
+    for batch in entries.chunks(BATCH) {
+        store::add_history(connection, batch).await?;
+    }
+    Ok(())
 }
 
 /// Refuses tables that hold orders.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, ops::Range};
 
-use app_core::clock::days_before;
+use app_core::{clock::days_before, http::Author};
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use inventory::model::{Action, Effect, Entry, IndexId, Table};
 
@@ -10,7 +10,7 @@ use super::{
     invent::Part,
     words::{CAME_IN, COUNTED_FEWER, COUNTED_MORE, Kind, ROTABLE_CAME_IN, TAKEN},
 };
-use crate::seed::{inventor::Inventor, orders::NEWEST_NUMBER};
+use crate::seed::{PROGRAM, inventor::Inventor, orders::NEWEST_NUMBER};
 
 /// From eight to five, in seconds of a day in UTC.
 const WORKING_TIME: Range<i64> = 8 * 3_600..17 * 3_600;
@@ -60,6 +60,7 @@ pub(super) fn last_year(
             new_qty: part.quantity,
             ro_number: is_for_order.then(|| order_number(inventor, workdays_back)),
             notes: notes(inventor, part.kind, effect, previous_qty),
+            author: Author::program(PROGRAM),
         }
     };
     moments.into_iter().map(entry).collect()

@@ -7,7 +7,10 @@ mod words;
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
 use invent::Part;
-use inventory::model::{Entry, IndexId, Table};
+use inventory::{
+    model::{IndexId, Table},
+    sql::add_program_entries,
+};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
@@ -81,7 +84,7 @@ pub async fn seed_inventory(
     }
     let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
     statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
-    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, insert_entries(entries))));
+    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, add_program_entries(entries))));
     let mut transaction = connection.begin().await?;
     for (table, mut statement) in statements {
         statement
@@ -155,23 +158,6 @@ fn insert_indexed(parts: &[(IndexId, &Part)]) -> QueryBuilder<MySql> {
             .push_bind(part.quantity)
             .push_bind(part.condition)
             .push_bind(part.location.clone());
-    });
-    statement
-}
-
-fn insert_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(
-        "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note) ",
-    );
-    statement.push_values(entries, |mut row, entry| {
-        row.push_bind(entry.at)
-            .push_bind(entry.action.name())
-            .push_bind(entry.index_id.0)
-            .push_bind(entry.part_number.clone())
-            .push_bind(entry.new_qty - entry.previous_qty)
-            .push_bind(entry.new_qty)
-            .push_bind(entry.ro_number.clone())
-            .push_bind(entry.notes.clone());
     });
     statement
 }

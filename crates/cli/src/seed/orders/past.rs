@@ -1,0 +1,108 @@
+//! What happened to a sample order from the day on which it was made until it became what it is.
+
+use app_core::{
+    Digest,
+    http::{ApiError, Author},
+    values::{Day, Money},
+};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use ros::{
+    history::{self, Action, Entry, Known, Occasion},
+    model::{Archive, RepairOrder},
+};
+
+use super::invent::Order;
+use crate::seed::PROGRAM;
+
+/// What most orders go through, in this order, before they become what they are.
+const WAY: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
+
+/// Who works at the sample desk.
+const PEOPLE: [&str; 4] = ["ana@example.com", "kim@example.com", "luis@example.com", "priya@example.com"];
+
+/// The history of `order`, whose id is `id`: applied to nothing, it makes the order.
+pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<Entry>, ApiError> {
+    let mut entries = Vec::new();
+    let mut known: Option<Known> = None;
+    for (step, (date, state)) in states(id, order).into_iter().enumerate() {
+        let action = match &known {
+            None => Action::Created,
+            Some(known) if known.order.archive_status != state.archive_status => Action::Moved,
+            Some(_) => Action::Status,
+        };
+        let person = usize::try_from(id).unwrap_or_default() + step;
+        let author = Author::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
+        let occasion = Occasion { action, author, at: instant(date, step) };
+        let new = history::entries(known.as_ref(), Some(&state), &occasion)?;
+        let revision = new.last().map_or(0, |entry| entry.revision);
+        let digest = Some(Digest::of(&state)?.as_bytes().to_vec());
+        known = Some(Known { order: state, revision: revision.max(known.map_or(0, |known| known.revision)), digest });
+        entries.extend(new);
+    }
+    Ok(entries)
+}
+
+/// Early on `date`: it may be today, and nothing shall have happened later than now.
+fn instant(date: NaiveDate, step: usize) -> DateTime<Utc> {
+    date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(i64::try_from(step).unwrap_or_default())
+}
+
+/// What the order was, and since when, oldest first.
+fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
+    let last = finished(id, order);
+    let way = WAY.iter().position(|status| *status == order.status).unwrap_or(WAY.len());
+    let days = u64::try_from((order.status_date - order.made).num_days()).unwrap_or_default();
+    // Without a quote nothing was approved.
+    let way = if order.estimated_cost.is_some() { way } else { way.min(1) };
+    let mut states: Vec<(NaiveDate, RepairOrder)> = (0..way.max(1))
+        .map(|step| {
+            let date = order.made + Days::new(days * step as u64 / (way as u64 + 1));
+            let early = RepairOrder {
+                archive_status: Archive::Active,
+                current_status: Some(if way == 0 { order.status } else { WAY[step] }.to_owned()),
+                current_status_date: Some(Day(date)),
+                estimated_cost: last.estimated_cost.filter(|_| step > 0),
+                final_cost: None,
+                tracking_number: None,
+                notes: None,
+                gen_thrust_status: Some("On Track".to_owned()),
+                last_date_updated: Some(Day(date)),
+                next_date_to_update: None,
+                ..last.clone()
+            };
+            (date, early)
+        })
+        .collect();
+    states.push((order.status_date, last));
+    states
+}
+
+/// The order as its table has it.
+fn finished(id: i64, order: &Order) -> RepairOrder {
+    let text = |text: &str| Some(text.to_owned());
+    RepairOrder {
+        id,
+        ro_number: order.number.clone(),
+        date_made: Some(Day(order.made)),
+        shop_name: text(order.shop),
+        part_number: Some(order.part.clone()),
+        serial_number: order.serial.clone(),
+        part_description: text(order.description),
+        required_work: text(order.work),
+        date_dropped_off: order.dropped_off.map(Day),
+        estimated_cost: order.estimated_cost.map(Money::from_database),
+        final_cost: order.final_cost.map(Money::from_database),
+        terms: text(order.terms),
+        shop_reference_number: order.shop_reference.clone(),
+        estimated_delivery_date: order.estimated_delivery.map(Day),
+        current_status: text(order.status),
+        current_status_date: Some(Day(order.status_date)),
+        gen_thrust_status: text(order.our_status),
+        shop_status: text(order.shop_status),
+        tracking_number: order.tracking.clone(),
+        notes: order.notes.clone(),
+        last_date_updated: Some(Day(order.updated)),
+        next_date_to_update: order.next_update.map(Day),
+        archive_status: order.archive,
+    }
+}
