@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use app_core::{
     config::{Env, Stage},
     db::{self, DatabaseConfig, adoption::Findings},
+    idempotency,
 };
 use futures_util::future::BoxFuture;
 use sqlx::{
@@ -30,6 +31,7 @@ static MAIN: Plan = Plan {
         Box::pin(async move {
             let mut findings = ros::adoption::inspect(connection).await?;
             findings.append(ai_logs::adoption::inspect(connection).await?);
+            findings.append(idempotency::inspect(connection).await?);
             Ok(findings)
         })
     },
@@ -38,7 +40,13 @@ static MAIN: Plan = Plan {
 /// The inventory database.
 static INVENTORY: Plan = Plan {
     migrator: sqlx::migrate!("../../migrations/inventory"),
-    inspect: |connection| Box::pin(inventory::adoption::inspect(connection)),
+    inspect: |connection| {
+        Box::pin(async move {
+            let mut findings = inventory::adoption::inspect(connection).await?;
+            findings.append(idempotency::inspect(connection).await?);
+            Ok(findings)
+        })
+    },
 };
 
 /// Where sqlx remembers what was applied.

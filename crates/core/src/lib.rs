@@ -6,6 +6,7 @@ pub mod config;
 pub mod db;
 mod digest;
 pub mod http;
+pub mod idempotency;
 pub mod lambda;
 pub mod metrics;
 mod patch;

@@ -21,6 +21,8 @@ mod code {
     pub(super) const DEADLOCK: u16 = 1213;
     pub(super) const DUPLICATE_ENTRY: u16 = 1062;
     pub(super) const DUPLICATE_ENTRY_WITH_KEY_NAME: u16 = 1586;
+    /// MySQL's answer to NOWAIT; MariaDB's is a lock wait timeout.
+    pub(super) const LOCK_NOT_AT_ONCE: u16 = 3572;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
     pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
@@ -62,6 +64,11 @@ pub fn classify(error: &Error) -> Failure {
 /// Whether a unique key refused the row.
 pub fn is_duplicate_key(error: &Error) -> bool {
     matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
+}
+
+/// Whether a statement with NOWAIT met a lock.
+pub fn is_lock_refused(error: &Error) -> bool {
+    matches!(number(error), Some(code::LOCK_NOT_AT_ONCE | code::LOCK_WAIT_TIMEOUT))
 }
 
 /// Whether a table that the statement names is not there.

@@ -13,7 +13,7 @@ use sqlx::{Connection, Executor, MySql, MySqlPool, mysql::MySqlPoolOptions, pool
 use tokio::time::timeout;
 
 pub use config::{DatabaseConfig, TlsMode, connect_options};
-pub use failure::{Failure, classify, is_duplicate_key, is_missing_table};
+pub use failure::{Failure, classify, is_duplicate_key, is_lock_refused, is_missing_table};
 pub use page::{PageRow, PagedTable, push_period};
 pub use transaction::{Transaction, retry};
 

@@ -31,6 +31,15 @@ pub enum ApiError {
     /// 409: the request clashes with what is there.
     #[error("{0}")]
     Conflict(String),
+    /// 412: what is there is not what the client has seen.
+    #[error("It has been changed since it was read, or is not as the request expects it. Read it again.")]
+    PreconditionFailed,
+    /// 409: the first request with the same `Idempotency-Key` is still being worked on.
+    #[error("The first request with this Idempotency-Key has not been answered yet. Try again.")]
+    KeyInUse,
+    /// 422: the `Idempotency-Key` was that of another request.
+    #[error("This Idempotency-Key was sent with another request, which has been answered. Use a new one.")]
+    KeyReused,
     /// 413: the body is over the limit, given in bytes.
     #[error("The body must be at most {0} bytes long.")]
     PayloadTooLarge(usize),
@@ -122,7 +131,9 @@ impl ApiError {
             Self::BadRequest(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::KeyInUse => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -141,6 +152,8 @@ impl ApiError {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
             StatusCode::CONFLICT => "Conflict",
+            StatusCode::PRECONDITION_FAILED => "Precondition failed",
+            StatusCode::UNPROCESSABLE_ENTITY => "Idempotency key reused",
             StatusCode::PAYLOAD_TOO_LARGE => "Payload too large",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Unsupported media type",
             StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
@@ -162,9 +175,10 @@ impl ApiError {
         }
     }
 
-    /// When a 503 is worth another try.
+    /// When another try is worth it.
     fn retry_after(&self) -> Option<Duration> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1))
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::KeyInUse))
+            .then_some(Duration::from_secs(1))
     }
 }
 

@@ -27,17 +27,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::UnsupportedMediaType);
-        }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
-            }
-            rejection => ApiError::BadRequest(format!("The body could not be read: {rejection}.")),
-        })?;
-        parse_object(&body).map(Self)
+        parse_object(&json_bytes(request, state).await?).map(Self)
     }
+}
+
+/// The body of a request that says that it is JSON, as it was sent.
+pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    if !is_json(request.headers()) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
+        }
+        rejection => ApiError::BadRequest(format!("The body could not be read: {rejection}.")),
+    })
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -59,7 +63,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+/// Reads the body of a request.
+pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if !is_object(body) {
         // A struct could be read from an array as well.
         return Err(ApiError::BadRequest(match serde_json::from_slice::<IgnoredAny>(body) {

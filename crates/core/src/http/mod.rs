@@ -1,7 +1,9 @@
 //! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
 
+mod answer;
 mod author;
 mod caller;
+mod conditional;
 mod error;
 mod extract;
 mod json_list;
@@ -10,10 +12,14 @@ mod parameters;
 mod prefixes;
 mod stack;
 
+pub use answer::{Answer, IDEMPOTENCY_REPLAYED};
 pub use author::Author;
 pub use caller::{Caller, RequestId};
+pub use conditional::{Preconditions, entity_tag};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};
+pub(crate) use extract::{json_bytes, parse_object};
+pub use headers::ETag;
 pub use json_list::{Summary, json_array, json_object, json_page};
 pub use parameters::{Page, Period, given};
 pub use prefixes::under_both_prefixes;

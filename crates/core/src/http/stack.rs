@@ -3,9 +3,15 @@
 use std::any::Any;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, response::Response};
-use http::{HeaderName, Method, header};
+use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, cors::CorsLayer, normalize_path::NormalizePath,
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, Predicate},
+    },
+    cors::CorsLayer,
+    normalize_path::NormalizePath,
 };
 
 use super::{ApiError, observe};
@@ -36,13 +42,20 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
         .layer(from_fn(observe::note_route))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
     let routes = match delivery {
-        Delivery::Streaming => routes.layer(CompressionLayer::new()),
+        Delivery::Streaming => {
+            routes.layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(is_untagged)))
+        }
         Delivery::Buffered => routes,
     };
     // As the Node service did, take `/api/ros/` for `/api/ros`. Outside of the router, since it changes the path that
     // is routed by.
     let routes = NormalizePath::trim_trailing_slash(routes);
     Router::new().fallback_service(routes).layer(cors(config)).layer(from_fn(observe::observe))
+}
+
+/// A strong tag is of the very bytes, which another encoding would change. What has one is short.
+fn is_untagged(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.contains_key(header::ETAG)
 }
 
 /// Browsers may call from the configured origins only, with credentials, as the specification's service allowed.

@@ -1,0 +1,128 @@
+//! Requests that depend on what the client has seen (RFC 9110, sections 8.8.3 and 13): tags, `If-Match` and
+//! `If-None-Match`.
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use headers::{ETag, Header, HeaderMapExt, IfMatch, IfNoneMatch};
+use http::{HeaderMap, StatusCode, request::Parts};
+use serde::Serialize;
+
+use super::{Answer, ApiError};
+use crate::Digest;
+
+/// The strong tag of `content`: another one as soon as its JSON is another one.
+///
+/// # Errors
+/// When it cannot be written as JSON, which would be a defect.
+pub fn entity_tag(content: &impl Serialize) -> Result<ETag, ApiError> {
+    format!("\"{}\"", Digest::of(content)?).parse().map_err(ApiError::internal)
+}
+
+/// What a request says that the client has seen; nothing, if it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Preconditions {
+    if_match: Option<IfMatch>,
+    if_none_match: Option<IfNoneMatch>,
+}
+
+impl Preconditions {
+    /// Checks, before a change, what is there and has the tag `current`. To be asked under the lock of what is changed.
+    ///
+    /// # Errors
+    /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it (weak tags never do), or `If-None-Match` does.
+    pub fn check(&self, current: &ETag) -> Result<(), ApiError> {
+        let is_other = self.if_match.as_ref().is_some_and(|tags| !tags.precondition_passes(current));
+        if is_other || self.is_known(current) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+    }
+
+    /// Answers a read of what has the tag `current`: with `content`, or 304 without it where the client has it already.
+    ///
+    /// # Errors
+    /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it.
+    pub fn answer(&self, current: ETag, content: &impl Serialize) -> Result<Response, ApiError> {
+        if self.is_known(&current) {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            response.headers_mut().typed_insert(current);
+            return Ok(response);
+        }
+        self.check(&current)?;
+        Ok(Answer::json(content)?.with_tag(current).into_response())
+    }
+
+    fn is_known(&self, current: &ETag) -> bool {
+        self.if_none_match.as_ref().is_some_and(|tags| !tags.precondition_passes(current))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(Self { if_match: read(&parts.headers)?, if_none_match: read(&parts.headers)? })
+    }
+}
+
+fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, ApiError> {
+    let malformed = || ApiError::BadRequest(format!("The header {} must be * or a list of tags.", H::name()));
+    let lines = headers.get_all(H::name());
+    // The crate passes over what is no tag in a list.
+    let mut texts = lines.iter().map(|line| line.to_str().map(str::trim).unwrap_or_default());
+    let is_any = lines.iter().count() == 1 && lines.iter().all(|line| line.as_bytes().trim_ascii() == b"*");
+    if !is_any && !texts.all(is_list_of_tags) {
+        return Err(malformed());
+    }
+    headers.typed_try_get().map_err(|_| malformed())
+}
+
+/// Whether `text` begins and ends as a list of tags does, with every quotation mark closed.
+fn is_list_of_tags(text: &str) -> bool {
+    (text.starts_with('"') || text.starts_with("W/\"")) && text.ends_with('"') && text.matches('"').count() % 2 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue, header};
+
+    use super::*;
+
+    fn conditions(lines: &[(HeaderName, &'static str)]) -> Result<Preconditions, ApiError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        Ok(Preconditions { if_match: read(&headers)?, if_none_match: read(&headers)? })
+    }
+
+    #[test]
+    fn a_change_is_made_where_the_client_has_seen_the_latest() {
+        let current: ETag = "\"a\"".parse().unwrap();
+        for (header, value, passes) in [
+            (header::IF_MATCH, "\"a\"", true),
+            (header::IF_MATCH, " \"b\" ,\"a\"", true),
+            (header::IF_MATCH, "*", true),
+            (header::IF_MATCH, "\"b\"", false),
+            (header::IF_MATCH, "W/\"a\"", false),
+            (header::IF_MATCH, "\"a,\"", false),
+            (header::IF_NONE_MATCH, "\"b\", W/\"c\"", true),
+            (header::IF_NONE_MATCH, "W/\"a\"", false),
+            (header::IF_NONE_MATCH, "*", false),
+        ] {
+            let checked = conditions(&[(header.clone(), value)]).unwrap().check(&current);
+            assert_eq!(checked.is_ok(), passes, "{header}: {value}");
+        }
+        assert!(conditions(&[]).unwrap().check(&current).is_ok());
+        let two_lines = [(header::IF_MATCH, "\"b\""), (header::IF_MATCH, "\"a\"")];
+        assert!(conditions(&two_lines).unwrap().check(&current).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        for value in ["", "a", "\"", "\"a", "a\"", "\"a\" \"", "w/\"a\"", "*, \"a\"", "\"a\", *", "\"a\", b"] {
+            assert!(matches!(conditions(&[(header::IF_MATCH, value)]), Err(ApiError::BadRequest(_))), "{value}");
+        }
+        let two_lines = [(header::IF_NONE_MATCH, "*"), (header::IF_NONE_MATCH, "\"a\"")];
+        assert!(conditions(&two_lines).is_err());
+    }
+}
