@@ -16,6 +16,7 @@ mod faults;
 mod framing;
 mod freeze;
 mod http;
+mod idempotency;
 mod inventory;
 mod migrate;
 mod observability;

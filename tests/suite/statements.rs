@@ -52,12 +52,20 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("move", 6, "PATCH", path.as_str(), Some(json!({ "archiveStatus": "PAID" }))),
         ("archive", 6, "POST", "/api/ros/by-number/RO3/archive", Some(json!({ "archiveStatus": "NET" }))),
         ("delete", 5, "DELETE", path.as_str(), None),
+        ("keyed create", 7, "KEYED", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO4" })))),
+        (
+            "keyed create, again",
+            3,
+            "KEYED",
+            "/api/ros",
+            Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO4" }))),
+        ),
     ] {
         let before = statements(&app.pool).await;
-        let method: http::Method = method.parse().unwrap();
         let answer = match &body {
-            Some(body) => app.send_json(method, path, body).await,
-            None => app.send_text(method, path, "").await,
+            Some(body) if method == "KEYED" => app.post_once("a key", path, body).await,
+            Some(body) => app.send_json(method.parse().unwrap(), path, body).await,
+            None => app.send_text(method.parse().unwrap(), path, "").await,
         };
         let spent = statements(&app.pool).await - before - 1;
         assert_eq!(spent, budget, "{what} answered {}", answer.status);

@@ -156,6 +156,27 @@ impl App {
         self.send(request).await
     }
 
+    /// Sends a request with headers and, if there is one, a JSON body.
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).expect("a request")).await
+    }
+
+    /// `POST` with JSON and an `Idempotency-Key`.
+    pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.send_with(Method::POST, path, &[("idempotency-key", key)], Some(body)).await
+    }
+
     /// `GET`.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use app_core::{
     Patch,
-    http::{ApiError, FieldProblems},
+    http::{Answer, ApiError, ETag, FieldProblems, entity_tag},
     values::{Day, LongText, Money, Text, Trimmed, deserialize_str},
 };
 use chrono::NaiveDate;
@@ -149,6 +149,24 @@ pub struct RepairOrderView {
 }
 
 impl RepairOrderView {
+    /// The tag of an order whose last change has the number `revision`: of its content, since other programs change it
+    /// without a number, and of the number, which changes when the steps of the status do. An overdue order's changes at
+    /// midnight, too, as its `daysOverdue` does.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a defect.
+    pub fn tag(&self, revision: i64) -> Result<ETag, ApiError> {
+        entity_tag(&(self, revision))
+    }
+
+    /// The order as an answer with its tag.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a defect.
+    pub fn into_answer(self, revision: i64) -> Result<Answer, ApiError> {
+        Ok(Answer::json(&self)?.with_tag(self.tag(revision)?))
+    }
+
     /// The order with the steps of its status, as the answer to a GET of it shows them.
     pub fn with_steps(self, status_history: Vec<StatusStep>) -> RepairOrderDetail {
         RepairOrderDetail { view: self, status_history }

@@ -150,7 +150,7 @@ pub fn history(
             }
         }
         // An order that another program wrote, and that nobody changed since, has none.
-        if entries == Some(0) && !exists(&mut *db.acquire().await?, &key).await? {
+        if entries == Some(0) && !exists(&mut *acquire(&db).await?, &key).await? {
             Err(no_such_order())?;
         }
     }

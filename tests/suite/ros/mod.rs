@@ -1,6 +1,7 @@
 //! One file for each path, as in `crates/ros/src/routes`.
 
 mod archive;
+mod conditional;
 mod create;
 mod dashboard;
 mod delete;

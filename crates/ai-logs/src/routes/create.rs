@@ -2,16 +2,20 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Json},
+    http::{Answer, ApiError},
+    idempotency::{Attempt, Once},
 };
 use axum::extract::State;
+use chrono::{DateTime, Utc};
+use conversations::Exchange;
 use http::StatusCode;
 use serde::Serialize;
+use sqlx::MySqlConnection;
 
 use crate::{AiLogsState, model::NewLog};
 
 #[derive(Serialize)]
-pub(super) struct Created {
+struct Created {
     success: bool,
     id: u64,
 }
@@ -19,15 +23,27 @@ pub(super) struct Created {
 /// Enters an exchange in the log.
 pub(super) async fn create(
     State(state): State<AiLogsState>,
-    Json(log): Json<NewLog>,
-) -> Result<(StatusCode, Json<Created>), ApiError> {
+    Once { body: log, attempt }: Once<NewLog>,
+) -> Result<Answer, ApiError> {
     let exchange = log.into_exchange()?;
     let now = state.clock.now();
-    let id = db::retry(|| async {
+    db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let id = conversations::insert(&mut transaction, &exchange, now).await;
-        transaction.end(id).await
+        let answer = insert(&mut transaction, &attempt, &exchange, now).await;
+        transaction.end(answer).await
     })
-    .await?;
-    Ok((StatusCode::CREATED, Json(Created { success: true, id })))
+    .await
+}
+
+async fn insert(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    exchange: &Exchange,
+    now: DateTime<Utc>,
+) -> Result<Answer, ApiError> {
+    if let Some(answer) = attempt.answered(connection, now).await? {
+        return Ok(answer);
+    }
+    let id = conversations::insert(connection, exchange, now).await?;
+    attempt.keep(connection, Answer::json(&Created { success: true, id })?.with_status(StatusCode::CREATED)).await
 }

@@ -1,19 +1,19 @@
 //! `POST /api/inventory/adjust`
 
-use app_core::http::{ApiError, Author, Json};
+use app_core::{
+    http::{Answer, ApiError, Author},
+    idempotency::Once,
+};
 use axum::extract::State;
 
 use super::change::change;
-use crate::{
-    InventoryState,
-    model::{AdjustRequest, Changed},
-};
+use crate::{InventoryState, model::AdjustRequest};
 
 /// Sets the quantity to what was counted.
 pub(super) async fn adjust(
     State(state): State<InventoryState>,
     author: Author,
-    Json(request): Json<AdjustRequest>,
-) -> Result<Json<Changed>, ApiError> {
-    change(&state, &author, request.into_change()?).await
+    Once { body: request, attempt }: Once<AdjustRequest>,
+) -> Result<Answer, ApiError> {
+    change(&state, &author, &attempt, request.into_change()?).await
 }

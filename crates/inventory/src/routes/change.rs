@@ -2,7 +2,8 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Author, Json},
+    http::{Answer, ApiError, Author},
+    idempotency::Attempt,
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
@@ -17,17 +18,31 @@ use crate::{
 pub(super) async fn change(
     state: &InventoryState,
     author: &Author,
+    attempt: &Attempt,
     change: StockChange,
-) -> Result<Json<Changed>, ApiError> {
+) -> Result<Answer, ApiError> {
     // The ledger keeps whole seconds, and the database would round up to one that has not begun.
     let now = state.clock.now().trunc_subsecs(0);
     db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let changed = lock_and_write(&mut transaction, author, &change, now).await;
-        transaction.end(changed).await
+        let answer = change_once(&mut transaction, author, attempt, &change, now).await;
+        transaction.end(answer).await
     })
     .await
-    .map(Json)
+}
+
+async fn change_once(
+    connection: &mut MySqlConnection,
+    author: &Author,
+    attempt: &Attempt,
+    change: &StockChange,
+    now: DateTime<Utc>,
+) -> Result<Answer, ApiError> {
+    if let Some(answer) = attempt.answered(connection, now).await? {
+        return Ok(answer);
+    }
+    let changed = lock_and_write(connection, author, change, now).await?;
+    attempt.keep(connection, Answer::json(&changed)?).await
 }
 
 async fn lock_and_write(

@@ -1,19 +1,22 @@
 //! `POST /api/inventory/decrement`
 
-use app_core::http::{ApiError, Author, Json};
+use app_core::{
+    http::{Answer, ApiError, Author},
+    idempotency::Once,
+};
 use axum::extract::State;
 
 use super::change::change;
 use crate::{
     InventoryState,
-    model::{Changed, Effect, MoveRequest},
+    model::{Effect, MoveRequest},
 };
 
 /// Takes pieces off the shelf.
 pub(super) async fn decrement(
     State(state): State<InventoryState>,
     author: Author,
-    Json(request): Json<MoveRequest>,
-) -> Result<Json<Changed>, ApiError> {
-    change(&state, &author, request.into_change(Effect::Take)?).await
+    Once { body: request, attempt }: Once<MoveRequest>,
+) -> Result<Answer, ApiError> {
+    change(&state, &author, &attempt, request.into_change(Effect::Take)?).await
 }

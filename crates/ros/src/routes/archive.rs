@@ -1,14 +1,17 @@
 //! `POST /api/ros/by-number/{ro_number}/archive`
 
-use app_core::http::{ApiError, Author, Json};
+use app_core::{
+    http::{Answer, ApiError, Author, Preconditions},
+    idempotency::Once,
+};
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::update::change;
+use super::update::{Asked, change};
 use crate::{
     RosState,
     history::{Action, Occasion},
-    model::{Archive, Changes, RepairOrderView},
+    model::{Archive, Changes},
     store::OrderKey,
 };
 
@@ -23,11 +26,13 @@ pub(super) async fn archive(
     State(state): State<RosState>,
     key: OrderKey,
     author: Author,
-    Json(Target { archive_status }): Json<Target>,
-) -> Result<Json<RepairOrderView>, ApiError> {
+    preconditions: Preconditions,
+    Once { body: Target { archive_status }, attempt }: Once<Target>,
+) -> Result<Answer, ApiError> {
     let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
     let occasion = Occasion { action: Action::Moved, author, at: state.clock.now() };
-    change(&state, &key, &occasion, |order, today| {
+    let asked = Asked { key, occasion, preconditions, attempt };
+    change(&state, &asked, |order, today| {
         if order.archive_status == target {
             return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
         }

@@ -2,16 +2,18 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Author, Json},
+    http::{Answer, ApiError, Author},
+    idempotency::{Attempt, Once},
 };
 use axum::extract::State;
+use chrono::NaiveDate;
 use http::StatusCode;
 use sqlx::MySqlConnection;
 
 use crate::{
     RosState,
     history::{self, Action, Occasion},
-    model::{Changes, RepairOrder, RepairOrderView},
+    model::{Changes, RepairOrder},
     store,
 };
 
@@ -19,28 +21,35 @@ use crate::{
 pub(super) async fn create(
     State(state): State<RosState>,
     author: Author,
-    Json(fields): Json<Changes>,
-) -> Result<(StatusCode, Json<RepairOrderView>), ApiError> {
+    Once { body: fields, attempt }: Once<Changes>,
+) -> Result<Answer, ApiError> {
     fields.check_as_new()?;
     let today = state.clock.today();
     let mut order = RepairOrder::default();
     fields.apply(&mut order, today);
     let occasion = Occasion { action: Action::Created, author, at: state.clock.now() };
-    let order = db::retry(|| async {
+    db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let order = insert(&mut transaction, order.clone(), &occasion).await;
-        transaction.end(order).await
+        let answer = insert(&mut transaction, &attempt, order.clone(), &occasion, today).await;
+        transaction.end(answer).await
     })
-    .await?;
-    Ok((StatusCode::CREATED, Json(order.into_view(today))))
+    .await
 }
 
 async fn insert(
     connection: &mut MySqlConnection,
+    attempt: &Attempt,
     mut order: RepairOrder,
     occasion: &Occasion,
-) -> Result<RepairOrder, ApiError> {
+    today: NaiveDate,
+) -> Result<Answer, ApiError> {
+    if let Some(answer) = attempt.answered(connection, occasion.at).await? {
+        return Ok(answer);
+    }
     order.id = store::insert(connection, &order).await?;
-    store::add_history(connection, &history::entries(None, Some(&order), occasion)?).await?;
-    Ok(order)
+    let entries = history::entries(None, Some(&order), occasion)?;
+    store::add_history(connection, &entries).await?;
+    let revision = entries.last().map_or(0, |entry| entry.revision);
+    let answer = order.into_view(today).into_answer(revision)?.with_status(StatusCode::CREATED);
+    attempt.keep(connection, answer).await
 }

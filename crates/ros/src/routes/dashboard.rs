@@ -2,14 +2,18 @@
 
 use app_core::{
     db,
-    http::{ApiError, Json},
+    http::{ApiError, Preconditions, entity_tag},
 };
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 
-use crate::{RosState, model::Dashboard, store};
+use crate::{RosState, store};
 
 /// The dashboard's figures.
-pub(super) async fn dashboard(State(state): State<RosState>) -> Result<Json<Dashboard>, ApiError> {
+pub(super) async fn dashboard(
+    State(state): State<RosState>,
+    preconditions: Preconditions,
+) -> Result<Response, ApiError> {
     let today = state.clock.today();
-    db::retry(|| async { store::dashboard(&mut *db::acquire(&state.db).await?, today).await }).await.map(Json)
+    let figures = db::retry(|| async { store::dashboard(&mut *db::acquire(&state.db).await?, today).await }).await?;
+    preconditions.answer(entity_tag(&figures)?, &figures)
 }

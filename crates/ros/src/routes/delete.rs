@@ -2,17 +2,19 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Author, Json},
+    http::{ApiError, Author, Json, Preconditions},
 };
 use axum::extract::State;
+use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
+use super::update::lock;
 use crate::{
     RosState,
     history::{self, Action, Occasion},
     model::Archive,
-    store::{self, OrderKey, no_such_order},
+    store::{self, OrderKey},
 };
 
 #[derive(Serialize)]
@@ -28,11 +30,13 @@ pub(super) async fn delete(
     State(state): State<RosState>,
     key: OrderKey,
     author: Author,
+    preconditions: Preconditions,
 ) -> Result<Json<Deleted>, ApiError> {
     let occasion = Occasion { action: Action::Deleted, author, at: state.clock.now() };
+    let today = state.clock.today();
     let archive = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let archive = lock_and_delete(&mut transaction, &key, &occasion).await;
+        let archive = lock_and_delete(&mut transaction, &key, &preconditions, &occasion, today).await;
         transaction.end(archive).await
     })
     .await?;
@@ -42,9 +46,11 @@ pub(super) async fn delete(
 async fn lock_and_delete(
     connection: &mut MySqlConnection,
     key: &OrderKey,
+    preconditions: &Preconditions,
     occasion: &Occasion,
+    today: NaiveDate,
 ) -> Result<Archive, ApiError> {
-    let known = store::lock(connection, key).await?.ok_or_else(no_such_order)?;
+    let known = lock(connection, key, preconditions, today).await?;
     let archive = known.order.archive_status;
     store::delete(connection, archive, known.order.id).await?;
     store::add_history(connection, &history::entries(Some(&known), None, occasion)?).await?;

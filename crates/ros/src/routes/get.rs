@@ -2,19 +2,23 @@
 
 use app_core::{
     db,
-    http::{ApiError, Json},
+    http::{ApiError, Preconditions},
 };
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 
 use crate::{
     RosState,
-    model::RepairOrderDetail,
     store::{self, Found, OrderKey, no_such_order},
 };
 
 /// One order, from whichever table has it, with the steps of its status.
-pub(super) async fn get(State(state): State<RosState>, key: OrderKey) -> Result<Json<RepairOrderDetail>, ApiError> {
+pub(super) async fn get(
+    State(state): State<RosState>,
+    key: OrderKey,
+    preconditions: Preconditions,
+) -> Result<Response, ApiError> {
     let found = db::retry(|| async { store::find(&mut *db::acquire(&state.db).await?, &key).await }).await?;
-    let Found { order, steps, .. } = found.ok_or_else(no_such_order)?;
-    Ok(Json(order.into_view(state.clock.today()).with_steps(steps)))
+    let Found { order, revision, steps } = found.ok_or_else(no_such_order)?;
+    let view = order.into_view(state.clock.today());
+    preconditions.answer(view.tag(revision)?, &view.with_steps(steps))
 }

@@ -1,13 +1,16 @@
 //! `PATCH /api/ros/by-number/{ro_number}/status`
 
-use app_core::http::{ApiError, Author, Json};
+use app_core::{
+    http::{Answer, ApiError, Author, Json, Preconditions},
+    idempotency::Attempt,
+};
 use axum::extract::State;
 
-use super::update::change;
+use super::update::{Asked, change};
 use crate::{
     RosState,
     history::{Action, Occasion},
-    model::{RepairOrderView, StatusUpdate},
+    model::StatusUpdate,
     store::OrderKey,
 };
 
@@ -16,9 +19,11 @@ pub(super) async fn status(
     State(state): State<RosState>,
     key: OrderKey,
     author: Author,
+    preconditions: Preconditions,
     Json(update): Json<StatusUpdate>,
-) -> Result<Json<RepairOrderView>, ApiError> {
+) -> Result<Answer, ApiError> {
     update.check()?;
     let occasion = Occasion { action: Action::Status, author, at: state.clock.now() };
-    change(&state, &key, &occasion, |order, today| update.clone().apply(order, today)).await
+    let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
+    change(&state, &asked, |order, today| update.clone().apply(order, today)).await
 }

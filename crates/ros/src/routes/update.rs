@@ -3,7 +3,8 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Author, Json},
+    http::{Answer, ApiError, Author, Json, Preconditions},
+    idempotency::Attempt,
 };
 use axum::extract::State;
 use chrono::NaiveDate;
@@ -11,8 +12,8 @@ use sqlx::MySqlConnection;
 
 use crate::{
     RosState,
-    history::{self, Action, Occasion},
-    model::{Changes, RepairOrder, RepairOrderView},
+    history::{self, Action, Known, Occasion},
+    model::{Changes, RepairOrder},
     store::{self, OrderKey, no_such_order},
 };
 
@@ -21,55 +22,79 @@ pub(super) async fn update(
     State(state): State<RosState>,
     key: OrderKey,
     author: Author,
+    preconditions: Preconditions,
     Json(changes): Json<Changes>,
-) -> Result<Json<RepairOrderView>, ApiError> {
+) -> Result<Answer, ApiError> {
     changes.check_as_update()?;
     let occasion = Occasion { action: Action::Updated, author, at: state.clock.now() };
-    change(&state, &key, &occasion, |order, today| {
+    let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
+    change(&state, &asked, |order, today| {
         changes.clone().apply(order, today);
         Ok(())
     })
     .await
 }
 
+/// A request to change an order, apart from what is to become of it.
+pub(super) struct Asked {
+    pub(super) key: OrderKey,
+    pub(super) occasion: Occasion,
+    pub(super) preconditions: Preconditions,
+    pub(super) attempt: Attempt,
+}
+
 /// Locks the order, lets `apply` change it, and writes it back, in place or by a move where its archive status is another
 /// one now, and what happened to its history.
 pub(super) async fn change(
     state: &RosState,
-    key: &OrderKey,
-    occasion: &Occasion,
+    asked: &Asked,
     apply: impl Fn(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
-) -> Result<Json<RepairOrderView>, ApiError> {
+) -> Result<Answer, ApiError> {
     let today = state.clock.today();
-    let order = db::retry(|| async {
+    db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let order = lock_and_write(&mut transaction, key, occasion, |order| apply(order, today)).await;
-        transaction.end(order).await
+        let answer = lock_and_write(&mut transaction, asked, today, |order| apply(order, today)).await;
+        transaction.end(answer).await
     })
-    .await?;
-    Ok(Json(order.into_view(today)))
+    .await
 }
 
 async fn lock_and_write(
     connection: &mut MySqlConnection,
-    key: &OrderKey,
-    occasion: &Occasion,
+    asked: &Asked,
+    today: NaiveDate,
     apply: impl FnOnce(&mut RepairOrder) -> Result<(), ApiError>,
-) -> Result<RepairOrder, ApiError> {
-    let known = store::lock(connection, key).await?.ok_or_else(no_such_order)?;
+) -> Result<Answer, ApiError> {
+    if let Some(answer) = asked.attempt.answered(connection, asked.occasion.at).await? {
+        return Ok(answer);
+    }
+    let known = lock(connection, &asked.key, &asked.preconditions, today).await?;
     let previous = known.order.archive_status;
     let mut order = known.order.clone();
     apply(&mut order)?;
-    let entries = if order.archive_status == previous {
+    let mut occasion = asked.occasion.clone();
+    if order.archive_status == previous {
         store::update(connection, &order).await?;
-        history::entries(Some(&known), Some(&order), occasion)?
     } else {
         // In this order: the registry takes a number only while no table has it.
         store::delete(connection, previous, order.id).await?;
         store::insert(connection, &order).await?;
-        let occasion = Occasion { action: Action::Moved, ..occasion.clone() };
-        history::entries(Some(&known), Some(&order), &occasion)?
-    };
+        occasion.action = Action::Moved;
+    }
+    let entries = history::entries(Some(&known), Some(&order), &occasion)?;
     store::add_history(connection, &entries).await?;
-    Ok(order)
+    let revision = entries.last().map_or(known.revision, |entry| entry.revision);
+    asked.attempt.keep(connection, order.into_view(today).into_answer(revision)?).await
+}
+
+/// The order, locked until the transaction ends, if it is what the client takes it for.
+pub(super) async fn lock(
+    connection: &mut MySqlConnection,
+    key: &OrderKey,
+    preconditions: &Preconditions,
+    today: NaiveDate,
+) -> Result<Known, ApiError> {
+    let known = store::lock(connection, key).await?.ok_or_else(no_such_order)?;
+    preconditions.check(&known.order.clone().into_view(today).tag(known.revision)?)?;
+    Ok(known)
 }

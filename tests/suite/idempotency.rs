@@ -1,0 +1,249 @@
+//! `Idempotency-Key`: however often a request is sent, it has one effect and one answer.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+use rotracker_cli::local_client::local_client;
+use rotracker_tests::{
+    Answer, App, TestDatabase,
+    app::{new_order, path_by_number},
+    database::execute,
+    emulator::Emulator,
+    proxy::{Cut, Proxy},
+};
+use serde_json::{Value, json};
+use sqlx::MySqlPool;
+use tokio::sync::watch;
+
+const REPLAYED: &str = "idempotency-replayed";
+
+/// Asserts that `second` is the answer that `first` was, and says so.
+#[track_caller]
+fn assert_replayed(first: &Answer, second: &Answer) {
+    assert_eq!((first.status, &first.bytes), (second.status, &second.bytes), "{second:?}");
+    assert_eq!(first.header("etag"), second.header("etag"));
+    assert_eq!((first.header(REPLAYED), second.header(REPLAYED)), (None, Some("true")));
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn an_order_is_created_and_archived_once() {
+    let app = App::start().await;
+    let body = new_order(json!({ "roNumber": "RO1" }));
+    let first = app.post_once("k 1", "/api/ros", &body).await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    assert_replayed(&first, &app.post_once("k 1", "/api/ros", &body).await);
+    let archive = format!("{}/archive", path_by_number("RO1"));
+    let paid = json!({ "archiveStatus": "PAID" });
+    let archived = app.post_once("k 2", &archive, &paid).await;
+    assert_eq!(archived.status, StatusCode::OK);
+    // The order went on, the answer is as it was.
+    app.patch(&path_by_number("RO1"), &json!({ "archiveStatus": "NET" })).await.expect(200);
+    assert_replayed(&archived, &app.post_once("k 2", &archive, &paid).await);
+    assert_replayed(&first, &app.post_once("k 1", "/api/ros", &body).await);
+    assert_eq!(app.rows().await, [("net".to_owned(), 1, "RO1".to_owned())]);
+    assert_eq!(app.get("/api/ros/1/history").await.expect(200)["total"], 3);
+    // Without a key, or with another, it is another request.
+    app.post("/api/ros", &body).await.expect_error(409);
+    app.post_once("K 1", "/api/ros", &body).await.expect_error(409);
+}
+
+#[tokio::test]
+async fn stock_is_changed_once() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 10).await;
+    for (path, fields) in [
+        ("decrement", json!({ "quantity": 3 })),
+        ("increment", json!({ "quantity": 2 })),
+        ("adjust", json!({ "newQty": 5, "notes": "counted" })),
+    ] {
+        let (path, body) = (format!("/api/inventory/{path}"), part.change(&fields));
+        let first = app.post_once(&path, &path, &body).await;
+        assert_eq!(first.status, StatusCode::OK);
+        assert_replayed(&first, &app.post_once(&path, &path, &body).await);
+    }
+    let entries: Vec<i64> = app.ledger(&part).await.into_iter().map(|(_, delta, ..)| delta).collect();
+    assert_eq!(entries, [-3, 2, -4]);
+}
+
+#[tokio::test]
+async fn an_exchange_is_entered_once() {
+    let app = App::ai_logs().await;
+    let body = json!({
+        "conversationId": "c", "user": "u", "userMessage": "q", "aiResponse": "a", "success": true,
+    });
+    let first = app.post_once("k", "/api/ai-logs", &body).await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    assert_replayed(&first, &app.post_once("k", "/api/ai-logs", &body).await);
+    assert_eq!(app.get("/api/ai-logs").await.expect(200)["total"], 1);
+    // The dashboard's other prefix is the same path.
+    assert_replayed(&first, &app.post_once("k", "/.netlify/functions/api/ai-logs", &body).await);
+}
+
+#[tokio::test]
+async fn a_key_of_another_request_is_422_and_one_of_yesterday_is_new() {
+    let app = App::start().await;
+    let body = |number: &str| new_order(json!({ "roNumber": number }));
+    app.post_once("k", "/api/ros", &body("RO1")).await.expect(201);
+    app.post_once("l", "/api/ros", &body("RO2")).await.expect(201);
+    let other = app.post_once("k", "/api/ros", &body("RO3")).await.expect(422);
+    assert_eq!(other["error"], "Idempotency key reused");
+    let archive = json!({ "archiveStatus": "PAID" });
+    let archive_of = |number: &str| format!("{}/archive", path_by_number(number));
+    app.post_once("k", &archive_of("RO1"), &archive).await.expect_error(422);
+    app.post_once("m", &archive_of("RO1"), &archive).await.expect(200);
+    app.post_once("m", &archive_of("RO2"), &archive).await.expect_error(422);
+    app.clock.set("2024-11-16T11:59:59.999Z".parse().unwrap());
+    app.post_once("k", "/api/ros", &body("RO3")).await.expect_error(422);
+    app.clock.set("2024-11-16T12:00:00Z".parse().unwrap());
+    let renewed = app.post_once("k", "/api/ros", &body("RO3")).await;
+    assert_eq!(renewed.status, StatusCode::CREATED);
+    assert_replayed(&renewed, &app.post_once("k", "/api/ros", &body("RO3")).await);
+    assert_eq!(app.rows().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_400_and_what_failed_is_not_remembered() {
+    let app = App::start().await;
+    let body = new_order(json!({ "roNumber": "RO1" }));
+    for key in ["", &"k".repeat(256), "a\tb"] {
+        app.post_once(key, "/api/ros", &body).await.expect_error(400);
+    }
+    let twice = [("idempotency-key", "a"), ("idempotency-key", "a")];
+    app.send_with(Method::POST, "/api/ros", &twice, Some(&body)).await.expect_error(400);
+    assert!(app.rows().await.is_empty());
+    app.create("RO1").await;
+    app.post_once("k", "/api/ros", &body).await.expect_error(409);
+    app.post_once("k", "/api/ros", &json!({})).await.expect(400);
+    app.delete(&path_by_number("RO1")).await.expect(200);
+    // The same request, and after it failed again a mended one.
+    app.post_once("k", "/api/ros", &body).await.expect(201);
+    app.post_once("l", "/api/ros", &body).await.expect_error(409);
+    app.post_once("l", "/api/ros", &new_order(json!({ "roNumber": "RO2" }))).await.expect(201);
+}
+
+#[tokio::test]
+async fn old_keys_are_removed_by_the_way() {
+    let app = App::start().await;
+    let old = "INSERT INTO idempotency_keys (digest, request, created_at, status) SELECT \
+               UNHEX(MD5(n)), UNHEX(MD5(n)), '2024-11-14 11:59:59', 200 FROM \
+               (SELECT 1 n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) numbers";
+    execute(&mut app.database.connect().await, old).await;
+    for number in 0..200 {
+        let body = new_order(json!({ "roNumber": format!("RO{number}") }));
+        app.post_once(&format!("key {number}"), "/api/ros", &body).await.expect(201);
+    }
+    let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(keys, 200, "today's alone are there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_first_request_runs_another_with_its_key_is_409_at_once() {
+    let app = Arc::new(App::start().await);
+    app.create("RO1").await;
+    let archive = format!("{}/archive", path_by_number("RO1"));
+    let paid = json!({ "archiveStatus": "PAID" });
+    let mut other = app.database.connect().await;
+    execute(&mut other, "START TRANSACTION; SELECT * FROM ro_registry FOR UPDATE").await;
+    let first = {
+        let (app, archive, paid) = (app.clone(), archive.clone(), paid.clone());
+        tokio::spawn(async move { app.post_once("k", &archive, &paid).await })
+    };
+    // It has taken its key, though that is not committed.
+    let mut looker = app.database.connect().await;
+    execute(&mut looker, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").await;
+    while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&mut looker).await.unwrap()
+        == 0
+    {
+        assert!(!first.is_finished(), "it did not wait for their lock");
+    }
+    let second = app.post_once("k", &archive, &paid).await;
+    assert_eq!(second.header("retry-after"), Some("1"));
+    assert!(second.expect_error(409).contains("has not been answered yet"));
+    assert!(!first.is_finished(), "the second did not wait for the first");
+    execute(&mut other, "COMMIT").await;
+    let first = first.await.unwrap();
+    assert_eq!(first.status, StatusCode::OK);
+    assert_replayed(&first, &app.post_once("k", &archive, &paid).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_connection_broke_the_same_key_tells_what_became_of_the_request() {
+    let proxy = Proxy::start().await;
+    let database = TestDatabase::migrated().await;
+    let pool = proxy.pool(&database, 1);
+    let app = App::on(database, pool);
+    // BEGIN, two for the key, INSERT, history, the answer, COMMIT.
+    for (cut, statement) in [Cut::Before, Cut::After].into_iter().flat_map(|cut| (1..=7).map(move |at| (cut, at))) {
+        app.get("/health").await.expect(200);
+        let number = format!("RO-{cut:?}-{statement}");
+        let body = new_order(json!({ "roNumber": number }));
+        proxy.cut_at(statement, cut);
+        let first = app.post_once(&number, "/api/ros", &body).await;
+        assert!(proxy.has_cut(), "{number}: the statement was never reached");
+        assert_eq!(first.status == StatusCode::SERVICE_UNAVAILABLE, statement == 7, "{number}: {first:?}");
+        let second = app.post_once(&number, "/api/ros", &body).await;
+        assert_eq!(second.status, StatusCode::CREATED, "{number}");
+        if statement != 7 {
+            assert_replayed(&first, &second);
+        }
+        assert_eq!(app.rows().await.iter().filter(|(.., ro)| *ro == number).count(), 1);
+    }
+}
+
+/// Sends the request until it is answered by what became of it, whatever happens to functions meanwhile.
+async fn insist(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16, String, bool) {
+    let client = local_client().timeout(Duration::from_secs(10)).build().unwrap();
+    loop {
+        let request = client.post(format!("{url}/decrement")).header("idempotency-key", "the key").json(body);
+        let Ok(answer) = request.send().await else { continue };
+        let (status, is_replayed) = (answer.status().as_u16(), answer.headers().contains_key(REPLAYED));
+        let Ok(text) = answer.text().await else { continue };
+        match status {
+            409 if text.contains("has not been answered yet") => refused.send_modify(|count| *count += 1),
+            // What the emulator says when a function is gone, and ours when nobody knows.
+            500..=599 => {}
+            _ => return (status, text, is_replayed),
+        }
+    }
+}
+
+async fn quantity(pool: &MySqlPool) -> i64 {
+    sqlx::query_scalar("SELECT Qty FROM inventoryindex").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_50_repeats_one_has_an_effect_though_the_functions_are_killed_in_between() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 40).await;
+    let emulator = Emulator::start().await;
+    let instances = join_all([(); 3].map(|()| emulator.inventory(&app.database))).await;
+    let url = Arc::new(format!("{}/lambda-url/inventory/api/inventory", emulator.url));
+    let body = Arc::new(part.change(&json!({ "quantity": 3 })));
+    // The first to come waits for this lock, in the middle of its transaction.
+    let mut other = app.database.connect().await;
+    execute(&mut other, "START TRANSACTION; SELECT * FROM inventoryindex FOR UPDATE").await;
+    let (refused, mut seen) = watch::channel(0);
+    let refused = Arc::new(refused);
+    let repeats = (0..50).map(|_| {
+        let (url, body, refused) = (url.clone(), body.clone(), refused.clone());
+        tokio::spawn(async move { insist(&url, &body, &refused).await })
+    });
+    let repeats: Vec<_> = repeats.collect();
+    // One runs, others were refused: now all functions die at once, by SIGKILL.
+    seen.wait_for(|count| *count >= 5).await.unwrap();
+    join_all(instances.into_iter().map(|instance| instance.stop())).await;
+    let _instances = join_all([(); 3].map(|()| emulator.inventory(&app.database))).await;
+    execute(&mut other, "ROLLBACK").await;
+    let answers: Vec<_> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
+    let (_, text, _) = &answers[0];
+    assert!(text.contains("\"newQty\":37"), "{text}");
+    for (status, body, _) in &answers {
+        assert_eq!((*status, body), (200, text));
+    }
+    // At most one saw the effect's own answer; it may have been lost on its way.
+    assert!(answers.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
+    assert_eq!(app.ledger(&part).await.len(), 1);
+    assert_eq!(quantity(&app.pool).await, 37);
+}
