@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
         .route("/api/odd/headers", get(headers))
         .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
-    let config = HttpConfig { frontend_origins: Vec::new() };
+    let config = HttpConfig::local(Vec::new());
     lambda::exit_code(lambda::run(with_layers(routes, &config, delivery), delivery).await)
 }
 

@@ -76,7 +76,7 @@ impl Answer {
 
 /// The configuration of the tests' dashboard.
 pub fn http_config() -> HttpConfig {
-    HttpConfig { frontend_origins: vec!["https://repairs.example".parse().expect("an origin is a header value")] }
+    HttpConfig::local(vec!["https://repairs.example".parse().expect("an origin is a header value")])
 }
 
 /// Noon of a Friday.

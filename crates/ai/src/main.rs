@@ -14,6 +14,5 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda::Error> {
     let config = AiConfig::read(Env::of_process())?;
     let state = config.state()?;
-    state.warm_up().await;
-    lambda::serve(ai::router(state), &config.http).await
+    lambda::serve(ai::router(state.clone()), &config.http, state.warm_up()).await
 }

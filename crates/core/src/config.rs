@@ -12,7 +12,11 @@ use std::{
 use chrono_tz::Tz;
 use http::HeaderValue;
 
-use crate::metrics;
+use crate::{
+    auth::{AuthConfig, Authentication, config::is_local},
+    clock::Clock,
+    metrics,
+};
 
 /// What was wrong with the environment: every missing or malformed variable, in one message.
 #[derive(Debug, thiserror::Error)]
@@ -160,13 +164,22 @@ pub fn business_time_zone(env: &mut Env) -> Tz {
 pub struct HttpConfig {
     /// `FRONTEND_URL`: the origins that browsers may call from, one or a comma-separated list.
     pub frontend_origins: Vec<HeaderValue>,
+    /// Who asks: the `AUTH_*` variables.
+    pub auth: Authentication,
+    /// Whether clients may be told to come by HTTPS only.
+    pub is_deployed: bool,
 }
 
 impl HttpConfig {
     /// The origin of the dashboard's development server, which the specification's service falls back to.
     const DEVELOPMENT_ORIGIN: &str = "http://localhost:5173";
 
-    /// Reads `FRONTEND_URL`, which production must set, and looks at `METRICS`.
+    /// What a developer's machine needs for a dashboard at `frontend_origins`: nobody is asked who they are.
+    pub fn local(frontend_origins: Vec<HeaderValue>) -> Self {
+        Self { frontend_origins, auth: Authentication::off(), is_deployed: false }
+    }
+
+    /// Reads `FRONTEND_URL`, which production must set, the `AUTH_*` variables, and looks at `METRICS`.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let urls = match (env.optional("FRONTEND_URL"), stage) {
             (Some(urls), _) => urls.to_owned(),
@@ -186,7 +199,13 @@ impl HttpConfig {
                 }
             }
         }
-        Self { frontend_origins }
+        let auth = AuthConfig::read(env, stage);
+        // Only instants matter here, and they are the same in every time zone.
+        let auth = Authentication::new(auth, Clock::system(Tz::UTC)).unwrap_or_else(|error| {
+            env.problem("AUTH_ISSUER", &format!("cannot be asked: {error}"));
+            Authentication::off()
+        });
+        Self { frontend_origins, auth, is_deployed: !is_local(env, stage) }
     }
 }
 

@@ -14,6 +14,5 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda::Error> {
     let config = RosConfig::read(Env::of_process())?;
     let state = config.state();
-    db::warm_up(&state.db).await;
-    lambda::serve(ros::router(state), &config.http).await
+    lambda::serve(ros::router(state.clone()), &config.http, db::warm_up(&state.db)).await
 }

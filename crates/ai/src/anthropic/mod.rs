@@ -4,18 +4,18 @@
 mod error;
 mod events;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use app_core::{
     config::Env,
     http::RequestId,
     metrics::{self, Metric},
+    outbound,
 };
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, Response, redirect};
-use rustls::{ClientConfig, RootCertStore};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
@@ -43,13 +43,6 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the connection that is opened ahead of the first request may take.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A connection that was idle for that long is not used again: an instance may have been frozen meanwhile.
-const MAX_IDLE: Duration = Duration::from_secs(30);
-
-/// A connection on which nothing that was sent arrives for that long is given up, and the request sent again: the network
-/// forgot it while the instance was frozen. Waiting for an answer is something else and may take minutes.
-const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// Where Anthropic is and how it is spoken to.
 #[derive(Clone, Debug)]
@@ -149,22 +142,8 @@ impl Anthropic {
             (VERSION, HeaderValue::from_str(&config.version)?),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
-        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(config.timeouts.connect)
-            .pool_idle_timeout(MAX_IDLE)
-            .tcp_user_timeout(MAX_SILENCE)
-            .tcp_nodelay(true)
-            // The key goes to Anthropic and nowhere else.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        // It follows no redirect: the key goes to Anthropic and nowhere else.
+        let http = outbound::client_builder()?.connect_timeout(config.timeouts.connect).build()?;
         Ok(Some(Self {
             http,
             messages_url: format!("{}/v1/messages", config.base_url),

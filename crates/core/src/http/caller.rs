@@ -11,18 +11,36 @@ use super::ApiError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     subject: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+    roles: Arc<[String]>,
     is_administrator: bool,
 }
 
 impl Caller {
     /// The caller where authentication is off: nobody by name, who may do everything.
     pub fn unknown() -> Self {
-        Self { subject: None, is_administrator: true }
+        Self { subject: None, name: None, roles: Arc::default(), is_administrator: true }
     }
 
-    /// The subject of the verified token; none where authentication is off.
+    /// The bearer of a verified token.
+    pub fn verified(subject: &str, name: Option<&str>, roles: Vec<String>, is_administrator: bool) -> Self {
+        Self { subject: Some(subject.into()), name: name.map(Into::into), roles: roles.into(), is_administrator }
+    }
+
+    /// The subject of the verified token, by which the issuer knows the caller for good; none where authentication is
+    /// off. 1 to 255 characters, without white space around them.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    /// What the token calls the caller, for people to read. Names change and may be shared: nothing may depend on them.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The roles and groups that the token names.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
     }
 
     /// Whether the caller may do what only administrators may.
@@ -35,7 +53,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        Ok(parts.extensions.get().cloned().unwrap_or_else(Self::unknown))
+        // Put there by the layer that asks; a route without it must not take anybody for an administrator.
+        parts.extensions.get().cloned().ok_or_else(|| ApiError::internal("nobody asked who the caller is"))
+    }
+}
+
+/// A caller who may do what only administrators may; anybody else is answered 403. Comes before the body among a handler's
+/// arguments, so that nobody else learns what is wrong with theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administrator(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Administrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.is_administrator() {
+            Ok(Self(caller))
+        } else {
+            Err(ApiError::Forbidden("Only administrators may do this.".to_owned()))
+        }
     }
 }
 

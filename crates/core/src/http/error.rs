@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Json;
 use crate::{
+    auth::{Refusal, VerifyError},
     db::{Failure, classify},
     metrics::{self, Metric},
 };
@@ -22,6 +23,12 @@ pub enum ApiError {
     /// 400: some fields or parameters are wrong, each said by name.
     #[error("{0}")]
     Invalid(FieldProblems),
+    /// 401: nobody whom the issuer vouches for sends it.
+    #[error("{0}")]
+    Unauthenticated(Refusal),
+    /// 403: the caller is known, and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// 404: there is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -43,6 +50,12 @@ pub enum ApiError {
     /// 413: the body is over the limit, given in bytes.
     #[error("The body must be at most {0} bytes long.")]
     PayloadTooLarge(usize),
+    /// 414: path and query are over the limit, given in bytes.
+    #[error("The path and its query must be at most {0} bytes long together.")]
+    UriTooLong(usize),
+    /// 431: there are too many headers, or they are too long.
+    #[error("The headers are too many or too long.")]
+    HeadersTooLarge,
     /// 415: the body is not JSON, or not said to be.
     #[error("The body must be JSON, with the header Content-Type: application/json.")]
     UnsupportedMediaType,
@@ -52,9 +65,21 @@ pub enum ApiError {
     /// 503: the connection broke while a change was being committed, so nobody knows whether it was.
     #[error("the connection broke during a commit")]
     OutcomeUnknown(#[source] sqlx::Error),
+    /// 503: it cannot be told who sends the request.
+    #[error("the caller cannot be known")]
+    CallerUnknown(#[source] VerifyError),
     /// 500: a defect of ours.
     #[error("an unexpected error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Refused(refusal) => Self::Unauthenticated(refusal),
+            error => Self::CallerUnknown(error),
+        }
+    }
 }
 
 /// What is wrong with a request, by field or parameter.
@@ -129,6 +154,8 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) | Self::KeyInUse => StatusCode::CONFLICT,
@@ -136,7 +163,9 @@ impl ApiError {
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::OutcomeUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::OutcomeUnknown(_) | Self::CallerUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) => match classify(error) {
                 Failure::Contention | Failure::ConnectionLost | Failure::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Other => StatusCode::INTERNAL_SERVER_ERROR,
@@ -149,6 +178,8 @@ impl ApiError {
     fn kind(&self) -> &'static str {
         match self.status() {
             StatusCode::BAD_REQUEST => "Validation error",
+            StatusCode::UNAUTHORIZED => "Unauthorized",
+            StatusCode::FORBIDDEN => "Forbidden",
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
             StatusCode::CONFLICT => "Conflict",
@@ -156,6 +187,8 @@ impl ApiError {
             StatusCode::UNPROCESSABLE_ENTITY => "Idempotency key reused",
             StatusCode::PAYLOAD_TOO_LARGE => "Payload too large",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Unsupported media type",
+            StatusCode::URI_TOO_LONG => "URI too long",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "Request header fields too large",
             StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
             _ => "Internal server error",
         }
@@ -169,9 +202,19 @@ impl ApiError {
                  you try again."
                     .to_owned()
             }
+            (Self::CallerUnknown(_), _) => "It cannot be checked at the moment who you are. Try again.".to_owned(),
             (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
             (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),
             _ => self.to_string(),
+        }
+    }
+
+    /// How the client is told to say who it is (RFC 6750, section 3).
+    fn challenge(&self) -> Option<String> {
+        match self {
+            Self::Unauthenticated(refusal) => Some(refusal.challenge()),
+            Self::Forbidden(_) => Some("Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"".to_owned()),
+            _ => None,
         }
     }
 
@@ -226,6 +269,9 @@ impl ApiError {
         let mut response = (self.status(), Json(body)).into_response();
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        }
+        if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -6,6 +6,7 @@ mod caller;
 mod conditional;
 mod error;
 mod extract;
+mod guards;
 mod json_list;
 mod observe;
 mod parameters;
@@ -14,7 +15,7 @@ mod stack;
 
 pub use answer::{Answer, IDEMPOTENCY_REPLAYED};
 pub use author::Author;
-pub use caller::{Caller, RequestId};
+pub use caller::{Administrator, Caller, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};

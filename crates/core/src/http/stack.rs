@@ -2,7 +2,12 @@
 
 use std::any::Any;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, response::Response};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state, map_response_with_state},
+    response::Response,
+};
 use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -14,8 +19,8 @@ use tower_http::{
     normalize_path::NormalizePath,
 };
 
-use super::{ApiError, observe};
-use crate::{config::HttpConfig, lambda::Delivery};
+use super::{ApiError, guards, observe};
+use crate::{auth::layer::authenticate, config::HttpConfig, lambda::Delivery};
 
 /// The largest body: what Lambda takes per request (design, reading 7).
 pub const BODY_LIMIT_BYTES: usize = 6 * 1024 * 1024;
@@ -32,13 +37,18 @@ const RATE_LIMIT: [HeaderName; 5] = [
     HeaderName::from_static("ratelimit-policy"),
 ];
 
-/// Puts the layers that every function needs around `routes`: request id and log line, CORS, compression, panics,
-/// body limit, and errors of our shape for unknown routes and methods.
+/// By which a client says that a request is one that it sent before.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Puts the layers that every function needs around `routes`: request id and log line, security headers, CORS, limits,
+/// compression, who asks, panics, and errors of our shape for unknown routes and methods.
 pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> Router {
     let routes = routes
         .fallback(async || ApiError::NotFound("There is nothing at this path.".to_owned()))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panic_answer))
+        // Inside of the router, where it is known which route matched; fallbacks are behind it, too.
+        .layer(from_fn_with_state(config.auth.clone(), authenticate))
         .layer(from_fn(observe::note_route))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
     let routes = match delivery {
@@ -50,7 +60,12 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
     // As the Node service did, take `/api/ros/` for `/api/ros`. Outside of the router, since it changes the path that
     // is routed by.
     let routes = NormalizePath::trim_trailing_slash(routes);
-    Router::new().fallback_service(routes).layer(cors(config)).layer(from_fn(observe::observe))
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(guards::limit))
+        .layer(cors(config))
+        .layer(map_response_with_state(config.is_deployed, guards::secure))
+        .layer(from_fn(observe::observe))
 }
 
 /// A strong tag is of the very bytes, which another encoding would change. What has one is short.
@@ -64,8 +79,21 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .allow_origin(config.frontend_origins.clone())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT, USER_ID])
-        .expose_headers([observe::REQUEST_ID, header::RETRY_AFTER].into_iter().chain(RATE_LIMIT).collect::<Vec<_>>())
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::ACCEPT,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            IDEMPOTENCY_KEY,
+            USER_ID,
+        ])
+        .expose_headers(
+            [observe::REQUEST_ID, header::RETRY_AFTER, header::ETAG, header::WWW_AUTHENTICATE]
+                .into_iter()
+                .chain(RATE_LIMIT)
+                .collect::<Vec<_>>(),
+        )
         .max_age(std::time::Duration::from_secs(600))
 }
 

@@ -55,12 +55,14 @@ pub fn exit_code(served: Result<(), Error>) -> ExitCode {
 /// instance whose runtime API is gone to end within seconds.
 const MAX_RESUMPTIONS: usize = 500;
 
-/// Serves a function's routes, with the layers that every function has around them, until the instance ends.
+/// Serves a function's routes, with the layers that every function has around them, until the instance ends. Before the
+/// first request it waits for `warm_up`, which opens the function's connections, and fetches the issuer's keys beside it.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(routes: Router, config: &HttpConfig) -> Result<(), Error> {
+pub async fn serve(routes: Router, config: &HttpConfig, warm_up: impl Future<Output = ()>) -> Result<(), Error> {
     let delivery = Delivery::of_process();
+    tokio::join!(warm_up, config.auth.warm_up());
     run(with_layers(routes, config, delivery), delivery).await
 }
 

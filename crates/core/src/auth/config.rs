@@ -1,0 +1,174 @@
+//! Whose tokens are taken, read from the environment.
+
+use reqwest::Url;
+
+use crate::config::{Env, Stage};
+
+/// Whether and how callers are asked who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthConfig {
+    /// They are not: locally unless there is an issuer, elsewhere where `AUTH_MODE=none` says so on purpose.
+    Off {
+        /// Whether that was said, and is then said again at every start.
+        on_purpose: bool,
+    },
+    /// Nobody said how: every request but those for health is refused.
+    Missing,
+    /// By tokens of an issuer.
+    Issuer(IssuerConfig),
+}
+
+/// Whose tokens are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// `AUTH_ISSUER`, without a slash at the end. Its discovery document is below it.
+    pub issuer: String,
+    /// What tokens may call their issuer (`iss`).
+    pub accepted: Vec<String>,
+    /// `AUTH_AUDIENCE`: whom tokens must be for (`aud`), one or a comma-separated list.
+    pub audiences: Vec<String>,
+    /// `AUTH_ADMIN_ROLE`: who has it is an administrator. Without it nobody is.
+    pub admin_role: Option<String>,
+}
+
+impl AuthConfig {
+    /// Reads the `AUTH_*` variables.
+    pub fn read(env: &mut Env, stage: Stage) -> Self {
+        let is_local = is_local(env, stage);
+        let mode = env.optional("AUTH_MODE").map(|mode| mode.trim().to_ascii_lowercase());
+        let issuer = env.optional("AUTH_ISSUER").map(|issuer| issuer.trim().trim_end_matches('/').to_owned());
+        match (mode.as_deref(), issuer) {
+            (None, Some(issuer)) => Self::Issuer(IssuerConfig::read(env, issuer, is_local)),
+            (None, None) if is_local => Self::Off { on_purpose: false },
+            (None, None) => Self::Missing,
+            (Some("none"), None) => Self::Off { on_purpose: true },
+            (Some("none"), Some(_)) => {
+                env.problem("AUTH_MODE", "must not be none where AUTH_ISSUER is set");
+                Self::Missing
+            }
+            (Some(_), _) => {
+                env.problem("AUTH_MODE", "must be none or unset");
+                Self::Missing
+            }
+        }
+    }
+}
+
+/// Whether this is surely a developer's machine: `cargo lambda watch`, whose runtime API has a path below `/.rt/`
+/// (Lambda's own has none, and Lambda lets nobody set that variable), or a container of `sam local`. In doubt it is not,
+/// and production never is.
+pub fn is_local(env: &Env, stage: Stage) -> bool {
+    let is_emulated = env.optional("AWS_LAMBDA_RUNTIME_API").is_some_and(|api| api.contains("/.rt/"));
+    let is_sam_local = env.optional("AWS_SAM_LOCAL") == Some("true");
+    stage == Stage::Development && (is_emulated || is_sam_local)
+}
+
+impl IssuerConfig {
+    fn read(env: &mut Env, issuer: String, is_local: bool) -> Self {
+        match Url::parse(&issuer) {
+            Ok(url) if url.scheme() == "https" || (is_local && url.scheme() == "http") => {
+                if is_of_every_tenant(&url) {
+                    env.problem("AUTH_ISSUER", "must name a tenant; this one would take tokens of all of them");
+                }
+            }
+            _ => env.problem("AUTH_ISSUER", "must be a URL such as https://issuer.example.com/tenant"),
+        }
+        let audiences: Vec<String> =
+            env.required("AUTH_AUDIENCE").split(',').map(|audience| audience.trim().to_owned()).collect();
+        let audiences = audiences.into_iter().filter(|audience| !audience.is_empty()).collect();
+        let admin_role = env.optional("AUTH_ADMIN_ROLE").map(|role| role.trim().to_owned());
+        Self { accepted: accepted(&issuer), issuer, audiences, admin_role }
+    }
+}
+
+/// Entra's endpoints for accounts of whichever tenant.
+fn is_of_every_tenant(url: &Url) -> bool {
+    let tenant = url.path_segments().and_then(|mut segments| segments.next());
+    url.host_str() == Some(ENTRA) && matches!(tenant, Some("common" | "organizations" | "consumers"))
+}
+
+const ENTRA: &str = "login.microsoftonline.com";
+
+/// What tokens of `issuer` call it: its URL, with or without a slash at the end (Auth0's has one). Which of its two kinds
+/// of tokens Entra makes for an API is set at the API's registration; both are of the same tenant and signed with the
+/// same keys, so for Entra's own name the older one is taken as well.
+fn accepted(issuer: &str) -> Vec<String> {
+    let mut accepted = vec![issuer.to_owned(), format!("{issuer}/")];
+    let tenant = issuer.strip_prefix("https://").and_then(|rest| rest.strip_prefix(ENTRA)?.strip_suffix("/v2.0"));
+    if let Some(tenant) = tenant {
+        accepted.push(format!("https://sts.windows.net{tenant}/"));
+    }
+    accepted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WATCH: (&str, &str) = ("AWS_LAMBDA_RUNTIME_API", "http://127.0.0.1:9000/.rt/ros");
+    const LAMBDA: (&str, &str) = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+    const SAM_LOCAL: (&str, &str) = ("AWS_SAM_LOCAL", "true");
+
+    fn read(variables: &[(&str, &str)]) -> Result<AuthConfig, String> {
+        let mut env: Env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let stage = Stage::read(&mut env);
+        let config = AuthConfig::read(&mut env, stage);
+        env.finish(config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_an_issuer_nobody_is_let_in_but_where_that_is_surely_safe_or_on_purpose() {
+        let production = ("APP_ENV", "production");
+        for (variables, config) in [
+            (vec![], AuthConfig::Missing),
+            (vec![LAMBDA], AuthConfig::Missing),
+            (vec![LAMBDA, ("AUTH_MODE", " "), ("AUTH_ISSUER", "")], AuthConfig::Missing),
+            (vec![WATCH], AuthConfig::Off { on_purpose: false }),
+            (vec![SAM_LOCAL, LAMBDA], AuthConfig::Off { on_purpose: false }),
+            (vec![("AWS_SAM_LOCAL", "false")], AuthConfig::Missing),
+            (vec![WATCH, production], AuthConfig::Missing),
+            (vec![SAM_LOCAL, production], AuthConfig::Missing),
+            (vec![LAMBDA, ("AUTH_MODE", "None")], AuthConfig::Off { on_purpose: true }),
+        ] {
+            assert_eq!(read(&variables), Ok(config), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_incomplete_is_refused() {
+        let issuer = ("AUTH_ISSUER", "https://issuer.example");
+        let audience = ("AUTH_AUDIENCE", "api");
+        for (variables, said) in [
+            (vec![issuer], "AUTH_AUDIENCE is missing"),
+            (vec![issuer, audience, ("AUTH_MODE", "none")], "AUTH_MODE must not be none"),
+            (vec![("AUTH_MODE", "off")], "AUTH_MODE must be none"),
+            (vec![LAMBDA, ("AUTH_ISSUER", "http://issuer.example"), audience], "AUTH_ISSUER must be a URL"),
+            (vec![("AUTH_ISSUER", "issuer"), audience], "AUTH_ISSUER must be a URL"),
+            (vec![("AUTH_ISSUER", "https://login.microsoftonline.com/common/v2.0"), audience], "must name a tenant"),
+        ] {
+            let error = read(&variables).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_known_by_its_names() {
+        let tenant = "6f8b3f4a-0000-4000-8000-000000000000";
+        for (issuer, accepted) in [
+            ("https://dev.auth0.com/", vec!["https://dev.auth0.com", "https://dev.auth0.com/"]),
+            (
+                &format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+                vec![
+                    &format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+                    &format!("https://login.microsoftonline.com/{tenant}/v2.0/"),
+                    &format!("https://sts.windows.net/{tenant}/"),
+                ],
+            ),
+        ] {
+            let read = read(&[("AUTH_ISSUER", issuer), ("AUTH_AUDIENCE", "api://one, two")]);
+            let Ok(AuthConfig::Issuer(config)) = read else { panic!("{read:?}") };
+            assert_eq!(config.accepted, accepted);
+            assert_eq!((config.audiences, config.admin_role), (vec!["api://one".to_owned(), "two".to_owned()], None));
+        }
+    }
+}

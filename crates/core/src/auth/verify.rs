@@ -1,0 +1,175 @@
+//! What a token must be, and who its bearer is then.
+
+use http::{HeaderMap, HeaderValue, header};
+use jsonwebtoken::{Validation, errors::ErrorKind};
+use serde_json::{Map, Value};
+
+use super::{
+    config::IssuerConfig,
+    keys::{KeyError, Keys},
+};
+use crate::http::Caller;
+
+/// How far clocks may be apart.
+const LEEWAY_SECONDS: u64 = 60;
+
+/// The longest token that is looked at; API Gateway takes 10 KB of headers in all.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The longest subject: what the columns for users hold.
+const MAX_SUBJECT_CHARS: usize = 255;
+
+/// Why a request is from nobody. The client is told: it knows the token anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no bearer token.
+    #[error("This request needs a bearer token.")]
+    Missing,
+    /// There is more than one `Authorization` header.
+    #[error("There must be one Authorization header.")]
+    SeveralHeaders,
+    /// It is no token, or not whole.
+    #[error("The token is malformed.")]
+    Malformed,
+    /// Its signature is not that of a key of the issuer.
+    #[error("The token is not signed by the expected issuer.")]
+    Signature,
+    /// It is of another issuer.
+    #[error("The token is of another issuer.")]
+    Issuer,
+    /// It is for somebody else.
+    #[error("The token is for another audience.")]
+    Audience,
+    /// It has expired.
+    #[error("The token has expired.")]
+    Expired,
+    /// Its time has not come.
+    #[error("The token is not valid yet.")]
+    NotYetValid,
+    /// It does not say who its bearer is, or says it in a way that others could be meant by.
+    #[error("The token does not say whose it is.")]
+    Subject,
+}
+
+impl Refusal {
+    /// The challenge (`WWW-Authenticate`) by which the client is told (RFC 6750, section 3).
+    pub fn challenge(self) -> String {
+        let error = match self {
+            // Who sent no token is told no error.
+            Self::Missing => return "Bearer realm=\"ro-tracker\"".to_owned(),
+            Self::SeveralHeaders => "invalid_request",
+            _ => "invalid_token",
+        };
+        format!("Bearer realm=\"ro-tracker\", error=\"{error}\", error_description=\"{self}\"")
+    }
+}
+
+/// Why it cannot be told who sends a request.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// 401: from nobody whom the issuer vouches for.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// 503: the issuer's keys cannot be had.
+    #[error("the keys of the issuer of tokens are not known")]
+    Unavailable,
+    /// 503: the function was given no issuer.
+    #[error("there is no issuer of tokens")]
+    NotConfigured,
+}
+
+/// The bearer token among `headers` (RFC 6750, section 2.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(Refusal::Missing),
+        (Some(value), None) => HeaderValue::to_str(value).map_err(|_| Refusal::Malformed)?,
+        (Some(_), Some(_)) => return Err(Refusal::SeveralHeaders),
+    };
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(Refusal::Missing),
+    }
+}
+
+/// Who bears `token`.
+pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> Result<Caller, VerifyError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Refusal::Malformed.into());
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Malformed)?;
+    // Extensions that must be understood, and are not (RFC 7515, section 4.1.11).
+    if header.crit.is_some() {
+        return Err(Refusal::Malformed.into());
+    }
+    let key = match keys.find(header.kid.as_deref().ok_or(Refusal::Signature)?).await {
+        Ok(key) => key,
+        Err(KeyError::Unknown) => return Err(Refusal::Signature.into()),
+        Err(KeyError::Unavailable) => return Err(VerifyError::Unavailable),
+    };
+    let mut rules = Validation::new(key.algorithm);
+    rules.leeway = LEEWAY_SECONDS;
+    rules.validate_nbf = true;
+    // Looked at below.
+    rules.validate_aud = false;
+    rules.set_issuer(&config.accepted);
+    rules.set_required_spec_claims(&["exp", "iss", "sub"]);
+    let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| refusal(&error))?;
+    let claims = claims.claims;
+    if !is_for_us(&claims, &config.audiences) {
+        return Err(Refusal::Audience.into());
+    }
+    caller(&claims, config).ok_or_else(|| Refusal::Subject.into())
+}
+
+fn refusal(error: &jsonwebtoken::errors::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::ExpiredSignature => Refusal::Expired,
+        ErrorKind::ImmatureSignature => Refusal::NotYetValid,
+        ErrorKind::InvalidIssuer => Refusal::Issuer,
+        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => Refusal::Signature,
+        ErrorKind::MissingRequiredClaim(claim) if claim == "sub" => Refusal::Subject,
+        _ => Refusal::Malformed,
+    }
+}
+
+/// Whether the token is for one of `audiences`. The access tokens of Cognito have no `aud`: they name the client that they
+/// were made for (`client_id`), and say that they are access tokens. Its identity tokens are for clients, not for APIs.
+fn is_for_us(claims: &Map<String, Value>, audiences: &[String]) -> bool {
+    let is_ours = |audience: &str| audiences.iter().any(|ours| ours == audience);
+    let token_use = claims.get("token_use");
+    match claims.get("aud") {
+        Some(_) if token_use.is_some_and(|token_use| token_use != "access") => false,
+        Some(aud) => texts(aud).any(is_ours),
+        None => {
+            token_use.is_some_and(|token_use| token_use == "access")
+                && claims.get("client_id").and_then(Value::as_str).is_some_and(is_ours)
+        }
+    }
+}
+
+/// The claims that may name roles: Entra's roles of an application, its groups, Cognito's groups.
+const ROLE_CLAIMS: [&str; 3] = ["roles", "groups", "cognito:groups"];
+
+/// The claims that name a person for others to read, the first that is there.
+const NAME_CLAIMS: [&str; 4] = ["preferred_username", "email", "name", "username"];
+
+fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> {
+    let subject = claims.get("sub")?.as_str()?;
+    // Where users are stored, they are stored without white space around them: two subjects must not become one.
+    let is_plain = subject == subject.trim() && !subject.chars().any(char::is_control);
+    if subject.is_empty() || !is_plain || subject.chars().count() > MAX_SUBJECT_CHARS {
+        return None;
+    }
+    let roles: Vec<String> =
+        ROLE_CLAIMS.iter().filter_map(|claim| claims.get(*claim)).flat_map(texts).map(str::to_owned).collect();
+    let is_administrator = config.admin_role.as_ref().is_some_and(|role| roles.contains(role));
+    let name = NAME_CLAIMS.iter().find_map(|claim| claims.get(*claim)?.as_str());
+    Some(Caller::verified(subject, name, roles, is_administrator))
+}
+
+/// The texts of a claim that is one text or a list of them.
+fn texts(claim: &Value) -> impl Iterator<Item = &str> {
+    let list = claim.as_array().map(Vec::as_slice).unwrap_or_else(|| std::slice::from_ref(claim));
+    list.iter().filter_map(Value::as_str)
+}

@@ -1,0 +1,60 @@
+//! What holds for every request and every answer, whatever is asked: limits, and headers that tell browsers to trust an
+//! answer no further than JSON needs.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, header};
+
+use super::ApiError;
+
+/// The longest path with its query. API Gateway takes 10,240 bytes of request line and headers in all.
+const URI_LIMIT_BYTES: usize = 8 * 1024;
+
+/// The most headers, and their length in all. A token is not counted: one that is too long is 401.
+const HEADERS_LIMIT: usize = 64;
+const HEADERS_LIMIT_BYTES: usize = 16 * 1024;
+
+/// For two years: a browser that came once by HTTPS comes by nothing else.
+const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// Refuses requests whose path or headers are larger than any client of ours needs.
+pub(super) async fn limit(request: Request, next: Next) -> Response {
+    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > URI_LIMIT_BYTES) {
+        return ApiError::UriTooLong(URI_LIMIT_BYTES).into_response();
+    }
+    let headers = request.headers();
+    let counted = headers.iter().filter(|(name, _)| *name != header::AUTHORIZATION);
+    let length: usize = counted.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > HEADERS_LIMIT || length > HEADERS_LIMIT_BYTES {
+        return ApiError::HeadersTooLarge.into_response();
+    }
+    next.run(request).await
+}
+
+/// What every answer says, unless its handler said otherwise.
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
+    // Nobody may take JSON for a page or a script, show it in a frame, or load it from another site but by CORS.
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// Adds the security headers to an answer.
+pub(super) async fn secure(State(is_deployed): State<bool>, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    if is_deployed {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(TWO_YEARS);
+    }
+    // What has a tag may be kept, by the caller alone, and is asked for anew each time.
+    let caching = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(caching));
+    response
+}
