@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tower::ServiceExt;
 
-use crate::TestDatabase;
+use crate::{TestDatabase, issuer::Issuer};
 
 /// A function on a database of its own, on 15 November 2024 at noon.
 pub struct App {
@@ -99,6 +99,30 @@ impl App {
         Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
     }
 
+    /// `ros` on a new database, for bearers of tokens of `issuer`; its clock also says how old the issuer's keys are.
+    pub async fn start_for(issuer: &Issuer) -> Self {
+        let database = TestDatabase::migrated().await;
+        let (pool, clock) = (database.large_pool(), clock());
+        let routes = ros::router(RosState::new(pool.clone(), clock.clone()));
+        Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
+    }
+
+    /// `inventory` on a new database, for bearers of tokens of `issuer`.
+    pub async fn inventory_for(issuer: &Issuer) -> Self {
+        let database = TestDatabase::inventory().await;
+        let (pool, clock) = (database.large_pool(), clock());
+        let routes = inventory::router(InventoryState { db: pool.clone(), clock: clock.clone() });
+        Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
+    }
+
+    /// `ai-logs` on a new database, for bearers of tokens of `issuer`.
+    pub async fn ai_logs_for(issuer: &Issuer) -> Self {
+        let database = TestDatabase::migrated().await;
+        let (pool, clock) = (database.large_pool(), clock());
+        let routes = ai_logs::router(AiLogsState { db: pool.clone(), clock: clock.clone() });
+        Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
+    }
+
     /// `inventory` on a new database.
     pub async fn inventory() -> Self {
         let database = TestDatabase::inventory().await;
@@ -128,8 +152,27 @@ impl App {
     }
 
     fn new(routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {
-        let router = with_layers(routes, &http_config(), Delivery::Streaming);
+        Self::with(&http_config(), routes, clock, database, pool)
+    }
+
+    fn with(config: &HttpConfig, routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {
+        let router = with_layers(routes, config, Delivery::Streaming);
         Self { router, pool, clock, database }
+    }
+
+    /// Sends a request as the bearer of `token`, with a JSON body unless that is null.
+    pub async fn send_as(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, bearer(token));
+        let request = match body {
+            Value::Null => request.body(Body::empty()),
+            body => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+        };
+        self.send(request.expect("a request")).await
+    }
+
+    /// `GET` as the bearer of `token`.
+    pub async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.send_as(token, "GET", path, &Value::Null).await
     }
 
     /// Sends any request.
@@ -213,6 +256,11 @@ impl App {
                    SELECT 'net', id, RO FROM net UNION ALL SELECT 'returns', id, RO FROM `returns` ORDER BY 2";
         sqlx::query_as(sql).fetch_all(&self.pool).await.expect("the tables can be read")
     }
+}
+
+/// The value of the header that carries `token`.
+pub fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 /// The body of a POST: `fields` and, unless they are among them, the four required ones.

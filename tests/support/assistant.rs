@@ -9,7 +9,7 @@ use ai::{
     limiter::{Limiter, LimiterConfig, Policy},
     models::Models,
 };
-use app_core::{http::with_layers, lambda::Delivery};
+use app_core::{config::HttpConfig, http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body};
 use futures_util::StreamExt;
 use http::{Request, header};
@@ -36,11 +36,13 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Whether there is a key.
     pub has_key: bool,
+    /// Who asks, and the other layers.
+    pub http: HttpConfig,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limit: 50, timeouts: Timeouts::default(), has_key: true }
+        Self { limit: 50, timeouts: Timeouts::default(), has_key: true, http: http_config() }
     }
 }
 
@@ -136,7 +138,7 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
         limiter: Limiter::new(limiter, clock.clone()),
         journals: Journals::new(Some(pool.clone()), clock.clone()),
     };
-    let router: Router = with_layers(ai::router(state), &http_config(), Delivery::Streaming);
+    let router: Router = with_layers(ai::router(state), &options.http, Delivery::Streaming);
     App { router, pool, clock, database }
 }
 

@@ -12,6 +12,7 @@ pub mod dynamodb;
 pub mod emulator;
 pub mod gate;
 pub mod gateway;
+pub mod issuer;
 pub mod line;
 pub mod metrics;
 pub mod proxy;

@@ -106,6 +106,8 @@ pub struct LogFilter {
     pub conversation_id: Option<ConversationId>,
     /// When they were entered.
     pub period: Period,
+    /// The only user whose entries may be shown.
+    pub owner: Option<User>,
 }
 
 /// What is said of a conversation beside its entries.
@@ -186,6 +188,8 @@ pub struct UsageFilter {
     pub model: Option<Model>,
     /// When.
     pub period: Period,
+    /// The only user whose tokens may be shown.
+    pub owner: Option<User>,
 }
 
 /// What one user used of one model on one day.

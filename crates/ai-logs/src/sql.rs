@@ -2,6 +2,7 @@
 //! constants: no input reaches SQL text.
 
 use app_core::db::{PagedTable, push_period};
+use conversations::{ConversationId, User};
 use sqlx::{MySql, QueryBuilder};
 
 use crate::model::{LogFilter, UsageFilter};
@@ -19,6 +20,15 @@ macro_rules! entry {
 pub const LOG: PagedTable =
     PagedTable { name: "ai_conversation_logs", id: "id", instant: "timestamp", columns: entry!() };
 
+/// Adds that entries are those of `owner`, if it is given. The index finds them as the collation compares, which takes A for
+/// a and é for e; whose they are is compared byte for byte, since names of issuers are.
+fn push_owner(statement: &mut QueryBuilder<MySql>, owner: Option<&User>) {
+    if let Some(owner) = owner {
+        statement.push(" AND user = ").push_bind(owner.to_string());
+        statement.push(" AND CAST(user AS BINARY) = CAST(").push_bind(owner.to_string()).push(" AS BINARY)");
+    }
+}
+
 /// Adds what `filter` lets through.
 pub fn push_log_filter(statement: &mut QueryBuilder<MySql>, filter: &LogFilter) {
     if let Some(user) = &filter.user {
@@ -28,56 +38,65 @@ pub fn push_log_filter(statement: &mut QueryBuilder<MySql>, filter: &LogFilter) 
         statement.push(" AND conversation_id = ").push_bind(id.to_string());
     }
     push_period(statement, "timestamp", filter.period);
+    push_owner(statement, filter.owner.as_ref());
 }
 
-/// The entries of a conversation, oldest first. Takes its id. The order is that of an index, and is found before the
-/// entries are read, so that none of them, however long, is sorted.
-pub const CONVERSATION: &str = concat!(
-    "SELECT page_id, page_instant, ",
-    entry!(),
-    " FROM (SELECT id AS page_id, timestamp AS page_instant FROM ai_conversation_logs WHERE conversation_id = ?) page \
-     JOIN ai_conversation_logs ON id = page_id ORDER BY page_instant, page_id"
-);
+/// The entries of a conversation, of `owner` if it is given, oldest first. The order is that of an index, and is found before
+/// the entries are read, so that none of them, however long, is sorted.
+pub fn conversation(id: &ConversationId, owner: Option<&User>) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(concat!(
+        "SELECT page_id, page_instant, ",
+        entry!(),
+        " FROM (SELECT id AS page_id, timestamp AS page_instant FROM ai_conversation_logs WHERE conversation_id = "
+    ));
+    statement.push_bind(id.to_string());
+    push_owner(&mut statement, owner);
+    statement.push(") page JOIN ai_conversation_logs ON id = page_id ORDER BY page_instant, page_id");
+    statement
+}
 
-/// Deletes an entry. Takes its id.
-pub const DELETE: &str = "DELETE FROM ai_conversation_logs WHERE id = ?";
+/// Deletes an entry, of `owner` if it is given.
+pub fn delete(id: i64, owner: Option<&User>) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE id = ");
+    statement.push_bind(id);
+    push_owner(&mut statement, owner);
+    statement
+}
 
 /// Deletes the entries of a user. Takes the user twice. The index finds them as the collation compares, which takes é for
 /// e; what is deleted must be the same name but for its case.
 pub const DELETE_OF_USER: &str = "DELETE FROM ai_conversation_logs WHERE user = ? \
      AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(?) AS BINARY)";
 
-/// At most ten groups of a kind (the first column), those with most entries first. Names that the collation takes for the
-/// same are one.
-macro_rules! top {
-    ($kind:literal, $column:literal) => {
-        concat!(
-            "(SELECT ",
-            $kind,
-            ", MIN(",
-            $column,
-            "), COUNT(*) AS entries, NULL, NULL, NULL, NULL, NULL FROM ai_conversation_logs WHERE ",
-            $column,
-            " IS NOT NULL GROUP BY ",
-            $column,
-            " ORDER BY entries DESC, MIN(",
-            $column,
-            ") LIMIT 10)"
-        )
-    };
+/// The log in figures, that of `owner` if it is given: a row of the kind 0 with entries, conversations, users, exchanges of
+/// which is known how they went, those that went well, and the average duration; then models (1) and users (2), at most ten
+/// of each, those with most entries first. Names that the collation takes for the same are one.
+pub fn stats(owner: Option<&User>) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "(SELECT 0 AS kind, NULL AS name, COUNT(*) AS entries, COUNT(DISTINCT conversation_id), COUNT(DISTINCT user), \
+         COUNT(success), COUNT(IF(success <> 0, 1, NULL)), CAST(ROUND(AVG(duration_ms)) AS SIGNED) \
+         FROM ai_conversation_logs WHERE TRUE",
+    );
+    push_owner(&mut statement, owner);
+    for (select, group) in [
+        (
+            ") UNION ALL (SELECT 1, MIN(model), COUNT(*) AS entries, NULL, NULL, NULL, NULL, NULL \
+             FROM ai_conversation_logs WHERE model IS NOT NULL",
+            " GROUP BY model ORDER BY entries DESC, MIN(model) LIMIT 10",
+        ),
+        (
+            ") UNION ALL (SELECT 2, MIN(user), COUNT(*) AS entries, NULL, NULL, NULL, NULL, NULL \
+             FROM ai_conversation_logs WHERE user IS NOT NULL",
+            " GROUP BY user ORDER BY entries DESC, MIN(user) LIMIT 10",
+        ),
+    ] {
+        statement.push(select);
+        push_owner(&mut statement, owner);
+        statement.push(group);
+    }
+    statement.push(") ORDER BY kind, entries DESC, name");
+    statement
 }
-
-/// The log in figures: a row of the kind 0 with entries, conversations, users, exchanges of which is known how they went,
-/// those that went well, and the average duration; then models (1) and users (2), each kind in its order.
-pub const STATS: &str = concat!(
-    "(SELECT 0 AS kind, NULL AS name, COUNT(*) AS entries, COUNT(DISTINCT conversation_id), COUNT(DISTINCT user), \
-     COUNT(success), COUNT(IF(success <> 0, 1, NULL)), CAST(ROUND(AVG(duration_ms)) AS SIGNED) \
-     FROM ai_conversation_logs) UNION ALL ",
-    top!(1, "model"),
-    " UNION ALL ",
-    top!(2, "user"),
-    " ORDER BY kind, entries DESC, name"
-);
 
 /// What was used by day, user and model, newest day first.
 pub fn usage(filter: &UsageFilter) -> QueryBuilder<MySql> {
@@ -95,6 +114,7 @@ pub fn usage(filter: &UsageFilter) -> QueryBuilder<MySql> {
         statement.push(" AND model = ").push_bind(model.to_string());
     }
     push_period(&mut statement, "timestamp", filter.period);
+    push_owner(&mut statement, filter.owner.as_ref());
     statement.push(") used GROUP BY day, user, model ORDER BY day DESC, user_name, model_name");
     statement
 }

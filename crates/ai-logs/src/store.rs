@@ -25,11 +25,16 @@ pub fn page(
     sql::LOG.rows(db, page, &|statement| sql::push_log_filter(statement, filter), decode_entry)
 }
 
-/// The entries of a conversation, oldest first.
-pub fn conversation(db: MySqlPool, id: ConversationId) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
+/// The entries of a conversation, of `owner` if it is given, oldest first.
+pub fn conversation(
+    db: MySqlPool,
+    id: ConversationId,
+    owner: Option<User>,
+) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
+    let mut statement = sql::conversation(&id, owner.as_ref());
     try_stream! {
         let mut connection = acquire(&db).await?;
-        let mut rows = sqlx::query(sql::CONVERSATION).bind(&*id).fetch(&mut *connection);
+        let mut rows = statement.build().fetch(&mut *connection);
         while let Some(row) = rows.try_next().await? {
             yield decode_entry(&row)?;
         }
@@ -57,9 +62,9 @@ fn decode_entry(row: &MySqlRow) -> Result<LogEntry, ApiError> {
     })
 }
 
-/// Deletes an entry; whether it was there.
-pub async fn delete(connection: &mut MySqlConnection, id: i64) -> Result<bool, ApiError> {
-    Ok(sqlx::query(sql::DELETE).bind(id).execute(connection).await?.rows_affected() > 0)
+/// Deletes an entry, of `owner` if it is given; whether it was there.
+pub async fn delete(connection: &mut MySqlConnection, id: i64, owner: Option<&User>) -> Result<bool, ApiError> {
+    Ok(sql::delete(id, owner).build().execute(connection).await?.rows_affected() > 0)
 }
 
 /// Deletes the entries of a user; the answer is how many there were.
@@ -67,10 +72,10 @@ pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User) -> Re
     Ok(sqlx::query(sql::DELETE_OF_USER).bind(&**user).bind(&**user).execute(connection).await?.rows_affected())
 }
 
-/// The log in figures.
-pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> {
+/// The log in figures, that of `owner` if it is given.
+pub async fn stats(connection: &mut MySqlConnection, owner: Option<&User>) -> Result<Stats, ApiError> {
     let mut stats = Stats::default();
-    for row in sqlx::query(sql::STATS).fetch_all(connection).await? {
+    for row in sql::stats(owner).build().fetch_all(connection).await? {
         let count = row.try_get(2)?;
         match row.try_get::<i64, _>(0)? {
             1 => stats.top_models.push(ModelCount { model: row.try_get(1)?, count }),

@@ -20,6 +20,7 @@ use app_core::{
     clock::Clock,
     config::{self, Env},
 };
+use reqwest::StatusCode;
 use tokio::{
     process::Command,
     signal::unix::{Signal, SignalKind, signal},
@@ -31,6 +32,7 @@ use crate::{
     database_server::{self, CONTAINERS, DatabaseServer},
     dynamodb::{self, DynamoDb, Storage},
     fake_anthropic::{self, FakeAnthropic},
+    fake_issuer::{self, FakeIssuer},
     local_client::local_client,
     migrate::{self, Databases},
     programs, sam_local,
@@ -97,6 +99,9 @@ pub struct Options {
     /// Let the assistant be answered by a stand-in for Anthropic, without a key
     #[arg(long)]
     pub fake_anthropic: bool,
+    /// Ask callers for tokens, of an issuer on this machine that makes them for anybody
+    #[arg(long)]
+    pub auth: bool,
     /// How many instances of each function may run at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub instances: u16,
@@ -162,6 +167,7 @@ struct System {
     database: Option<DatabaseServer>,
     dynamodb: Option<DynamoDb>,
     anthropic: Option<FakeAnthropic>,
+    issuer: Option<FakeIssuer>,
     functions: Option<Supervised>,
     /// Where the file for `sam local` is, while there is one.
     sam_local: Option<PathBuf>,
@@ -193,6 +199,7 @@ impl System {
         }
         self.start_dynamodb(options, &data_dir, listen, &mut environment).await?;
         self.start_anthropic(options, listen, &mut environment).await?;
+        self.start_issuer(options, &mut environment).await?;
 
         build(&workspace, options).await?;
         let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
@@ -319,6 +326,31 @@ impl System {
             environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
         } else if is_blank(environment.get("ANTHROPIC_API_KEY")) {
             say("No ANTHROPIC_API_KEY is set: chats are answered 503. `cargo dev --fake-anthropic` answers them.");
+        }
+        Ok(())
+    }
+
+    /// Starts an issuer of tokens, if one is wanted.
+    async fn start_issuer(&mut self, options: &Options, environment: &mut BTreeMap<String, String>) -> Result<()> {
+        if options.auth {
+            if !is_blank(environment.get("AUTH_ISSUER")) {
+                bail!("--auth starts an issuer of our own, but AUTH_ISSUER names another; unset one");
+            }
+            let issuer = self.issuer.insert(FakeIssuer::start().await?);
+            say(&format!(
+                "An issuer of tokens listens on {url}. `curl '{url}/token?sub=me'` prints a token, and \
+                 `curl '{url}/token?sub=me&role={role}'` one of an administrator.",
+                url = issuer.url,
+                role = fake_issuer::ADMIN_ROLE
+            ));
+            for (name, value) in [
+                ("AUTH_ISSUER", issuer.url.as_str()),
+                ("AUTH_AUDIENCE", fake_issuer::AUDIENCE),
+                ("AUTH_ADMIN_ROLE", fake_issuer::ADMIN_ROLE),
+                ("AUTH_MODE", ""),
+            ] {
+                environment.insert(name.to_owned(), value.to_owned());
+            }
         }
         Ok(())
     }
@@ -470,7 +502,8 @@ async fn healthy(port: u16) -> Result<()> {
         let answered = timeout(HEALTH_TIMEOUT, async {
             loop {
                 match client.get(&url).send().await {
-                    Ok(response) if response.status().is_success() => {
+                    // Whoever wants a token works, too.
+                    Ok(response) if response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED => {
                         // Leaving before the end of the answer would cost the function its instance.
                         let _ = response.bytes().await;
                         return;

@@ -6,6 +6,7 @@ pub mod database_server;
 pub mod dev;
 pub mod dynamodb;
 pub mod fake_anthropic;
+pub mod fake_issuer;
 pub mod local_client;
 pub mod migrate;
 pub mod programs;

@@ -4,7 +4,7 @@
 mod cut;
 
 use app_core::{
-    http::ApiError,
+    http::{ApiError, Caller},
     values::{BoundedText, Text, Trimmed, Whole},
 };
 use chrono::{DateTime, SubsecRound, Utc};
@@ -17,6 +17,18 @@ pub type ConversationId = Trimmed<100>;
 
 /// Who asked: an email address, or whatever the client knows people by.
 pub type User = Trimmed<255>;
+
+/// Whose entries `caller` may see and delete: only the caller's own, or everybody's (none), which administrators may.
+///
+/// # Errors
+/// Where the caller has no name that an entry could have, which verified callers always have.
+pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
+    match caller.subject() {
+        Some(subject) if !caller.is_administrator() => User::parse(subject).map(Some).map_err(ApiError::internal),
+        // Without authentication, everybody is an administrator.
+        _ => Ok(None),
+    }
+}
 
 /// The id of the model that answered.
 pub type Model = Text<100>;

@@ -24,9 +24,5 @@ pub fn client_builder() -> Result<ClientBuilder, Box<dyn Error + Send + Sync>> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .tcp_nodelay(true)
-        .redirect(redirect::Policy::none())
-        .no_proxy())
+    Ok(Client::builder().tls_backend_preconfigured(tls).tcp_nodelay(true).redirect(redirect::Policy::none()).no_proxy())
 }

@@ -1,6 +1,9 @@
 //! Logs: JSON on Lambda, where CloudWatch reads them, and readable lines at a desk. And whether metrics are written.
 
-use std::{io::IsTerminal, panic};
+use std::{
+    io::{self, Write},
+    panic,
+};
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -13,6 +16,12 @@ use tracing_subscriber::{
 
 use crate::metrics::{self, Statements};
 
+/// What libraries say at `debug` and `trace` of what they send and receive: bodies, prompts, names, and tokens among it.
+/// They stay quiet unless `RUST_LOG` names them. (The runtime's own span around every request says nothing that ours does
+/// not.)
+const QUIET: [(&str, &str); 5] =
+    [("lambda_runtime", "warn"), ("lambda_http", "info"), ("aws_", "info"), ("hyper", "info"), ("h2", "info")];
+
 /// Starts logging for the process and sends panics through it. `RUST_LOG` filters as usual (default `info`);
 /// `LOG_FORMAT=json|text` overrides the guess of where this runs. `METRICS=emf|off` says whether [metrics](crate::metrics)
 /// are written, which they are where logs are JSON. To be called first, since Init is measured from here.
@@ -22,14 +31,17 @@ pub fn init() {
         metrics::init();
     }
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    // The runtime's own span around every request says nothing that ours does not.
-    let quiet = if filter.contains("lambda_runtime") { "" } else { ",lambda_runtime=warn" };
+    let quiet: String = QUIET
+        .iter()
+        .filter(|(library, _)| !filter.contains(library))
+        .map(|(library, level)| format!(",{library}={level}"))
+        .collect();
     let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
     let filter = EnvFilter::builder().parse_lossy(format!("{filter}{quiet}"));
     let logs = if wants_json() {
         fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     } else {
-        fmt::layer().with_ansi(std::io::stdout().is_terminal()).with_target(false).boxed()
+        fmt::layer().with_ansi(false).with_target(false).with_writer(|| OneLine(io::stdout())).boxed()
     };
     // Statements are counted whatever is logged, hence a filter for each.
     let statements =
@@ -59,5 +71,38 @@ fn wants_json() -> bool {
         Ok("json") => true,
         Ok("text") => false,
         _ => std::env::var_os("LAMBDA_TASK_ROOT").is_some(),
+    }
+}
+
+/// Writes each event as one line of visible characters, whatever it holds: a value with a line break or a terminal's
+/// commands in it must not look like another event. JSON needs no such help.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let mut line = String::with_capacity(text.len() + 1);
+        for character in text.trim_end_matches('\n').chars() {
+            if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
+        }
+        line.push('\n');
+        self.0.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_holds() {
+        let mut written = Vec::new();
+        OneLine(&mut written).write_all("a\nb\r\u{1b}[31mc\u{9b}\u{2708}\n".as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), "a\\nb\\r\\u{1b}[31mc\\u{9b}\u{2708}\n");
     }
 }

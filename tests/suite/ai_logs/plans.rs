@@ -82,7 +82,8 @@ async fn statistics_and_usage_never_read_the_texts() {
     let app = app_with_one_connection().await;
     fill(&app).await;
     let usage = ai_logs::sql::usage(&ai_logs::model::UsageFilter::default());
-    for statement in [ai_logs::sql::STATS, usage.sql().as_str()] {
+    let stats = ai_logs::sql::stats(None);
+    for statement in [stats.sql().as_str(), usage.sql().as_str()] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN FORMAT = TRADITIONAL {statement}"));
         for row in sqlx::query(explain).fetch_all(&app.pool).await.unwrap() {
             let table: Option<String> = row.get("table");

@@ -1,6 +1,6 @@
 //! `GET /api/ai-logs/conversation/{conversation_id}`
 
-use app_core::http::{ApiError, Path, json_object};
+use app_core::http::{ApiError, Caller, Path, json_object};
 use async_stream::try_stream;
 use axum::{extract::State, response::Response};
 use conversations::ConversationId;
@@ -12,13 +12,15 @@ use crate::{
     store,
 };
 
-/// All entries of a conversation, oldest first.
+/// All entries of a conversation, oldest first; of them the caller's own, but for administrators.
 pub(super) async fn conversation(
     State(state): State<AiLogsState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = ConversationId::parse(&id).map_err(|problem| ApiError::invalid("conversationId", problem))?;
-    let entries = || found(store::conversation(state.db.clone(), id.clone()));
+    let owner = conversations::owner(&caller)?;
+    let entries = || found(store::conversation(state.db.clone(), id.clone(), owner.clone()));
     json_object("logs", entries, ConversationSummary::new(&id)).await
 }
 

@@ -2,7 +2,7 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{Answer, ApiError},
+    http::{Answer, ApiError, Caller},
     idempotency::{Attempt, Once},
 };
 use axum::extract::State;
@@ -20,12 +20,16 @@ struct Created {
     id: u64,
 }
 
-/// Enters an exchange in the log.
+/// Enters an exchange in the log, as the caller's own whoever it is said to be of; administrators enter anybody's.
 pub(super) async fn create(
     State(state): State<AiLogsState>,
+    caller: Caller,
     Once { body: log, attempt }: Once<NewLog>,
 ) -> Result<Answer, ApiError> {
-    let exchange = log.into_exchange()?;
+    let mut exchange = log.into_exchange()?;
+    if let Some(owner) = conversations::owner(&caller)? {
+        exchange.user = owner;
+    }
     let now = state.clock.now();
     db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;

@@ -2,7 +2,7 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Json, Path},
+    http::{ApiError, Caller, Json, Path},
     values::parse_id,
 };
 use axum::extract::State;
@@ -16,15 +16,17 @@ pub(super) struct Deleted {
     message: &'static str,
 }
 
-/// Deletes one entry for good.
+/// Deletes one entry for good. That of somebody else is not there, but for administrators.
 pub(super) async fn delete(
     State(state): State<AiLogsState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Deleted>, ApiError> {
     let id = parse_id(&id).map_err(|problem| ApiError::invalid("id", problem))?;
+    let owner = conversations::owner(&caller)?;
     let was_there = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let was_there = store::delete(&mut transaction, id).await;
+        let was_there = store::delete(&mut transaction, id, owner.as_ref()).await;
         transaction.end(was_there).await
     })
     .await?;

@@ -2,7 +2,7 @@
 
 use app_core::{
     db::{self, Transaction},
-    http::{ApiError, Json, Path},
+    http::{Administrator, ApiError, Json, Path},
 };
 use axum::extract::State;
 use conversations::User;
@@ -17,9 +17,10 @@ pub(super) struct Deleted {
     deleted_count: u64,
 }
 
-/// Deletes all entries of a user for good; there may be none.
+/// Deletes all entries of a user for good; there may be none. For administrators.
 pub(super) async fn delete_of_user(
     State(state): State<AiLogsState>,
+    _: Administrator,
     Path(user): Path<String>,
 ) -> Result<Json<Deleted>, ApiError> {
     let user = User::parse(&user).map_err(|problem| ApiError::invalid("user", problem))?;

@@ -1,12 +1,13 @@
 //! `GET /api/ai-logs`
 
 use app_core::{
-    http::{ApiError, FieldProblems, Page, Period, Query, given, json_page},
+    http::{ApiError, Caller, FieldProblems, Page, Period, Query, given, json_page},
     values::Trimmed,
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
+use super::owner_among;
 use crate::{AiLogsState, model::LogFilter, store};
 
 /// Query parameters, as text, so that each can be named when it is wrong.
@@ -30,6 +31,7 @@ impl Parameters {
             user: problems.parse("user", self.user.as_deref(), Trimmed::parse),
             conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), Trimmed::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
+            owner: None,
         };
         let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
         problems.into_result()?;
@@ -37,11 +39,13 @@ impl Parameters {
     }
 }
 
-/// The log, newest entries first.
+/// The log, newest entries first; of them the caller's own, but for administrators.
 pub(super) async fn list(
     State(state): State<AiLogsState>,
+    caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let (filter, page) = parameters.parse()?;
+    let (mut filter, page) = parameters.parse()?;
+    filter.owner = owner_among(&caller, filter.user.as_ref())?;
     json_page("logs", || store::page(state.db.clone(), &filter, page), page).await
 }

@@ -2,13 +2,14 @@
 
 use app_core::{
     db,
-    http::{ApiError, Json},
+    http::{ApiError, Caller, Json},
 };
 use axum::extract::State;
 
 use crate::{AiLogsState, model::Stats, store};
 
-/// The log in figures.
-pub(super) async fn stats(State(state): State<AiLogsState>) -> Result<Json<Stats>, ApiError> {
-    db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
+/// The log in figures; what the caller has of it, but for administrators.
+pub(super) async fn stats(State(state): State<AiLogsState>, caller: Caller) -> Result<Json<Stats>, ApiError> {
+    let owner = conversations::owner(&caller)?;
+    db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?, owner.as_ref()).await }).await.map(Json)
 }

@@ -1,13 +1,14 @@
 //! `GET /api/ai-logs/usage`
 
 use app_core::{
-    http::{ApiError, FieldProblems, Period, Query, given, json_object},
+    http::{ApiError, Caller, FieldProblems, Period, Query, given, json_object},
     values::Trimmed,
 };
 use axum::{extract::State, response::Response};
 use conversations::Model;
 use serde::Deserialize;
 
+use super::owner_among;
 use crate::{
     AiLogsState,
     model::{UsageFilter, UsageSummary},
@@ -33,17 +34,20 @@ impl Parameters {
             user: problems.parse("user", self.user.as_deref(), Trimmed::parse),
             model: problems.parse("model", self.model.as_deref(), |model| Model::parse(model.to_owned())),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
+            owner: None,
         };
         problems.into_result()?;
         Ok(filter)
     }
 }
 
-/// Tokens by day, user and model, newest day first.
+/// Tokens by day, user and model, newest day first; the caller's own, but for administrators.
 pub(super) async fn usage(
     State(state): State<AiLogsState>,
+    caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let filter = parameters.parse()?;
+    let mut filter = parameters.parse()?;
+    filter.owner = owner_among(&caller, filter.user.as_ref())?;
     json_object("usage", || store::usage(state.db.clone(), &filter), UsageSummary::default()).await
 }

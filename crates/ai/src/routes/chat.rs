@@ -1,6 +1,6 @@
 //! `POST /api/ai/chat`
 
-use app_core::http::{ApiError, Json, RequestId, USER_ID};
+use app_core::http::{ApiError, Caller, Json, RequestId, USER_ID};
 use axum::{
     extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
@@ -23,11 +23,21 @@ use crate::{
 const ANONYMOUS: &str = "anonymous";
 
 /// Asks the assistant. In this order (design, reading 20): is there a key, may this user ask, is the question valid.
-pub(super) async fn chat(State(state): State<AiState>, id: RequestId, request: Request) -> Result<Response, AiError> {
+pub(super) async fn chat(
+    State(state): State<AiState>,
+    id: RequestId,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, AiError> {
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
     let Json(body) = Json::<ChatBody>::from_request(request, &()).await?;
-    let user = body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok).map_err(ApiError::internal)?;
+    // Whom the token names, whatever else the request says; without authentication, whom the request names.
+    let user = match caller.subject() {
+        Some(subject) => User::parse(subject),
+        None => body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok),
+    };
+    let user = user.map_err(ApiError::internal)?;
 
     let decision = state.limiter.admit(&user).await?;
     if !decision.is_admitted() {

@@ -1,7 +1,7 @@
 //! `POST /api/ai/clear-rate-limit`
 
 use app_core::{
-    http::{FieldProblems, Json},
+    http::{Administrator, FieldProblems, Json},
     values::Trimmed,
 };
 use axum::extract::State;
@@ -21,9 +21,10 @@ pub(super) struct Cleared {
     message: String,
 }
 
-/// Lets a user ask again at once.
+/// Lets a user ask again at once. For administrators.
 pub(super) async fn clear_rate_limit(
     State(state): State<AiState>,
+    _: Administrator,
     Json(Target { user_id }): Json<Target>,
 ) -> Result<Json<Cleared>, AiError> {
     let mut problems = FieldProblems::default();

@@ -114,7 +114,8 @@ pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> R
     rules.validate_aud = false;
     rules.set_issuer(&config.accepted);
     rules.set_required_spec_claims(&["exp", "iss", "sub"]);
-    let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| refusal(&error))?;
+    let claims =
+        jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| refusal(&error))?;
     let claims = claims.claims;
     if !is_for_us(&claims, &config.audiences) {
         return Err(Refusal::Audience.into());

@@ -63,8 +63,34 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// The deepest nesting of a body. What is deeper is nobody's order or question, and would be passed on to others as it came.
+const MAX_DEPTH: usize = 64;
+
+/// Whether brackets are nested deeper than they may be. Counted ahead of parsing: parsers do not look into what is ignored
+/// or passed on as it came.
+fn is_too_deep(body: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
 /// Reads the body of a request.
 pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if is_too_deep(body) {
+        return Err(ApiError::BadRequest(format!("The body must not be nested more than {MAX_DEPTH} levels deep.")));
+    }
     if !is_object(body) {
         // A struct could be read from an array as well.
         return Err(ApiError::BadRequest(match serde_json::from_slice::<IgnoredAny>(body) {
@@ -180,6 +206,16 @@ mod tests {
             assert!(error.to_string().contains(said), "{sent}: {error}");
         }
         assert!(parse_object::<Body>(br#" {"shopName":null,"unknown":{"deep":[1]},"cost":"1.50"} "#).is_ok());
+    }
+
+    #[test]
+    fn only_brackets_outside_of_strings_nest() {
+        let deep = "[".repeat(65);
+        assert!(is_too_deep(deep.as_bytes()) && is_too_deep(format!(r#"{{"a\\":{deep}"#).as_bytes()));
+        assert!(!is_too_deep(&deep.as_bytes()[1..]));
+        for shallow in [format!(r#"{{"a":"{deep}"}}"#), format!(r#"{{"a\"{deep}":1}}"#), "[]".repeat(1000)] {
+            assert!(!is_too_deep(shallow.as_bytes()), "{shallow}");
+        }
     }
 
     #[test]

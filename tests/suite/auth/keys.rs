@@ -1,0 +1,108 @@
+//! The issuer's keys: changed, withdrawn, out of reach.
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use rotracker_cli::fake_issuer::SigningKey;
+use rotracker_tests::{
+    App,
+    issuer::{Issuer, RSA_TWO, rsa},
+};
+use serde_json::json;
+
+const PATH: &str = "/api/ros?limit=1";
+
+fn later(app: &App, by: TimeDelta) {
+    app.clock.set(app.clock.now() + by);
+}
+
+#[tokio::test]
+async fn a_new_key_is_taken_when_a_token_names_it() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    app.get_as(&issuer.token("ann"), PATH).await.expect(200);
+    assert_eq!(issuer.fetches(), 1);
+    issuer.publish("new", rsa("new", RSA_TWO));
+    let token = issuer.key("new").sign(&issuer.claims("ann", json!({}))).unwrap();
+    later(&app, TimeDelta::seconds(31));
+    app.get_as(&token, PATH).await.expect(200);
+    // The old ones go on, and nobody is asked again.
+    app.get_as(&issuer.token("ann"), PATH).await.expect(200);
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_unknown_keys_asks_the_issuer_once_in_a_while() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let good = issuer.token("ann");
+    let flood = async |count: usize| {
+        let requests = (0..count).map(|index| {
+            let key = SigningKey::es256(&format!("unknown-{index}")).unwrap();
+            let token = key.sign(&issuer.claims("ann", json!({}))).unwrap();
+            let app = &app;
+            async move { app.get_as(&token, PATH).await.status }
+        });
+        for status in join_all(requests).await {
+            assert_eq!(status, 401);
+        }
+        app.get_as(&good, PATH).await.expect(200);
+    };
+    flood(50).await;
+    assert_eq!(issuer.fetches(), 1);
+    later(&app, TimeDelta::seconds(29));
+    flood(50).await;
+    assert_eq!(issuer.fetches(), 1);
+    later(&app, TimeDelta::seconds(2));
+    flood(50).await;
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test]
+async fn known_keys_serve_for_a_day_while_the_issuer_is_down() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let token = issuer.token("ann");
+    app.get_as(&token, PATH).await.expect(200);
+    issuer.set_down(true);
+    for hours in [1, 10, 12] {
+        later(&app, TimeDelta::hours(hours));
+        app.get_as(&token, PATH).await.expect(200);
+    }
+    later(&app, TimeDelta::hours(2));
+    let answer = app.get_as(&token, PATH).await;
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.expect_error(503), "It cannot be checked at the moment who you are. Try again.");
+    issuer.set_down(false);
+    later(&app, TimeDelta::seconds(31));
+    app.get_as(&token, PATH).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_issuer_that_was_never_reached_is_503_and_asked_again_soon() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    issuer.set_down(true);
+    let token = issuer.token("ann");
+    for _ in 0..5 {
+        app.get_as(&token, PATH).await.expect_error(503);
+    }
+    // What needs no key needs no issuer.
+    app.get("/health").await.expect(200);
+    app.get(PATH).await.expect_error(401);
+    issuer.set_down(false);
+    app.get_as(&token, PATH).await.expect_error(503);
+    later(&app, TimeDelta::seconds(3));
+    app.get_as(&token, PATH).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_is_not_taken_for_much_longer() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let token = issuer.token("ann");
+    app.get_as(&token, PATH).await.expect(200);
+    issuer.withdraw("ec");
+    app.get_as(&token, PATH).await.expect(200);
+    later(&app, TimeDelta::minutes(61));
+    app.get_as(&token, PATH).await.expect_error(401);
+}

@@ -1,0 +1,88 @@
+//! What only administrators may do.
+
+use rotracker_tests::{
+    Answer, App,
+    anthropic::StandIn,
+    app::clock,
+    assistant::{Assistant, Options, chat},
+    issuer::{ADMIN_ROLE, Issuer},
+};
+use serde_json::{Value, json};
+
+#[track_caller]
+fn expect_forbidden(answer: Answer) {
+    let challenge = "Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    let body = answer.expect(403);
+    assert_eq!((&body["error"], &body["message"]), (&json!("Forbidden"), &json!("Only administrators may do this.")));
+}
+
+#[tokio::test]
+async fn a_role_is_found_in_each_claim_that_may_name_it() {
+    let issuer = Issuer::start().await;
+    let app = App::ai_logs_for(&issuer).await;
+    let path = "/api/ai-logs/user/bob";
+    for (claims, may) in [
+        (json!({ "roles": [ADMIN_ROLE] }), true),
+        (json!({ "groups": ["x", ADMIN_ROLE] }), true),
+        (json!({ "cognito:groups": [ADMIN_ROLE] }), true),
+        (json!({ "roles": ADMIN_ROLE }), true),
+        (json!({}), false),
+        (json!({ "roles": ["Reader"], "scp": ADMIN_ROLE, "role": ADMIN_ROLE }), false),
+        (json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
+        (json!({ "roles": { ADMIN_ROLE: true } }), false),
+    ] {
+        let answer = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
+        if may {
+            assert_eq!(answer.status, 200, "{claims}");
+        } else {
+            expect_forbidden(answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn stock_is_counted_by_administrators_and_taken_by_anybody() {
+    let issuer = Issuer::start().await;
+    let app = App::inventory_for(&issuer).await;
+    let part = app.put("stock_room", "A1", 5).await;
+    let count = part.change(&json!({ "newQty": 9, "notes": "counted" }));
+    let ann = issuer.token("ann");
+    for prefix in ["/api", "/.netlify/functions/api"] {
+        expect_forbidden(app.send_as(&ann, "POST", &format!("{prefix}/inventory/adjust"), &count).await);
+    }
+    // Who may not do it learns nothing else.
+    expect_forbidden(app.send_as(&ann, "POST", "/api/inventory/adjust", &json!({})).await);
+    let taken = app.send_as(&ann, "POST", "/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    assert_eq!(taken["newQty"], 4);
+    let counted = app.send_as(&issuer.admin("eve"), "POST", "/api/inventory/adjust", &count).await.expect(200);
+    assert_eq!(counted["newQty"], 9);
+}
+
+#[tokio::test]
+async fn the_subject_is_who_is_limited_and_logged_whatever_else_a_request_says() {
+    let issuer = Issuer::start().await;
+    let options = Options { limit: 2, http: issuer.config(clock()), ..Options::default() };
+    let assistant = Assistant::with(StandIn::start([]).await, options).await;
+    let (ann, eve) = (issuer.token("ann"), issuer.admin("eve"));
+    let ask = async |token: &str, user: &str| {
+        let body = chat(&json!({ "userId": user, "conversationId": "c" }));
+        assistant.app.send_as(token, "POST", "/api/ai/chat", &body).await
+    };
+    ask(&ann, "bob").await.expect(200);
+    ask(&ann, "carl").await.expect(200);
+    ask(&ann, "dora").await.expect(429);
+    // Nobody else was charged, and administrators are limited, too.
+    ask(&issuer.token("bob"), "ann").await.expect(200);
+    ask(&eve, "ann").await.expect(200);
+    let users: Vec<String> = assistant.log().await.into_iter().map(|entry| entry.user).collect();
+    assert_eq!(users, ["ann", "ann", "bob", "eve"]);
+
+    let clear = async |token: &str| {
+        assistant.app.send_as(token, "POST", "/api/ai/clear-rate-limit", &json!({ "userId": "ann" })).await
+    };
+    expect_forbidden(clear(&ann).await);
+    ask(&ann, "ann").await.expect(429);
+    clear(&eve).await.expect(200);
+    ask(&ann, "ann").await.expect(200);
+}
