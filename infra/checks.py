@@ -355,9 +355,19 @@ def gateway_answers_as_the_functions_do(template, resources):
                 yield f"{kind} is the gateway's own"
         for kind, answer in answers.items():
             headers = {key.lower() for key in answer.get("responseParameters", {})}
-            for header in ("access-control-allow-origin", "access-control-allow-credentials", "vary", "x-request-id"):
+            for header in (
+                "access-control-allow-origin",
+                "access-control-allow-credentials",
+                "cache-control",
+                "strict-transport-security",
+                "vary",
+                "x-content-type-options",
+                "x-request-id",
+            ):
                 if f"gatewayresponse.header.{header}" not in headers:
                     yield f"{kind} has no {header}"
+            if "method.request" in json.dumps(answer):
+                yield f"{kind} allows whatever origin asks"
             body = answer.get("responseTemplates", {}).get("application/json", "")
             try:
                 error = json.loads(body.replace("$context.error.messageString", '"…"'))
@@ -815,6 +825,16 @@ MUTATIONS = [
     ((*API, "GatewayResponses", "DEFAULT_5XX"), GONE, gateway_answers_as_the_functions_do),
     (
         (*API, "GatewayResponses", "THROTTLED", "ResponseParameters", "Headers", "Access-Control-Allow-Origin"),
+        GONE,
+        gateway_answers_as_the_functions_do,
+    ),
+    (
+        (*API, "GatewayResponses", "THROTTLED", "ResponseParameters", "Headers", "Access-Control-Allow-Origin"),
+        "method.request.header.Origin",
+        gateway_answers_as_the_functions_do,
+    ),
+    (
+        (*API, "GatewayResponses", "THROTTLED", "ResponseParameters", "Headers", "Cache-Control"),
         GONE,
         gateway_answers_as_the_functions_do,
     ),
