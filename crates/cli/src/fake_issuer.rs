@@ -1,9 +1,10 @@
 //! An issuer of tokens on this machine, so that requests with a token can be tried without an account anywhere:
 //! `cargo dev --auth`. It makes tokens for anybody who asks, in any name.
 
-use std::{net::Ipv4Addr, sync::Arc, time::SystemTime};
+use std::{net::Ipv4Addr, sync::Arc};
 
 use anyhow::{Context, Result};
+use app_core::clock::Clock;
 use axum::{
     Router,
     extract::{RawQuery, State},
@@ -28,7 +29,7 @@ pub const AUDIENCE: &str = "ro-tracker";
 pub const ADMIN_ROLE: &str = "administrator";
 
 /// How long its tokens hold.
-const LIFETIME_SECONDS: u64 = 8 * 60 * 60;
+const LIFETIME_SECONDS: i64 = 8 * 60 * 60;
 
 /// A private key that signs tokens.
 #[derive(Debug)]
@@ -129,15 +130,12 @@ pub fn discovery(url: &str) -> Value {
 }
 
 /// The claims of a token of the issuer at `url` for `subject`, which holds from now on for some hours.
-///
-/// # Errors
-/// When the machine's clock stands before 1970.
-pub fn claims(url: &str, subject: &str, roles: &[String]) -> Result<Value> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
-    Ok(json!({
+pub fn claims(url: &str, subject: &str, roles: &[String]) -> Value {
+    let now = Clock::system(chrono_tz::Tz::UTC).now().timestamp();
+    json!({
         "iss": url, "aud": AUDIENCE, "sub": subject, "roles": roles,
         "iat": now, "nbf": now, "exp": now + LIFETIME_SECONDS,
-    }))
+    })
 }
 
 /// A running issuer, which ends when it is dropped.
@@ -192,7 +190,7 @@ async fn token(State(issuer): State<Arc<Issuer>>, RawQuery(query): RawQuery) -> 
             }
         }
     }
-    let token = claims(&issuer.url, &subject, &roles).and_then(|claims| issuer.key.sign(&claims));
+    let token = issuer.key.sign(&claims(&issuer.url, &subject, &roles));
     token.unwrap_or_else(|error| format!("{error:#}"))
 }
 

@@ -1,8 +1,15 @@
 //! The real binaries, and what they write into their logs.
 
 use rotracker_cli::local_client::local_client;
-use rotracker_tests::{TestDatabase, app::bearer, emulator::Emulator, issuer::Issuer};
-use serde_json::Value;
+use rotracker_tests::{
+    TestDatabase,
+    anthropic::{Script, StandIn},
+    app::{bearer, new_order},
+    dynamodb,
+    emulator::Emulator,
+    issuer::Issuer,
+};
+use serde_json::{Value, json};
 
 use super::tokens::bad_tokens;
 
@@ -65,4 +72,36 @@ async fn a_deployed_function_without_an_issuer_lets_nobody_in_unless_told_to() {
     let ros = emulator.ros(&database, &open).await;
     assert_eq!(get("/api/ros").await, (200, true, false));
     assert!(ros.log()[0].contains("AUTH_MODE is none"), "{:?}", ros.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_log_is() {
+    let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
+    let (anthropic, dynamodb) = (StandIn::start([Script::message("canary-answer")]).await, dynamodb::emulator().await);
+    let variables = [issuer.variables().as_slice(), &[("RUST_LOG", "trace".to_owned())]].concat();
+    let ros = emulator.ros(&database, &variables).await;
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
+    let client = local_client().build().unwrap();
+    let token = issuer.token("canary-subject");
+    let post = |path: &str, body: &Value| {
+        let url = format!("{}/lambda-url{path}", emulator.url);
+        client.post(url).header("authorization", bearer(&token)).json(body).send()
+    };
+    let order = new_order(json!({ "notes": "canary-notes", "roNumber": "RO1" }));
+    assert_eq!(post("/ros/api/ros", &order).await.unwrap().status(), 201);
+    let body = json!({ "messages": [{ "role": "user", "content": "canary-prompt" }], "conversationId": "canary-talk" });
+    let answer = post("/ai/api/ai/chat", &body).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains("canary-answer"));
+    let list = client.get(format!("{}/lambda-url/ros/api/ros", emulator.url)).header("authorization", bearer(&token));
+    assert!(list.send().await.unwrap().text().await.unwrap().contains("canary-notes"));
+    for (instance, name) in [(&ros, "ros"), (&ai, "ai")] {
+        let log = instance.log();
+        assert!(log.iter().any(|line| line.contains("TRACE")), "{name} is not talkative");
+        let signature = token.rsplit('.').next().unwrap();
+        for secret in ["canary-", signature, &issuer.token("x")[..20]] {
+            let line = log.iter().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{name}: {secret}");
+        }
+    }
 }
