@@ -35,8 +35,18 @@ async fn each_refused_token_is_one_line_of_the_log_without_the_token() {
         assert_eq!(answer.status(), 401, "{what}");
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Unauthorized", "{what}");
     }
-    let twice = client.get(&url).header("authorization", bearer(&good)).header("authorization", bearer(&good));
-    assert_eq!(twice.send().await.unwrap().status(), 401);
+    // The emulator makes one header of two, API Gateway does not: this is the event that it sends.
+    let event = json!({
+        "resource": "/api/ros", "path": "/api/ros", "httpMethod": "GET", "body": null, "isBase64Encoded": false,
+        "headers": { "authorization": bearer(&good) },
+        "multiValueHeaders": { "authorization": [bearer(&good), bearer(&good)] },
+        "queryStringParameters": null, "multiValueQueryStringParameters": null, "pathParameters": null,
+        "stageVariables": null,
+        "requestContext": { "path": "/prod/api/ros", "resourcePath": "/api/ros", "httpMethod": "GET", "stage": "prod" },
+    });
+    let invocations = format!("{}/2015-03-31/functions/ros/invocations", emulator.url);
+    let answer = client.post(invocations).json(&event).send().await.unwrap().text().await.unwrap();
+    assert!(answer.contains("There must be one Authorization header."), "{answer}");
     let log = ros.log();
     let lines = &log[before..];
     assert_eq!((lines.len(), requests(lines).len()), (bad.len() + 1, bad.len() + 1), "{lines:#?}");
@@ -97,7 +107,7 @@ async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_
     assert!(list.send().await.unwrap().text().await.unwrap().contains("canary-notes"));
     for (instance, name) in [(&ros, "ros"), (&ai, "ai")] {
         let log = instance.log();
-        assert!(log.iter().any(|line| line.contains("TRACE")), "{name} is not talkative");
+        assert!(log.iter().any(|line| line.contains("DEBUG")), "{name} is not talkative");
         let signature = token.rsplit('.').next().unwrap();
         for secret in ["canary-", signature, &issuer.token("x")[..20]] {
             let line = log.iter().find(|line| line.contains(secret));

@@ -236,8 +236,12 @@ async fn a_browser_of_the_dashboard_may_read_why_and_asks_beforehand_without_a_t
     );
     let exposed = answer.header("access-control-expose-headers").unwrap();
     assert!(exposed.contains("www-authenticate") && exposed.contains("etag"), "{exposed}");
-    assert!(answer.header("vary").unwrap().contains("origin"), "{:?}", answer.header("vary"));
+    assert!(varies_by_origin(&answer), "{:?}", answer.headers);
     let answer = app.send(request("https://evil.example")).await;
     assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, None));
-    assert!(answer.header("vary").unwrap().contains("origin"));
+    assert!(varies_by_origin(&answer), "{:?}", answer.headers);
+}
+
+fn varies_by_origin(answer: &Answer) -> bool {
+    answer.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().contains("origin"))
 }
