@@ -147,7 +147,7 @@ impl Keyed {
             }
             Err(error) => return Err(error.into()),
         }
-        if self.key.as_bytes()[0] % KEYS_PER_REMOVAL == 0 {
+        if self.key.as_bytes()[0].is_multiple_of(KEYS_PER_REMOVAL) {
             sqlx::query(REMOVE_OLD).bind(now - KEPT).execute(connection).await?;
         }
         Ok(None)

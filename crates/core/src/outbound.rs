@@ -24,5 +24,11 @@ pub fn client_builder() -> Result<ClientBuilder, Box<dyn Error + Send + Sync>> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Client::builder().tls_backend_preconfigured(tls).tcp_nodelay(true).redirect(redirect::Policy::none()).no_proxy())
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls)
+        .pool_idle_timeout(MAX_IDLE)
+        .tcp_user_timeout(MAX_SILENCE)
+        .tcp_nodelay(true)
+        .redirect(redirect::Policy::none())
+        .no_proxy())
 }
