@@ -127,7 +127,7 @@ async fn a_key_that_is_none_is_400_and_what_failed_is_not_remembered() {
 async fn old_keys_are_removed_by_the_way() {
     let app = App::start().await;
     let old = "INSERT INTO idempotency_keys (digest, request, created_at, status) SELECT \
-               UNHEX(MD5(n)), UNHEX(MD5(n)), '2024-11-14 11:59:59', 200 FROM \
+               UNHEX(LPAD(n, 32, '0')), UNHEX(LPAD(n, 32, '0')), '2024-11-14 11:59:59', 200 FROM \
                (SELECT 1 n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) numbers";
     execute(&mut app.database.connect().await, old).await;
     for number in 0..200 {

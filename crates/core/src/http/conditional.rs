@@ -78,7 +78,9 @@ fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, ApiError> {
 
 /// Whether `text` begins and ends as a list of tags does, with every quotation mark closed.
 fn is_list_of_tags(text: &str) -> bool {
-    (text.starts_with('"') || text.starts_with("W/\"")) && text.ends_with('"') && text.matches('"').count().is_multiple_of(2)
+    (text.starts_with('"') || text.starts_with("W/\""))
+        && text.ends_with('"')
+        && text.matches('"').count().is_multiple_of(2)
 }
 
 #[cfg(test)]
