@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use rotracker_cli::seed::{OrderCounts, seed_repair_orders};
 use rotracker_tests::{
     App,
     app::{new_order, path_by_number, path_of},
@@ -283,6 +284,19 @@ async fn assert_replays(app: &App) {
         changes += entries.len();
     }
     assert!(changes > 100, "{changes}");
+}
+
+#[tokio::test]
+async fn the_samples_have_a_past_that_makes_them_what_they_are() {
+    let app = App::start().await;
+    let today = app.clock.today();
+    let counts = OrderCounts { active: 60, paid: 20, net: 20, returned: 20 };
+    seed_repair_orders(&mut app.database.connect().await, today, counts).await.unwrap();
+    assert_replays(&app).await;
+    let order = app.get("/api/ros?archiveStatus=PAID&limit=1").await.expect(200)[0].clone();
+    let steps = app.get(&path_of(&order)).await.expect(200)["statusHistory"].clone();
+    assert_eq!(steps.as_array().unwrap().last().unwrap()["status"], order["currentStatus"]);
+    assert!(steps.as_array().unwrap().len() > 1 && steps[0]["user"].is_string(), "{steps}");
 }
 
 #[tokio::test]
