@@ -1,6 +1,9 @@
 //! What a request to the assistant can fail with, beside what any request can.
 
-use app_core::http::{ApiError, Json};
+use app_core::{
+    http::{ApiError, Json},
+    telemetry,
+};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -56,7 +59,7 @@ impl IntoResponse for AiError {
                 (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", message, decision.headers())
             }
             Self::Limiter(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                tracing::error!(error = %telemetry::causes(&error), "request failed");
                 let message = "The rate limit cannot be checked at the moment. Try again.".to_owned();
                 (StatusCode::SERVICE_UNAVAILABLE, "Rate limiter unavailable", message, retry_after(1))
             }
@@ -64,7 +67,7 @@ impl IntoResponse for AiError {
                 if error.status().is_server_error() {
                     let is_ours = matches!(error, UpstreamError::Misconfigured { .. });
                     let what = if is_ours { "configuration fault" } else { "request failed" };
-                    tracing::error!(error = &error as &dyn std::error::Error, "{what}");
+                    tracing::error!(error = %telemetry::causes(&error), "{what}");
                 }
                 let headers = error.retry_after().map(|wait| retry_after(wait.as_secs())).unwrap_or_default();
                 (error.status(), kind(&error), error.message(), headers)

@@ -5,6 +5,7 @@ use app_core::{
     clock::Clock,
     db::{self, Transaction},
     metrics::{self, Metric},
+    telemetry,
 };
 use conversations::{Count, Exchange, Model, Tokens, User, cut_text};
 use sqlx::MySqlPool;
@@ -104,7 +105,7 @@ impl Journal {
         let entered = entered.await;
         metrics::count(Metric::JournalFailures, entered.is_err().into());
         if let Err(error) = entered {
-            tracing::error!(error = &error as &dyn std::error::Error, "an exchange was not entered in the log");
+            tracing::error!(error = %telemetry::causes(&error), "an exchange was not entered in the log");
         }
     }
 }

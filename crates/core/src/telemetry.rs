@@ -1,7 +1,10 @@
 //! Logs: JSON on Lambda, where CloudWatch reads them, and readable lines at a desk. And whether metrics are written.
 
 use std::{
+    error::Error,
+    fmt::{self, Display},
     io::{self, Write},
+    iter::successors,
     panic,
 };
 
@@ -10,7 +13,6 @@ use tracing::Instrument;
 use tracing_subscriber::{
     EnvFilter,
     filter::{LevelFilter, Targets},
-    fmt,
     prelude::*,
 };
 
@@ -39,9 +41,18 @@ pub fn init() {
     let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
     let filter = EnvFilter::builder().parse_lossy(format!("{filter}{quiet}"));
     let logs = if wants_json() {
-        fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed()
     } else {
-        fmt::layer().with_ansi(false).with_target(false).with_writer(|| OneLine(io::stdout())).boxed()
+        tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_target(false)
+            .with_writer(|| OneLine(io::stdout()))
+            .boxed()
     };
     // Statements are counted whatever is logged, hence a filter for each.
     let statements =
@@ -53,6 +64,18 @@ pub fn init() {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(panic.message = message, panic.location = location, "panicked");
     }));
+}
+
+/// An error for the log, with everything that led to it: `tracing`'s JSON would tell the outermost error alone, which
+/// says no more than that something failed.
+pub fn causes(error: &dyn Error) -> impl Display {
+    fmt::from_fn(move |formatter| {
+        for (depth, error) in successors(Some(error), |&error| error.source()).enumerate() {
+            let separator = if depth == 0 { "" } else { ": " };
+            write!(formatter, "{separator}{error}")?;
+        }
+        Ok(())
+    })
 }
 
 /// Starts a task that is part of the current request: its log lines carry the request's id, and what it counts counts
@@ -98,6 +121,15 @@ impl<W: Write> Write for OneLine<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let error = crate::http::ApiError::Database(sqlx::Error::Io(io::Error::other("the cable is cut")));
+        assert_eq!(
+            causes(&error).to_string(),
+            "the database failed: error communicating with database: the cable is cut: the cable is cut"
+        );
+    }
 
     #[test]
     fn an_event_is_one_line_whatever_it_holds() {

@@ -10,7 +10,7 @@ use app_core::{
     config::Env,
     http::RequestId,
     metrics::{self, Metric},
-    outbound,
+    outbound, telemetry,
 };
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
@@ -159,7 +159,7 @@ impl Anthropic {
         let head = self.http.head(&self.base_url).timeout(WARM_UP_TIMEOUT).send();
         if let Err(error) = head.await {
             tracing::warn!(
-                error = &error.without_url() as &dyn std::error::Error,
+                error = %telemetry::causes(&error.without_url()),
                 "Anthropic was not reached during start-up"
             );
         }
@@ -196,7 +196,7 @@ impl Anthropic {
             })
             .notify(|error, delay| {
                 tracing::warn!(
-                    error = error as &dyn std::error::Error,
+                    error = %telemetry::causes(error),
                     delay_ms = delay.as_millis(),
                     "Anthropic is tried again"
                 );

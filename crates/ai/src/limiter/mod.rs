@@ -14,6 +14,7 @@ use std::{error::Error, time::Instant};
 use app_core::{
     clock::Clock,
     metrics::{self, Metric},
+    telemetry,
 };
 use uuid::Uuid;
 
@@ -100,7 +101,7 @@ impl Limiter {
         let decided = self.decide(&key, now).await;
         match (decided, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(error = &error as &dyn Error, "a request went on without its rate being checked");
+                tracing::warn!(error = %telemetry::causes(&error), "a request went on without its rate being checked");
                 Ok(Decision::Unchecked(self.policy))
             }
             (decided, _) => decided,
@@ -141,7 +142,7 @@ impl Limiter {
     /// again.
     pub async fn warm_up(&self) {
         if let Err(error) = self.store.touch().await {
-            tracing::warn!(error = &error as &dyn Error, "the store of the rate limit is not reachable yet");
+            tracing::warn!(error = %telemetry::causes(&error), "the store of the rate limit is not reachable yet");
         }
     }
 }

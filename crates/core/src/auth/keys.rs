@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::crypto;
-use crate::{clock::Clock, outbound};
+use crate::{clock::Clock, outbound, telemetry};
 
 /// After this long keys are fetched anew, so that one that the issuer withdrew is not taken for much longer.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
@@ -148,7 +148,7 @@ impl Keys {
                 *self.0.known.write().unwrap_or_else(PoisonError::into_inner) = known;
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "the keys of the issuer of tokens could not be fetched");
+                tracing::warn!(error = %telemetry::causes(&error), "the keys of the issuer of tokens could not be fetched");
             }
         }
     }

@@ -20,6 +20,7 @@ pub use transaction::{Transaction, retry};
 use crate::{
     lambda,
     metrics::{self, Metric, PoolWait},
+    telemetry,
 };
 
 /// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.
@@ -88,6 +89,6 @@ pub async fn warm_up(pool: &MySqlPool) {
     // All are held until the last one is there; else the first could be had twice.
     let opened = join_all((0..connections).map(|_| pool.acquire())).await;
     if let Some(error) = opened.iter().find_map(|opened| opened.as_ref().err()) {
-        tracing::warn!(error = error as &dyn std::error::Error, "the database was not reached during start-up");
+        tracing::warn!(error = %telemetry::causes(error), "the database was not reached during start-up");
     }
 }

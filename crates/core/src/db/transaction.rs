@@ -13,6 +13,7 @@ use super::{Failure, acquire, classify};
 use crate::{
     http::ApiError,
     metrics::{self, Metric},
+    telemetry,
 };
 
 /// After this long a contended request is given up: with the last lock wait (3 s) it stays well under the gateway's
@@ -40,7 +41,7 @@ where
         .when(|error| is_passing(error) && started.elapsed() < RETRY_BUDGET)
         .notify(|error, _| {
             metrics::count(Metric::DatabaseRetries, 1);
-            tracing::debug!(error = error as &dyn std::error::Error, "the database is tried again");
+            tracing::debug!(error = %telemetry::causes(error), "the database is tried again");
         })
         .await
 }

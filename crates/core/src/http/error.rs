@@ -11,6 +11,7 @@ use crate::{
     auth::{Refusal, VerifyError},
     db::{Failure, classify},
     metrics::{self, Metric},
+    telemetry,
 };
 
 /// Everything a request can fail with, named for what the client can do about it. Details of a 5xx go to the log,
@@ -256,7 +257,7 @@ impl ApiError {
         if is_of_database && self.status() == StatusCode::SERVICE_UNAVAILABLE {
             metrics::count(Metric::DatabaseUnavailable, 1);
         }
-        tracing::error!(error = self as &dyn Error, "{what}");
+        tracing::error!(error = %telemetry::causes(self), "{what}");
     }
 
     /// The answer, for an error that is in the log already.

@@ -18,6 +18,7 @@ use serde::{
 };
 
 use super::{ApiError, BODY_LIMIT_BYTES};
+use crate::telemetry;
 
 /// A JSON body, in both directions.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_vec(&self.0) {
             Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON");
+                tracing::error!(error = %telemetry::causes(&error), "an answer could not be written as JSON");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }

@@ -15,6 +15,8 @@ use rustix::{
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
 
+use crate::telemetry;
+
 /// The connections to the runtime API.
 #[derive(Clone, Debug)]
 pub(super) struct RuntimeConnections {
@@ -33,7 +35,7 @@ impl RuntimeConnections {
     pub(super) fn send_at_once(&self) {
         // Where it cannot be done answers are late, but right.
         if let Err(error) = self.try_send_at_once() {
-            tracing::debug!(error = &error as &dyn std::error::Error, "TCP_NODELAY cannot be set");
+            tracing::debug!(error = %telemetry::causes(&error), "TCP_NODELAY cannot be set");
         }
     }
 

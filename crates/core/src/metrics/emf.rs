@@ -14,6 +14,7 @@ use metrique_writer_core::{Entry, EntryWriter, MetricFlags, Observation, Value, 
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measures};
+use crate::telemetry;
 
 /// What writes the metrics of this process.
 struct Writer {
@@ -106,7 +107,7 @@ pub(super) fn write(measures: &Measures) {
         .unwrap_or_else(PoisonError::into_inner)
         .format(&Line { function: &writer.function, measures }, &mut line);
     if let Err(error) = formatted {
-        tracing::error!(error = &error as &dyn std::error::Error, "the metrics of a request could not be written");
+        tracing::error!(error = %telemetry::causes(&error), "the metrics of a request could not be written");
         return;
     }
     // In one piece, so that no other line gets between. Where nobody listens, nobody misses it.
