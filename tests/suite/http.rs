@@ -54,7 +54,7 @@ async fn every_failure_has_the_same_shape() {
         assert_eq!(answer["error"], kind, "{method} {path}");
         assert!(answer["message"].as_str().unwrap().ends_with(['.', 'd']), "{answer}");
     }
-    assert_eq!(app.get(&path).await.expect(200), order);
+    assert_eq!(app.get(&path).await.expect_order(), order);
 }
 
 #[tokio::test]
