@@ -1,6 +1,8 @@
 //! `cargo bench --bench start`: from the start of a function's process to the last byte of its first answer, beside a
-//! bare `lambda_http` function built with the same profile, in turns in one run. The request waits already, and its
-//! answer, a 404, needs no statement: what is measured is Init and the way through the layers.
+//! bare `lambda_http` function built the same way, in turns in one run. The request waits already, and its answer, a
+//! 404, needs no statement: what is measured is Init and the way through the layers.
+//!
+//! It takes what `sam build` and `cargo lambda build --release --example bare_function` made.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -15,11 +17,20 @@ use rotracker_tests::{
     TestDatabase,
     anthropic::StandIn,
     dynamodb,
-    emulator::{Emulator, binary, database_variables, example},
+    emulator::{Emulator, database_variables},
 };
 use tokio::net::TcpListener;
 
 const ROUNDS: usize = 60;
+
+/// The binary that `cargo lambda build` made.
+fn built(name: &str) -> PathBuf {
+    let bench = std::env::current_exe().unwrap();
+    // …/target/release/deps/start-…
+    let binary = bench.ancestors().nth(3).unwrap().join("lambda").join(name).join("bootstrap");
+    assert!(binary.exists(), "{} is not there; the top of this file says what makes it", binary.display());
+    binary
+}
 
 type Variables = Vec<(&'static str, String)>;
 
@@ -92,12 +103,12 @@ async fn compare() {
     apart.iter_mut().filter(|(name, _)| *name == "DB_PORT").for_each(|(_, port)| port.clone_from(&closed));
 
     let mut candidates = Vec::new();
-    let bare = example("bare_function").await;
+    let bare = built("bare_function");
     candidates.push(Candidate { name: "bare", binary: bare, variables: Vec::new(), starts: Vec::new() });
     for name in ["ros", "inventory", "ai", "ai-logs"] {
         for variables in [&apart, &there] {
             let variables = variables.clone();
-            candidates.push(Candidate { name, binary: binary(name).await, variables, starts: Vec::new() });
+            candidates.push(Candidate { name, binary: built(name), variables, starts: Vec::new() });
         }
     }
 
