@@ -99,8 +99,8 @@ pub struct Options {
     /// Let the assistant be answered by a stand-in for Anthropic, without a key
     #[arg(long)]
     pub fake_anthropic: bool,
-    /// Ask callers for tokens, of an issuer on this machine that makes them for anybody
-    #[arg(long)]
+    /// Ask callers for tokens, of an issuer on this machine that makes them for anybody; containers do not reach it
+    #[arg(long, conflicts_with = "sam_local")]
     pub auth: bool,
     /// How many instances of each function may run at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
