@@ -22,6 +22,7 @@ mod idempotency;
 mod inventory;
 mod migrate;
 mod observability;
+mod openapi;
 mod ros;
 mod statements;
 mod tls;

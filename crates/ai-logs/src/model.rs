@@ -7,15 +7,26 @@ use app_core::{
 use chrono::NaiveDate;
 use conversations::{ConversationId, Count, Exchange, LoggedText, Model, Tokens, User};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// The body of `POST /api/ai-logs`. Other members are ignored.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewLog {
+    /// The conversation it is part of.
+    #[schema(value_type = ConversationId)]
     conversation_id: Option<ConversationId>,
+    /// Who asked.
+    #[schema(value_type = User)]
     user: Option<User>,
+    /// The question.
+    #[schema(value_type = LoggedText)]
     user_message: Option<LoggedText>,
+    /// The answer; empty if there was none.
+    #[schema(value_type = LoggedText)]
     ai_response: Option<LoggedText>,
+    /// Whether it went well.
+    #[schema(value_type = bool)]
     success: Option<bool>,
     error: Option<LoggedText>,
     model: Option<Model>,
@@ -62,7 +73,7 @@ impl NewLog {
 }
 
 /// An entry as answers show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
     /// Its id.
@@ -111,7 +122,7 @@ pub struct LogFilter {
 }
 
 /// What is said of a conversation beside its entries.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationSummary {
     conversation_id: String,
@@ -136,8 +147,9 @@ impl Summary<LogEntry> for ConversationSummary {
 }
 
 /// The log in figures (design, reading 28).
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LogStats)]
 pub struct Stats {
     /// Entries.
     pub total_logs: i64,
@@ -156,7 +168,7 @@ pub struct Stats {
 }
 
 /// How often a model answered.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModelCount {
     /// Its id.
     pub model: String,
@@ -165,7 +177,7 @@ pub struct ModelCount {
 }
 
 /// How often a user asked.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UserCount {
     /// Who.
     pub user: String,
@@ -193,10 +205,12 @@ pub struct UsageFilter {
 }
 
 /// What one user used of one model on one day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UsageOfDay)]
 pub struct Usage {
     /// The date in UTC, as a period's bounds are given.
     #[serde(serialize_with = "as_date")]
+    #[schema(value_type = Option<String>, format = Date)]
     pub day: Option<NaiveDate>,
     /// Who asked.
     pub user: String,
@@ -215,7 +229,7 @@ fn as_date<S: Serializer>(day: &Option<NaiveDate>, serializer: S) -> Result<S::O
 }
 
 /// How much was used. Exchanges whose tokens are unknown count, but add no tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageFigures {
     /// Exchanges.
@@ -241,7 +255,7 @@ impl std::ops::AddAssign for UsageFigures {
 }
 
 /// The sums over what is listed.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct UsageSummary {
     totals: UsageFigures,
 }

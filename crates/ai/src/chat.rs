@@ -2,12 +2,13 @@
 
 use app_core::{
     http::{ApiError, FieldProblems},
-    values::Trimmed,
+    values::{Trimmed, Whole},
 };
 use bytes::Bytes;
 use conversations::{ConversationId, Count, User};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::models::{Model, Models};
 
@@ -19,18 +20,39 @@ const DEFAULT_TEMPERATURE: f64 = 0.2;
 
 /// The body of `POST /api/ai/chat` as it came: who asks must be known before anything in it is found wrong. Members that
 /// are not listed here are ignored.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = ChatRequest)]
 pub struct ChatBody {
+    /// The conversation so far, at least one message.
+    #[schema(value_type = Vec<MessageBody>, required = true, min_items = 1)]
     messages: Option<Box<RawValue>>,
+    /// One of the models that `GET /api/ai/health` lists; the first unless given.
+    #[schema(value_type = Option<String>, example = "claude-sonnet-4-20250514")]
     model: Option<Box<RawValue>>,
+    /// The most tokens of the answer; 4096 unless given. Some models may have more than 8192.
+    #[schema(value_type = Option<Whole<1, 8192>>)]
     max_tokens: Option<Box<RawValue>>,
+    /// 0.2 unless given.
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     temperature: Option<Box<RawValue>>,
+    /// Tools, passed on as they are.
+    #[schema(value_type = Option<Vec<Object>>)]
     tools: Option<Box<RawValue>>,
+    /// The system prompt.
+    #[schema(value_type = Option<String>)]
     system_prompt: Option<Box<RawValue>>,
+    /// Whether the answer is streamed.
+    #[schema(value_type = Option<bool>)]
     stream: Option<Box<RawValue>>,
+    /// Who asks.
+    #[schema(value_type = Option<Trimmed<255>>)]
     user_id: Option<Box<RawValue>>,
+    /// The conversation under which the exchange is logged.
+    #[schema(value_type = Option<ConversationId>)]
     conversation_id: Option<Box<RawValue>>,
+    /// How many repair orders the question tells of; for the log.
+    #[schema(value_type = Option<Count>)]
     context_ro_count: Option<Box<RawValue>>,
 }
 
@@ -51,6 +73,47 @@ pub struct ChatRequest {
     pub body: Bytes,
 }
 
+/// A message, for the description.
+#[derive(ToSchema)]
+#[schema(as = ChatMessage)]
+#[expect(dead_code, reason = "only described")]
+struct MessageBody {
+    role: Role,
+    content: ContentBody,
+}
+
+/// Text, or content blocks as Anthropic defines them; passed on as it is.
+#[derive(ToSchema)]
+#[schema(as = ChatContent)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+enum ContentBody {
+    Text(ContentText),
+    Blocks(ContentBlocks),
+}
+
+/// For the description.
+#[derive(ToSchema)]
+#[schema(as = ChatText, min_length = 1)]
+#[expect(dead_code, reason = "only described")]
+struct ContentText(String);
+
+/// For the description.
+#[derive(ToSchema)]
+#[schema(as = ChatContentBlocks, min_items = 1)]
+#[expect(dead_code, reason = "only described")]
+struct ContentBlocks(Vec<BlockBody>);
+
+/// A content block, for the description.
+#[derive(ToSchema)]
+#[schema(as = ChatContentBlock)]
+#[expect(dead_code, reason = "only described")]
+struct BlockBody {
+    r#type: String,
+    #[schema(nullable = false)]
+    text: Option<String>,
+}
+
 /// A message: its content is passed on as it came.
 #[derive(Deserialize, Serialize)]
 struct Message<'a> {
@@ -59,8 +122,9 @@ struct Message<'a> {
     content: &'a RawValue,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ChatRole)]
 enum Role {
     User,
     Assistant,

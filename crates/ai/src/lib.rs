@@ -19,7 +19,7 @@ use app_core::{
 };
 
 pub use error::AiError;
-pub use routes::router;
+pub use routes::{openapi, router};
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},

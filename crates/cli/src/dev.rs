@@ -54,6 +54,8 @@ const FUNCTIONS: &[Function] = &[
     Function { name: "inventory", health: "/api/inventory/tables" },
     Function { name: "ai", health: "/api/ai/health" },
     Function { name: "ai-logs", health: "/api/ai-logs/stats" },
+    // Not deployed: the documentation page.
+    Function { name: "docs", health: "/openapi.json" },
 ];
 
 /// What a function's environment holds where ours says nothing else.

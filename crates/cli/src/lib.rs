@@ -1,5 +1,5 @@
 //! What `rotracker` does: run the whole system on this machine, migrate databases, fill them with sample data, mend
-//! the inventory's index, delete old entries of the AI log. A library, so that the tests can use its parts.
+//! the inventory's index, delete old entries of the AI log, describe the API. A library, so that the tests can use its parts.
 
 pub mod cargo_lambda;
 pub mod database_server;
@@ -9,6 +9,7 @@ pub mod fake_anthropic;
 pub mod fake_issuer;
 pub mod local_client;
 pub mod migrate;
+pub mod openapi;
 pub mod programs;
 pub mod prune_ai_logs;
 pub mod reindex;

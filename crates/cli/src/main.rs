@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, prune_ai_logs, reindex, say, seed};
+use rotracker_cli::{dev, migrate, openapi, prune_ai_logs, reindex, say, seed};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
     PruneAiLogs(prune_ai_logs::Options),
+    /// Print the description of the API (OpenAPI 3.1)
+    Openapi,
 }
 
 #[tokio::main]
@@ -35,6 +37,7 @@ async fn main() -> ExitCode {
         Command::Seed => seed::run().await,
         Command::Reindex(options) => reindex::run(options).await,
         Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
+        Command::Openapi => openapi::document().map(|document| say::print(&document)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use app_core::{
 };
 use sqlx::MySqlPool;
 
-pub use routes::router;
+pub use routes::{openapi, router};
 
 /// What the handlers work with.
 #[derive(Clone)]

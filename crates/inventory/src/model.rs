@@ -2,10 +2,12 @@
 
 use app_core::{
     http::{ApiError, Author, FieldProblems, Period, Summary},
+    openapi::{Digits, NotBlank},
     values::{LongText, Moment, Trimmed, Whole},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 
 /// The eleven tables (specification, "Valid Tables"). Names from requests become one of these first; nothing else
 /// reaches SQL.
@@ -93,6 +95,8 @@ impl Table {
     }
 }
 
+app_core::described_as_one_of!(Table, "TableName", Table::ALL.map(Table::name));
+
 /// A part number as someone asks for it: trimmed, 1 to 100 characters. Numbers compare in capitals (design, readings 15
 /// and 19).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -116,6 +120,8 @@ impl PartNumber {
     }
 }
 
+app_core::described_as!(PartNumber, Trimmed<100>);
+
 /// The id of a row of the index. Requests send a string of digits or a number, answers show a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexId(pub i64);
@@ -125,6 +131,8 @@ impl Serialize for IndexId {
         serializer.collect_str(&self.0)
     }
 }
+
+app_core::described_as!(IndexId, Digits);
 
 impl<'de> Deserialize<'de> for IndexId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -159,8 +167,9 @@ impl<'de> Deserialize<'de> for IndexId {
 }
 
 /// A part that a search found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = FoundPart)]
 pub struct Found {
     /// Its row of the index; none when only its table has it.
     pub index_id: Option<IndexId>,
@@ -181,7 +190,7 @@ pub struct Found {
 }
 
 /// How a search found what it found: the first of three ways that finds anything (specification, "3-Tier Fallback").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchMethod {
     /// The index has the very number.
@@ -193,7 +202,7 @@ pub enum SearchMethod {
 }
 
 /// The answer to a search.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchAnswer {
     /// What was found.
@@ -205,11 +214,13 @@ pub struct SearchAnswer {
 }
 
 /// A row of one of the eleven tables (design, reading 16).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InventoryItem)]
 pub struct Item {
     /// Its id in that table.
     #[serde(serialize_with = "as_string")]
+    #[schema(value_type = Digits)]
     pub id: i64,
     /// The maker's number.
     pub part_number: Option<String>,
@@ -225,6 +236,7 @@ pub struct Item {
     pub description: Option<String>,
     /// The bin's number; only bins have one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, extensions(("x-optional" = json!(true))))]
     pub bin: Option<Option<String>>,
 }
 
@@ -244,7 +256,7 @@ pub struct ItemFilter {
 }
 
 /// How many rows one of the eleven tables has.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TableCount {
     /// The table's name in the database.
@@ -256,8 +268,9 @@ pub struct TableCount {
 }
 
 /// All eleven tables.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InventoryTables)]
 pub struct Tables {
     tables: Vec<TableCount>,
     total_tables: usize,
@@ -283,7 +296,7 @@ impl Tables {
 }
 
 /// What the index says of one table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TableStock {
     /// The table's name.
     pub table: String,
@@ -306,8 +319,9 @@ pub const LOW_STOCK: i64 = 5;
 const WARN_BELOW: i64 = 2;
 
 /// The index in figures (design, reading 18).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InventoryStats)]
 pub struct Stats {
     total_parts: i64,
     total_quantity: i64,
@@ -338,7 +352,7 @@ impl Stats {
 
 /// How soon a part must be bought. The rule is part of [`crate::sql::LOW_STOCK`], which orders by it (design, reading
 /// 17).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
     /// There is none.
@@ -357,7 +371,7 @@ impl Urgency {
 }
 
 /// A part of which there is too little.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LowStockItem {
     /// Its row of the index.
@@ -398,7 +412,7 @@ pub fn recommended_reorder(usage: i64) -> i64 {
 }
 
 /// The low items by urgency.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LowStockSummary {
     threshold: i64,
@@ -472,8 +486,16 @@ impl Action {
     }
 }
 
+app_core::described_as_one_of!(Action, "Action", Action::ALL.map(Action::name));
+
 /// The largest quantity: what the columns hold.
 pub const MAX_QUANTITY: i64 = i32::MAX as i64;
+
+/// Some pieces.
+pub type Quantity = Whole<1, MAX_QUANTITY>;
+
+/// Pieces, or none.
+pub type Counted = Whole<0, MAX_QUANTITY>;
 
 /// A change of the quantity of one row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -532,13 +554,21 @@ impl Effect {
 }
 
 /// The body of `POST …/decrement` and `…/increment`. Other members are ignored.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StockMove)]
 pub struct MoveRequest {
+    /// The row of the index.
+    #[schema(value_type = IndexId)]
     index_id: Option<IndexId>,
+    /// The number that this row has.
+    #[schema(value_type = PartNumber)]
     part_number: Option<PartNumber>,
-    quantity: Option<Whole<1, MAX_QUANTITY>>,
+    /// How many pieces; one unless given.
+    quantity: Option<Quantity>,
+    /// The repair order for which it happens.
     ro_number: Option<Trimmed<50>>,
+    /// Free text.
     notes: Option<LongText>,
 }
 
@@ -558,13 +588,23 @@ impl MoveRequest {
 }
 
 /// The body of `POST …/adjust`. Other members are ignored.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StockAdjustment)]
 pub struct AdjustRequest {
+    /// The row of the index.
+    #[schema(value_type = IndexId)]
     index_id: Option<IndexId>,
+    /// The number that this row has.
+    #[schema(value_type = PartNumber)]
     part_number: Option<PartNumber>,
-    new_qty: Option<Whole<0, MAX_QUANTITY>>,
+    /// What was counted.
+    #[schema(value_type = Counted)]
+    new_qty: Option<Counted>,
+    /// The repair order for which it happens.
     ro_number: Option<Trimmed<50>>,
+    /// Why the quantity is another one.
+    #[schema(value_type = NotBlank<65_535>)]
     notes: Option<LongText>,
 }
 
@@ -589,8 +629,9 @@ impl AdjustRequest {
 }
 
 /// The answer to a change.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StockChanged)]
 pub struct Changed {
     success: bool,
     index_id: IndexId,
@@ -640,7 +681,7 @@ pub struct Entry {
 }
 
 /// An entry as the ledger shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {
     /// Its number in the ledger.

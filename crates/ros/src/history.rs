@@ -4,11 +4,13 @@
 use app_core::{
     Digest,
     http::{ApiError, Author},
+    openapi::Digits,
     values::{Day, Moment, Money},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
+use utoipa::ToSchema;
 
 use crate::model::RepairOrder;
 
@@ -30,6 +32,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// All six.
+    pub const ALL: [Self; 6] = [Self::Created, Self::Updated, Self::Status, Self::Moved, Self::Deleted, Self::Found];
+
     /// The name in the database and in answers.
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +47,8 @@ impl Action {
         }
     }
 }
+
+app_core::described_as_one_of!(Action, "HistoryAction", Action::ALL.map(Action::name));
 
 /// An order, and what its history says of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,15 +101,20 @@ pub struct Step {
 }
 
 /// A field that a change altered, by its name and its values in answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct FieldChange<'a> {
+    /// Its name in answers.
     field: &'a str,
+    /// What it was.
+    #[schema(value_type = Option<String>)]
     old: &'a Value,
+    /// What it is since.
+    #[schema(value_type = Option<String>)]
     new: &'a Value,
 }
 
 /// A step of the status as the order itself shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusStep {
     /// The status.
@@ -118,16 +130,18 @@ pub struct StatusStep {
 }
 
 /// An entry as the history shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     /// Its number among the entries of its order, from 1.
     pub revision: i64,
     /// The order's id, a string of digits.
+    #[schema(value_type = Digits)]
     pub order_id: String,
     /// The number that the order had afterwards, or last.
     pub ro_number: String,
     /// One of [`Action`].
+    #[schema(value_type = Action)]
     pub action: String,
     /// When.
     pub timestamp: Moment,
@@ -138,6 +152,7 @@ pub struct HistoryEntry {
     /// The request's id, which is in its log lines.
     pub request_id: Option<String>,
     /// What changed: a list of `{field, old, new}`.
+    #[schema(value_type = Vec<FieldChange<'_>>)]
     pub changes: Box<RawValue>,
 }
 

@@ -5,16 +5,22 @@ use std::ops::Deref;
 use app_core::{
     Patch,
     http::{Answer, ApiError, ETag, FieldProblems, entity_tag},
+    openapi::{Digits, NotBlank},
     values::{Day, LongText, Money, Text, Trimmed, deserialize_str},
 };
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema, schema::AnyOfBuilder},
+};
 
 use crate::history::StatusStep;
 
 /// Where an order is kept; each status has its own table (specification, "Archive Status Mapping").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = ArchiveStatus)]
 pub enum Archive {
     /// Being worked on: `active`.
     #[default]
@@ -73,11 +79,12 @@ impl<'de> Deserialize<'de> for Archive {
 pub type RoNumber = Trimmed<50>;
 
 /// A repair order as it is kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairOrder {
     /// Unique over the four tables; kept for life. Shown as a string of digits.
     #[serde(serialize_with = "as_string")]
+    #[schema(value_type = Digits)]
     pub id: i64,
     /// Unique over the four tables; people may change it.
     pub ro_number: String,
@@ -139,12 +146,14 @@ impl RepairOrder {
 }
 
 /// A repair order with what is computed from it (design, reading 11).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairOrderView {
     #[serde(flatten)]
     order: RepairOrder,
+    /// Whether someone should have asked the shop again before today.
     is_overdue: bool,
+    /// For how many days; else 0.
     days_overdue: i64,
 }
 
@@ -174,24 +183,29 @@ impl RepairOrderView {
 }
 
 /// A repair order by itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairOrderDetail {
     #[serde(flatten)]
     view: RepairOrderView,
+    /// The steps of its status, oldest first.
     status_history: Vec<StatusStep>,
 }
 
 /// What a request wants an order to be: the body of a PATCH, and of a POST, which changes an empty order. Fields that
 /// are not listed here, computed ones among them, are ignored (design, reading 2).
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = RepairOrderFields)]
 pub struct Changes {
+    #[schema(value_type = RoNumber, required = false)]
     ro_number: Patch<RoNumber>,
     date_made: Patch<Day>,
+    #[schema(value_type = NotBlank<255>, required = false)]
     shop_name: Patch<Text<255>>,
     part_number: Patch<Text<100>>,
     serial_number: Patch<Text<100>>,
+    #[schema(value_type = NotBlank<65_535>, required = false)]
     part_description: Patch<LongText>,
     required_work: Patch<LongText>,
     date_dropped_off: Patch<Day>,
@@ -200,6 +214,7 @@ pub struct Changes {
     terms: Patch<Text<50>>,
     shop_reference_number: Patch<Text<100>>,
     estimated_delivery_date: Patch<Day>,
+    #[schema(value_type = NotBlank<100>, required = false)]
     current_status: Patch<Text<100>>,
     current_status_date: Patch<Day>,
     gen_thrust_status: Patch<Text<100>>,
@@ -207,7 +222,48 @@ pub struct Changes {
     tracking_number: Patch<Text<100>>,
     notes: Patch<LongText>,
     next_date_to_update: Patch<Day>,
+    #[schema(value_type = Archive, required = false)]
     archive_status: Patch<Archive>,
+}
+
+/// The body of a POST, for the description: [`Changes`] of which four are required.
+#[derive(Debug)]
+pub enum NewRepairOrder {}
+
+/// The body of a PATCH, for the description: [`Changes`] of which there is at least one.
+#[derive(Debug)]
+pub enum RepairOrderChanges {}
+
+impl PartialSchema for NewRepairOrder {
+    fn schema() -> RefOr<Schema> {
+        let four = ["roNumber", "shopName", "partDescription", "currentStatus"];
+        let required = four.into_iter().fold(ObjectBuilder::new(), ObjectBuilder::required);
+        AllOfBuilder::new().item(Ref::from_schema_name(Changes::name())).item(required).into()
+    }
+}
+
+impl PartialSchema for RepairOrderChanges {
+    fn schema() -> RefOr<Schema> {
+        let fields = match Changes::schema() {
+            RefOr::T(Schema::Object(fields)) => fields.properties.into_keys(),
+            _ => Default::default(),
+        };
+        let any = fields.fold(AnyOfBuilder::new(), |any, field| any.item(ObjectBuilder::new().required(field)));
+        AllOfBuilder::new().item(Ref::from_schema_name(Changes::name())).item(any).into()
+    }
+}
+
+impl ToSchema for NewRepairOrder {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Changes::name().into(), Changes::schema()));
+        Changes::schemas(schemas);
+    }
+}
+
+impl ToSchema for RepairOrderChanges {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        NewRepairOrder::schemas(schemas);
+    }
 }
 
 impl Changes {
@@ -300,12 +356,17 @@ impl Changes {
 }
 
 /// The body of `PATCH …/by-number/{roNumber}/status` (design, reading 9).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusUpdate {
+    /// How far it is, in the words of the dashboard.
+    #[schema(value_type = NotBlank<100>, example = "APPROVED")]
     status: Option<Text<100>>,
+    /// Added to the notes that are there, on a line of their own.
     notes: Option<LongText>,
+    /// The invoice if the status says `PAID` or `SHIPPING`, else the quote.
     cost: Option<Money>,
+    /// When the shop expects to be done.
     delivery_date: Option<Day>,
 }
 
@@ -354,7 +415,7 @@ impl StatusUpdate {
 }
 
 /// What the dashboard's first page shows (design, reading 14).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the design's reading 14 defines each")]
 pub struct Dashboard {

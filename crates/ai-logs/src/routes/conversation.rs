@@ -1,10 +1,14 @@
 //! `GET /api/ai-logs/conversation/{conversation_id}`
 
-use app_core::http::{ApiError, Caller, Path, json_object};
+use app_core::{
+    http::{ApiError, Caller, Path, json_object},
+    openapi::NotFound,
+};
 use async_stream::try_stream;
 use axum::{extract::State, response::Response};
 use conversations::ConversationId;
 use futures_util::{Stream, TryStreamExt};
+use utoipa::ToSchema;
 
 use crate::{
     AiLogsState,
@@ -12,7 +16,19 @@ use crate::{
     store,
 };
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Conversation {
+    logs: Vec<LogEntry>,
+    #[serde(flatten)]
+    summary: ConversationSummary,
+}
+
 /// All entries of a conversation, oldest first; of them the caller's own, but for administrators.
+#[utoipa::path(get, path = "", operation_id = "getConversation",
+    params(("conversationId" = inline(ConversationId), Path, description = "The name that the client gave it")),
+    responses((status = 200, body = Conversation), (status = 404, response = NotFound)))]
 pub(super) async fn conversation(
     State(state): State<AiLogsState>,
     caller: Caller,

@@ -4,6 +4,7 @@ use app_core::{
     db::{self, Transaction},
     http::{Answer, ApiError, Caller},
     idempotency::{Attempt, Once},
+    openapi::IdempotencyKey,
 };
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -11,16 +12,21 @@ use conversations::Exchange;
 use http::StatusCode;
 use serde::Serialize;
 use sqlx::MySqlConnection;
+use utoipa::ToSchema;
 
 use crate::{AiLogsState, model::NewLog};
 
-#[derive(Serialize)]
-struct Created {
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogCreated)]
+pub(super) struct Created {
     success: bool,
     id: u64,
 }
 
 /// Enters an exchange in the log, as the caller's own whoever it is said to be of; administrators enter anybody's.
+#[utoipa::path(post, path = "", operation_id = "createLog", params(IdempotencyKey), request_body = NewLog, responses(
+    (status = 201, description = "It is entered", body = Created),
+))]
 pub(super) async fn create(
     State(state): State<AiLogsState>,
     caller: Caller,

@@ -3,20 +3,25 @@
 use app_core::{
     db::{self, Transaction},
     http::{ApiError, Caller, Json, Path},
+    openapi::{Digits, NotFound},
     values::parse_id,
 };
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{AiLogsState, store};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogDeleted)]
 pub(super) struct Deleted {
     success: bool,
     message: &'static str,
 }
 
 /// Deletes one entry for good. That of somebody else is not there, but for administrators.
+#[utoipa::path(delete, path = "", operation_id = "deleteLog", params(("id" = inline(Digits), Path, description = "The entry's id")),
+    responses((status = 200, description = "It is deleted", body = Deleted), (status = 404, response = NotFound)))]
 pub(super) async fn delete(
     State(state): State<AiLogsState>,
     caller: Caller,

@@ -7,17 +7,21 @@ use app_core::{
 use axum::extract::State;
 use conversations::User;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{AiLogsState, store};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LogsDeleted)]
 pub(super) struct Deleted {
     success: bool,
     deleted_count: u64,
 }
 
 /// Deletes all entries of a user for good; there may be none. For administrators.
+#[utoipa::path(delete, path = "", operation_id = "deleteLogsOfUser", params(("user" = inline(User), Path, description = "Who asked")),
+    responses((status = 200, description = "They are deleted", body = Deleted), (status = 403, response = Forbidden)))]
 pub(super) async fn delete_of_user(
     State(state): State<AiLogsState>,
     _: Administrator,

@@ -1,26 +1,45 @@
 //! `GET /api/ai-logs`
 
 use app_core::{
-    http::{ApiError, Caller, FieldProblems, Page, Period, Query, given, json_page},
-    values::Trimmed,
+    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, given, json_page},
+    openapi::{Filter, Forbidden, PeriodBound},
+    values::{Trimmed, Whole},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::owner_among;
-use crate::{AiLogsState, model::LogFilter, store};
+use crate::{
+    AiLogsState,
+    model::{LogEntry, LogFilter},
+    store,
+};
 
 /// Query parameters, as text, so that each can be named when it is wrong.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
+    /// Who asked.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
+    /// The conversation.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<100>>, inline)]
     conversation_id: Option<String>,
+    /// When the period begins.
+    #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
+    /// When it ends.
+    #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
+    /// How many entries at most; 50 unless given, and never more than 100.
+    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
+    /// How many entries are left out at the start.
+    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -39,7 +58,18 @@ impl Parameters {
     }
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Logs {
+    logs: Vec<LogEntry>,
+    #[serde(flatten)]
+    page: PageSummary,
+}
+
 /// The log, newest entries first; of them the caller's own, but for administrators.
+#[utoipa::path(get, path = "", operation_id = "listLogs", params(Parameters),
+    responses((status = 200, body = Logs), (status = 403, response = Forbidden)))]
 pub(super) async fn list(
     State(state): State<AiLogsState>,
     caller: Caller,

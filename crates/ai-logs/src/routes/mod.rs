@@ -8,25 +8,40 @@ mod list;
 mod stats;
 mod usage;
 
-use app_core::http::{ApiError, Caller, under_both_prefixes};
-use axum::{
-    Router,
-    routing::{delete, get},
+use app_core::{
+    http::{ApiError, Caller, under_both_prefixes},
+    openapi::{Description, RouteTable},
+    route_table,
 };
+use axum::Router;
 use conversations::User;
 
 use crate::AiLogsState;
 
+route_table! {
+    /// The log.
+    Logs(AiLogsState) {
+        "/" => get(list::list).post(create::create),
+        "/conversation/{conversation_id}" => get(conversation::conversation),
+        "/stats" => get(stats::stats),
+        "/usage" => get(usage::usage),
+        "/user/{user}" => delete(delete_of_user::delete_of_user),
+        "/{id}" => delete(delete::delete),
+    }
+}
+
 /// All routes, without the layers around them.
 pub fn router(state: AiLogsState) -> Router {
-    let logs = Router::new()
-        .route("/", get(list::list).post(create::create))
-        .route("/conversation/{conversation_id}", get(conversation::conversation))
-        .route("/stats", get(stats::stats))
-        .route("/usage", get(usage::usage))
-        .route("/user/{user}", delete(delete_of_user::delete_of_user))
-        .route("/{id}", delete(delete::delete));
-    under_both_prefixes("/ai-logs", logs).with_state(state)
+    under_both_prefixes("/ai-logs", Logs::routes()).with_state(state)
+}
+
+/// The description of all routes.
+pub fn openapi() -> Description {
+    let asked = [("conversationId", "$request.body#/conversationId"), ("user", "$request.body#/user")];
+    Description::new("AI logs", "What people asked the assistant and what it answered.")
+        .table::<Logs>("/api/ai-logs")
+        .links("createLog", 201, &[("id", "$response.body#/id"), asked[0], asked[1]])
+        .links("listLogs", 200, &[("conversationId", "$response.body#/logs/0/conversationId")])
 }
 
 /// Whose entries `caller` may see, where those of `user` are asked for.

@@ -9,6 +9,7 @@ use axum::extract::State;
 use crate::{AiLogsState, model::Stats, store};
 
 /// The log in figures; what the caller has of it, but for administrators.
+#[utoipa::path(get, path = "", operation_id = "getLogStats", responses((status = 200, body = Stats)))]
 pub(super) async fn stats(State(state): State<AiLogsState>, caller: Caller) -> Result<Json<Stats>, ApiError> {
     let owner = conversations::owner(&caller)?;
     db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?, owner.as_ref()).await }).await.map(Json)

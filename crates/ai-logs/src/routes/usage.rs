@@ -2,28 +2,39 @@
 
 use app_core::{
     http::{ApiError, Caller, FieldProblems, Period, Query, given, json_object},
+    openapi::{Filter, Forbidden, PeriodBound},
     values::Trimmed,
 };
 use axum::{extract::State, response::Response};
 use conversations::Model;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::owner_among;
 use crate::{
     AiLogsState,
-    model::{UsageFilter, UsageSummary},
+    model::{Usage, UsageFilter, UsageSummary},
     store,
 };
 
 /// Query parameters, as text, so that each can be named when it is wrong.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
+    /// Who asked.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
+    /// What answered.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<100>>, inline)]
     model: Option<String>,
+    /// When the period begins.
+    #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
+    /// When it ends.
+    #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
 }
 
@@ -41,7 +52,19 @@ impl Parameters {
     }
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[schema(as = Usage)]
+#[expect(dead_code, reason = "only described")]
+struct UsageAnswer {
+    usage: Vec<Usage>,
+    #[serde(flatten)]
+    summary: UsageSummary,
+}
+
 /// Tokens by day, user and model, newest day first; the caller's own, but for administrators.
+#[utoipa::path(get, path = "", operation_id = "getUsage", params(Parameters),
+    responses((status = 200, body = UsageAnswer), (status = 403, response = Forbidden)))]
 pub(super) async fn usage(
     State(state): State<AiLogsState>,
     caller: Caller,

@@ -1,6 +1,10 @@
 //! `POST /api/ai/chat`
 
-use app_core::http::{ApiError, Caller, Json, RequestId, USER_ID};
+use app_core::{
+    http::{ApiError, Caller, Json, RequestId, USER_ID},
+    openapi::{BadGateway, GatewayTimeout, TooManyRequests},
+    values::Trimmed,
+};
 use axum::{
     extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
@@ -10,6 +14,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::{
     AiError, AiState,
@@ -22,7 +27,30 @@ use crate::{
 /// Who asks if nobody says.
 const ANONYMOUS: &str = "anonymous";
 
-/// Asks the assistant. In this order (design, reading 20): is there a key, may this user ask, is the question valid.
+/// A streamed answer, for the description.
+fn streamed_example() -> &'static str {
+    r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"This "}}
+
+data: [DONE]
+
+"#
+}
+
+/// Asks the assistant.
+///
+/// In this order (design, reading 20): is there a key, may this user ask, is the question valid.
+#[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
+    params(("X-User-Id" = inline(Option<Trimmed<255>>), Header,
+        description = "Who asks, if neither a token nor the body says so")),
+    responses(
+        (status = 200, description = "The answer: whole, or with `stream` its events as they come and then `[DONE]`", content(
+            (ChatAnswer = "application/json"),
+            (String = "text/event-stream", example = streamed_example),
+        )),
+        (status = 429, response = TooManyRequests),
+        (status = 502, response = BadGateway),
+        (status = 504, response = GatewayTimeout),
+    ))]
 pub(super) async fn chat(
     State(state): State<AiState>,
     id: RequestId,
@@ -104,18 +132,25 @@ fn streamed(body: axum::body::Body) -> Response {
 }
 
 /// The answer that is not streamed (design, reading 25).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ChatAnswer {
     success: bool,
+    /// Anthropic's message, as it came.
+    #[schema(value_type = Object)]
     response: Whole,
     metadata: Metadata,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ChatMetadata)]
 struct Metadata {
+    /// How long it took, in milliseconds.
+    #[schema(value_type = u64)]
     duration_ms: u128,
+    /// What answered.
     model: String,
+    /// Whether a part of the question was in the prompt cache.
     cached: bool,
 }
 

@@ -3,12 +3,14 @@
 use app_core::http::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::AiState;
 
 /// What the assistant is able to do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AssistantHealth)]
 pub(super) struct Health {
     status: &'static str,
     api_key_configured: bool,
@@ -16,6 +18,7 @@ pub(super) struct Health {
 }
 
 /// Whether there is a key, and which models may be asked for. Asks nobody.
+#[utoipa::path(get, path = "", operation_id = "getAssistantHealth", responses((status = 200, body = Health)))]
 pub(super) async fn health(State(state): State<AiState>) -> Json<Health> {
     Json(Health {
         status: "ok",

@@ -4,19 +4,31 @@ mod chat;
 mod clear_rate_limit;
 mod health;
 
-use app_core::http::under_both_prefixes;
-use axum::{
-    Router,
-    routing::{get, post},
+use app_core::{
+    http::under_both_prefixes,
+    openapi::{Description, RouteTable},
+    route_table,
 };
+use axum::Router;
 
 use crate::AiState;
 
+route_table! {
+    /// The assistant.
+    Assistant(AiState) {
+        "/chat" => post(chat::chat),
+        "/health" => get(health::health),
+        "/clear-rate-limit" => post(clear_rate_limit::clear_rate_limit),
+    }
+}
+
 /// All routes, without the layers around them.
 pub fn router(state: AiState) -> Router {
-    let ai = Router::new()
-        .route("/chat", post(chat::chat))
-        .route("/health", get(health::health))
-        .route("/clear-rate-limit", post(clear_rate_limit::clear_rate_limit));
-    under_both_prefixes("/ai", ai).with_state(state)
+    under_both_prefixes("/ai", Assistant::routes()).with_state(state)
+}
+
+/// The description of all routes.
+pub fn openapi() -> Description {
+    Description::new("Assistant", "An AI assistant, asked through Anthropic's Messages API.")
+        .table::<Assistant>("/api/ai")
 }

@@ -11,6 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{ApiError, Page};
 use crate::{
@@ -137,10 +138,13 @@ struct Paged {
 }
 
 /// The members of a page beside its list.
-#[derive(Serialize)]
-struct PageSummary {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PageSummary {
+    /// How many there are in all.
     total: i64,
+    /// How many are listed at most; what was asked for, cut to the most that is allowed.
     limit: i64,
+    /// How many are left out before.
     offset: i64,
 }
 

@@ -21,7 +21,7 @@ pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
-pub use json_list::{Summary, json_array, json_object, json_page};
+pub use json_list::{PageSummary, Summary, json_array, json_object, json_page};
 pub use parameters::{Page, Period, given};
 pub use prefixes::under_both_prefixes;
 pub use stack::{BODY_LIMIT_BYTES, USER_ID, with_layers};

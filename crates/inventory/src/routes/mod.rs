@@ -13,27 +13,56 @@ mod table;
 mod tables;
 mod transactions;
 
-use app_core::http::under_both_prefixes;
-use axum::{
-    Router,
-    routing::{get, post},
+use app_core::{
+    http::under_both_prefixes,
+    openapi::{Description, RouteTable},
+    route_table,
 };
+use axum::Router;
+use serde_json::json;
 
 use crate::InventoryState;
 
+route_table! {
+    /// Inventory.
+    Inventory(InventoryState) {
+        "/search" => get(search::search),
+        "/table/{table_name}" => get(table::table),
+        "/stock-room" => get(stock_room::stock_room),
+        "/bins" => get(bins::bins),
+        "/tables" => get(tables::tables),
+        "/stats" => get(stats::stats),
+        "/low-stock" => get(low_stock::low_stock),
+        "/decrement" => post(decrement::decrement),
+        "/increment" => post(increment::increment),
+        "/adjust" => post(adjust::adjust),
+        "/transactions" => get(transactions::transactions),
+    }
+}
+
 /// All routes, without the layers around them.
 pub fn router(state: InventoryState) -> Router {
-    let inventory = Router::new()
-        .route("/search", get(search::search))
-        .route("/table/{table_name}", get(table::table))
-        .route("/stock-room", get(stock_room::stock_room))
-        .route("/bins", get(bins::bins))
-        .route("/tables", get(tables::tables))
-        .route("/stats", get(stats::stats))
-        .route("/low-stock", get(low_stock::low_stock))
-        .route("/decrement", post(decrement::decrement))
-        .route("/increment", post(increment::increment))
-        .route("/adjust", post(adjust::adjust))
-        .route("/transactions", get(transactions::transactions));
-    under_both_prefixes("/inventory", inventory).with_state(state)
+    under_both_prefixes("/inventory", Inventory::routes()).with_state(state)
+}
+
+/// The description of all routes.
+pub fn openapi() -> Description {
+    let found = json!({
+        "indexId": "{$response.body#/results/0/indexId}", "partNumber": "{$response.body#/results/0/partNumber}",
+    });
+    let low = json!({
+        "indexId": "{$response.body#/items/0/indexId}", "partNumber": "{$response.body#/items/0/partNumber}",
+    });
+    let mut description =
+        Description::new("Inventory", "The parts on the shelves, and a ledger of every change of a quantity.")
+            .table::<Inventory>("/api/inventory");
+    for change in ["takeStock", "addStock", "adjustStock"] {
+        description = description.link_to_body("searchParts", 200, change, &found).link_to_body(
+            "listLowStock",
+            200,
+            change,
+            &low,
+        );
+    }
+    description
 }

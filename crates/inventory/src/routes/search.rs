@@ -3,10 +3,12 @@
 use app_core::{
     db,
     http::{ApiError, FieldProblems, Json, Query},
+    openapi::NotFound,
 };
 use axum::extract::State;
 use serde::Deserialize;
 use sqlx::MySqlConnection;
+use utoipa::IntoParams;
 
 use crate::{
     InventoryState,
@@ -14,13 +16,20 @@ use crate::{
     store,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
+    /// The number, or a part of it. Case and the white space around it do not matter.
+    #[param(value_type = PartNumber, example = "MS20470AD4", inline)]
     part_number: Option<String>,
 }
 
 /// Finds parts by number, in the first of three ways that finds any.
+#[utoipa::path(get, path = "", operation_id = "searchParts", params(Parameters), responses(
+    (status = 200, body = SearchAnswer),
+    (status = 404, response = NotFound),
+))]
 pub(super) async fn search(
     State(state): State<InventoryState>,
     Query(Parameters { part_number }): Query<Parameters>,

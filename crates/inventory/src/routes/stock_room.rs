@@ -3,6 +3,7 @@
 use app_core::http::{ApiError, Query, Summary, given, json_object};
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     InventoryState,
@@ -11,18 +12,33 @@ use crate::{
 };
 
 /// What was asked for, as the answer echoes it.
-#[derive(Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[schema(as = StockRoomFilters)]
 #[serde(default)]
 pub(super) struct Filters {
+    /// The shelf.
     #[serde(deserialize_with = "given")]
     location: Option<String>,
+    /// `SV`, `AR`, `OH` and the like.
     #[serde(deserialize_with = "given")]
     condition: Option<String>,
+    /// A part of the part's number or description.
     #[serde(deserialize_with = "given")]
     search: Option<String>,
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct StockRoom {
+    items: Vec<Item>,
+    count: u64,
+    filters: Filters,
+}
+
 /// Rows of the stock room.
+#[utoipa::path(get, path = "", operation_id = "listStockRoom", params(Filters), responses((status = 200, body = StockRoom)))]
 pub(super) async fn stock_room(
     State(state): State<InventoryState>,
     Query(filters): Query<Filters>,

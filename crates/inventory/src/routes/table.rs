@@ -3,9 +3,11 @@
 use app_core::{
     db::is_missing_table,
     http::{ApiError, Path, Summary, json_object},
+    openapi::NotFound,
 };
 use axum::{extract::State, response::Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     InventoryState,
@@ -13,9 +15,10 @@ use crate::{
     store,
 };
 
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TableSummary {
+    #[schema(value_type = Table)]
     table_name: &'static str,
     count: u64,
 }
@@ -26,7 +29,18 @@ impl Summary<Item> for TableSummary {
     }
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct TableItems {
+    items: Vec<Item>,
+    #[serde(flatten)]
+    summary: TableSummary,
+}
+
 /// All rows of one table.
+#[utoipa::path(get, path = "", operation_id = "listTable", params(("tableName" = inline(Table), Path, description = "One of the eleven tables")),
+    responses((status = 200, body = TableItems), (status = 404, response = NotFound)))]
 pub(super) async fn table(State(state): State<InventoryState>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let table = Table::parse(&name).map_err(|problem| ApiError::invalid("tableName", problem))?;
     let summary = TableSummary { table_name: table.name(), count: 0 };

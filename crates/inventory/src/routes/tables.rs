@@ -9,6 +9,7 @@ use axum::extract::State;
 use crate::{InventoryState, model::Tables, store};
 
 /// All tables, with how many rows they have.
+#[utoipa::path(get, path = "", operation_id = "listTables", responses((status = 200, body = Tables)))]
 pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<Tables>, ApiError> {
     db::retry(|| async { store::count_tables(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
 }

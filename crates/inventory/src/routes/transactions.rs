@@ -1,31 +1,48 @@
 //! `GET /api/inventory/transactions`
 
 use app_core::{
-    http::{ApiError, FieldProblems, Page, Period, Query, given, json_page},
-    values::Trimmed,
+    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, given, json_page},
+    openapi::{Filter, PeriodBound},
+    values::{Trimmed, Whole},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     InventoryState,
-    model::{Action, LedgerFilter, PartNumber},
+    model::{Action, LedgerEntry, LedgerFilter, PartNumber},
     store,
 };
 
 /// Query parameters, as text, so that each can be named when it is wrong.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
+    /// The part.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<100>>, inline)]
     part_number: Option<String>,
+    /// The repair order for which it happened.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Filter<50>>, inline)]
     ro_number: Option<String>,
+    /// What happened.
     #[serde(deserialize_with = "given")]
+    #[param(value_type = Option<Action>, inline)]
     action: Option<String>,
+    /// When the period begins.
+    #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
+    /// When it ends.
+    #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
+    /// How many entries at most; 50 unless given, and never more than 100.
+    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
+    /// How many entries are left out at the start.
+    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -44,7 +61,17 @@ impl Parameters {
     }
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Transactions {
+    transactions: Vec<LedgerEntry>,
+    #[serde(flatten)]
+    page: PageSummary,
+}
+
 /// The ledger, newest entries first.
+#[utoipa::path(get, path = "", operation_id = "listTransactions", params(Parameters), responses((status = 200, body = Transactions)))]
 pub(super) async fn transactions(
     State(state): State<InventoryState>,
     Query(parameters): Query<Parameters>,

@@ -3,25 +3,38 @@
 use app_core::{
     http::{Answer, ApiError, Author, Preconditions},
     idempotency::Once,
+    openapi::{Conflict, IdempotencyKey, IfMatch, NotFound},
 };
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::update::{Asked, change};
+use super::{
+    key::Parameters,
+    update::{Asked, change},
+};
 use crate::{
     RosState,
     history::{Action, Occasion},
-    model::{Archive, Changes},
+    model::{Archive, Changes, RepairOrderView},
     store::OrderKey,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ArchiveTarget)]
 pub(super) struct Target {
+    /// Where the order is to be kept.
+    #[schema(value_type = Archive)]
     archive_status: Option<Archive>,
 }
 
 /// Moves the order to another table. Moving it where it already is is a conflict: someone else was faster.
+#[utoipa::path(post, path = "", operation_id = "archiveOrder", params(Parameters, IfMatch, IdempotencyKey), request_body = Target, responses(
+    (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
+    (status = 404, response = NotFound),
+    (status = 409, response = Conflict),
+))]
 pub(super) async fn archive(
     State(state): State<RosState>,
     key: OrderKey,

@@ -4,6 +4,7 @@ use app_core::{
     db::{self, Transaction},
     http::{Answer, ApiError, Author},
     idempotency::{Attempt, Once},
+    openapi::{Conflict, IdempotencyKey},
 };
 use axum::extract::State;
 use chrono::NaiveDate;
@@ -13,11 +14,15 @@ use sqlx::MySqlConnection;
 use crate::{
     RosState,
     history::{self, Action, Occasion},
-    model::{Changes, RepairOrder},
+    model::{Changes, NewRepairOrder, RepairOrder, RepairOrderView},
     store,
 };
 
 /// Adds an order to the table of its archive status.
+#[utoipa::path(post, path = "", operation_id = "createOrder", params(IdempotencyKey), request_body = NewRepairOrder, responses(
+    (status = 201, description = "The new order", body = RepairOrderView, headers(("ETag"))),
+    (status = 409, response = Conflict),
+))]
 pub(super) async fn create(
     State(state): State<RosState>,
     author: Author,

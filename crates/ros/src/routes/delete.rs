@@ -3,13 +3,15 @@
 use app_core::{
     db::{self, Transaction},
     http::{ApiError, Author, Json, Preconditions},
+    openapi::{IfMatch, NotFound},
 };
 use axum::extract::State;
 use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::MySqlConnection;
+use utoipa::ToSchema;
 
-use super::update::lock;
+use super::{key::Parameters, update::lock};
 use crate::{
     RosState,
     history::{self, Action, Occasion},
@@ -17,15 +19,21 @@ use crate::{
     store::{self, OrderKey},
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OrderDeleted)]
 pub(super) struct Deleted {
     success: bool,
     message: &'static str,
+    /// The table that had it.
     deleted_from: &'static str,
 }
 
 /// Deletes the order for good, from whichever table has it; its history stays.
+#[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch), responses(
+    (status = 200, description = "It is deleted", body = Deleted),
+    (status = 404, response = NotFound),
+))]
 pub(super) async fn delete(
     State(state): State<RosState>,
     key: OrderKey,

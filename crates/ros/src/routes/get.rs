@@ -3,15 +3,22 @@
 use app_core::{
     db,
     http::{ApiError, Preconditions},
+    openapi::{IfNoneMatch, NotFound},
 };
 use axum::{extract::State, response::Response};
 
+use super::key::Parameters;
 use crate::{
     RosState,
+    model::RepairOrderDetail,
     store::{self, Found, OrderKey, no_such_order},
 };
 
 /// One order, from whichever table has it, with the steps of its status.
+#[utoipa::path(get, path = "", operation_id = "getOrder", params(Parameters, IfNoneMatch), responses(
+    (status = 200, description = "The order", body = RepairOrderDetail, headers(("ETag"))),
+    (status = 404, response = NotFound),
+))]
 pub(super) async fn get(
     State(state): State<RosState>,
     key: OrderKey,

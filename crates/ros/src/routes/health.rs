@@ -1,29 +1,39 @@
 //! `GET /health`
 
-use app_core::{db, http::Json};
+use app_core::{db, http::Json, values::Moment};
 use axum::extract::State;
 use chrono::SecondsFormat;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{RosState, store};
 
 /// The state of the service. When the database cannot be reached it is an error answer as well, with that shape's
 /// members added.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Health {
+    /// `ok` or `error`.
     status: &'static str,
+    #[schema(value_type = Moment)]
     timestamp: String,
     /// Seconds since the process started.
     uptime: u64,
+    /// `connected` or `disconnected`.
     database: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<&'static str>,
 }
 
 /// Whether the function and its database work.
+#[utoipa::path(get, path = "", operation_id = "getHealth", responses(
+    (status = 200, description = "Everything works", body = Health),
+    (status = 503, description = "The database cannot be reached", body = Health),
+))]
 pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<Health>) {
     let healthy = Health {
         status: "ok",

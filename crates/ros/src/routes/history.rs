@@ -1,18 +1,30 @@
 //! `GET /api/ros/{id}/history` and `GET /api/ros/by-number/{ro_number}/history`
 
-use app_core::http::{ApiError, FieldProblems, Page, Query, json_page};
+use app_core::{
+    http::{ApiError, FieldProblems, Page, PageSummary, Query, json_page},
+    openapi::NotFound,
+    values::Whole,
+};
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
+use super::key;
 use crate::{
     RosState,
+    history::HistoryEntry,
     store::{self, OrderKey},
 };
 
 /// Query parameters, as text, so that each can be named when it is wrong.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    /// How many entries at most; 50 unless given, and never more than 100.
+    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
+    /// How many entries are left out at the start.
+    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -25,7 +37,18 @@ impl Parameters {
     }
 }
 
+/// The answer, for the description: it is written as it is read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct History {
+    history: Vec<HistoryEntry>,
+    #[serde(flatten)]
+    page: PageSummary,
+}
+
 /// What happened to an order, newest first; also after it was moved, renamed or deleted.
+#[utoipa::path(get, path = "", operation_id = "getOrderHistory", params(key::Parameters, Parameters),
+    responses((status = 200, body = History), (status = 404, response = NotFound)))]
 pub(super) async fn history(
     State(state): State<RosState>,
     key: OrderKey,

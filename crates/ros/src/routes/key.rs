@@ -2,17 +2,24 @@
 
 use app_core::{
     http::{ApiError, Path},
+    openapi::Digits,
     values::parse_id,
 };
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{model::RoNumber, store::OrderKey};
 
-#[derive(Deserialize)]
-struct Parameters {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct Parameters {
+    /// The order's id, which is unique over the four tables.
+    #[param(value_type = Digits, inline)]
     id: Option<String>,
+    /// The order's number. Case does not matter.
+    #[param(rename = "roNumber", value_type = RoNumber, example = "RO38472", inline)]
     ro_number: Option<String>,
 }
 

@@ -12,29 +12,55 @@ mod list;
 mod status;
 mod update;
 
-use app_core::http::under_both_prefixes;
-use axum::{
-    Router,
-    routing::{get, patch, post},
+use app_core::{
+    http::under_both_prefixes,
+    openapi::{Description, RouteTable},
+    route_table,
 };
+use axum::Router;
 
 use crate::RosState;
 
+route_table! {
+    /// Repair orders.
+    Orders(RosState) {
+        "/" => get(list::list).post(create::create),
+        "/stats/dashboard" => get(dashboard::dashboard),
+        "/by-number/{ro_number}" => get(get::get).patch(update::update).delete(delete::delete),
+        "/by-number/{ro_number}/history" => get(history::history),
+        "/by-number/{ro_number}/status" => patch(status::status),
+        "/by-number/{ro_number}/archive" => post(archive::archive),
+        "/{id}" => get(get::get).patch(update::update).delete(delete::delete),
+        "/{id}/history" => get(history::history),
+    }
+}
+
+route_table! {
+    /// The state of the service.
+    Health(RosState) {
+        "/" => get(health::health),
+    }
+}
+
 /// All routes, without the layers around them.
 pub fn router(state: RosState) -> Router {
-    let orders = Router::new()
-        .route("/", get(list::list).post(create::create))
-        .route("/stats/dashboard", get(dashboard::dashboard))
-        .route("/by-number/{ro_number}", get(get::get).patch(update::update).delete(delete::delete))
-        .route("/by-number/{ro_number}/history", get(history::history))
-        .route("/by-number/{ro_number}/status", patch(status::status))
-        .route("/by-number/{ro_number}/archive", post(archive::archive))
-        .route("/{id}", get(get::get).patch(update::update).delete(delete::delete))
-        .route("/{id}/history", get(history::history));
-    let health = Router::new().route("/", get(health::health));
     Router::new()
-        .nest("/health", health.clone())
-        .merge(under_both_prefixes("/health", health))
-        .merge(under_both_prefixes("/ros", orders))
+        .nest("/health", Health::routes())
+        .merge(under_both_prefixes("/health", Health::routes()))
+        .merge(under_both_prefixes("/ros", Orders::routes()))
         .with_state(state)
+}
+
+/// The description of all routes.
+pub fn openapi() -> Description {
+    let orders = Description::new("Repair orders", "What was sent to which shop, how far it is, what it costs.")
+        .table::<Orders>("/api/ros")
+        .links("createOrder", 201, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
+        .links("listOrders", 200, &[("id", "$response.body#/0/id"), ("roNumber", "$response.body#/0/roNumber")])
+        .links("updateOrderById", 200, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
+        .links("archiveOrder", 200, &[("id", "$response.body#/id")]);
+    let health = Description::new("Health", "Whether the service works.")
+        .table::<Health>("/health")
+        .table::<Health>("/api/health");
+    orders.and(health)
 }

@@ -3,18 +3,26 @@
 use app_core::{
     http::{Answer, ApiError, Author, Json, Preconditions},
     idempotency::Attempt,
+    openapi::{IfMatch, NotFound},
 };
 use axum::extract::State;
 
-use super::update::{Asked, change};
+use super::{
+    key::Parameters,
+    update::{Asked, change},
+};
 use crate::{
     RosState,
     history::{Action, Occasion},
-    model::StatusUpdate,
+    model::{RepairOrderView, StatusUpdate},
     store::OrderKey,
 };
 
 /// Sets the status, with what the shop said along with it.
+#[utoipa::path(patch, path = "", operation_id = "setOrderStatus", params(Parameters, IfMatch), request_body = StatusUpdate, responses(
+    (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
+    (status = 404, response = NotFound),
+))]
 pub(super) async fn status(
     State(state): State<RosState>,
     key: OrderKey,

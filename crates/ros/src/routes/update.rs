@@ -5,19 +5,26 @@ use app_core::{
     db::{self, Transaction},
     http::{Answer, ApiError, Author, Json, Preconditions},
     idempotency::Attempt,
+    openapi::{Conflict, IfMatch, NotFound},
 };
 use axum::extract::State;
 use chrono::NaiveDate;
 use sqlx::MySqlConnection;
 
+use super::key::Parameters;
 use crate::{
     RosState,
     history::{self, Action, Known, Occasion},
-    model::{Changes, RepairOrder},
+    model::{Changes, RepairOrder, RepairOrderChanges, RepairOrderView},
     store::{self, OrderKey, no_such_order},
 };
 
 /// Changes some fields; a different archive status moves the order to that table.
+#[utoipa::path(patch, path = "", operation_id = "updateOrder", params(Parameters, IfMatch), request_body = RepairOrderChanges, responses(
+    (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
+    (status = 404, response = NotFound),
+    (status = 409, response = Conflict),
+))]
 pub(super) async fn update(
     State(state): State<RosState>,
     key: OrderKey,

@@ -1,0 +1,231 @@
+//! What the answers of all operations have in common: errors in one shape, and headers.
+//!
+//! A handler names the errors that are its own (`(status = 404, response = NotFound)`); those that any request may be
+//! answered with are added by [`complete`].
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use utoipa::{
+    IntoParams, ToResponse,
+    openapi::{RefOr, Response},
+};
+
+/// Errors, each with its status, its kind, what it means and a message as one really is.
+macro_rules! errors {
+    ($($(#[$attribute:meta])* $name:ident($status:ident, $kind:literal, $meaning:literal, $message:literal);)+) => {
+        $(
+            $(#[$attribute])*
+            #[derive(Debug)]
+            pub enum $name {}
+
+            impl<'r> ToResponse<'r> for $name {
+                fn response() -> (&'r str, RefOr<Response>) {
+                    (stringify!($name), RefOr::T(Response::new($meaning)))
+                }
+            }
+        )+
+
+        /// All of them.
+        const ERRORS: &[Described] = &[$(Described {
+            name: stringify!($name),
+            status: StatusCode::$status,
+            kind: $kind,
+            meaning: $meaning,
+            message: $message,
+        }),+];
+    };
+}
+
+struct Described {
+    name: &'static str,
+    status: StatusCode,
+    kind: &'static str,
+    meaning: &'static str,
+    message: &'static str,
+}
+
+errors! {
+    /// 400.
+    Invalid(BAD_REQUEST, "Validation error",
+        "Something in the request is wrong; `details.fields` says what, by field or parameter.",
+        "limit must be a whole number from 1 to 1000.");
+    /// 401.
+    Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no valid token.", "A valid bearer token is required.");
+    /// 403.
+    Forbidden(FORBIDDEN, "Forbidden", "The caller may not do this.", "Only administrators may do this.");
+    /// 404.
+    NotFound(NOT_FOUND, "Not found", "There is no such thing.", "Repair order not found");
+    /// 409.
+    Conflict(CONFLICT, "Conflict", "The request clashes with what is there.",
+        "There is already a repair order with the number RO38472.");
+    /// 412.
+    PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "Someone else was faster.",
+        "The order was changed meanwhile.");
+    /// 413.
+    PayloadTooLarge(PAYLOAD_TOO_LARGE, "Payload too large", "The body is over 6 MB.",
+        "The body must be at most 6291456 bytes long.");
+    /// 415.
+    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body is not said to be JSON.",
+        "The body must be JSON, with the header Content-Type: application/json.");
+    /// 422.
+    Unprocessable(UNPROCESSABLE_ENTITY, "Unprocessable", "The `Idempotency-Key` came with another body before.",
+        "This Idempotency-Key was used for another request.");
+    /// 429.
+    TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asked too often; `Retry-After` says when to come back.",
+        "Too many requests. Try again in 42 seconds.");
+    /// 500.
+    Internal(INTERNAL_SERVER_ERROR, "Internal server error", "A defect of ours. The log says more, by `x-request-id`.",
+        "An unexpected error occurred.");
+    /// 502.
+    BadGateway(BAD_GATEWAY, "Bad gateway", "The service behind this one failed.", "The assistant failed. Try again.");
+    /// 503.
+    Unavailable(SERVICE_UNAVAILABLE, "Service unavailable",
+        "Something that this needs is busy or cannot be reached. If waiting helps, `Retry-After` says how long.",
+        "The database is busy or cannot be reached. Try again.");
+    /// 504.
+    GatewayTimeout(GATEWAY_TIMEOUT, "Gateway timeout", "The service behind this one did not answer in time.",
+        "The assistant did not answer in time.");
+}
+
+/// `If-Match`, for `params(…)`.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfMatch {
+    /// The `ETag` that the thing must still have; else the answer is 412.
+    #[param(rename = "If-Match")]
+    _if_match: Option<String>,
+}
+
+/// `If-None-Match`, for `params(…)`.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfNoneMatch {
+    /// The `ETag` that the client has already; if it still is the same, the answer is 304 without a body.
+    #[param(rename = "If-None-Match")]
+    _if_none_match: Option<String>,
+}
+
+/// `Idempotency-Key`, for `params(…)`.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IdempotencyKey {
+    /// A text that the client invents. The same request with the same key has one effect and one answer for 24 hours.
+    #[param(rename = "Idempotency-Key")]
+    _idempotency_key: Option<String>,
+}
+
+/// Headers, by the name of their component: the name on the wire, its schema, what it says.
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 7] {
+    let count = json!({ "type": "integer", "minimum": 0 });
+    [
+        ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
+        ("RetryAfter", "Retry-After", count.clone(), "Seconds after which another try is worth it."),
+        ("RateLimitLimit", "X-RateLimit-Limit", count.clone(), "Requests that a user may make within a window."),
+        ("RateLimitRemaining", "X-RateLimit-Remaining", count.clone(), "How many of them are left."),
+        ("RateLimitReset", "X-RateLimit-Reset", count, "When there will be one more, in seconds since the epoch."),
+        ("RateLimit", "RateLimit", json!({ "type": "string" }), "The same as a structured field (IETF draft)."),
+        ("RateLimitPolicy", "RateLimit-Policy", json!({ "type": "string" }), "The limit and its window in seconds."),
+    ]
+}
+
+fn header_references(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
+    let wanted = headers().into_iter().filter(|(name, ..)| wanted(name));
+    wanted
+        .map(|(name, wire, ..)| (wire.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") })))
+        .collect()
+}
+
+/// Adds to `operation` what every operation answers: an error for what its request can be wrong in, for failures, and the
+/// headers.
+pub(super) fn complete(operation: &mut Map<String, Value>) {
+    let summary = operation.get("summary").cloned().unwrap_or_default();
+    let has_body = operation.contains_key("requestBody");
+    let takes_values = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let mut usual = vec![StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
+    if has_body || takes_values {
+        usual.push(StatusCode::BAD_REQUEST);
+    }
+    if has_body {
+        usual.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+    }
+    let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let is_rate_limited = answers.contains_key(StatusCode::TOO_MANY_REQUESTS.as_str());
+    for error in ERRORS.iter().filter(|error| usual.contains(&error.status)) {
+        let reference = json!({ "$ref": format!("#/components/responses/{}", error.name) });
+        answers.entry(error.status.as_str()).or_insert(reference);
+    }
+    for answer in answers.values_mut().filter_map(Value::as_object_mut).filter(|answer| !answer.contains_key("$ref")) {
+        answer.entry("description").or_insert_with(|| summary.clone());
+        let all = answer.entry("headers").or_insert_with(|| json!({}));
+        let common = header_references(|name| name == "RequestId" || is_rate_limited && name.starts_with("RateLimit"));
+        all.as_object_mut().map(|all| all.extend(common));
+    }
+}
+
+/// What operations refer to.
+pub(super) struct Shared {
+    pub(super) schemas: BTreeMap<String, Value>,
+    pub(super) responses: Map<String, Value>,
+    pub(super) headers: Map<String, Value>,
+    pub(super) security: Value,
+}
+
+pub(super) fn shared() -> Shared {
+    let error = json!({
+        "type": "object",
+        "description": "Every error.",
+        "required": ["error", "message"],
+        "properties": {
+            "error": {
+                "type": "string",
+                "description": "Which kind of failure this is, in words that stay the same.",
+                "enum": ERRORS.iter().map(|error| error.kind).chain(["Method not allowed", "Rate limiter unavailable"]).collect::<Vec<_>>(),
+            },
+            "message": { "type": "string", "description": "A sentence for people." },
+            "details": {
+                "type": "object",
+                "required": ["fields"],
+                "properties": {
+                    "fields": {
+                        "type": "object",
+                        "description": "What is wrong, by field or parameter; completes a sentence that begins with its name.",
+                        "additionalProperties": { "type": "string" },
+                    },
+                },
+            },
+            "retryAfter": { "type": "integer", "minimum": 0, "description": "Seconds, as the header `Retry-After`." },
+        },
+    });
+    let responses = ERRORS.iter().map(|Described { name, status, kind, meaning, message }| {
+        let headers = header_references(|name| match *status {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::SERVICE_UNAVAILABLE => matches!(name, "RequestId" | "RetryAfter"),
+            _ => name == "RequestId",
+        });
+        let mut example = json!({ "error": kind, "message": message });
+        match *status {
+            StatusCode::BAD_REQUEST => {
+                example["details"] = json!({ "fields": { "limit": "must be a whole number from 1 to 1000" } });
+            }
+            StatusCode::TOO_MANY_REQUESTS => example["retryAfter"] = json!(42),
+            _ => {}
+        }
+        let content = json!({ "schema": { "$ref": "#/components/schemas/Error" }, "example": example });
+        let response =
+            json!({ "description": meaning, "headers": headers, "content": { "application/json": content } });
+        ((*name).to_owned(), response)
+    });
+    let headers = headers()
+        .into_iter()
+        .map(|(name, _, schema, about)| (name.to_owned(), json!({ "description": about, "schema": schema })));
+    Shared {
+        schemas: BTreeMap::from([("Error".to_owned(), error)]),
+        responses: responses.collect(),
+        headers: headers.collect(),
+        security: json!({
+            "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token of the configured issuer." },
+        }),
+    }
+}

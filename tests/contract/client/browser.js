@@ -1,0 +1,94 @@
+// A real browser on a running `cargo dev`: the documentation page, a request tried out from it, and requests from pages of
+// other origins, of which only the configured one may read the answers.
+//
+//   node tests/contract/client/browser.js http://127.0.0.1:3001 [screenshot.png]
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { chromium } from "playwright-core";
+
+const [url = "http://127.0.0.1:3001", screenshot] = process.argv.slice(2);
+
+const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync",
+    ],
+});
+const servers = [];
+
+/** A page of another origin on this machine, empty. */
+async function pageAt(host, port) {
+    const server = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>Elsewhere</title>"));
+    servers.push(server);
+    await new Promise((listening, failed) => server.once("error", failed).listen(port, "localhost", listening));
+    const page = await browser.newPage();
+    await page.goto(`http://${host}:${server.address().port}/`);
+    return page;
+}
+
+/** What a script of `page` gets of the API: an order's number, or the word for being refused. */
+function ask(page, init) {
+    return page.evaluate(async ([url, init]) => {
+        try {
+            const answer = await fetch(`${url}/api/ros?limit=1`, init);
+            return { status: answer.status, id: answer.headers.get("x-request-id") };
+        } catch (error) {
+            return `${error}`;
+        }
+    }, [url, init]);
+}
+
+try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1600 } });
+    const foreign = [];
+    const problems = [];
+    page.on("request", (request) => {
+        if (!request.url().startsWith(`${url}/`) && !request.url().startsWith("data:")) {
+            foreign.push(request.url());
+        }
+    });
+    page.on("pageerror", (error) => problems.push(`${error}`));
+    await page.goto(`${url}/docs`);
+    await page.getByRole("heading", { name: "RO Tracker" }).waitFor();
+
+    // With a token, which the request then carries.
+    await page.getByRole("button", { name: "Authorize" }).first().click();
+    await page.getByRole("dialog").or(page.locator(".modal-ux")).first().getByRole("textbox").fill("a.b.c");
+    await page.locator(".modal-ux").getByRole("button", { name: /apply credentials/i }).click();
+    await page.locator(".modal-ux").getByRole("button", { name: "Close" }).click();
+
+    const operation = page.locator("#operations-Repair_orders-listOrders, [id$='listOrders']").first();
+    await operation.locator(".opblock-summary-control").click();
+    await operation.locator("tr[data-param-name=limit] input").fill("1");
+    const sent = page.waitForRequest((request) => request.url().includes("/api/ros?"));
+    await operation.getByRole("button", { name: "Execute" }).click();
+    assert.equal((await sent).headers().authorization, "Bearer a.b.c");
+    const answer = operation.locator(".live-responses-table");
+    await answer.waitFor();
+    assert.equal((await answer.locator("tbody .response-col_status").first().innerText()).trim().split(/\s/)[0], "200");
+    const body = await answer.locator("tbody .highlight-code").first().innerText();
+    assert.match(body, /"roNumber":/);
+    if (screenshot) {
+        await answer.scrollIntoViewIfNeeded();
+        await page.screenshot({ path: screenshot });
+    }
+    assert.deepEqual(foreign, [], "the page needs nothing from elsewhere");
+    assert.deepEqual(problems, []);
+
+    const json = { headers: { "content-type": "application/json", authorization: "Bearer a.b.c" } };
+    const stranger = await pageAt("127.0.0.1", 0).catch(() => pageAt("localhost", 0));
+    for (const init of [{}, json]) {
+        assert.match(await ask(stranger, init), /Failed to fetch/, "another origin is refused");
+    }
+    const dashboard = await pageAt("localhost", 5173);
+    for (const init of [{}, { credentials: "include" }, json]) {
+        const seen = await ask(dashboard, init);
+        assert.equal(seen.status, 200, "the configured origin is not");
+        assert.ok(seen.id, "and its scripts may read the request's id");
+    }
+    console.log(`${url}/docs: a request was tried out; another origin was refused, the configured one not`);
+} finally {
+    await browser.close();
+    servers.forEach((server) => server.close());
+}

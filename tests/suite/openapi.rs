@@ -1,0 +1,52 @@
+//! The published description is that of the code. (Whether the code does what it says, `tests/contract/run` finds out.)
+
+use rotracker_cli::openapi;
+use rotracker_tests::emulator::workspace;
+use serde_json::Value;
+
+#[test]
+fn the_committed_description_is_that_of_the_code() {
+    let committed = std::fs::read_to_string(workspace().join("infra/openapi.json")).unwrap();
+    let described = openapi::document().unwrap();
+    // As values: which order members have depends on the features with which a library was built.
+    let [committed, described] = [committed, described].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert!(
+        committed == described,
+        "infra/openapi.json is not what the code describes. Look at the difference, and commit it if it is meant: \
+         cargo run --bin rotracker -- openapi > infra/openapi.json"
+    );
+}
+
+#[test]
+fn every_operation_says_what_it_does_and_answers() {
+    let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let mut count = 0;
+    for (path, operations) in paths {
+        assert!(path == "/health" || path.starts_with("/api/"), "{path}");
+        for (method, operation) in operations.as_object().unwrap() {
+            count += 1;
+            let name = format!("{method} {path}");
+            assert!(
+                operation["summary"].as_str().is_some_and(|summary| summary.ends_with('.')),
+                "{name} has no summary"
+            );
+            assert!(operation["operationId"].is_string(), "{name} has no name");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{name}: {parameter} is not described");
+            }
+            let answers = operation["responses"].as_object().unwrap();
+            assert!(answers.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
+            let refers_to_error = |status: &str| answers[status]["$ref"].is_string();
+            assert!(refers_to_error("500"), "{name} never fails");
+            for (status, answer) in answers.iter().filter(|(_, answer)| answer["$ref"].is_null()) {
+                assert!(answer["content"].is_object(), "{name}: what {status} holds is not described");
+                assert!(answer["headers"]["x-request-id"].is_object(), "{name}: {status} has no id");
+            }
+            if operation["requestBody"].is_object() {
+                assert!(["400", "413", "415"].iter().all(|status| refers_to_error(status)), "{name} takes any body");
+            }
+        }
+    }
+    assert!(count >= 35, "{count} operations");
+}
