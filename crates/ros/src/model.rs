@@ -12,7 +12,10 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema, schema::AnyOfBuilder},
+    openapi::{
+        AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema,
+        schema::{AnyOfBuilder, SchemaType},
+    },
 };
 
 use crate::history::StatusStep;
@@ -236,20 +239,29 @@ pub enum RepairOrderChanges {}
 
 impl PartialSchema for NewRepairOrder {
     fn schema() -> RefOr<Schema> {
-        let four = ["roNumber", "shopName", "partDescription", "currentStatus"];
-        let required = four.into_iter().fold(ObjectBuilder::new(), ObjectBuilder::required);
-        AllOfBuilder::new().item(Ref::from_schema_name(Changes::name())).item(required).into()
+        match Changes::schema() {
+            RefOr::T(Schema::Object(mut fields)) => {
+                fields.required =
+                    ["roNumber", "shopName", "partDescription", "currentStatus"].map(str::to_owned).into();
+                fields.description = None;
+                fields.into()
+            }
+            other => other,
+        }
     }
 }
 
 impl PartialSchema for RepairOrderChanges {
     fn schema() -> RefOr<Schema> {
         let fields = match Changes::schema() {
-            RefOr::T(Schema::Object(fields)) => fields.properties.into_keys(),
-            _ => Default::default(),
+            RefOr::T(Schema::Object(fields)) => fields.properties.into_keys().collect(),
+            _ => Vec::new(),
         };
-        let any = fields.fold(AnyOfBuilder::new(), |any, field| any.item(ObjectBuilder::new().required(field)));
-        AllOfBuilder::new().item(Ref::from_schema_name(Changes::name())).item(any).into()
+        // Without a type, or generated clients would take an object without members to be meant.
+        let one_of_them = fields.into_iter().fold(AnyOfBuilder::new(), |any, field| {
+            any.item(ObjectBuilder::new().schema_type(SchemaType::AnyValue).required(field))
+        });
+        AllOfBuilder::new().item(Ref::from_schema_name(Changes::name())).item(one_of_them).into()
     }
 }
 

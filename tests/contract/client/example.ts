@@ -60,8 +60,9 @@ export async function assistant(): Promise<void> {
         console.log(data.metadata.durationMs);
     }
     const streamed = await client.POST("/api/ai/chat", { body: { messages, stream: true }, parseAs: "stream" });
-    for await (const chunk of streamed.data ?? []) {
-        console.log(chunk);
+    const reader = streamed.data?.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+        console.log(part.value);
     }
 }
 

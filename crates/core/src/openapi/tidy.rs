@@ -52,6 +52,9 @@ impl Tidying<'_> {
                 if members.get("default").is_some_and(Value::is_null) {
                     members.remove("default");
                 }
+                if let Some(Value::String(text)) = members.get_mut("description") {
+                    *text = without_references(text);
+                }
                 self.resolve(members, place);
                 join_null(members);
                 if place == Place::Answer {
@@ -97,15 +100,32 @@ impl Tidying<'_> {
     }
 }
 
-/// `{oneOf: [{type: null}, {type: string, …}]}` as `{type: [string, null], …}`.
+/// Leaves out where comments refer to papers that readers of the description do not have: `(design, reading 11)`.
+fn without_references(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (design, ").or_else(|| rest.split_once(" (specification, ")) {
+        kept.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, after)| after);
+    }
+    kept + rest
+}
+
+/// `{oneOf: [{type: null}, {type: string, …}]}` as `{type: [string, null], …}`, and `{oneOf: [{type: null}, {anyOf: […]}]}`
+/// as `{anyOf: […, {type: null}]}`.
 fn join_null(members: &mut Map<String, Value>) {
     let Some(items) = members.get("oneOf").and_then(Value::as_array) else { return };
     let is_null = |item: &&Value| **item == json!({ "type": "null" });
     let (nulls, others): (Vec<&Value>, Vec<&Value>) = items.iter().partition(is_null);
     let ([_], [Value::Object(other)]) = (&*nulls, &*others) else { return };
-    let Some(kind) = other.get("type").and_then(Value::as_str).filter(|_| !other.contains_key("enum")) else { return };
     let mut joined = other.clone();
-    joined.insert("type".to_owned(), json!([kind, "null"]));
+    if let Some(choices) = joined.get_mut("anyOf").and_then(Value::as_array_mut) {
+        choices.push(json!({ "type": "null" }));
+    } else if let Some(kind) = other.get("type").and_then(Value::as_str).filter(|_| !other.contains_key("enum")) {
+        joined.insert("type".to_owned(), json!([kind, "null"]));
+    } else {
+        return;
+    }
     members.remove("oneOf");
     for (name, member) in joined {
         members.entry(name).or_insert(member);

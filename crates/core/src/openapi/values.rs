@@ -90,9 +90,8 @@ value!(
 value!([const MIN: i64, const MAX: i64] Whole<MIN, MAX>, format_args!("Whole{MIN}To{MAX}"), whole(MIN, MAX));
 
 fn whole(min: i64, max: i64) -> ObjectBuilder {
-    let number = object(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))).minimum(Some(min));
-    // The largest number of all is what programs call no limit; not all of them can write it.
-    if max == i64::MAX { number } else { number.maximum(Some(max)) }
+    let number = object(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+    number.minimum(Some(min)).maximum(Some(max))
 }
 
 value!([] Moment, "Moment", date_time().examples([json!("2024-11-15T12:00:00.000Z")]));
