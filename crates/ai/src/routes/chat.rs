@@ -3,7 +3,6 @@
 use app_core::{
     http::{ApiError, Caller, Json, RequestId, USER_ID},
     openapi::{BadGateway, GatewayTimeout, TooManyRequests},
-    values::Trimmed,
 };
 use axum::{
     extract::{FromRequest, Request, State},
@@ -40,8 +39,7 @@ data: [DONE]
 ///
 /// In this order (design, reading 20): is there a key, may this user ask, is the question valid.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
-    params(("X-User-Id" = inline(Option<Trimmed<255>>), Header,
-        description = "Who asks, if neither a token nor the body says so")),
+    params(("X-User-Id" = Option<String>, Header, description = "Who asks, if neither a token nor the body says so; text of 1 to 255 characters, or nobody is named")),
     responses(
         (status = 200, description = "The answer: whole, or with `stream` its events as they come and then `[DONE]`", content(
             (ChatAnswer = "application/json"),
