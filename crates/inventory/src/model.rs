@@ -3,10 +3,13 @@
 use app_core::{
     http::{ApiError, Author, FieldProblems, Period, Summary},
     openapi::{Digits, NotBlank},
-    values::{LongText, Moment, Trimmed, Whole},
+    values::{LongText, Moment, Trimmed, Whole, whole_of},
 };
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Unexpected},
+};
 use utoipa::ToSchema;
 
 /// The eleven tables (specification, "Valid Tables"). Names from requests become one of these first; nothing else
@@ -152,6 +155,14 @@ impl<'de> Deserialize<'de> for IndexId {
 
             fn visit_i64<E: de::Error>(self, _: i64) -> Result<IndexId, E> {
                 Err(E::custom("must not be negative"))
+            }
+
+            fn visit_f64<E: de::Error>(self, id: f64) -> Result<IndexId, E> {
+                let whole = whole_of(id).ok_or_else(|| E::invalid_type(Unexpected::Float(id), &self))?;
+                match u64::try_from(whole) {
+                    Ok(id) => self.visit_u64(id),
+                    Err(_) => self.visit_i64(whole),
+                }
             }
 
             fn visit_str<E: de::Error>(self, id: &str) -> Result<IndexId, E> {

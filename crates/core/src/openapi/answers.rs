@@ -160,7 +160,9 @@ pub(super) fn complete(operation: &mut Map<String, Value>) {
         answer.entry("description").or_insert_with(|| summary.clone());
         let all = answer.entry("headers").or_insert_with(|| json!({}));
         let common = header_references(|name| name == "RequestId" || is_rate_limited && name.starts_with("RateLimit"));
-        all.as_object_mut().map(|all| all.extend(common));
+        if let Some(all) = all.as_object_mut() {
+            all.extend(common);
+        }
     }
 }
 

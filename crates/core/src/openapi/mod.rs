@@ -98,7 +98,9 @@ impl Description {
         match answer {
             Some(answer) if !links.is_empty() => {
                 let all = answer.entry("links").or_insert_with(|| json!({}));
-                all.as_object_mut().map(|all| all.extend(links));
+                if let Some(all) = all.as_object_mut() {
+                    all.extend(links);
+                }
             }
             _ => self.problems.push(format!("{id} has no answer {status}, or its link leads nowhere")),
         }

@@ -9,5 +9,5 @@ mod text;
 pub use day::{Day, StoredDay};
 pub use moment::Moment;
 pub use money::Money;
-pub use number::{Whole, parse_id};
+pub use number::{Whole, parse_id, whole_of};
 pub use text::{BoundedText, LongText, Text, Trimmed, deserialize_str};

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Unexpected},
+};
 
 /// A whole number from `MIN` to `MAX`: a JSON number in a body, digits in a query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +31,13 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
     pub fn new(number: i64) -> Option<Self> {
         (MIN..=MAX).contains(&number).then_some(Self(number))
     }
+}
+
+/// The whole number that some programs write as `12.0`; JSON tells no difference. Not beyond what a float tells apart.
+#[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+pub fn whole_of(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
 /// Reads an id in a path, or says in half a sentence what is wrong with it. It is a string of decimal digits; one that
@@ -67,6 +77,11 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
                 self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
             }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+                let whole = whole_of(number).ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))?;
+                self.visit_i64(whole)
+            }
         }
 
         deserializer.deserialize_i64(Visitor)
@@ -84,7 +99,9 @@ mod tests {
         for (sent, number) in [("1", 1), ("12", 12), ("007", 7)] {
             assert_eq!(Dozen::parse(sent).unwrap().get(), number, "{sent}");
         }
-        assert_eq!(serde_json::from_str::<Dozen>("12").unwrap().get(), 12);
+        for (sent, number) in [("12", 12), ("12.0", 12), ("1e1", 10)] {
+            assert_eq!(serde_json::from_str::<Dozen>(sent).unwrap().get(), number, "{sent}");
+        }
     }
 
     #[test]
@@ -92,7 +109,7 @@ mod tests {
         for sent in ["", "0", "13", "-1", "+1", " 1", "1.0", "1e1", "ten", "99999999999999999999"] {
             assert_eq!(Dozen::parse(sent).unwrap_err(), "must be a whole number from 1 to 12", "{sent}");
         }
-        for sent in ["0", "13", "-1", "1.0", "1e1", "99999999999999999999", "\"1\"", "null", "true"] {
+        for sent in ["0", "13", "-1", "1.5", "0.0", "1e30", "99999999999999999999", "\"1\"", "null", "true"] {
             let error = serde_json::from_str::<Dozen>(sent).unwrap_err().to_string();
             assert!(error.contains("a whole number from 1 to 12"), "{sent}: {error}");
         }
