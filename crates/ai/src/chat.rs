@@ -110,7 +110,6 @@ struct ContentBlocks(Vec<BlockBody>);
 #[expect(dead_code, reason = "only described")]
 struct BlockBody {
     r#type: String,
-    #[schema(nullable = false)]
     text: Option<String>,
 }
 
