@@ -39,6 +39,12 @@ fn every_operation_says_what_it_does_and_answers() {
             assert!(answers.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
             let refers_to_error = |status: &str| answers[status]["$ref"].is_string();
             assert!(refers_to_error("500"), "{name} never fails");
+            assert_eq!(
+                refers_to_error("401"),
+                !path.ends_with("/health") || path.contains("/ai/"),
+                "{name}: whom it asks"
+            );
+            assert_eq!(operation["security"].is_null(), refers_to_error("401"), "{name}: whom it asks");
             for (status, answer) in answers.iter().filter(|(_, answer)| answer["$ref"].is_null()) {
                 assert!(answer["content"].is_object(), "{name}: what {status} holds is not described");
                 assert!(answer["headers"]["x-request-id"].is_object(), "{name}: {status} has no id");
@@ -48,5 +54,5 @@ fn every_operation_says_what_it_does_and_answers() {
             }
         }
     }
-    assert!(count >= 34, "{count} operations");
+    assert!(count >= 36, "{count} operations");
 }

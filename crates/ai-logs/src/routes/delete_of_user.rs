@@ -3,6 +3,7 @@
 use app_core::{
     db::{self, Transaction},
     http::{Administrator, ApiError, Json, Path},
+    openapi::Forbidden,
 };
 use axum::extract::State;
 use conversations::User;

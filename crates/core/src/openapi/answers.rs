@@ -47,34 +47,45 @@ struct Described {
 }
 
 errors! {
+    /// 304, which has no body.
+    NotModified(NOT_MODIFIED, "Not modified", "It still is what the client has.", "");
     /// 400.
     Invalid(BAD_REQUEST, "Validation error",
         "Something in the request is wrong; `details.fields` says what, by field or parameter.",
         "limit must be a whole number from 1 to 1000.");
     /// 401.
-    Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no valid token.", "A valid bearer token is required.");
+    Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no token, or one that is not taken; `WWW-Authenticate` says what is wrong with it.",
+        "A valid bearer token is required.");
     /// 403.
-    Forbidden(FORBIDDEN, "Forbidden", "The caller may not do this.", "Only administrators may do this.");
+    Forbidden(FORBIDDEN, "Forbidden", "The caller is known, and may not do this. (Administrators may.)",
+        "Only administrators may do this.");
     /// 404.
     NotFound(NOT_FOUND, "Not found", "There is no such thing.", "Repair order not found");
     /// 409.
-    Conflict(CONFLICT, "Conflict", "The request clashes with what is there.",
+    Conflict(CONFLICT, "Conflict", "The request clashes with what is there, or the first one with the same `Idempotency-Key` still runs, which \
+        `Retry-After` tells.",
         "There is already a repair order with the number RO38472.");
     /// 412.
-    PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "Someone else was faster.",
-        "The order was changed meanwhile.");
+    PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "It is not what `If-Match` names: someone else was faster.",
+        "It has been changed since it was read, or is not as the request expects it. Read it again.");
     /// 413.
     PayloadTooLarge(PAYLOAD_TOO_LARGE, "Payload too large", "The body is over 6 MB.",
         "The body must be at most 6291456 bytes long.");
+    /// 414.
+    UriTooLong(URI_TOO_LONG, "URI too long", "Path and query are over 8 KB.",
+        "The path and its query must be at most 8192 bytes long together.");
     /// 415.
     UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body is not said to be JSON.",
         "The body must be JSON, with the header Content-Type: application/json.");
     /// 422.
-    Unprocessable(UNPROCESSABLE_ENTITY, "Unprocessable", "The `Idempotency-Key` came with another body before.",
-        "This Idempotency-Key was used for another request.");
+    KeyReused(UNPROCESSABLE_ENTITY, "Idempotency key reused", "The `Idempotency-Key` came with another request before.",
+        "This Idempotency-Key was sent with another request, which has been answered. Use a new one.");
     /// 429.
     TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asked too often; `Retry-After` says when to come back.",
         "Too many requests. Try again in 42 seconds.");
+    /// 431.
+    HeadersTooLarge(REQUEST_HEADER_FIELDS_TOO_LARGE, "Request header fields too large",
+        "There are more than 64 headers, or over 16 KB of them beside the token.", "The headers are too many or too long.");
     /// 500.
     Internal(INTERNAL_SERVER_ERROR, "Internal server error", "A defect of ours. The log says more, by `x-request-id`.",
         "An unexpected error occurred.");
@@ -117,10 +128,28 @@ pub struct IdempotencyKey {
 }
 
 /// Headers, by the name of their component: the name on the wire, its schema, what it says.
-fn headers() -> [(&'static str, &'static str, Value, &'static str); 7] {
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
     let count = json!({ "type": "integer", "minimum": 0 });
     [
         ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
+        (
+            ETAG,
+            "ETag",
+            json!({ "type": "string", "examples": ["\"4b7a1f0c9d2e83a65f10b2c7d9e4a8f3\""] }),
+            "The tag of what is answered, for `If-Match` and `If-None-Match`.",
+        ),
+        (
+            REPLAYED,
+            "Idempotency-Replayed",
+            json!({ "const": "true" }),
+            "There if this is the answer to an earlier request with the same `Idempotency-Key`.",
+        ),
+        (
+            "Challenge",
+            "WWW-Authenticate",
+            json!({ "type": "string", "examples": ["Bearer realm=\"ro-tracker\""] }),
+            "How the client should say who it is (RFC 6750).",
+        ),
         ("RetryAfter", "Retry-After", count.clone(), "Seconds after which another try is worth it."),
         ("RateLimitLimit", "X-RateLimit-Limit", count.clone(), "Requests that a user may make within a window."),
         ("RateLimitRemaining", "X-RateLimit-Remaining", count.clone(), "How many of them are left."),
@@ -129,6 +158,12 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 7] {
         ("RateLimitPolicy", "RateLimit-Policy", json!({ "type": "string" }), "The limit and its window in seconds."),
     ]
 }
+
+/// The component that describes `ETag`. Handlers name the header of an answer that has it.
+const ETAG: &str = "EntityTag";
+
+/// The component that describes `Idempotency-Replayed`.
+const REPLAYED: &str = "IdempotencyReplayed";
 
 fn header_references(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
     let wanted = headers().into_iter().filter(|(name, ..)| wanted(name));
@@ -142,9 +177,31 @@ fn header_references(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
 pub(super) fn complete(operation: &mut Map<String, Value>) {
     let summary = operation.get("summary").cloned().unwrap_or_default();
     let has_body = operation.contains_key("requestBody");
-    let takes_values = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    let mut usual = vec![StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE];
-    if has_body || takes_values {
+    let parameters: Vec<&str> = operation
+        .get("parameters")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|parameter| parameter["name"].as_str())
+        .collect();
+    let has_key = parameters.contains(&"Idempotency-Key");
+    let mut usual = vec![
+        StatusCode::UNAUTHORIZED,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    if has_key {
+        usual.extend([StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+    if parameters.contains(&"If-Match") {
+        usual.push(StatusCode::PRECONDITION_FAILED);
+    }
+    if parameters.contains(&"If-None-Match") {
+        usual.push(StatusCode::NOT_MODIFIED);
+    }
+    if has_body || !parameters.is_empty() {
         usual.push(StatusCode::BAD_REQUEST);
     }
     if has_body {
@@ -159,8 +216,13 @@ pub(super) fn complete(operation: &mut Map<String, Value>) {
     for answer in answers.values_mut().filter_map(Value::as_object_mut).filter(|answer| !answer.contains_key("$ref")) {
         answer.entry("description").or_insert_with(|| summary.clone());
         let all = answer.entry("headers").or_insert_with(|| json!({}));
-        let common = header_references(|name| name == "RequestId" || is_rate_limited && name.starts_with("RateLimit"));
         if let Some(all) = all.as_object_mut() {
+            let common = header_references(|name| match name {
+                "RequestId" => true,
+                ETAG => all.contains_key("ETag"),
+                REPLAYED => has_key,
+                _ => is_rate_limited && name.starts_with("RateLimit"),
+            });
             all.extend(common);
         }
     }
@@ -183,7 +245,7 @@ pub(super) fn shared() -> Shared {
             "error": {
                 "type": "string",
                 "description": "Which kind of failure this is, in words that stay the same.",
-                "enum": ERRORS.iter().map(|error| error.kind).chain(["Method not allowed", "Rate limiter unavailable"]).collect::<Vec<_>>(),
+                "enum": ERRORS.iter().filter(|error| error.status.as_u16() >= 400).map(|error| error.kind).chain(["Method not allowed", "Rate limiter unavailable"]).collect::<Vec<_>>(),
             },
             "message": { "type": "string", "description": "A sentence for people." },
             "details": {
@@ -202,10 +264,16 @@ pub(super) fn shared() -> Shared {
     });
     let responses = ERRORS.iter().map(|Described { name, status, kind, meaning, message }| {
         let headers = header_references(|name| match *status {
-            StatusCode::TOO_MANY_REQUESTS => true,
-            StatusCode::SERVICE_UNAVAILABLE => matches!(name, "RequestId" | "RetryAfter"),
-            _ => name == "RequestId",
+            _ if name == "RequestId" => true,
+            StatusCode::TOO_MANY_REQUESTS => name == "RetryAfter" || name.starts_with("RateLimit"),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => name == "RetryAfter",
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => name == "Challenge",
+            StatusCode::NOT_MODIFIED => name == ETAG,
+            _ => false,
         });
+        if *status == StatusCode::NOT_MODIFIED {
+            return ((*name).to_owned(), json!({ "description": meaning, "headers": headers }));
+        }
         let mut example = json!({ "error": kind, "message": message });
         match *status {
             StatusCode::BAD_REQUEST => {
@@ -227,7 +295,7 @@ pub(super) fn shared() -> Shared {
         responses: responses.collect(),
         headers: headers.collect(),
         security: json!({
-            "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token of the configured issuer." },
+            "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token of the configured OpenID Connect issuer, for the configured audience." },
         }),
     }
 }

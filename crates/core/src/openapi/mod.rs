@@ -12,6 +12,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{PathItem, RefOr, Schema, path::Paths};
 
@@ -62,6 +63,18 @@ impl Description {
             self.paths.entry(path).or_default().insert(method, operation.into());
         }
         self.tell_apart();
+        self
+    }
+
+    /// Says that anybody may ask for what is described so far, without a token.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        for operation in self.paths.values_mut().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            operation.insert("security".to_owned(), json!([]));
+            if let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+                answers.remove(StatusCode::UNAUTHORIZED.as_str());
+            }
+        }
         self
     }
 
@@ -156,8 +169,7 @@ impl Description {
                 { "url": NETLIFY_FUNCTIONS, "description": "The same below the prefix that the deployed dashboard uses" },
             ],
             "tags": self.tags,
-            // A token may be sent, and need not be.
-            "security": [{}, { "bearer": [] }],
+            "security": [{ "bearer": [] }],
             "paths": described["paths"].take(),
             "components": {
                 "schemas": schemas,

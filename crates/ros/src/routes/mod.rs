@@ -61,6 +61,7 @@ pub fn openapi() -> Description {
         .links("archiveOrder", 200, &[("id", "$response.body#/id")]);
     let health = Description::new("Health", "Whether the service works.")
         .table::<Health>("/health")
-        .table::<Health>("/api/health");
+        .table::<Health>("/api/health")
+        .public();
     orders.and(health)
 }
