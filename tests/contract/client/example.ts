@@ -11,7 +11,9 @@ const client = createClient<paths>({
 
 /** Repair orders: made out, read, changed, archived. */
 export async function repairOrders(): Promise<RepairOrder> {
-    const { data: created, error } = await client.POST("/api/ros", {
+    const { data: created, error, response } = await client.POST("/api/ros", {
+        // Sent again with the same key, it is entered once.
+        params: { header: { "Idempotency-Key": crypto.randomUUID() } },
         body: {
             roNumber: "RO99001",
             shopName: "XYZ Repair Services",
@@ -26,14 +28,26 @@ export async function repairOrders(): Promise<RepairOrder> {
         throw new Error(`${error.error}: ${field ?? error.message}`);
     }
     const number = { params: { path: { roNumber: created.roNumber } } };
-    await client.PATCH("/api/ros/by-number/{roNumber}", { ...number, body: { notes: null, finalCost: 2600.5 } });
+    const changed = await client.PATCH("/api/ros/by-number/{roNumber}", {
+        params: { ...number.params, header: { "If-Match": response.headers.get("ETag") ?? "*" } },
+        body: { notes: null, finalCost: 2600.5 },
+    });
+    if (changed.response.status === 412) {
+        throw new Error(`someone else was faster: ${changed.error?.message}`);
+    }
     await client.PATCH("/api/ros/by-number/{roNumber}/status", { ...number, body: { status: "APPROVED" } });
     await client.POST("/api/ros/by-number/{roNumber}/archive", { ...number, body: { archiveStatus: "PAID" } });
     const { data: orders = [] } = await client.GET("/api/ros", { params: { query: { archiveStatus: "PAID", limit: 10 } } });
     const overdue: string[] = orders.filter((order) => order.isOverdue).map((order) => order.shopName ?? "(no shop)");
     console.log(overdue);
     const { data: order } = await client.GET("/api/ros/{id}", { params: { path: { id: created.id } } });
+    const steps: string[] = order?.statusHistory.map((step) => `${step.status} by ${step.user ?? "somebody"}`) ?? [];
+    console.log(steps);
     await client.DELETE("/api/ros/{id}", { params: { path: { id: created.id } } });
+    const { data: past } = await client.GET("/api/ros/{id}/history", { params: { path: { id: created.id }, query: { limit: 5 } } });
+    for (const { field, old, new: value } of past?.history.flatMap((entry) => entry.changes) ?? []) {
+        console.log(`${field}: ${old} became ${value}`);
+    }
     return order ?? created;
 }
 
