@@ -140,7 +140,7 @@ pub struct HistoryEntry {
     pub order_id: String,
     /// The number that the order had afterwards, or last.
     pub ro_number: String,
-    /// One of [`Action`].
+    /// What happened.
     #[schema(value_type = Action)]
     pub action: String,
     /// When.

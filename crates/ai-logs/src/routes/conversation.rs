@@ -16,7 +16,7 @@ use crate::{
     store,
 };
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Conversation {

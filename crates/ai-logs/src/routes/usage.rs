@@ -52,7 +52,7 @@ impl Parameters {
     }
 }
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[schema(as = Usage)]
 #[expect(dead_code, reason = "only described")]

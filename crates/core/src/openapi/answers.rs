@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::values::{Key, Tags};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -55,7 +56,7 @@ errors! {
         "limit must be a whole number from 1 to 1000.");
     /// 401.
     Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no token, or one that is not taken; `WWW-Authenticate` says what is wrong with it.",
-        "A valid bearer token is required.");
+        "This request needs a bearer token.");
     /// 403.
     Forbidden(FORBIDDEN, "Forbidden", "The caller is known, and may not do this. (Administrators may.)",
         "Only administrators may do this.");
@@ -105,7 +106,7 @@ errors! {
 #[into_params(parameter_in = Header)]
 pub struct IfMatch {
     /// The `ETag` that the thing must still have; else the answer is 412.
-    #[param(rename = "If-Match")]
+    #[param(rename = "If-Match", value_type = Tags, required = false, inline)]
     _if_match: Option<String>,
 }
 
@@ -114,7 +115,7 @@ pub struct IfMatch {
 #[into_params(parameter_in = Header)]
 pub struct IfNoneMatch {
     /// The `ETag` that the client has already; if it still is the same, the answer is 304 without a body.
-    #[param(rename = "If-None-Match")]
+    #[param(rename = "If-None-Match", value_type = Tags, required = false, inline)]
     _if_none_match: Option<String>,
 }
 
@@ -122,8 +123,8 @@ pub struct IfNoneMatch {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyKey {
-    /// A text that the client invents. The same request with the same key has one effect and one answer for 24 hours.
-    #[param(rename = "Idempotency-Key")]
+    /// A text that the client invents, 1 to 255 printable ASCII characters. The same request with the same key has one effect and one answer for 24 hours.
+    #[param(rename = "Idempotency-Key", value_type = Key, required = false, inline)]
     _idempotency_key: Option<String>,
 }
 

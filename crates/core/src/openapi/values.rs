@@ -152,6 +152,27 @@ value!(
         .item(object(Type::Integer).minimum(Some(0)))
 );
 
+/// A list of tags as in `If-Match`, or a star. For `value_type` of a header.
+#[derive(Debug)]
+pub enum Tags {}
+
+value!(
+    [] Tags,
+    "Tags",
+    string().pattern(Some(r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)).examples([json!("\"4b7a1f0c9d2e83a65f10b2c7d9e4a8f3\"")])
+);
+
+/// What `Idempotency-Key` holds; white space around a header does not count. For `value_type` of a header.
+#[derive(Debug)]
+pub enum Key {}
+
+value!(
+    [] Key,
+    "Key",
+    string().max_length(Some(255)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
+        .examples([json!("6f1d3c1e-0a5b-4b0e-9a37-1c1f5a2d7e90")])
+);
+
 /// The derived descriptions of structs ask generic types for this trait, which `utoipa` does not call public.
 impl<T: ToSchema> ComposeSchema for Patch<T> {
     fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {

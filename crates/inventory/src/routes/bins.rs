@@ -28,7 +28,7 @@ pub(super) struct Filters {
     search: Option<String>,
 }
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Bins {

@@ -27,7 +27,7 @@ pub(super) struct Parameters {
     threshold: Option<String>,
 }
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct LowStock {

@@ -29,7 +29,7 @@ impl Summary<Item> for TableSummary {
     }
 }
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct TableItems {

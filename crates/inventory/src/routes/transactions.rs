@@ -61,7 +61,7 @@ impl Parameters {
     }
 }
 
-/// The answer, for the description: it is written as it is read.
+// The answer, for the description: it is written as it is read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Transactions {
