@@ -154,7 +154,7 @@ value!(
 
 /// A list of tags as in `If-Match`, or a star. For `value_type` of a header.
 #[derive(Debug)]
-pub enum Tags {}
+pub(super) enum Tags {}
 
 value!(
     [] Tags,
@@ -164,7 +164,7 @@ value!(
 
 /// What `Idempotency-Key` holds; white space around a header does not count. For `value_type` of a header.
 #[derive(Debug)]
-pub enum Key {}
+pub(super) enum Key {}
 
 value!(
     [] Key,
