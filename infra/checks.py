@@ -157,6 +157,8 @@ def every_method_streams(template, resources):
 def routes_are_those_of_cargo(template, resources):
     metadata = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["metadata"]
     routes = metadata["lambda"]["watch"]["router"]
+    # The documentation is for developers: where the functions are deployed, its paths are unknown.
+    routes = {path: function for path, function in routes.items() if function != "docs"}
     expected = {re.sub(r"\{\*(\w+)\}", r"{\1+}", path): function for path, function in routes.items()}
     actual = {}
     for path, method, integration in operations(resources):
