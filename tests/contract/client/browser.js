@@ -1,12 +1,12 @@
 // A real browser on a running `cargo dev`: the documentation page, a request tried out from it, and requests from pages of
 // other origins, of which only the configured one may read the answers.
 //
-//   node tests/contract/client/browser.js http://127.0.0.1:3001 [screenshot.png]
+//   node tests/contract/client/browser.js http://127.0.0.1:3001 TOKEN [screenshot.png]
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { chromium } from "playwright-core";
 
-const [url = "http://127.0.0.1:3001", screenshot] = process.argv.slice(2);
+const [url, token, screenshot] = process.argv.slice(2);
 
 const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -54,7 +54,7 @@ try {
 
     // With a token, which the request then carries.
     await page.getByRole("button", { name: "Authorize" }).first().click();
-    await page.getByRole("dialog").or(page.locator(".modal-ux")).first().getByRole("textbox").fill("a.b.c");
+    await page.getByRole("dialog").or(page.locator(".modal-ux")).first().getByRole("textbox").fill(token);
     await page.locator(".modal-ux").getByRole("button", { name: /apply credentials/i }).click();
     await page.locator(".modal-ux").getByRole("button", { name: "Close" }).click();
 
@@ -63,7 +63,7 @@ try {
     await operation.locator("tr[data-param-name=limit] input").fill("1");
     const sent = page.waitForRequest((request) => request.url().includes("/api/ros?"));
     await operation.getByRole("button", { name: "Execute" }).click();
-    assert.equal((await sent).headers().authorization, "Bearer a.b.c");
+    assert.equal((await sent).headers().authorization, `Bearer ${token}`);
     const answer = operation.locator(".live-responses-table");
     await answer.waitFor();
     assert.equal((await answer.locator("tbody .response-col_status").first().innerText()).trim().split(/\s/)[0], "200");
@@ -76,15 +76,15 @@ try {
     assert.deepEqual(foreign, [], "the page needs nothing from elsewhere");
     assert.deepEqual(problems, []);
 
-    const json = { headers: { "content-type": "application/json", authorization: "Bearer a.b.c" } };
+    const json = { headers: { "content-type": "application/json", authorization: `Bearer ${token}` } };
     const stranger = await pageAt("127.0.0.1", 0).catch(() => pageAt("localhost", 0));
     for (const init of [{}, json]) {
         assert.match(await ask(stranger, init), /Failed to fetch/, "another origin is refused");
     }
     const dashboard = await pageAt("localhost", 5173);
-    for (const init of [{}, { credentials: "include" }, json]) {
+    for (const [init, status] of [[{}, 401], [{ credentials: "include" }, 401], [json, 200]]) {
         const seen = await ask(dashboard, init);
-        assert.equal(seen.status, 200, "the configured origin is not");
+        assert.equal(seen.status, status, "the configured origin is not");
         assert.ok(seen.id, "and its scripts may read the request's id");
     }
     console.log(`${url}/docs: a request was tried out; another origin was refused, the configured one not`);
