@@ -11,6 +11,9 @@ def filter_case(context, case):
             case.body.decode()
         except UnicodeDecodeError:
             return False
+    # Its examples of edges leave a list of tags empty, whose pattern and length say that it is not.
+    if any(value == "" for name, value in (case.headers or {}).items() if name.lower() in ("if-match", "if-none-match")):
+        return False
     # White space around a name does not count, so one may be longer than JSON Schema can say.
     values = [*(case.path_parameters or {}).values(), *(case.query or {}).values()]
     return all(value == value.strip() for value in values if isinstance(value, str))
