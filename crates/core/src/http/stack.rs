@@ -19,8 +19,8 @@ use tower_http::{
     normalize_path::NormalizePath,
 };
 
-use super::{ApiError, guards, observe};
-use crate::{auth::layer::authenticate, config::HttpConfig, lambda::Delivery};
+use super::{ApiError, IDEMPOTENCY_REPLAYED, guards, observe};
+use crate::{auth::layer::authenticate, config::HttpConfig, idempotency::IDEMPOTENCY_KEY, lambda::Delivery};
 
 /// The largest body: what Lambda takes per request (design, reading 7).
 pub const BODY_LIMIT_BYTES: usize = 6 * 1024 * 1024;
@@ -36,9 +36,6 @@ const RATE_LIMIT: [HeaderName; 5] = [
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
 ];
-
-/// By which a client says that a request is one that it sent before.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Puts the layers that every function needs around `routes`: request id and log line, security headers, CORS, limits,
 /// compression, who asks, panics, and errors of our shape for unknown routes and methods.
@@ -89,7 +86,7 @@ fn cors(config: &HttpConfig) -> CorsLayer {
             USER_ID,
         ])
         .expose_headers(
-            [observe::REQUEST_ID, header::RETRY_AFTER, header::ETAG, header::WWW_AUTHENTICATE]
+            [observe::REQUEST_ID, IDEMPOTENCY_REPLAYED, header::RETRY_AFTER, header::ETAG, header::WWW_AUTHENTICATE]
                 .into_iter()
                 .chain(RATE_LIMIT)
                 .collect::<Vec<_>>(),
