@@ -6,7 +6,7 @@ use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore};
 
 /// A connection that was idle for that long is not used again: an instance may have been frozen meanwhile.
-const MAX_IDLE: Duration = Duration::from_secs(30);
+pub const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// A connection on which nothing that was sent arrives for that long is given up, and the request sent again: the network
 /// forgot it while the instance was frozen. Waiting for an answer is something else and may take minutes.

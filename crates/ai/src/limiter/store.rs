@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use app_core::outbound;
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
@@ -43,9 +44,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// How long opening the connection may take during Init, where nobody waits: TLS is slow on a small instance.
 const WARM_UP: Timeouts = Timeouts { attempt: Duration::from_secs(2), total: Duration::from_secs(3) };
-
-/// A connection that was idle for that long is not used again: an instance may have been frozen meanwhile.
-const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// The table of the rate limit. Clones share its connections.
 #[derive(Clone)]
@@ -143,7 +141,7 @@ pub fn key(user: &str) -> String {
 pub fn client(config: &StoreConfig) -> Client {
     // Ring, as everywhere here: the SDK's default would compile C for minutes.
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http_client = Builder::new().pool_idle_timeout(MAX_IDLE).tls_provider(tls).build_https();
+    let http_client = Builder::new().pool_idle_timeout(outbound::MAX_IDLE).tls_provider(tls).build_https();
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(http_client)
