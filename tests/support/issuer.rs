@@ -18,7 +18,7 @@ use axum::{
     Router,
     extract::State,
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use rotracker_cli::fake_issuer::{self, SigningKey, discovery};
@@ -45,6 +45,10 @@ struct Served {
     url: String,
     keys: Mutex<BTreeMap<String, Arc<SigningKey>>>,
     is_down: AtomicBool,
+    is_silent: AtomicBool,
+    discoveries: AtomicUsize,
+    /// Where the set of keys is said to be now.
+    moved_to: Mutex<Option<String>>,
     fetches: AtomicUsize,
 }
 
@@ -68,6 +72,9 @@ impl Issuer {
             url: url.clone(),
             keys: Mutex::default(),
             is_down: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            discoveries: AtomicUsize::new(0),
+            moved_to: Mutex::default(),
             fetches: AtomicUsize::new(0),
         });
         let routes = Router::new()
@@ -99,6 +106,21 @@ impl Issuer {
     /// Answers nothing but 500, or answers again.
     pub fn set_down(&self, is_down: bool) {
         self.served.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Answers nothing at all from now on.
+    pub fn fall_silent(&self) {
+        self.served.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// How often the discovery document was asked for.
+    pub fn discoveries(&self) -> usize {
+        self.served.discoveries.load(Ordering::SeqCst)
+    }
+
+    /// Answers who asks for the set of keys that it is at `other`, from now on.
+    pub fn redirect_to(&self, other: &Self) {
+        *self.served.moved_to.lock().expect("not poisoned") = Some(format!("{}/keys", other.url));
     }
 
     /// How often the set of keys was asked for.
@@ -161,11 +183,18 @@ impl Drop for Issuer {
 }
 
 async fn configuration(State(issuer): State<Arc<Served>>) -> Response {
+    issuer.discoveries.fetch_add(1, Ordering::SeqCst);
+    if issuer.is_silent.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     issuer.answer(&discovery(&issuer.url))
 }
 
 async fn keys(State(issuer): State<Arc<Served>>) -> Response {
     issuer.fetches.fetch_add(1, Ordering::SeqCst);
+    if let Some(other) = &*issuer.moved_to.lock().expect("not poisoned") {
+        return Redirect::temporary(other).into_response();
+    }
     let keys: Vec<Value> = issuer.keys.lock().expect("not poisoned").values().map(|key| key.jwk()).collect();
     // Kinds that nobody here knows must not spoil the others.
     let odd = [json!({ "kty": "OKP", "crv": "X448", "x": "AA", "kid": "odd" }), json!({ "kty": "new" }), json!(5)];

@@ -1,5 +1,9 @@
 //! The issuer's keys: changed, withdrawn, out of reach.
 
+use app_core::{
+    auth::keys::{KeyError, Keys},
+    clock::Clock,
+};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rotracker_cli::fake_issuer::SigningKey;
@@ -105,4 +109,51 @@ async fn a_withdrawn_key_is_not_taken_for_much_longer() {
     app.get_as(&token, PATH).await.expect(200);
     later(&app, TimeDelta::minutes(61));
     app.get_as(&token, PATH).await.expect_error(401);
+}
+
+#[tokio::test]
+async fn keys_are_taken_from_nowhere_but_where_the_issuer_says() {
+    let (issuer, other) = (Issuer::start().await, Issuer::start().await);
+    let app = App::start_for(&issuer).await;
+    issuer.redirect_to(&other);
+    let token = other.key("ec").sign(&issuer.claims("ann", json!({}))).unwrap();
+    app.get_as(&token, PATH).await.expect_error(503);
+    assert_eq!((issuer.fetches(), other.fetches()), (1, 0));
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_down_a_key_that_may_be_new_is_503_and_known_ones_wait_for_nobody() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let known = issuer.token("ann");
+    app.get_as(&known, PATH).await.expect(200);
+    issuer.publish("new", rsa("new", RSA_TWO));
+    let new = issuer.key("new").sign(&issuer.claims("ann", json!({}))).unwrap();
+    issuer.set_down(true);
+    later(&app, TimeDelta::minutes(61));
+    app.get_as(&known, PATH).await.expect(200);
+    // Each fetch is tried twice.
+    assert_eq!(issuer.discoveries(), 1 + 2);
+    for _ in 0..8 {
+        later(&app, TimeDelta::seconds(36));
+        app.get_as(&known, PATH).await.expect(200);
+    }
+    assert_eq!(issuer.discoveries(), 1 + 2, "they were fetched for a key that is known");
+    app.get_as(&new, PATH).await.expect_error(503);
+    assert_eq!(issuer.discoveries(), 1 + 4);
+    issuer.set_down(false);
+    later(&app, TimeDelta::seconds(31));
+    app.get_as(&new, PATH).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_issuer_that_says_nothing_waits_once() {
+    let issuer = Issuer::start().await;
+    issuer.fall_silent();
+    // By the system's clock, since it matters how long a fetch takes.
+    let keys = Keys::new(&issuer.url, Clock::system(chrono_tz::Tz::UTC)).unwrap();
+    for found in join_all((0..10).map(|_| keys.find("ec"))).await {
+        assert!(matches!(found, Err(KeyError::Unavailable)));
+    }
+    assert_eq!(issuer.discoveries(), 2);
 }

@@ -29,11 +29,14 @@ const MAX_AGE: TimeDelta = TimeDelta::hours(1);
 /// How long keys serve while the issuer is down.
 const STALE_LIMIT: TimeDelta = TimeDelta::hours(24);
 
-/// The least time between two fetches, however many tokens name keys that nobody knows.
+/// The least time from one fetch to the next, however many tokens name keys that nobody knows.
 const LEAST_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 
-/// The same while no keys are known at all.
+/// The same while there are no keys that may be used, so that everybody is refused.
 const LEAST_INTERVAL_WITHOUT_KEYS: TimeDelta = TimeDelta::seconds(2);
+
+/// The same while the issuer is down and the old keys serve: whoever comes then waits for a fetch that is likely in vain.
+const LEAST_INTERVAL_WHILE_DOWN: TimeDelta = TimeDelta::minutes(5);
 
 /// How long one of the two requests of a fetch may take, and how long the fetch, for which somebody waits.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,10 +57,10 @@ pub struct Key {
 /// Why a key is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The issuer has no such key, as far as is known.
+    /// The issuer has no such key, as far as is known, and it was asked a moment ago.
     #[error("the issuer has no such key")]
     Unknown,
-    /// No keys are known, and the issuer cannot be asked.
+    /// The issuer cannot be asked, and no keys are known, or not this one.
     #[error("the issuer's keys cannot be had")]
     Unavailable,
 }
@@ -71,8 +74,8 @@ struct Inner {
     issuer: String,
     clock: Clock,
     known: RwLock<Known>,
-    /// Held while keys are fetched; when that began last.
-    fetching: Mutex<Option<DateTime<Utc>>>,
+    /// Held while keys are fetched.
+    fetching: Mutex<()>,
 }
 
 #[derive(Clone, Default)]
@@ -80,6 +83,9 @@ struct Known {
     keys: Arc<HashMap<String, Key>>,
     /// When they were fetched; never where there are none.
     fetched: Option<DateTime<Utc>>,
+    /// When that was tried last, and whether in vain.
+    tried: Option<DateTime<Utc>>,
+    is_issuer_down: bool,
 }
 
 impl Known {
@@ -102,7 +108,7 @@ impl Keys {
 
     /// Fetches the keys ahead of the first request. A failure is only logged.
     pub async fn warm_up(&self) {
-        self.refresh().await;
+        self.refresh(TimeDelta::zero()).await;
     }
 
     /// The key that the issuer calls `id`.
@@ -112,41 +118,49 @@ impl Keys {
     pub async fn find(&self, id: &str) -> Result<Key, KeyError> {
         let now = self.0.clock.now();
         let known = self.known();
-        match known.keys.get(id) {
+        let least_interval = match known.keys.get(id) {
             Some(key) if known.is_younger(now, MAX_AGE) => return Ok(key.clone()),
-            // Old keys are good enough for those who would have to wait for somebody else's fetch.
-            Some(key) if known.is_younger(now, STALE_LIMIT) && self.0.fetching.try_lock().is_err() => {
-                return Ok(key.clone());
+            Some(key) if known.is_younger(now, STALE_LIMIT) => {
+                // Good enough for those who would have to wait for somebody else's fetch.
+                if self.0.fetching.try_lock().is_err() {
+                    return Ok(key.clone());
+                }
+                if known.is_issuer_down { LEAST_INTERVAL_WHILE_DOWN } else { LEAST_INTERVAL }
             }
-            _ => self.refresh().await,
-        }
+            None if known.is_younger(now, STALE_LIMIT) => LEAST_INTERVAL,
+            _ => LEAST_INTERVAL_WITHOUT_KEYS,
+        };
+        self.refresh(least_interval).await;
         let known = self.known();
-        if !known.is_younger(self.0.clock.now(), STALE_LIMIT) {
-            return Err(KeyError::Unavailable);
+        match known.keys.get(id) {
+            _ if !known.is_younger(self.0.clock.now(), STALE_LIMIT) => Err(KeyError::Unavailable),
+            Some(key) => Ok(key.clone()),
+            // It may be a new one.
+            None if known.is_issuer_down => Err(KeyError::Unavailable),
+            None => Err(KeyError::Unknown),
         }
-        known.keys.get(id).cloned().ok_or(KeyError::Unknown)
     }
 
     fn known(&self) -> Known {
         self.0.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches the keys, unless that was tried a moment ago. One at a time: whoever comes meanwhile waits, and then finds
-    /// that it was tried.
-    async fn refresh(&self) {
-        let mut last_try = self.0.fetching.lock().await;
-        let now = self.0.clock.now();
-        let least = if self.known().fetched.is_some() { LEAST_INTERVAL } else { LEAST_INTERVAL_WITHOUT_KEYS };
-        if last_try.is_some_and(|last_try| now.signed_duration_since(last_try).abs() < least) {
+    /// Fetches the keys, unless that was tried less than `least_interval` ago. One at a time: whoever comes meanwhile waits,
+    /// and then finds that it was tried.
+    async fn refresh(&self, least_interval: TimeDelta) {
+        let _one_at_a_time = self.0.fetching.lock().await;
+        let tried = self.known().tried;
+        if tried.is_some_and(|tried| self.0.clock.now().signed_duration_since(tried).abs() < least_interval) {
             return;
         }
-        *last_try = Some(now);
         let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.0.fetch()).await;
-        match fetch.unwrap_or_else(|_| Err(FetchError::TimedOut)) {
-            Ok(keys) => {
-                let known = Known { keys: Arc::new(keys), fetched: Some(now) };
-                *self.0.known.write().unwrap_or_else(PoisonError::into_inner) = known;
-            }
+        let fetched = fetch.unwrap_or_else(|_| Err(FetchError::TimedOut));
+        // At its end, since it may have taken longer than the interval.
+        let now = self.0.clock.now();
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        (known.tried, known.is_issuer_down) = (Some(now), fetched.is_err());
+        match fetched {
+            Ok(keys) => (known.keys, known.fetched) = (Arc::new(keys), Some(now)),
             Err(error) => {
                 tracing::warn!(error = %telemetry::causes(&error), "the keys of the issuer of tokens could not be fetched");
             }
