@@ -361,9 +361,13 @@ def gateway_answers_as_the_functions_do(template, resources):
                 "access-control-allow-origin",
                 "access-control-allow-credentials",
                 "cache-control",
+                "content-security-policy",
+                "cross-origin-resource-policy",
+                "referrer-policy",
                 "strict-transport-security",
                 "vary",
                 "x-content-type-options",
+                "x-frame-options",
                 "x-request-id",
             ):
                 if f"gatewayresponse.header.{header}" not in headers:
