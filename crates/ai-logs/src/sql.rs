@@ -63,10 +63,19 @@ pub fn delete(id: i64, owner: Option<&User>) -> QueryBuilder<MySql> {
     statement
 }
 
-/// Deletes the entries of a user. Takes the user twice. The index finds them as the collation compares, which takes é for
-/// e; what is deleted must be the same name but for its case.
-pub const DELETE_OF_USER: &str = "DELETE FROM ai_conversation_logs WHERE user = ? \
-     AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(?) AS BINARY)";
+/// Deletes the entries of a user: of that very subject, or of a name whatever its case. (The index finds them as the
+/// collation compares, which takes é for e.)
+pub fn delete_of_user(user: &User, is_subject: bool) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE TRUE");
+    if is_subject {
+        push_owner(&mut statement, Some(user));
+    } else {
+        statement.push(" AND user = ").push_bind(user.to_string());
+        statement.push(" AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(").push_bind(user.to_string());
+        statement.push(") AS BINARY)");
+    }
+    statement
+}
 
 /// The log in figures, that of `owner` if it is given: a row of the kind 0 with entries, conversations, users, exchanges of
 /// which is known how they went, those that went well, and the average duration; then models (1) and users (2), at most ten

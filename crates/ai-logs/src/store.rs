@@ -67,9 +67,9 @@ pub async fn delete(connection: &mut MySqlConnection, id: i64, owner: Option<&Us
     Ok(sql::delete(id, owner).build().execute(connection).await?.rows_affected() > 0)
 }
 
-/// Deletes the entries of a user; the answer is how many there were.
-pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User) -> Result<u64, ApiError> {
-    Ok(sqlx::query(sql::DELETE_OF_USER).bind(&**user).bind(&**user).execute(connection).await?.rows_affected())
+/// Deletes the entries of a user, that very subject or a name whatever its case; the answer is how many there were.
+pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User, is_subject: bool) -> Result<u64, ApiError> {
+    Ok(sql::delete_of_user(user, is_subject).build().execute(connection).await?.rows_affected())
 }
 
 /// The log in figures, that of `owner` if it is given.

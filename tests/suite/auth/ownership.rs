@@ -81,3 +81,22 @@ async fn a_subject_that_only_looks_the_same_is_somebody_else() {
     let own = app.get_as(&issuer.token("Ab-é"), LOGS).await.expect(200);
     assert_eq!(users(&own), ["Ab-é"]);
 }
+
+#[tokio::test]
+async fn an_administrator_who_names_a_subject_means_nobody_else() {
+    let issuer = Issuer::start().await;
+    let app = App::ai_logs_for(&issuer).await;
+    let eve = issuer.admin("eve");
+    for user in ["ab", "Ab", "\u{e1}b"] {
+        log(&app, &issuer.token(user), user, "c").await;
+    }
+    for user in ["Ab", "ab"] {
+        let shown = app.get_as(&eve, &format!("{LOGS}?user={user}")).await.expect(200);
+        assert_eq!((users(&shown), &shown["total"]), (vec![user], &json!(1)));
+        let usage = app.get_as(&eve, &format!("{LOGS}/usage?user={user}")).await.expect(200);
+        assert_eq!(usage["totals"]["exchanges"], 1);
+    }
+    let deleted = app.send_as(&eve, "DELETE", &format!("{LOGS}/user/Ab"), &Value::Null).await.expect(200);
+    assert_eq!(deleted["deletedCount"], 1);
+    assert_eq!(users(&app.get_as(&eve, LOGS).await.expect(200)), ["\u{e1}b", "ab"]);
+}

@@ -25,13 +25,15 @@ pub(super) struct Deleted {
     responses((status = 200, description = "They are deleted", body = Deleted), (status = 403, response = Forbidden)))]
 pub(super) async fn delete_of_user(
     State(state): State<AiLogsState>,
-    _: Administrator,
+    Administrator(caller): Administrator,
     Path(user): Path<String>,
 ) -> Result<Json<Deleted>, ApiError> {
     let user = User::parse(&user).map_err(|problem| ApiError::invalid("user", problem))?;
+    // Subjects are others when a byte is; names from before there were any, in whatever case, are one person's.
+    let is_subject = caller.subject().is_some();
     let deleted_count = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let deleted = store::delete_of_user(&mut transaction, &user).await;
+        let deleted = store::delete_of_user(&mut transaction, &user, is_subject).await;
         transaction.end(deleted).await
     })
     .await?;

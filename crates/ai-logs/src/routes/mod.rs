@@ -39,6 +39,7 @@ pub fn router(state: AiLogsState) -> Router {
 pub fn openapi() -> Description {
     let asked = [("conversationId", "$request.body#/conversationId"), ("user", "$request.body#/user")];
     Description::new("AI logs", "What people asked the assistant and what it answered.")
+        .examples(include_str!("examples.json"))
         .table::<Logs>("/api/ai-logs")
         .links("createLog", 201, &[("id", "$response.body#/id"), asked[0], asked[1]])
         .links("listLogs", 200, &[("conversationId", "$response.body#/logs/0/conversationId")])
@@ -51,6 +52,8 @@ fn owner_among(caller: &Caller, user: Option<&User>) -> Result<Option<User>, Api
         (Some(owner), Some(user)) if owner != user => {
             Err(ApiError::Forbidden("Only administrators may see what others asked.".to_owned()))
         }
+        // Of a subject, not of whoever looks like it.
+        (None, Some(user)) if caller.subject().is_some() => Ok(Some(user.clone())),
         _ => Ok(owner),
     }
 }
