@@ -5,7 +5,9 @@ use chrono::TimeDelta;
 use http::{Method, Request, header};
 use rotracker_tests::{
     anthropic::{Script, StandIn, message},
+    app::{bearer, clock},
     assistant::{Assistant, CANARY_KEY, Options, chat},
+    issuer::Issuer,
 };
 use serde_json::{Value, json};
 
@@ -126,7 +128,18 @@ async fn key_then_rate_then_validity_are_looked_at() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_object_takes_no_place() {
+async fn what_is_no_json_object_takes_the_place_of_whom_the_token_names_or_of_nobody() {
+    let issuer = Issuer::start().await;
+    let options = Options { limit: 1, http: issuer.config(clock()), ..Options::default() };
+    let assistant = Assistant::with(StandIn::start([]).await, options).await;
+    let ann = issuer.token("ann");
+    let ask = |body: &'static str| {
+        let chat = Request::post("/api/ai/chat").header(header::CONTENT_TYPE, "application/json");
+        assistant.app.send(chat.header(header::AUTHORIZATION, bearer(&ann)).body(Body::from(body)).unwrap())
+    };
+    assert_eq!(ask("{").await.status, 400);
+    assert_eq!(ask("{").await.status, 429);
+
     let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
     for (body, status) in [("{", 400), ("[]", 400), ("", 400)] {
         let answer = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;

@@ -57,11 +57,14 @@ pub(super) async fn chat(
 ) -> Result<Response, AiError> {
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
-    let Json(body) = Json::<ChatBody>::from_request(request, &()).await?;
+    let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
     // Whom the token names, whatever else the request says; without authentication, whom the request names.
-    let user = match caller.subject() {
-        Some(subject) => User::parse(subject),
-        None => body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok),
+    let (user, body) = match caller.subject() {
+        Some(subject) => (User::parse(subject), body),
+        None => {
+            let body = body?;
+            (body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok), Ok(body))
+        }
     };
     let user = user.map_err(ApiError::internal)?;
 
@@ -69,7 +72,7 @@ pub(super) async fn chat(
     if !decision.is_admitted() {
         return Err(AiError::Limited(decision));
     }
-    let answer = match body.parse(&state.models) {
+    let answer = match body.and_then(|body| body.parse(&state.models)) {
         Ok(request) => {
             let journal = state.journals.begin(&user, &request);
             ask(anthropic, request, &id, journal).await
@@ -122,11 +125,7 @@ async fn ask(
 }
 
 fn streamed(body: axum::body::Body) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, body).into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))], body).into_response()
 }
 
 /// The answer that is not streamed (design, reading 25).
