@@ -19,10 +19,9 @@ use tracing_subscriber::{
 use crate::metrics::{self, Statements};
 
 /// What libraries say at `debug` and `trace` of what they send and receive: bodies, prompts, names, and tokens among it.
-/// They stay quiet unless `RUST_LOG` names them. (The runtime's own span around every request says nothing that ours does
-/// not.)
-const QUIET: [(&str, &str); 5] =
-    [("lambda_runtime", "warn"), ("lambda_http", "info"), ("aws_", "info"), ("hyper", "info"), ("h2", "info")];
+/// They stay quiet unless `RUST_LOG` names them, which comes later and then wins. (The runtime's own span around every
+/// request says nothing that ours does not.)
+const QUIET: &str = "lambda_runtime=warn,lambda_http=info,aws_=info,hyper=info,h2=info";
 
 /// Starts logging for the process and sends panics through it. `RUST_LOG` filters as usual (default `info`);
 /// `LOG_FORMAT=json|text` overrides the guess of where this runs. `METRICS=emf|off` says whether [metrics](crate::metrics)
@@ -33,13 +32,8 @@ pub fn init() {
         metrics::init();
     }
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    let quiet: String = QUIET
-        .iter()
-        .filter(|(library, _)| !filter.contains(library))
-        .map(|(library, level)| format!(",{library}={level}"))
-        .collect();
     let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
-    let filter = EnvFilter::builder().parse_lossy(format!("{filter}{quiet}"));
+    let filter = EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}"));
     let logs = if wants_json() {
         tracing_subscriber::fmt::layer()
             .json()

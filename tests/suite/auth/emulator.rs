@@ -40,6 +40,10 @@ async fn each_refused_token_is_one_line_of_the_log_without_the_token() {
     let log = ros.log();
     let lines = &log[before..];
     assert_eq!((lines.len(), requests(lines).len()), (bad.len(), bad.len()), "{lines:#?}");
+    // (Nobody tells an empty token from none.)
+    for (line, (what, _, said)) in lines.iter().zip(&bad).filter(|(_, (_, token, _))| !token.is_empty()) {
+        assert!(line.contains(said), "{what}: {line}");
+    }
     for (what, token, _) in bad.iter().filter(|(_, token, _)| token.len() > 40) {
         let (start, end) = (&token[..40], &token[token.len() - 40..]);
         assert!(!lines.iter().any(|line| line.contains(start) || line.contains(end)), "{what}");
@@ -78,7 +82,7 @@ async fn a_deployed_function_without_an_issuer_lets_nobody_in_unless_told_to() {
 async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_log_is() {
     let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
     let (anthropic, dynamodb) = (StandIn::start([Script::message("canary-answer")]).await, dynamodb::emulator().await);
-    let variables = [issuer.variables().as_slice(), &[("RUST_LOG", "trace".to_owned())]].concat();
+    let variables = [issuer.variables().as_slice(), &[("RUST_LOG", "trace,aws_sigv4=info".to_owned())]].concat();
     let ros = emulator.ros(&database, &variables).await;
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
     let client = local_client().build().unwrap();
@@ -104,4 +108,16 @@ async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_
             assert_eq!(line, None, "{name}: {secret}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_out_takes_no_proxy_that_the_environment_names() {
+    let (issuer, proxy) = (Issuer::start().await, StandIn::start([]).await);
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let proxies = ["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, proxy.url.clone()));
+    let _ros = emulator.ros(&database, &[issuer.variables().as_slice(), &proxies].concat()).await;
+    let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
+    let answer = local_client().build().unwrap().get(url).header("authorization", bearer(&issuer.token("ann")));
+    assert_eq!(answer.send().await.unwrap().status(), 200);
+    assert_eq!((issuer.fetches(), proxy.received().len()), (1, 0));
 }

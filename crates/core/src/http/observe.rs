@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use super::{RequestId, prefixes::without_prefix};
-use crate::metrics;
+use crate::{auth::Refusal, metrics};
 
 /// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -61,6 +61,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         method,
         route: response.extensions().get::<MatchedRoute>().map(|route| route.0.clone()),
         status: response.status(),
+        refusal: response.extensions().get().copied(),
         started,
         span,
         measured,
@@ -101,6 +102,8 @@ struct RequestLine {
     method: Method,
     route: Option<MatchedPath>,
     status: StatusCode,
+    /// Why the caller's token was not taken.
+    refusal: Option<Refusal>,
     started: Instant,
     span: Span,
     measured: Option<Arc<metrics::Request>>,
@@ -121,6 +124,7 @@ impl RequestLine {
                 duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
                 request.id = &*self.id,
                 outcome = outcome.name(),
+                refusal = self.refusal.map(tracing::field::display),
                 "request"
             );
         });
@@ -141,7 +145,8 @@ impl RequestLine {
     /// The route as a dimension: few, whatever clients ask for, and the same under both prefixes.
     fn route_and_method(&self) -> String {
         match &self.route {
-            Some(path) if self.status != StatusCode::METHOD_NOT_ALLOWED => {
+            // Who is not known is not told whether the method is right.
+            Some(path) if !matches!(self.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED) => {
                 format!("{} {}", self.method, without_prefix(path.as_str()))
             }
             _ => "(none)".to_owned(),
