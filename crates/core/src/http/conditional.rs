@@ -33,8 +33,14 @@ impl Preconditions {
     /// # Errors
     /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it (weak tags never do), or `If-None-Match` does.
     pub fn check(&self, current: &ETag) -> Result<(), ApiError> {
+        self.check_match(current)?;
+        if self.is_known(current) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+    }
+
+    /// Comes first, whatever else is asked (RFC 9110, section 13.2.2).
+    fn check_match(&self, current: &ETag) -> Result<(), ApiError> {
         let is_other = self.if_match.as_ref().is_some_and(|tags| !tags.precondition_passes(current));
-        if is_other || self.is_known(current) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+        if is_other { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 
     /// Answers a read of what has the tag `current`: with `content`, or 304 without it where the client has it already.
@@ -42,12 +48,12 @@ impl Preconditions {
     /// # Errors
     /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it.
     pub fn answer(&self, current: ETag, content: &impl Serialize) -> Result<Response, ApiError> {
+        self.check_match(&current)?;
         if self.is_known(&current) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             response.headers_mut().typed_insert(current);
             return Ok(response);
         }
-        self.check(&current)?;
         Ok(Answer::json(content)?.with_tag(current).into_response())
     }
 
@@ -76,11 +82,23 @@ fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, ApiError> {
     headers.typed_try_get().map_err(|_| malformed())
 }
 
-/// Whether `text` begins and ends as a list of tags does, with every quotation mark closed.
+/// Whether `text` is a list of tags, in which elements may be empty (RFC 9110, sections 5.6.1 and 8.8.3). Tags hold no
+/// quotation mark, so that what is between two of them by turns is what separates tags, and a tag.
 fn is_list_of_tags(text: &str) -> bool {
-    (text.starts_with('"') || text.starts_with("W/\""))
-        && text.ends_with('"')
-        && text.matches('"').count().is_multiple_of(2)
+    let is_tag = |text: &str| text.bytes().all(|byte| byte == b'!' || (b'#'..=b'~').contains(&byte));
+    let pieces: Vec<&str> = text.split('"').collect();
+    let last = pieces.len() - 1;
+    last > 0
+        && last.is_multiple_of(2)
+        && pieces.iter().enumerate().all(|(index, piece)| {
+            if !index.is_multiple_of(2) {
+                return is_tag(piece);
+            }
+            let separator = if index < last { piece.strip_suffix("W/").unwrap_or(piece) } else { piece };
+            let is_between = 0 < index && index < last;
+            separator.chars().all(|character| matches!(character, ' ' | '\t' | ','))
+                && (!is_between || separator.contains(','))
+        })
 }
 
 #[cfg(test)]
@@ -104,6 +122,8 @@ mod tests {
             (header::IF_MATCH, "\"a\"", true),
             (header::IF_MATCH, " \"b\" ,\"a\"", true),
             (header::IF_MATCH, "*", true),
+            (header::IF_MATCH, "\"a\",", true),
+            (header::IF_MATCH, ", ,\"b\",,W/\"c\" , \"a\" ,", true),
             (header::IF_MATCH, "\"b\"", false),
             (header::IF_MATCH, "W/\"a\"", false),
             (header::IF_MATCH, "\"a,\"", false),
@@ -120,8 +140,37 @@ mod tests {
     }
 
     #[test]
+    fn a_read_is_refused_before_it_is_spared() {
+        let current: ETag = "\"a\"".parse().unwrap();
+        let answer = |lines: &[_]| conditions(lines).unwrap().answer(current.clone(), &1).map(|answer| answer.status());
+        let known = (header::IF_NONE_MATCH, "\"a\"");
+        assert_eq!(answer(std::slice::from_ref(&known)).unwrap(), StatusCode::NOT_MODIFIED);
+        assert_eq!(answer(&[known.clone(), (header::IF_MATCH, "*")]).unwrap(), StatusCode::NOT_MODIFIED);
+        assert!(matches!(answer(&[known, (header::IF_MATCH, "\"b\"")]), Err(ApiError::PreconditionFailed)));
+        assert_eq!(answer(&[(header::IF_NONE_MATCH, "\"b\"")]).unwrap(), StatusCode::OK);
+    }
+
+    #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        for value in ["", "a", "\"", "\"a", "a\"", "\"a\" \"", "w/\"a\"", "*, \"a\"", "\"a\", *", "\"a\", b"] {
+        for value in [
+            "",
+            ",",
+            "a",
+            "\"",
+            "\"a",
+            "a\"",
+            "\"a\" \"",
+            "w/\"a\"",
+            "*, \"a\"",
+            "\"a\", *",
+            "\"a\", b",
+            "\"a b\"",
+            "\"a\" \"b\"",
+            "\"a\"x\"b\"",
+            "\"a\", x, \"b\"",
+            "\"a\" W/",
+            "W/ \"a\"",
+        ] {
             assert!(matches!(conditions(&[(header::IF_MATCH, value)]), Err(ApiError::BadRequest(_))), "{value}");
         }
         let two_lines = [(header::IF_NONE_MATCH, "*"), (header::IF_NONE_MATCH, "\"a\"")];

@@ -159,7 +159,7 @@ pub(super) enum Tags {}
 value!(
     [] Tags,
     "Tags",
-    string().min_length(Some(1)).pattern(Some(r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)).examples([json!("\"4b7a1f0c9d2e83a65f10b2c7d9e4a8f3\"")])
+    string().min_length(Some(1)).pattern(Some(r#"^(\*|[ ,]*(W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)$"#)).examples([json!("\"4b7a1f0c9d2e83a65f10b2c7d9e4a8f3\"")])
 );
 
 /// What `Idempotency-Key` holds; white space around a header does not count. For `value_type` of a header.
