@@ -1,45 +1,106 @@
 //! What guards every path.
 
-use axum::body::Body;
+use app_core::{http::with_layers, lambda::Delivery};
+use axum::{Router, body::Body, routing::get};
+use chrono::TimeDelta;
 use http::{Method, Request};
 use rotracker_tests::{
-    App,
+    Answer, App,
     anthropic::StandIn,
-    app::new_order,
-    assistant::{Assistant, chat},
+    app::{bearer, http_config, new_order},
+    assistant::{Assistant, Options, chat},
+    issuer::Issuer,
 };
 use serde_json::{Value, json};
+use tower::ServiceExt;
+
+#[track_caller]
+fn assert_guarded(answer: &Answer, what: &str) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{what}");
+    }
+    let caching = if answer.header("etag").is_some() { "private, no-cache" } else { "no-store" };
+    assert_eq!(answer.header("cache-control"), Some(caching), "{what}");
+    // Only over HTTPS, which nothing here speaks.
+    assert_eq!(answer.header("strict-transport-security"), None);
+    assert_eq!(answer.header("server"), None);
+    assert!(answer.header("x-request-id").is_some(), "{what}");
+}
 
 #[tokio::test]
 async fn every_answer_has_the_security_headers() {
-    let app = App::start().await;
-    app.create("RO1").await;
-    for (status, path) in [
-        (200, "/health"),
-        (200, "/api/ros"),
-        (200, "/api/ros/by-number/RO1"),
-        (404, "/nothing"),
-        (404, "/api/ros/999"),
-        (400, "/api/ros?limit=x"),
-        (414, &format!("/{}", "x".repeat(9000))),
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let ann = bearer(&issuer.token("ann"));
+    let ann = ann.as_str();
+    let order = "/api/ros/by-number/RO1";
+    let authorized = [("authorization", ann)];
+    let created =
+        app.send_with(Method::POST, "/api/ros", &authorized, Some(&new_order(json!({ "roNumber": "RO1" })))).await;
+    let tag = created.header("etag").unwrap().to_owned();
+    let preflight = [("origin", "https://repairs.example"), ("access-control-request-method", "PATCH")];
+    let long = "x".repeat(20_000);
+    for (status, method, path, headers) in [
+        (200, "GET", "/health", vec![]),
+        (200, "GET", "/api/ros", vec![("authorization", ann)]),
+        (200, "GET", order, vec![("authorization", ann)]),
+        (200, "GET", order, vec![("authorization", ann), ("origin", "https://repairs.example")]),
+        (200, "OPTIONS", order, preflight.to_vec()),
+        (304, "GET", order, vec![("authorization", ann), ("if-none-match", &tag)]),
+        (400, "GET", "/api/ros?limit=x", vec![("authorization", ann)]),
+        (401, "GET", order, vec![]),
+        (401, "GET", "/nothing", vec![]),
+        (404, "GET", "/nothing", vec![("authorization", ann)]),
+        (404, "GET", "/api/ros/999", vec![("authorization", ann)]),
+        (405, "POST", "/health", vec![]),
+        (405, "PUT", order, vec![("authorization", ann)]),
+        (412, "DELETE", order, vec![("authorization", ann), ("if-match", "\"other\"")]),
+        (414, "GET", &format!("/{}", "x".repeat(9000)), vec![]),
+        (431, "GET", order, vec![("x-long", &long)]),
     ] {
-        let answer = app.get(path).await;
-        assert_eq!(answer.status, status);
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-            ("x-frame-options", "DENY"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("referrer-policy", "no-referrer"),
-        ] {
-            assert_eq!(answer.header(name), Some(value), "{path}");
-        }
-        let caching = if answer.header("etag").is_some() { "private, no-cache" } else { "no-store" };
-        assert_eq!(answer.header("cache-control"), Some(caching), "{path}");
-        // Only over HTTPS, which nothing here speaks.
-        assert_eq!(answer.header("strict-transport-security"), None);
-        assert_eq!(answer.header("server"), None);
+        let answer = app.send_with(method.parse().unwrap(), path, &headers, None).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_guarded(&answer, &format!("{method} {path}"));
     }
+    let too_long = format!("{{\"notes\":\"{}\"}}", "x".repeat(6 * 1024 * 1024));
+    let request = Request::post("/api/ros").header("authorization", ann).header("content-type", "application/json");
+    let answer = app.send(request.body(Body::from(too_long)).unwrap()).await;
+    assert_eq!(answer.status, 413);
+    assert_guarded(&answer, "a long body");
+    issuer.set_down(true);
+    app.clock.set(app.clock.now() + TimeDelta::days(2));
+    let answer = app.get_as(&issuer.token("ann"), order).await;
+    assert_eq!(answer.status, 503);
+    assert_guarded(&answer, "an issuer that is down");
+
+    let app = App::inventory_for(&issuer).await;
+    issuer.set_down(false);
+    let adjust = "/api/inventory/adjust";
+    let answer = app.send_with(Method::POST, adjust, &authorized, Some(&json!({}))).await;
+    assert_eq!(answer.status, 403);
+    assert_guarded(&answer, adjust);
+
+    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 2, ..Options::default() }).await;
+    for (stream, status) in [(true, 200), (false, 200), (true, 429)] {
+        let answer = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+        assert_eq!(answer.status, status);
+        assert_guarded(&answer, "a chat");
+    }
+
+    let panics = Router::new().route("/", get(async || -> &'static str { panic!("on purpose") }));
+    let response = with_layers(panics, &http_config(), Delivery::Streaming);
+    let response = response.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert_guarded(
+        &Answer { status: response.status(), headers: response.headers().clone(), bytes: vec![] },
+        "a panic",
+    );
 }
 
 #[tokio::test]
