@@ -13,6 +13,7 @@ mod concurrency;
 mod dashboard;
 mod dev;
 mod emulator;
+mod examples;
 mod faults;
 mod framing;
 mod freeze;

@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow};
 const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant that knows about both.
 
 - Errors are always `{error, message, details?}`. Besides those that are listed with each operation, a path that does not \
-  exist is answered 404 and a method that a path does not take 405.
+  exist is answered 404, and a method that a path does not take 405; and where the service is deployed, the gateway before \
+  it may answer 429 (too many requests of everybody together), 502 and 504, without a `details`.
 - Members of a body that are not listed are ignored; so are unknown query parameters.
 - Instants are in UTC with milliseconds; days are shown as their midnight in UTC. Amounts of money are strings with two \
   decimals.

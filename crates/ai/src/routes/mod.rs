@@ -30,5 +30,6 @@ pub fn router(state: AiState) -> Router {
 /// The description of all routes.
 pub fn openapi() -> Description {
     Description::new("Assistant", "An AI assistant, asked through Anthropic's Messages API.")
+        .examples(include_str!("examples.json"))
         .table::<Assistant>("/api/ai")
 }

@@ -152,9 +152,6 @@ fn is_for_us(claims: &Map<String, Value>, audiences: &[String]) -> bool {
 /// The claims that may name roles: Entra's roles of an application, its groups, Cognito's groups.
 const ROLE_CLAIMS: [&str; 3] = ["roles", "groups", "cognito:groups"];
 
-/// The claims that name a person for others to read, the first that is there.
-const NAME_CLAIMS: [&str; 4] = ["preferred_username", "email", "name", "username"];
-
 fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> {
     let subject = claims.get("sub")?.as_str()?;
     // Where users are stored, they are stored without white space around them: two subjects must not become one.
@@ -162,11 +159,9 @@ fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> 
     if subject.is_empty() || !is_plain || subject.chars().count() > MAX_SUBJECT_CHARS {
         return None;
     }
-    let roles: Vec<String> =
-        ROLE_CLAIMS.iter().filter_map(|claim| claims.get(*claim)).flat_map(texts).map(str::to_owned).collect();
-    let is_administrator = config.admin_role.as_ref().is_some_and(|role| roles.contains(role));
-    let name = NAME_CLAIMS.iter().find_map(|claim| claims.get(*claim)?.as_str());
-    Some(Caller::verified(subject, name, roles, is_administrator))
+    let mut roles = ROLE_CLAIMS.iter().filter_map(|claim| claims.get(*claim)).flat_map(texts);
+    let is_administrator = config.admin_role.as_deref().is_some_and(|admin| roles.any(|role| role == admin));
+    Some(Caller::verified(subject, is_administrator))
 }
 
 /// The texts of a claim that is one text or a list of them.

@@ -7,40 +7,28 @@ use http::request::Parts;
 
 use super::ApiError;
 
-/// Who sends the request. A handler that does not ask for it is visibly public.
+/// Who sends the request. Known to every handler but those of health, whether it asks or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     subject: Option<Arc<str>>,
-    name: Option<Arc<str>>,
-    roles: Arc<[String]>,
     is_administrator: bool,
 }
 
 impl Caller {
     /// The caller where authentication is off: nobody by name, who may do everything.
     pub fn unknown() -> Self {
-        Self { subject: None, name: None, roles: Arc::default(), is_administrator: true }
+        Self { subject: None, is_administrator: true }
     }
 
     /// The bearer of a verified token.
-    pub fn verified(subject: &str, name: Option<&str>, roles: Vec<String>, is_administrator: bool) -> Self {
-        Self { subject: Some(subject.into()), name: name.map(Into::into), roles: roles.into(), is_administrator }
+    pub fn verified(subject: &str, is_administrator: bool) -> Self {
+        Self { subject: Some(subject.into()), is_administrator }
     }
 
     /// The subject of the verified token, by which the issuer knows the caller for good; none where authentication is
     /// off. 1 to 255 characters, without white space around them.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
-    }
-
-    /// What the token calls the caller, for people to read. Names change and may be shared: nothing may depend on them.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// The roles and groups that the token names.
-    pub fn roles(&self) -> &[String] {
-        &self.roles
     }
 
     /// Whether the caller may do what only administrators may.

@@ -101,6 +101,9 @@ errors! {
         "The assistant did not answer in time.");
 }
 
+/// Kinds of errors that no operation lists: those of routing and of the limiter, and the gateway's own.
+const ELSEWHERE: [&str; 4] = ["Method not allowed", "Rate limiter unavailable", "Request refused", "Too many requests"];
+
 /// `If-Match`, for `params(…)`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -114,7 +117,7 @@ pub struct IfMatch {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IfNoneMatch {
-    /// The `ETag` that the client has already; if it still is the same, the answer is 304 without a body.
+    /// The `ETag` that the client has already; if it still is the same, the answer to a GET is 304 without a body, and that to a change 412.
     #[param(rename = "If-None-Match", value_type = Tags, required = false, inline)]
     _if_none_match: Option<String>,
 }
@@ -175,7 +178,7 @@ fn header_references(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
 
 /// Adds to `operation` what every operation answers: an error for what its request can be wrong in, for failures, and the
 /// headers.
-pub(super) fn complete(operation: &mut Map<String, Value>) {
+pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
     let summary = operation.get("summary").cloned().unwrap_or_default();
     let has_body = operation.contains_key("requestBody");
     let parameters: Vec<&str> = operation
@@ -199,7 +202,7 @@ pub(super) fn complete(operation: &mut Map<String, Value>) {
     if parameters.contains(&"If-Match") {
         usual.push(StatusCode::PRECONDITION_FAILED);
     }
-    if parameters.contains(&"If-None-Match") {
+    if parameters.contains(&"If-None-Match") && method == "get" {
         usual.push(StatusCode::NOT_MODIFIED);
     }
     if has_body || !parameters.is_empty() {
@@ -246,7 +249,7 @@ pub(super) fn shared() -> Shared {
             "error": {
                 "type": "string",
                 "description": "Which kind of failure this is, in words that stay the same.",
-                "enum": ERRORS.iter().filter(|error| error.status.as_u16() >= 400).map(|error| error.kind).chain(["Method not allowed", "Rate limiter unavailable"]).collect::<Vec<_>>(),
+                "enum": ERRORS.iter().filter(|error| error.status.as_u16() >= 400).map(|error| error.kind).chain(ELSEWHERE).collect::<Vec<_>>(),
             },
             "message": { "type": "string", "description": "A sentence for people." },
             "details": {

@@ -13,6 +13,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{PathItem, RefOr, Schema, path::Paths};
 
@@ -34,13 +35,34 @@ pub struct Description {
     tags: Vec<Value>,
     paths: BTreeMap<String, Map<String, Value>>,
     schemas: BTreeMap<String, Value>,
+    examples: BTreeMap<String, Example>,
     problems: Vec<String>,
+}
+
+/// A request and what the service answered to it, for the description.
+#[derive(Clone, Debug, Deserialize)]
+struct Example {
+    /// The body of the request, if the operation takes one.
+    request: Option<Value>,
+    /// The body of the answer.
+    answer: Value,
 }
 
 impl Description {
     /// The description of a domain without a path yet. Its operations are listed under `name`.
     pub fn new(name: &str, about: &str) -> Self {
         Self { tags: vec![json!({ "name": name, "description": about })], ..Self::default() }
+    }
+
+    /// Says of the routes that are added from now on what requests and answers look like: `examples` is JSON,
+    /// `{operationId: {request?, answer}}`. The suite sends the requests and compares the answers (`examples`).
+    #[must_use]
+    pub fn examples(mut self, examples: &str) -> Self {
+        match serde_json::from_str(examples) {
+            Ok(examples) => self.examples = examples,
+            Err(error) => self.problems.push(format!("the examples: {error}")),
+        }
+        self
     }
 
     /// Adds the routes of a table, mounted at `prefix`.
@@ -58,8 +80,9 @@ impl Description {
         for (path, method, mut operation) in routes.operations {
             let path = published(&format!("{prefix}{}", path.trim_end_matches('/')));
             operation.insert("tags".to_owned(), json!([self.tags[0]["name"]]));
+            self.insert_example(&mut operation);
             self.keep_parameters_of(&path, &mut operation);
-            answers::complete(&mut operation);
+            answers::complete(&method, &mut operation);
             self.paths.entry(path).or_default().insert(method, operation.into());
         }
         self.tell_apart();
@@ -180,6 +203,27 @@ impl Description {
         }))
     }
 
+    /// Shows the request and the answer of `operation` that are among the examples.
+    fn insert_example(&mut self, operation: &mut Map<String, Value>) {
+        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+        let Some(Example { request, answer }) = self.examples.get(id).cloned() else {
+            self.problems.push(format!("{id} has no example"));
+            return;
+        };
+        let id = id.to_owned();
+        match (operation.get_mut("requestBody").and_then(json_content), request) {
+            (Some(content), Some(request)) => _ = content.insert("example".to_owned(), request),
+            (None, None) => {}
+            _ => self.problems.push(format!("the example of {id} and its description differ about a body")),
+        }
+        let answers = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
+        let mut successes = answers.filter(|(status, _)| status.starts_with('2'));
+        match successes.find_map(|(_, success)| json_content(success)) {
+            Some(content) => _ = content.insert("example".to_owned(), answer),
+            None => self.problems.push(format!("{id} does not answer with JSON")),
+        }
+    }
+
     fn operations(&self) -> impl Iterator<Item = &Value> {
         self.paths.values().flat_map(Map::values)
     }
@@ -221,6 +265,11 @@ impl Description {
             }
         }
     }
+}
+
+/// What `body`, of a request or an answer, says of its JSON.
+fn json_content(body: &mut Value) -> Option<&mut Map<String, Value>> {
+    body.pointer_mut("/content/application~1json")?.as_object_mut()
 }
 
 /// The components of that kind to which `document` refers.

@@ -55,6 +55,7 @@ pub fn openapi() -> Description {
     });
     let mut description =
         Description::new("Inventory", "The parts on the shelves, and a ledger of every change of a quantity.")
+            .examples(include_str!("examples.json"))
             .table::<Inventory>("/api/inventory");
     for change in ["takeStock", "addStock", "adjustStock"] {
         description = description.link_to_body("searchParts", 200, change, &found).link_to_body(

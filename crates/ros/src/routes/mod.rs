@@ -51,15 +51,19 @@ pub fn router(state: RosState) -> Router {
         .with_state(state)
 }
 
+const EXAMPLES: &str = include_str!("examples.json");
+
 /// The description of all routes.
 pub fn openapi() -> Description {
     let orders = Description::new("Repair orders", "What was sent to which shop, how far it is, what it costs.")
+        .examples(EXAMPLES)
         .table::<Orders>("/api/ros")
         .links("createOrder", 201, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
         .links("listOrders", 200, &[("id", "$response.body#/0/id"), ("roNumber", "$response.body#/0/roNumber")])
         .links("updateOrderById", 200, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
         .links("archiveOrder", 200, &[("id", "$response.body#/id")]);
     let health = Description::new("Health", "Whether the service works.")
+        .examples(EXAMPLES)
         .table::<Health>("/health")
         .table::<Health>("/api/health")
         .public();

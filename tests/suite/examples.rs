@@ -1,0 +1,158 @@
+//! The examples in the description are what the service answers: each is sent here, in an order that makes a story.
+//!
+//! `UPDATE_EXAMPLES=1 cargo test --workspace examples` writes the answers down; then renew `infra/openapi.json`.
+
+use std::path::PathBuf;
+
+use rotracker_tests::{
+    Answer, App,
+    anthropic::{Script, StandIn},
+    app::clock,
+    assistant::{Assistant, Options},
+    emulator::workspace,
+    issuer::Issuer,
+};
+use serde_json::{Map, Value, json};
+
+/// Whom the token names that the examples are sent with.
+const SUBJECT: &str = "8c1f7a60-3d4e-4b8f-9a52-6e0d1c7b2f35";
+
+/// What is another one each time.
+const VOLATILE: [&str; 3] = ["durationMs", "requestId", "uptime"];
+
+/// The examples of a crate, while they are compared.
+struct Story {
+    file: PathBuf,
+    written: Map<String, Value>,
+    told: Map<String, Value>,
+    token: String,
+}
+
+impl Story {
+    fn of(domain: &str, issuer: &Issuer) -> Self {
+        let file = workspace().join(format!("crates/{domain}/src/routes/examples.json"));
+        let written = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        Self { file, written, told: Map::new(), token: issuer.admin(SUBJECT) }
+    }
+
+    /// Sends the example of the operation `id`; what is answered is the example's answer.
+    async fn tell(&mut self, app: &App, id: &str, method: &str, path: &str) {
+        let request = self.written.get(id).map_or(&Value::Null, |example| &example["request"]).clone();
+        let answer = app.send_as(&self.token, method, path, &request).await;
+        let Answer { status, .. } = &answer;
+        assert!(status.is_success(), "{id}: {answer:?}");
+        let mut example = json!({ "answer": answer.json() });
+        if !request.is_null() {
+            example["request"] = request;
+        }
+        if let Some(written) = self.written.get(id) {
+            keep_volatile(written, &mut example);
+        }
+        assert!(self.told.insert(id.to_owned(), example).is_none(), "{id} is told twice");
+    }
+
+    fn end(self) {
+        if std::env::var_os("UPDATE_EXAMPLES").is_some() {
+            let text = serde_json::to_string_pretty(&self.told).unwrap();
+            std::fs::write(&self.file, text + "\n").unwrap();
+            return;
+        }
+        let renew = "if that is meant: UPDATE_EXAMPLES=1 cargo test --workspace examples";
+        for (id, told) in &self.told {
+            assert_eq!(self.written.get(id), Some(told), "{id} is not what {:?} says; {renew}", self.file);
+        }
+        assert_eq!(self.written.len(), self.told.len(), "{:?} has examples that nobody tells; {renew}", self.file);
+    }
+}
+
+/// Gives `now` the volatile values of `then`.
+fn keep_volatile(then: &Value, now: &mut Value) {
+    match (then, now) {
+        (Value::Array(then), Value::Array(now)) => {
+            then.iter().zip(now).for_each(|(then, now)| keep_volatile(then, now));
+        }
+        (Value::Object(then), Value::Object(now)) => {
+            for (name, now) in now {
+                match then.get(name) {
+                    Some(then) if VOLATILE.contains(&&**name) && then.is_string() == now.is_string() => {
+                        *now = then.clone();
+                    }
+                    Some(then) => keep_volatile(then, now),
+                    None => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_made_out_repaired_paid_and_deleted() {
+    let issuer = Issuer::start().await;
+    let app = App::start_for(&issuer).await;
+    let mut story = Story::of("ros", &issuer);
+    let order = "/api/ros/by-number/RO38472";
+    story.tell(&app, "createOrder", "POST", "/api/ros").await;
+    story.tell(&app, "updateOrder", "PATCH", order).await;
+    story.tell(&app, "setOrderStatus", "PATCH", &format!("{order}/status")).await;
+    story.tell(&app, "getOrder", "GET", order).await;
+    story.tell(&app, "listOrders", "GET", "/api/ros?archiveStatus=ACTIVE").await;
+    story.tell(&app, "getDashboard", "GET", "/api/ros/stats/dashboard").await;
+    story.tell(&app, "archiveOrder", "POST", &format!("{order}/archive")).await;
+    story.tell(&app, "deleteOrder", "DELETE", order).await;
+    story.tell(&app, "getOrderHistory", "GET", &format!("{order}/history?offset=1&limit=3")).await;
+    story.tell(&app, "getHealth", "GET", "/health").await;
+    story.end();
+}
+
+#[tokio::test]
+async fn parts_are_found_taken_and_counted() {
+    let issuer = Issuer::start().await;
+    let app = App::inventory_for(&issuer).await;
+    let mut story = Story::of("inventory", &issuer);
+    app.put("stock_room", "MS20470AD4-6", 12).await;
+    app.put("stock_room", "65-70342-1", 1).await;
+    app.put("bins_inventory", "NAS1801-3-8", 40).await;
+    app.put("terra", "TRT-250D", 2).await;
+    story.tell(&app, "searchParts", "GET", "/api/inventory/search?partNumber=ms20470ad4").await;
+    story.tell(&app, "takeStock", "POST", "/api/inventory/decrement").await;
+    story.tell(&app, "addStock", "POST", "/api/inventory/increment").await;
+    story.tell(&app, "adjustStock", "POST", "/api/inventory/adjust").await;
+    story.tell(&app, "listTransactions", "GET", "/api/inventory/transactions?limit=2").await;
+    story.tell(&app, "listLowStock", "GET", "/api/inventory/low-stock?threshold=5").await;
+    story.tell(&app, "listStockRoom", "GET", "/api/inventory/stock-room?location=A-12&search=65-").await;
+    story.tell(&app, "listBins", "GET", "/api/inventory/bins?search=nas").await;
+    story.tell(&app, "listTable", "GET", "/api/inventory/table/terra").await;
+    story.tell(&app, "listTables", "GET", "/api/inventory/tables").await;
+    story.tell(&app, "getInventoryStats", "GET", "/api/inventory/stats").await;
+    story.end();
+}
+
+#[tokio::test]
+async fn the_assistant_is_asked() {
+    let issuer = Issuer::start().await;
+    let options = Options { http: issuer.config(clock()), ..Options::default() };
+    let anthropic = StandIn::start([Script::message("RO38472 is overdue by three days.")]).await;
+    let assistant = Assistant::with(anthropic, options).await;
+    let mut story = Story::of("ai", &issuer);
+    story.tell(&assistant.app, "chat", "POST", "/api/ai/chat").await;
+    story.tell(&assistant.app, "getAssistantHealth", "GET", "/api/ai/health").await;
+    story.tell(&assistant.app, "clearRateLimit", "POST", "/api/ai/clear-rate-limit").await;
+    story.end();
+}
+
+#[tokio::test]
+async fn a_conversation_is_entered_read_counted_and_deleted() {
+    let issuer = Issuer::start().await;
+    let app = App::ai_logs_for(&issuer).await;
+    let mut story = Story::of("ai-logs", &issuer);
+    story.tell(&app, "createLog", "POST", "/api/ai-logs").await;
+    story.tell(&app, "listLogs", "GET", "/api/ai-logs").await;
+    story.tell(&app, "getConversation", "GET", "/api/ai-logs/conversation/conv-abc-123").await;
+    story.tell(&app, "getLogStats", "GET", "/api/ai-logs/stats").await;
+    story.tell(&app, "getUsage", "GET", "/api/ai-logs/usage").await;
+    story.tell(&app, "deleteLog", "DELETE", "/api/ai-logs/1").await;
+    app.send_as(&story.token, "POST", "/api/ai-logs", &story.written["createLog"]["request"]).await.expect(201);
+    story.tell(&app, "deleteLogsOfUser", "DELETE", &format!("/api/ai-logs/user/{SUBJECT}")).await;
+    story.end();
+}
