@@ -184,3 +184,18 @@ async fn a_server_where_triggers_may_not_be_created_is_told_before_anything_is_d
         .unwrap();
     assert_eq!(row.get::<i64, _>(0), 4);
 }
+
+#[tokio::test]
+async fn a_table_of_another_program_by_the_name_of_ours_is_refused() {
+    for (of_inventory, table) in [(false, "ro_history"), (false, "idempotency_keys"), (true, "idempotency_keys")] {
+        let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
+        let mut node = if of_inventory { &inventory } else { &main }.connect().await;
+        execute(&mut node, &format!("CREATE TABLE {table} (id INT PRIMARY KEY, changes TEXT)")).await;
+        let message = migrate(&main, &inventory, false).await.unwrap_err();
+        let way_out = format!("ALTER TABLE `{table}` RENAME TO `{table}_old`");
+        assert!(message.contains(&way_out) && message.contains("Nothing has been changed"), "{message}");
+        // As it says.
+        execute(&mut node, &way_out).await;
+        migrate(&main, &inventory, false).await.unwrap();
+    }
+}

@@ -32,7 +32,6 @@ async fn each_failure_has_its_status_and_is_tried_again_where_that_helps() {
         ("529, always", vec![error(529), error(529), again(529)], 503, 3, Some("0")),
         ("no answer, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("silence", vec![Script::silent()], 504, 1, None),
-        ("a redirect", vec![error(302).header("location", "https://elsewhere.example")], 502, 1, None),
     ] {
         // Nobody waits for the others to end by themselves.
         let timeouts = if what == "silence" { short() } else { Timeouts::default() };
@@ -102,4 +101,15 @@ fn the_key_is_in_no_debug_output() {
     let config = ai::anthropic::AnthropicConfig::read(&mut env);
     assert!(config.key.is_some());
     assert!(!format!("{config:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_redirect_leads_nowhere() {
+    let elsewhere = StandIn::start([]).await;
+    for status in [301, 302, 307, 308] {
+        let redirect = Script::error(status, LEAK).header("location", format!("{}/v1/messages", elsewhere.url));
+        let assistant = Assistant::start(StandIn::start([redirect]).await).await;
+        assistant.ask(&chat(&json!({}))).await.expect_error(502);
+        assert_eq!((assistant.anthropic.questions().len(), elsewhere.received().len()), (1, 0), "{status}");
+    }
 }
