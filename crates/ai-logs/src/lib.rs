@@ -28,7 +28,7 @@ pub struct AiLogsState {
 /// Everything the function reads from the environment.
 #[derive(Debug)]
 pub struct AiLogsConfig {
-    /// CORS.
+    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,

@@ -44,7 +44,7 @@ pub struct AiState {
 /// Everything the function reads from the environment.
 #[derive(Debug)]
 pub struct AiConfig {
-    /// CORS.
+    /// Who may ask, and from where.
     pub http: HttpConfig,
     /// Anthropic.
     pub anthropic: AnthropicConfig,

@@ -1,19 +1,21 @@
 //! Requests that may be sent again: the answer to the first request with an `Idempotency-Key` is kept with its effect, in
-//! the same transaction, and given to every further one for a day.
+//! the same transaction, and given to every further one for a day. So is the answer to one that what was there did not
+//! allow (404, 409, 412), which has no effect: whoever was told so must not find later that it happened after all.
 //!
-//! Only what was done is remembered. A request that failed has changed nothing, so that sending it again, mended or not, is
-//! a new attempt. Whoever does not know how a request ended sends it again with its key: either it was done and is
-//! answered as it was, or it was not and is done now.
+//! What was wrong in itself, or failed, is not remembered: it has changed nothing, and sending it again, mended or not, is a
+//! new attempt. Whoever does not know how a request ended sends it again with its key: either it was done and is answered
+//! as it was, or it was not and is done now.
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
-use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
 
 use crate::{
     Digest,
-    db::{adoption::Findings, is_duplicate_key, is_lock_refused},
+    clock::Clock,
+    db::{self, Transaction, adoption::Findings, is_duplicate_key, is_lock_refused},
     http::{Answer, ApiError, Caller, json_bytes, parse_object},
 };
 
@@ -71,7 +73,7 @@ pub struct Once<T> {
 /// A request that is to have one effect however often it is sent, if it has a key.
 ///
 /// A handler asks [`answered`](Self::answered) first and hands its answer to [`keep`](Self::keep) last, both in the
-/// transaction of the effect.
+/// transaction of the effect, and lets [`settle`](Self::settle) look at what came of that.
 #[derive(Clone, Debug)]
 pub struct Attempt(Option<Keyed>);
 
@@ -87,32 +89,16 @@ impl Attempt {
     /// A request that has no key.
     pub const UNKEYED: Self = Self(None);
 
-    /// The answer to an earlier request with the key, at the instant `now`; nothing if this is the first, which then holds
-    /// the key until the transaction ends. Two statements, and none without a key.
+    /// The answer to an earlier request with the key; nothing if this is the first, which then holds the key until the
+    /// transaction ends. Two statements for a first request, one for another, and none without a key.
     ///
     /// # Errors
     /// [`ApiError::KeyInUse`] while the first request runs; it is not waited for. [`ApiError::KeyReused`] when the key
     /// was that of another request.
-    pub async fn answered(
-        &self,
-        connection: &mut MySqlConnection,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Answer>, ApiError> {
-        let Some(keyed) = &self.0 else { return Ok(None) };
-        let now = now.trunc_subsecs(3);
-        let found = sqlx::query(FIND_AT_ONCE).bind(keyed.key.as_bytes()).fetch_optional(&mut *connection).await;
-        match found {
-            Err(error) if is_lock_refused(&error) => Err(ApiError::KeyInUse),
-            Err(error) => Err(error.into()),
-            Ok(Some(row)) => match keyed.kept(&row, now)? {
-                Some(answer) => Ok(Some(answer)),
-                None => {
-                    let renew = sqlx::query(RENEW).bind(keyed.request.as_bytes()).bind(now).bind(keyed.key.as_bytes());
-                    renew.execute(connection).await?;
-                    Ok(None)
-                }
-            },
-            Ok(None) => keyed.add(connection, now).await,
+    pub async fn answered(&self, connection: &mut MySqlConnection, clock: &Clock) -> Result<Option<Answer>, ApiError> {
+        match &self.0 {
+            Some(keyed) => keyed.answered(connection, clock.now().trunc_subsecs(3)).await,
+            None => Ok(None),
         }
     }
 
@@ -120,37 +106,96 @@ impl Attempt {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep(&self, connection: &mut MySqlConnection, answer: Answer) -> Result<Answer, ApiError> {
+    pub async fn keep(
+        &self,
+        connection: &mut MySqlConnection,
+        clock: &Clock,
+        answer: Answer,
+    ) -> Result<Answer, ApiError> {
         if let Some(keyed) = &self.0 {
-            sqlx::query(KEEP)
-                .bind(answer.status.as_u16())
-                .bind(answer.tag_text())
-                .bind(&answer.body)
-                .bind(keyed.key.as_bytes())
-                .execute(connection)
-                .await?;
+            keyed.keep(connection, clock.now(), &answer).await?;
         }
         Ok(answer)
+    }
+
+    /// What to answer when the transaction has ended with `done`. Where what was there did not allow the request, that is
+    /// the answer which is kept; unless another request was faster since the rollback, and then it is that one's.
+    ///
+    /// # Errors
+    /// The one in `done`, or when the answer cannot be kept.
+    pub async fn settle(
+        &self,
+        db: &MySqlPool,
+        clock: &Clock,
+        done: Result<Answer, ApiError>,
+    ) -> Result<Answer, ApiError> {
+        let (Err(error), Some(_)) = (&done, &self.0) else { return done };
+        let Some(refusal) = error.outcome()? else { return done };
+        db::retry(|| async {
+            let mut transaction = Transaction::begin(db).await?;
+            let answer = match self.answered(&mut transaction, clock).await {
+                Ok(None) => self.keep(&mut transaction, clock, refusal.clone()).await,
+                Ok(Some(answer)) => Ok(answer),
+                Err(error) => Err(error),
+            };
+            transaction.end(answer).await
+        })
+        .await
     }
 }
 
 impl Keyed {
-    /// Takes the key, unless another request was faster by a moment: then that one's answer.
-    async fn add(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<Option<Answer>, ApiError> {
-        let add = sqlx::query(ADD).bind(self.key.as_bytes()).bind(self.request.as_bytes()).bind(now);
-        match add.execute(&mut *connection).await {
-            Ok(_) => {}
-            Err(error) if is_duplicate_key(&error) => {
-                let row = sqlx::query(FIND).bind(self.key.as_bytes()).fetch_optional(connection).await?;
-                let answer = row.map(|row| self.kept(&row, now)).transpose()?.flatten();
-                return answer.map(Some).ok_or(ApiError::KeyInUse);
+    /// The answer to an earlier request, at the instant `now`; nothing if this is the first, which then holds the key until
+    /// the transaction ends.
+    async fn answered(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<Option<Answer>, ApiError> {
+        match sqlx::query(FIND_AT_ONCE).bind(self.key.as_bytes()).fetch_optional(&mut *connection).await {
+            // By the first request, or by another that reads its answer.
+            Err(error) if is_lock_refused(&error) => self.kept_at_least(connection, now).await.map(Some),
+            Err(error) => Err(error.into()),
+            Ok(Some(row)) => match self.kept(&row, now)? {
+                Some(answer) => Ok(Some(answer)),
+                None => {
+                    let renew = sqlx::query(RENEW).bind(self.request.as_bytes()).bind(now).bind(self.key.as_bytes());
+                    renew.execute(connection).await?;
+                    Ok(None)
+                }
+            },
+            Ok(None) => {
+                let add = sqlx::query(ADD).bind(self.key.as_bytes()).bind(self.request.as_bytes()).bind(now);
+                match add.execute(&mut *connection).await {
+                    Ok(_) => Ok(None),
+                    Err(error) if is_duplicate_key(&error) => self.kept_at_least(connection, now).await.map(Some),
+                    Err(error) => Err(error.into()),
+                }
             }
-            Err(error) => return Err(error.into()),
         }
+    }
+
+    /// The answer that was kept, as far as that was committed, of a key that somebody else holds.
+    async fn kept_at_least(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<Answer, ApiError> {
+        let row = sqlx::query(FIND).bind(self.key.as_bytes()).fetch_optional(connection).await?;
+        let answer = row.map(|row| self.kept(&row, now)).transpose()?.flatten();
+        answer.ok_or(ApiError::KeyInUse)
+    }
+
+    async fn keep(
+        &self,
+        connection: &mut MySqlConnection,
+        now: DateTime<Utc>,
+        answer: &Answer,
+    ) -> Result<(), ApiError> {
+        sqlx::query(KEEP)
+            .bind(answer.status.as_u16())
+            .bind(answer.tag_text())
+            .bind(&answer.body)
+            .bind(self.key.as_bytes())
+            .execute(&mut *connection)
+            .await?;
+        // Last, so that nobody waits for the locks of a request that waits.
         if self.key.as_bytes()[0].is_multiple_of(KEYS_PER_REMOVAL) {
             sqlx::query(REMOVE_OLD).bind(now - KEPT).execute(connection).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The answer that `row` keeps, unless it is too old.

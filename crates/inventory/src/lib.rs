@@ -31,7 +31,7 @@ pub struct InventoryState {
 /// Everything the function reads from the environment.
 #[derive(Debug)]
 pub struct InventoryConfig {
-    /// CORS.
+    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,

@@ -159,7 +159,7 @@ impl Pair {
 }
 
 /// Looks at the rows of `table` after those of `previous` and does about them what `mode` says; all or nothing. The ledger
-/// gets an entry, of the instant `now`, for each quantity that the index gets, has changed or loses.
+/// gets an entry, of the instant `now`, for each row that the index gets, has changed or loses.
 ///
 /// # Errors
 /// When the database fails; what earlier batches did stays.
@@ -221,10 +221,9 @@ async fn reindex_batch(
                 findings.outdated += 1;
                 if mode == Mode::Rebuild {
                     store::update_indexed(connection, id, &fields).await?;
-                    let qty = pair.indexed.map_or(0, |indexed| indexed.fields.qty);
-                    if qty != fields.qty {
-                        enter(id, fields.part_number, qty, fields.qty, "as its table has it");
-                    }
+                    let was = pair.indexed.map(|indexed| indexed.fields).unwrap_or_default();
+                    let notes = format!("as its table has it{}", difference(&was, &fields));
+                    enter(id, fields.part_number, was.qty, fields.qty, &notes);
                 }
             }
         }
@@ -249,8 +248,22 @@ async fn reindex_batch(
             enter(gone.id, gone.part_number, gone.qty, 0, "removed from the index");
         }
     }
-    store::add_program_entries(connection, &entries).await?;
+    store::add_entries(connection, &entries).await?;
     Ok((batch, findings))
+}
+
+/// What differs apart from the quantity, of which an entry of the ledger says more.
+fn difference(was: &Fields, is: &Fields) -> String {
+    let shown = |text: Option<&str>| text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
+    [
+        ("part number", Some(&*was.part_number), Some(&*is.part_number)),
+        ("condition", was.condition.as_deref(), is.condition.as_deref()),
+        ("location", was.location.as_deref(), is.location.as_deref()),
+    ]
+    .into_iter()
+    .filter(|(_, was, is)| was != is)
+    .map(|(field, was, is)| format!(", {field} {} instead of {}", shown(is), shown(was)))
+    .collect()
 }
 
 #[cfg(test)]
@@ -290,5 +303,12 @@ mod tests {
         }
         assert!(pair(fields("A-1", 9, "S1"), Some((same.clone(), true))).has_moved_apart());
         assert!(!pair(fields("A-1", 9, "S1"), Some((same, false))).has_moved_apart());
+    }
+
+    #[test]
+    fn what_differs_is_told_field_by_field() {
+        let (was, is) = (fields("A-1", 3, "S1"), Fields { condition: None, ..fields("A-2", 9, "S1") });
+        let told = r#", part number "A-2" instead of "A-1", condition nothing instead of "SV""#;
+        assert_eq!((difference(&was, &is), difference(&was, &was)), (told.to_owned(), String::new()));
     }
 }

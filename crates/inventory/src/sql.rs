@@ -182,16 +182,11 @@ pub fn set_quantity(table: Table) -> &'static str {
 /// Writes the quantity of a row of the index that points to none of the eleven tables. Takes the quantity and the id.
 pub const SET_INDEXED_QUANTITY: &str = "UPDATE inventoryindex SET Qty = ? WHERE IndexId = ?";
 
-/// Adds an entry to the ledger. Takes its columns.
-pub const ADD_ENTRY: &str = "INSERT INTO transactions \
-     (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-
-/// Adds entries of a program to the ledger.
-pub fn add_program_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
+/// Adds entries to the ledger, of which there must be some.
+pub fn add_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(
         "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, \
-         ChangedByProgram) ",
+         ChangedByProgram, RequestId) ",
     );
     statement.push_values(entries, |mut row, entry| {
         row.push_bind(entry.at)
@@ -203,7 +198,8 @@ pub fn add_program_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
             .push_bind(entry.ro_number.clone())
             .push_bind(entry.notes.clone())
             .push_bind(entry.author.user().map(str::to_owned))
-            .push_bind(entry.author.program_name());
+            .push_bind(entry.author.program_name())
+            .push_bind(entry.author.request_id().map(str::to_owned));
     });
     statement
 }

@@ -193,27 +193,14 @@ pub async fn set_quantity(
 
 /// Adds an entry to the ledger; the answer is its number there.
 pub async fn add_entry(connection: &mut MySqlConnection, entry: &Entry) -> Result<u64, ApiError> {
-    let done = sqlx::query(sql::ADD_ENTRY)
-        .bind(entry.at)
-        .bind(entry.action.name())
-        .bind(entry.index_id.0)
-        .bind(entry.part_number.trim())
-        .bind(entry.new_qty - entry.previous_qty)
-        .bind(entry.new_qty)
-        .bind(&entry.ro_number)
-        .bind(&entry.notes)
-        .bind(entry.author.user())
-        .bind(entry.author.program_name())
-        .bind(entry.author.request_id())
-        .execute(connection)
-        .await?;
-    Ok(done.last_insert_id())
+    let entry = std::slice::from_ref(entry);
+    Ok(sql::add_entries(entry).build().execute(connection).await?.last_insert_id())
 }
 
-/// Adds entries of a program, if there are any, to the ledger.
-pub async fn add_program_entries(connection: &mut MySqlConnection, entries: &[Entry]) -> Result<(), ApiError> {
+/// Adds entries, if there are any, to the ledger.
+pub async fn add_entries(connection: &mut MySqlConnection, entries: &[Entry]) -> Result<(), ApiError> {
     if !entries.is_empty() {
-        sql::add_program_entries(entries).build().execute(connection).await?;
+        sql::add_entries(entries).build().execute(connection).await?;
     }
     Ok(())
 }

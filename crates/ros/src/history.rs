@@ -68,8 +68,8 @@ pub struct Occasion {
     pub action: Action,
     /// Who.
     pub author: Author,
-    /// When.
-    pub at: DateTime<Utc>,
+    /// The invoice or the quote that was said along with the status; it need not be another one than before.
+    pub cost: Option<Money>,
 }
 
 /// An entry as it is written.
@@ -157,11 +157,17 @@ pub struct HistoryEntry {
 }
 
 /// The entries for `known` (nothing, for an order that is new) having become `new` (nothing, if it was deleted): none if
-/// that is the same, two if another program had written the order since its last entry.
+/// that is the same, two if another program had written the order since its last entry. `at` is taken under the order's
+/// lock, so that one machine's clock has the entries in their order.
 ///
 /// # Errors
 /// When an order cannot be written as JSON, which would be a defect.
-pub fn entries(known: Option<&Known>, new: Option<&RepairOrder>, occasion: &Occasion) -> Result<Vec<Entry>, ApiError> {
+pub fn entries(
+    known: Option<&Known>,
+    new: Option<&RepairOrder>,
+    occasion: &Occasion,
+    at: DateTime<Utc>,
+) -> Result<Vec<Entry>, ApiError> {
     let old = known.map(|known| &known.order);
     let Some(named) = new.or(old) else { return Ok(Vec::new()) };
     let changes = changes(old, new)?;
@@ -171,7 +177,7 @@ pub fn entries(known: Option<&Known>, new: Option<&RepairOrder>, occasion: &Occa
     let mut entries = Vec::with_capacity(2);
     let mut revision = known.map_or(0, |known| known.revision);
     // As the column keeps it.
-    let at = occasion.at.trunc_subsecs(3);
+    let at = at.trunc_subsecs(3);
     if let Some(Known { order, digest, .. }) = known {
         let found = Digest::of(order)?;
         if digest.as_deref() != Some(found.as_bytes()) {
@@ -185,7 +191,7 @@ pub fn entries(known: Option<&Known>, new: Option<&RepairOrder>, occasion: &Occa
                 author: Author::default(),
                 changes: self::changes(None, Some(order))?.unwrap_or_default(),
                 digest: Some(found),
-                step: Step::between(None, order, Action::Found),
+                step: Step::between(None, order, Action::Found, None),
             });
         }
     }
@@ -198,7 +204,7 @@ pub fn entries(known: Option<&Known>, new: Option<&RepairOrder>, occasion: &Occa
         author: occasion.author.clone(),
         changes: changes.unwrap_or_default(),
         digest: new.map(Digest::of).transpose()?,
-        step: new.and_then(|new| Step::between(old, new, occasion.action)),
+        step: new.and_then(|new| Step::between(old, new, occasion.action, occasion.cost)),
     });
     Ok(entries)
 }
@@ -229,8 +235,9 @@ fn changes(old: Option<&RepairOrder>, new: Option<&RepairOrder>) -> Result<Optio
 }
 
 impl Step {
-    /// What a change says of the status: something if it set the status, or its day, or was made to set it.
-    fn between(old: Option<&RepairOrder>, new: &RepairOrder, action: Action) -> Option<Self> {
+    /// What a change says of the status: something if it set the status, or its day, or was made to set it. `cost` was said
+    /// along with it.
+    fn between(old: Option<&RepairOrder>, new: &RepairOrder, action: Action, cost: Option<Money>) -> Option<Self> {
         let status = |order: &RepairOrder| (order.current_status.clone(), order.current_status_date);
         if action != Action::Status && old.is_some_and(|old| status(old) == status(new)) {
             return None;
@@ -242,7 +249,7 @@ impl Step {
         Some(Self {
             status: new.current_status.clone()?,
             date: new.current_status_date,
-            cost: changed(|order| order.final_cost).or_else(|| changed(|order| order.estimated_cost)),
+            cost: cost.or_else(|| changed(|order| order.final_cost)).or_else(|| changed(|order| order.estimated_cost)),
             notes: Some(added.to_owned()).filter(|added| !added.is_empty()),
         })
     }
@@ -257,14 +264,18 @@ mod tests {
     }
 
     fn occasion(action: Action) -> Occasion {
-        Occasion { action, author: Author::program("test"), at: "2024-11-15T12:00:00.123456Z".parse().unwrap() }
+        Occasion { action, author: Author::program("test"), cost: None }
+    }
+
+    fn noon() -> DateTime<Utc> {
+        "2024-11-15T12:00:00.123456Z".parse().unwrap()
     }
 
     #[test]
     fn a_change_of_nothing_leaves_nothing() {
         let known = Known { order: order(), revision: 0, digest: None };
-        assert!(entries(Some(&known), Some(&order()), &occasion(Action::Updated)).unwrap().is_empty());
-        assert!(entries(None, None, &occasion(Action::Updated)).unwrap().is_empty());
+        assert!(entries(Some(&known), Some(&order()), &occasion(Action::Updated), noon()).unwrap().is_empty());
+        assert!(entries(None, None, &occasion(Action::Updated), noon()).unwrap().is_empty());
     }
 
     #[test]
@@ -279,7 +290,7 @@ mod tests {
             (Some(vec![0; 16]), vec![(4, "FOUND", found), (5, "UPDATED", changed)]),
         ] {
             let known = Known { order: order(), revision: 3, digest };
-            let entries = entries(Some(&known), Some(&new), &occasion(Action::Updated)).unwrap();
+            let entries = entries(Some(&known), Some(&new), &occasion(Action::Updated), noon()).unwrap();
             let written: Vec<_> =
                 entries.iter().map(|entry| (entry.revision, entry.action.name(), &*entry.changes)).collect();
             assert_eq!(written, expected);
@@ -293,7 +304,7 @@ mod tests {
         let set = |change: fn(&mut RepairOrder)| {
             let mut new = RepairOrder { current_status: Some("B".to_owned()), ..old.clone() };
             change(&mut new);
-            let step = Step::between(Some(&old), &new, Action::Updated).unwrap();
+            let step = Step::between(Some(&old), &new, Action::Updated, None).unwrap();
             (step.cost, step.notes)
         };
         assert_eq!(set(|_| {}), (None, None));
@@ -302,7 +313,7 @@ mod tests {
         assert_eq!(set(|order| order.notes = Some("other".to_owned())), (None, Some("other".to_owned())));
         assert_eq!(set(|order| order.notes = None), (None, None));
         let terms = RepairOrder { terms: Some("COD".to_owned()), ..old.clone() };
-        assert_eq!(Step::between(Some(&old), &terms, Action::Updated), None);
-        assert!(Step::between(Some(&old), &terms, Action::Status).is_some());
+        assert_eq!(Step::between(Some(&old), &terms, Action::Updated, None), None);
+        assert!(Step::between(Some(&old), &terms, Action::Status, None).is_some());
     }
 }

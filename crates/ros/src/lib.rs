@@ -40,7 +40,7 @@ impl RosState {
 /// Everything the function reads from the environment.
 #[derive(Debug)]
 pub struct RosConfig {
-    /// CORS.
+    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,

@@ -383,6 +383,11 @@ pub struct StatusUpdate {
 }
 
 impl StatusUpdate {
+    /// The invoice or the quote, if it says one.
+    pub fn cost(&self) -> Option<Money> {
+        self.cost
+    }
+
     /// Checks what needs no order.
     ///
     /// # Errors

@@ -138,6 +138,9 @@ macro_rules! of_step {
     ("NOTES") => {
         "h.notes"
     };
+    ("GENTHRUST_STATUS") => {
+        "h.action"
+    };
     ($column:literal) => {
         "NULL"
     };

@@ -19,7 +19,7 @@ use sqlx::{
 };
 
 use crate::{
-    history::{Entry, HistoryEntry, Known, StatusStep},
+    history::{Action, Entry, HistoryEntry, Known, StatusStep},
     model::{Archive, Dashboard, RepairOrder, RoNumber},
     sql,
 };
@@ -78,7 +78,7 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
     Ok(Some(Found {
         order: decode(first, 1, archive)?,
         revision: first.try_get::<Option<i64>, _>(AFTER_COLUMNS)?.unwrap_or(0),
-        steps: steps.iter().map(decode_step).collect::<Result<_, _>>()?,
+        steps: decode_steps(steps)?,
     }))
 }
 
@@ -103,6 +103,21 @@ const AFTER_COLUMNS: usize = 23;
 fn decode_archive(row: &MySqlRow) -> Result<Option<Archive>, ApiError> {
     let place: Option<i64> = row.try_get(0)?;
     Ok(place.and_then(|number| Archive::ALL.get(usize::try_from(number).ok()?)).copied())
+}
+
+/// Reads the steps. What another program wrote is entered whole, with the status that it had anyway: that is a step only if
+/// it is another one.
+fn decode_steps(rows: &[MySqlRow]) -> Result<Vec<StatusStep>, ApiError> {
+    let mut steps: Vec<StatusStep> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let step = decode_step(row)?;
+        let is_found = row.try_get::<String, _>(17)? == Action::Found.name();
+        let is_known = steps.last().is_some_and(|last| (&last.status, last.date) == (&step.status, step.date));
+        if !(is_found && is_known) {
+            steps.push(step);
+        }
+    }
+    Ok(steps)
 }
 
 /// Reads a step from the columns that it shares with an order.

@@ -146,8 +146,8 @@ async fn the_steps_of_the_status_have_their_day_cost_and_notes() {
         .expect(200);
     let shipped = json!({ "archiveStatus": "PAID", "currentStatus": "PAID SHIPPING", "finalCost": "310.10" });
     app.patch(&path_of(&order), &shipped).await.expect(200);
-    // The same status again, with a word on it.
-    app.patch(&status, &json!({ "status": "PAID SHIPPING", "notes": "tomorrow" })).await.expect(200);
+    // The same status again, with a word on it and with what is known.
+    app.patch(&status, &json!({ "status": "PAID SHIPPING", "notes": "tomorrow", "cost": "310.1" })).await.expect(200);
     let day = |day: u8| format!("2024-11-{day}T00:00:00.000Z");
     let step = |status: &str, at: u8, cost: Value, notes: Value| json!({ "status": status, "date": day(at), "user": null, "cost": cost, "notes": notes });
     let expected = json!([
@@ -155,10 +155,22 @@ async fn the_steps_of_the_status_have_their_day_cost_and_notes() {
         step("WAITING APPROVAL", 16, json!("250.00"), json!("quote by mail")),
         step("APPROVED", 18, Value::Null, Value::Null),
         step("PAID SHIPPING", 16, json!("310.10"), Value::Null),
-        step("PAID SHIPPING", 16, Value::Null, json!("tomorrow")),
+        step("PAID SHIPPING", 16, json!("310.10"), json!("tomorrow")),
     ]);
     for path in [path_of(&order), path_by_number("ro1")] {
         assert_eq!(app.get(&path).await.expect(200)["statusHistory"], expected);
+    }
+    // What another program writes is a step where it is another status.
+    let mut expected = expected.as_array().unwrap().clone();
+    for (found, is_step) in [("TERMS = 'NET 30'", false), ("CURENT_STATUS = 'PAID'", true)] {
+        execute(&mut app.database.connect().await, &format!("UPDATE paid SET {found}")).await;
+        app.patch(&path_of(&order), &json!({ "notes": found })).await.expect(200);
+        let steps = app.get(&path_of(&order)).await.expect(200)["statusHistory"].clone();
+        if is_step {
+            expected.push(steps.as_array().unwrap().last().unwrap().clone());
+        }
+        assert_eq!(steps, json!(expected), "{found}");
+        assert_eq!(steps.as_array().unwrap().last().unwrap()["status"] == "PAID", is_step);
     }
 }
 

@@ -1,13 +1,13 @@
 //! `POST /api/ai-logs`
 
 use app_core::{
+    clock::Clock,
     db::{self, Transaction},
     http::{Answer, ApiError, Caller},
     idempotency::{Attempt, Once},
     openapi::IdempotencyKey,
 };
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use conversations::Exchange;
 use http::StatusCode;
 use serde::Serialize;
@@ -36,24 +36,24 @@ pub(super) async fn create(
     if let Some(owner) = conversations::owner(&caller)? {
         exchange.user = owner;
     }
-    let now = state.clock.now();
-    db::retry(|| async {
+    let done = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = insert(&mut transaction, &attempt, &exchange, now).await;
+        let answer = insert(&mut transaction, &attempt, &exchange, &state.clock).await;
         transaction.end(answer).await
-    })
-    .await
+    });
+    attempt.settle(&state.db, &state.clock, done.await).await
 }
 
 async fn insert(
     connection: &mut MySqlConnection,
     attempt: &Attempt,
     exchange: &Exchange,
-    now: DateTime<Utc>,
+    clock: &Clock,
 ) -> Result<Answer, ApiError> {
-    if let Some(answer) = attempt.answered(connection, now).await? {
+    if let Some(answer) = attempt.answered(connection, clock).await? {
         return Ok(answer);
     }
-    let id = conversations::insert(connection, exchange, now).await?;
-    attempt.keep(connection, Answer::json(&Created { success: true, id })?.with_status(StatusCode::CREATED)).await
+    let id = conversations::insert(connection, exchange, clock.now()).await?;
+    let answer = Answer::json(&Created { success: true, id })?.with_status(StatusCode::CREATED);
+    attempt.keep(connection, clock, answer).await
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::Json;
+use super::{Answer, Json};
 use crate::{
     auth::{Refusal, VerifyError},
     db::{Failure, classify},
@@ -200,7 +200,7 @@ impl ApiError {
         match (self, self.status()) {
             (Self::OutcomeUnknown(_), _) => {
                 "The connection to the database broke while the change was being saved. Look whether it was before \
-                 you try again."
+                 you try again, or send it again with the same Idempotency-Key if it had one."
                     .to_owned()
             }
             (Self::CallerUnknown(_), _) => "It cannot be checked at the moment who you are. Try again.".to_owned(),
@@ -260,19 +260,40 @@ impl ApiError {
         tracing::error!(error = %telemetry::causes(self), "{what}");
     }
 
-    /// The answer, for an error that is in the log already.
-    pub(super) fn answer(&self) -> Response {
+    /// The answer to a request that was understood, where what was there did not allow it (404, 409, 412): that it was so is
+    /// as much an outcome as any other. Nothing for errors of the request itself and for failures.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a defect.
+    pub(crate) fn outcome(&self) -> Result<Option<Answer>, Self> {
+        match self {
+            Self::NotFound(_) | Self::Conflict(_) | Self::PreconditionFailed => {
+                Ok(Some(Answer::json(&self.body())?.with_status(self.status())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn body(&self) -> ErrorBody<'_> {
         let details = match self {
             Self::Invalid(FieldProblems(fields)) => Some(ErrorDetails { fields }),
             _ => None,
         };
-        let body = ErrorBody { error: self.kind(), message: self.message(), details };
-        let mut response = (self.status(), Json(body)).into_response();
+        ErrorBody { error: self.kind(), message: self.message(), details }
+    }
+
+    /// The answer, for an error that is in the log already.
+    pub(super) fn answer(&self) -> Response {
+        let mut response = (self.status(), Json(self.body())).into_response();
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
         }
         if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::Unauthenticated(refusal) = self {
+            // For the request's line of the log.
+            response.extensions_mut().insert(*refusal);
         }
         response
     }

@@ -1,11 +1,12 @@
 //! What decrement, increment and adjust have in common.
 
 use app_core::{
+    clock::Clock,
     db::{self, Transaction},
     http::{Answer, ApiError, Author},
     idempotency::Attempt,
 };
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::SubsecRound;
 use sqlx::MySqlConnection;
 
 use crate::{
@@ -21,14 +22,12 @@ pub(super) async fn change(
     attempt: &Attempt,
     change: StockChange,
 ) -> Result<Answer, ApiError> {
-    // The ledger keeps whole seconds, and the database would round up to one that has not begun.
-    let now = state.clock.now().trunc_subsecs(0);
-    db::retry(|| async {
+    let done = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = change_once(&mut transaction, author, attempt, &change, now).await;
+        let answer = change_once(&mut transaction, author, attempt, &change, &state.clock).await;
         transaction.end(answer).await
-    })
-    .await
+    });
+    attempt.settle(&state.db, &state.clock, done.await).await
 }
 
 async fn change_once(
@@ -36,27 +35,29 @@ async fn change_once(
     author: &Author,
     attempt: &Attempt,
     change: &StockChange,
-    now: DateTime<Utc>,
+    clock: &Clock,
 ) -> Result<Answer, ApiError> {
-    if let Some(answer) = attempt.answered(connection, now).await? {
+    if let Some(answer) = attempt.answered(connection, clock).await? {
         return Ok(answer);
     }
-    let changed = lock_and_write(connection, author, change, now).await?;
-    attempt.keep(connection, Answer::json(&changed)?).await
+    let changed = lock_and_write(connection, author, change, clock).await?;
+    attempt.keep(connection, clock, Answer::json(&changed)?).await
 }
 
 async fn lock_and_write(
     connection: &mut MySqlConnection,
     author: &Author,
     change: &StockChange,
-    now: DateTime<Utc>,
+    clock: &Clock,
 ) -> Result<Changed, ApiError> {
     let stock = store::lock(connection, change.index_id).await?;
     let stock = stock
         .filter(|stock| change.part_number.is(&stock.part_number))
         .ok_or_else(|| ApiError::NotFound("There is no such part with that number.".to_owned()))?;
     let entry = Entry {
-        at: now,
+        // Under the lock, so that one machine's clock has the entries in their order. The ledger keeps whole seconds, and
+        // the database would round up to one that has not begun.
+        at: clock.now().trunc_subsecs(0),
         action: change.effect.action(),
         index_id: change.index_id,
         previous_qty: stock.quantity,

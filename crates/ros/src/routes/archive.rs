@@ -3,7 +3,7 @@
 use app_core::{
     http::{Answer, ApiError, Author, Preconditions},
     idempotency::Once,
-    openapi::{Conflict, IdempotencyKey, IfMatch, NotFound},
+    openapi::{Conflict, IdempotencyKey, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub(super) struct Target {
 }
 
 /// Moves the order to another table. Moving it where it already is is a conflict: someone else was faster.
-#[utoipa::path(post, path = "", operation_id = "archiveOrder", params(Parameters, IfMatch, IdempotencyKey), request_body = Target, responses(
+#[utoipa::path(post, path = "", operation_id = "archiveOrder", params(Parameters, IfMatch, IfNoneMatch, IdempotencyKey), request_body = Target, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
@@ -43,7 +43,7 @@ pub(super) async fn archive(
     Once { body: Target { archive_status }, attempt }: Once<Target>,
 ) -> Result<Answer, ApiError> {
     let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
-    let occasion = Occasion { action: Action::Moved, author, at: state.clock.now() };
+    let occasion = Occasion { action: Action::Moved, author, cost: None };
     let asked = Asked { key, occasion, preconditions, attempt };
     change(&state, &asked, |order, today| {
         if order.archive_status == target {

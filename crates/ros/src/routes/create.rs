@@ -1,13 +1,13 @@
 //! `POST /api/ros`
 
 use app_core::{
+    clock::Clock,
     db::{self, Transaction},
     http::{Answer, ApiError, Author},
     idempotency::{Attempt, Once},
     openapi::{Conflict, IdempotencyKey},
 };
 use axum::extract::State;
-use chrono::NaiveDate;
 use http::StatusCode;
 use sqlx::MySqlConnection;
 
@@ -29,16 +29,15 @@ pub(super) async fn create(
     Once { body: fields, attempt }: Once<Changes>,
 ) -> Result<Answer, ApiError> {
     fields.check_as_new()?;
-    let today = state.clock.today();
     let mut order = RepairOrder::default();
-    fields.apply(&mut order, today);
-    let occasion = Occasion { action: Action::Created, author, at: state.clock.now() };
-    db::retry(|| async {
+    fields.apply(&mut order, state.clock.today());
+    let occasion = Occasion { action: Action::Created, author, cost: None };
+    let done = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = insert(&mut transaction, &attempt, order.clone(), &occasion, today).await;
+        let answer = insert(&mut transaction, &attempt, order.clone(), &occasion, &state.clock).await;
         transaction.end(answer).await
-    })
-    .await
+    });
+    attempt.settle(&state.db, &state.clock, done.await).await
 }
 
 async fn insert(
@@ -46,15 +45,15 @@ async fn insert(
     attempt: &Attempt,
     mut order: RepairOrder,
     occasion: &Occasion,
-    today: NaiveDate,
+    clock: &Clock,
 ) -> Result<Answer, ApiError> {
-    if let Some(answer) = attempt.answered(connection, occasion.at).await? {
+    if let Some(answer) = attempt.answered(connection, clock).await? {
         return Ok(answer);
     }
     order.id = store::insert(connection, &order).await?;
-    let entries = history::entries(None, Some(&order), occasion)?;
+    let entries = history::entries(None, Some(&order), occasion, clock.now())?;
     store::add_history(connection, &entries).await?;
     let revision = entries.last().map_or(0, |entry| entry.revision);
-    let answer = order.into_view(today).into_answer(revision)?.with_status(StatusCode::CREATED);
-    attempt.keep(connection, answer).await
+    let answer = order.into_view(clock.today()).into_answer(revision)?.with_status(StatusCode::CREATED);
+    attempt.keep(connection, clock, answer).await
 }

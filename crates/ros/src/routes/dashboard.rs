@@ -3,14 +3,14 @@
 use app_core::{
     db,
     http::{ApiError, Preconditions, entity_tag},
-    openapi::IfNoneMatch,
+    openapi::{IfMatch, IfNoneMatch},
 };
 use axum::{extract::State, response::Response};
 
 use crate::{RosState, model::Dashboard, store};
 
 /// The dashboard's figures.
-#[utoipa::path(get, path = "", operation_id = "getDashboard", params(IfNoneMatch),
+#[utoipa::path(get, path = "", operation_id = "getDashboard", params(IfMatch, IfNoneMatch),
     responses((status = 200, body = Dashboard, headers(("ETag")))))]
 pub(super) async fn dashboard(
     State(state): State<RosState>,

@@ -1,12 +1,12 @@
 //! `DELETE /api/ros/{id}` and `DELETE /api/ros/by-number/{ro_number}`
 
 use app_core::{
+    clock::Clock,
     db::{self, Transaction},
     http::{ApiError, Author, Json, Preconditions},
-    openapi::{IfMatch, NotFound},
+    openapi::{IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
-use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ pub(super) struct Deleted {
 }
 
 /// Deletes the order for good, from whichever table has it; its history stays.
-#[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch), responses(
+#[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch, IfNoneMatch), responses(
     (status = 200, description = "It is deleted", body = Deleted),
     (status = 404, response = NotFound),
 ))]
@@ -40,11 +40,10 @@ pub(super) async fn delete(
     author: Author,
     preconditions: Preconditions,
 ) -> Result<Json<Deleted>, ApiError> {
-    let occasion = Occasion { action: Action::Deleted, author, at: state.clock.now() };
-    let today = state.clock.today();
+    let occasion = Occasion { action: Action::Deleted, author, cost: None };
     let archive = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let archive = lock_and_delete(&mut transaction, &key, &preconditions, &occasion, today).await;
+        let archive = lock_and_delete(&mut transaction, &key, &preconditions, &occasion, &state.clock).await;
         transaction.end(archive).await
     })
     .await?;
@@ -56,11 +55,11 @@ async fn lock_and_delete(
     key: &OrderKey,
     preconditions: &Preconditions,
     occasion: &Occasion,
-    today: NaiveDate,
+    clock: &Clock,
 ) -> Result<Archive, ApiError> {
-    let known = lock(connection, key, preconditions, today).await?;
+    let known = lock(connection, key, preconditions, clock.today()).await?;
     let archive = known.order.archive_status;
     store::delete(connection, archive, known.order.id).await?;
-    store::add_history(connection, &history::entries(Some(&known), None, occasion)?).await?;
+    store::add_history(connection, &history::entries(Some(&known), None, occasion, clock.now())?).await?;
     Ok(archive)
 }

@@ -3,7 +3,7 @@
 use app_core::{
     db,
     http::{ApiError, Preconditions},
-    openapi::{IfNoneMatch, NotFound},
+    openapi::{IfMatch, IfNoneMatch, NotFound},
 };
 use axum::{extract::State, response::Response};
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One order, from whichever table has it, with the steps of its status.
-#[utoipa::path(get, path = "", operation_id = "getOrder", params(Parameters, IfNoneMatch), responses(
+#[utoipa::path(get, path = "", operation_id = "getOrder", params(Parameters, IfMatch, IfNoneMatch), responses(
     (status = 200, description = "The order", body = RepairOrderDetail, headers(("ETag"))),
     (status = 404, response = NotFound),
 ))]

@@ -3,7 +3,7 @@
 use app_core::{
     http::{Answer, ApiError, Author, Json, Preconditions},
     idempotency::Attempt,
-    openapi::{IfMatch, NotFound},
+    openapi::{IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Sets the status, with what the shop said along with it.
-#[utoipa::path(patch, path = "", operation_id = "setOrderStatus", params(Parameters, IfMatch), request_body = StatusUpdate, responses(
+#[utoipa::path(patch, path = "", operation_id = "setOrderStatus", params(Parameters, IfMatch, IfNoneMatch), request_body = StatusUpdate, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
 ))]
@@ -31,7 +31,7 @@ pub(super) async fn status(
     Json(update): Json<StatusUpdate>,
 ) -> Result<Answer, ApiError> {
     update.check()?;
-    let occasion = Occasion { action: Action::Status, author, at: state.clock.now() };
+    let occasion = Occasion { action: Action::Status, author, cost: update.cost() };
     let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
     change(&state, &asked, |order, today| update.clone().apply(order, today)).await
 }

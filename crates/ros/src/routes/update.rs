@@ -2,10 +2,11 @@
 //! them.
 
 use app_core::{
+    clock::Clock,
     db::{self, Transaction},
     http::{Answer, ApiError, Author, Json, Preconditions},
     idempotency::Attempt,
-    openapi::{Conflict, IfMatch, NotFound},
+    openapi::{Conflict, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 use chrono::NaiveDate;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Changes some fields; a different archive status moves the order to that table.
-#[utoipa::path(patch, path = "", operation_id = "updateOrder", params(Parameters, IfMatch), request_body = RepairOrderChanges, responses(
+#[utoipa::path(patch, path = "", operation_id = "updateOrder", params(Parameters, IfMatch, IfNoneMatch), request_body = RepairOrderChanges, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
@@ -33,7 +34,7 @@ pub(super) async fn update(
     Json(changes): Json<Changes>,
 ) -> Result<Answer, ApiError> {
     changes.check_as_update()?;
-    let occasion = Occasion { action: Action::Updated, author, at: state.clock.now() };
+    let occasion = Occasion { action: Action::Updated, author, cost: None };
     let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
     change(&state, &asked, |order, today| {
         changes.clone().apply(order, today);
@@ -57,28 +58,28 @@ pub(super) async fn change(
     asked: &Asked,
     apply: impl Fn(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
 ) -> Result<Answer, ApiError> {
-    let today = state.clock.today();
-    db::retry(|| async {
+    let done = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = lock_and_write(&mut transaction, asked, today, |order| apply(order, today)).await;
+        let answer = lock_and_write(&mut transaction, asked, &state.clock, &apply).await;
         transaction.end(answer).await
-    })
-    .await
+    });
+    asked.attempt.settle(&state.db, &state.clock, done.await).await
 }
 
 async fn lock_and_write(
     connection: &mut MySqlConnection,
     asked: &Asked,
-    today: NaiveDate,
-    apply: impl FnOnce(&mut RepairOrder) -> Result<(), ApiError>,
+    clock: &Clock,
+    apply: impl FnOnce(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
 ) -> Result<Answer, ApiError> {
-    if let Some(answer) = asked.attempt.answered(connection, asked.occasion.at).await? {
+    if let Some(answer) = asked.attempt.answered(connection, clock).await? {
         return Ok(answer);
     }
+    let today = clock.today();
     let known = lock(connection, &asked.key, &asked.preconditions, today).await?;
     let previous = known.order.archive_status;
     let mut order = known.order.clone();
-    apply(&mut order)?;
+    apply(&mut order, today)?;
     let mut occasion = asked.occasion.clone();
     if order.archive_status == previous {
         store::update(connection, &order).await?;
@@ -88,10 +89,10 @@ async fn lock_and_write(
         store::insert(connection, &order).await?;
         occasion.action = Action::Moved;
     }
-    let entries = history::entries(Some(&known), Some(&order), &occasion)?;
+    let entries = history::entries(Some(&known), Some(&order), &occasion, clock.now())?;
     store::add_history(connection, &entries).await?;
     let revision = entries.last().map_or(known.revision, |entry| entry.revision);
-    asked.attempt.keep(connection, order.into_view(today).into_answer(revision)?).await
+    asked.attempt.keep(connection, clock, order.into_view(today).into_answer(revision)?).await
 }
 
 /// The order, locked until the transaction ends, if it is what the client takes it for.

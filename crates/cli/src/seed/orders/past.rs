@@ -32,8 +32,8 @@ pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<Entry>, ApiError> {
         };
         let person = usize::try_from(id).unwrap_or_default() + step;
         let author = Author::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
-        let occasion = Occasion { action, author, at: instant(date, step) };
-        let new = history::entries(known.as_ref(), Some(&state), &occasion)?;
+        let occasion = Occasion { action, author, cost: None };
+        let new = history::entries(known.as_ref(), Some(&state), &occasion, instant(date, step))?;
         let revision = new.last().map_or(0, |entry| entry.revision);
         let digest = Some(Digest::of(&state)?.as_bytes().to_vec());
         known = Some(Known { order: state, revision: revision.max(known.map_or(0, |known| known.revision)), digest });
