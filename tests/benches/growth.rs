@@ -48,7 +48,7 @@ async fn median(app: &App, case: &Case) -> Duration {
 async fn some_part(app: &App) -> (i64, String) {
     let any =
         "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
-    sqlx::query_as(any).fetch_one(&app.pool).await.unwrap()
+    sqlx::query_as(any).fetch_one(&mut *app.connection().await).await.unwrap()
 }
 
 async fn cases(app: &App) -> Vec<Case> {

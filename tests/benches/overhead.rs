@@ -5,17 +5,22 @@
 
 use std::time::{Duration, Instant};
 
+use app_core::{Digest, db::Pool, http::Author};
 use futures_util::TryStreamExt;
-use ros::{model::Archive, sql};
+use ros::{
+    history::{Action, Entry},
+    model::Archive,
+    sql,
+};
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
-    app::{new_order, path_of},
+    app::{borrow, clock, new_order, path_of},
     database::fill,
     emulator::Emulator,
 };
 use serde_json::json;
-use sqlx::{Connection, Executor, MySqlConnection, MySqlPool};
+use sqlx::{Connection, Executor, MySqlConnection};
 
 /// Durations of one side, and what can be said of them.
 #[derive(Default)]
@@ -46,8 +51,8 @@ fn report(what: &str, bare: &Samples, routed: &Samples) {
 }
 
 /// Reads every row that `statement` gives and throws it away.
-async fn drain(pool: &MySqlPool, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) {
-    let mut connection = pool.acquire().await.unwrap();
+async fn drain(pool: &Pool, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) {
+    let mut connection = borrow(pool).await;
     let mut rows = query.fetch(&mut *connection);
     while rows.try_next().await.unwrap().is_some() {}
 }
@@ -80,6 +85,23 @@ async fn run(
     connection.execute(query).await.unwrap();
 }
 
+/// An entry of the history, as long as that of a move.
+async fn enter(connection: &mut MySqlConnection, id: u64, revision: i64) {
+    let changes = r#"[{"field":"archiveStatus","old":"ACTIVE","new":"PAID"}]"#;
+    let entry = Entry {
+        order_id: i64::try_from(id).unwrap(),
+        revision,
+        ro_number: "RO-BARE".to_owned(),
+        action: Action::Moved,
+        at: clock().now(),
+        author: Author::default(),
+        changes: changes.to_owned(),
+        digest: Some(Digest::of_bytes(&[changes.as_bytes()])),
+        step: None,
+    };
+    sql::add_history(&[entry]).build().execute(connection).await.unwrap();
+}
+
 async fn compare(rows: u32, rounds: usize) {
     let database = TestDatabase::migrated().await;
     let pool = database.pool(1);
@@ -105,7 +127,7 @@ async fn compare_single(rounds: usize) {
     let path = path_of(&order);
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        bare.time(drain(&pool, sqlx::query(sql::FIND_BY_ID).bind(id))).await;
+        bare.time(drain(&pool, sqlx::query(sql::FIND_BY_ID).bind(id).bind(id))).await;
         routed.time(async { assert!(app.get(&path).await.status.is_success()) }).await;
     }
     report("get", &bare, &routed);
@@ -114,9 +136,10 @@ async fn compare_single(rounds: usize) {
     for round in 0..rounds {
         let number = format!("BARE{round}");
         bare.time(async {
-            let mut connection = pool.acquire().await.unwrap();
+            let mut connection = borrow(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
-            run(&mut transaction, bind_order(sql::insert(Archive::Active), &number).bind(0)).await;
+            let done = bind_order(sql::insert(Archive::Active), &number).bind(0).execute(&mut *transaction).await;
+            enter(&mut transaction, done.unwrap().last_insert_id(), 1).await;
             transaction.commit().await.unwrap();
         })
         .await;
@@ -129,14 +152,15 @@ async fn compare_single(rounds: usize) {
     let bare_id: i64 = bare_order["id"].as_str().unwrap().parse().unwrap();
     let mut places = (Archive::Active, Archive::Paid);
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
-    for _ in 0..rounds {
+    for revision in 2..i64::try_from(rounds).unwrap() + 2 {
         let (from, to) = places;
         bare.time(async {
-            let mut connection = pool.acquire().await.unwrap();
+            let mut connection = borrow(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
             run(&mut transaction, sqlx::query(sql::LOCK_BY_ID).bind(bare_id)).await;
             run(&mut transaction, sqlx::query(sql::delete(from)).bind(bare_id)).await;
             run(&mut transaction, bind_order(sql::insert(to), "RO-BARE").bind(bare_id)).await;
+            enter(&mut transaction, u64::try_from(bare_id).unwrap(), revision).await;
             transaction.commit().await.unwrap();
         })
         .await;

@@ -208,7 +208,7 @@ async fn two_instances_of_ai_admit_three_stream_and_log() {
     }
     let logged: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM ai_conversation_logs WHERE success AND ai_response = 'Hello.'")
-            .fetch_one(&database.pool(1))
+            .fetch_one(&mut database.connect().await)
             .await
             .unwrap();
     assert_eq!(logged, 3);

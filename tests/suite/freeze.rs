@@ -97,7 +97,7 @@ async fn orders_are_read_and_changed_after_a_freeze() {
 async fn stock_is_read_and_changed_after_a_freeze() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 40).await;
-    app.pool.close().await;
+    app.pool.close();
     let inventory = Frozen::start("inventory", &app.database, &[]).await;
     let decrement = Call::post("/api/inventory/decrement", &part.change(&json!({})));
     for (end, left) in ENDS.into_iter().zip([39, 38, 37, 36]) {

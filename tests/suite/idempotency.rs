@@ -14,7 +14,6 @@ use rotracker_tests::{
     proxy::{Cut, Proxy},
 };
 use serde_json::{Value, json};
-use sqlx::MySqlPool;
 use tokio::sync::watch;
 
 const REPLAYED: &str = "idempotency-replayed";
@@ -199,7 +198,10 @@ async fn old_keys_are_removed_by_the_way() {
         let body = new_order(json!({ "roNumber": format!("RO{number}") }));
         app.post_once(&format!("key {number}"), "/api/ros", &body).await.expect(201);
     }
-    let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&app.pool).await.unwrap();
+    let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM idempotency_keys")
+        .fetch_one(&mut *app.connection().await)
+        .await
+        .unwrap();
     assert_eq!(keys, 200, "today's alone are there");
 }
 
@@ -280,8 +282,8 @@ async fn insist(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16
     }
 }
 
-async fn quantity(pool: &MySqlPool) -> i64 {
-    sqlx::query_scalar("SELECT Qty FROM inventoryindex").fetch_one(pool).await.unwrap()
+async fn quantity(app: &App) -> i64 {
+    sqlx::query_scalar("SELECT Qty FROM inventoryindex").fetch_one(&mut *app.connection().await).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -316,5 +318,5 @@ async fn of_50_repeats_one_has_an_effect_though_the_functions_are_killed_in_betw
     // At most one saw the effect's own answer; it may have been lost on its way.
     assert!(answers.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
     assert_eq!(app.ledger(&part).await.len(), 1);
-    assert_eq!(quantity(&app.pool).await, 37);
+    assert_eq!(quantity(&app).await, 37);
 }

@@ -2,7 +2,7 @@
 
 use app_core::{
     config::Env,
-    db::{self, DatabaseConfig},
+    db::{DatabaseConfig, Pool},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rotracker_cli::{
@@ -60,9 +60,9 @@ impl TlsServer {
             base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let config = DatabaseConfig::read(&mut env);
         let config = env.finish(config).map_err(|error| error.to_string())?;
-        let pool = db::pool(&config, "mysql");
+        let mut connection = Pool::new(&config, Some("mysql")).acquire().await.map_err(|error| error.to_string())?;
         let row: Result<(String, String), _> =
-            sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&pool).await;
+            sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&mut *connection).await;
         row.map(|(_, cipher)| cipher).map_err(|error| error.to_string())
     }
 }

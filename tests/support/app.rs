@@ -1,7 +1,15 @@
 //! The functions' routers, called without a network.
 
+use std::ops::{Deref, DerefMut};
+
 use ai_logs::AiLogsState;
-use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
+use app_core::{
+    clock::Clock,
+    config::HttpConfig,
+    db::{Connection, Pool},
+    http::with_layers,
+    lambda::Delivery,
+};
 use axum::{Router, body::Body};
 use chrono::DateTime;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -9,7 +17,7 @@ use http_body_util::BodyExt;
 use inventory::InventoryState;
 use ros::RosState;
 use serde_json::{Value, json};
-use sqlx::MySqlPool;
+use sqlx::MySqlConnection;
 use tower::ServiceExt;
 
 use crate::{TestDatabase, issuer::Issuer};
@@ -19,7 +27,7 @@ pub struct App {
     /// The layers and routes that the Lambda serves.
     pub router: Router,
     /// The pool that the handlers use.
-    pub pool: MySqlPool,
+    pub pool: Pool,
     /// What the handlers take for the time.
     pub clock: Clock,
     /// The database behind it.
@@ -94,7 +102,7 @@ impl App {
     }
 
     /// `ros` on a pool made elsewhere.
-    pub fn on(database: TestDatabase, pool: MySqlPool) -> Self {
+    pub fn on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
     }
@@ -131,7 +139,7 @@ impl App {
     }
 
     /// `inventory` on a pool made elsewhere.
-    pub fn inventory_on(database: TestDatabase, pool: MySqlPool) -> Self {
+    pub fn inventory_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         let state = InventoryState { db: pool.clone(), clock: clock.clone() };
         Self::new(inventory::router(state), clock, database, pool)
@@ -145,17 +153,17 @@ impl App {
     }
 
     /// `ai-logs` on a pool made elsewhere.
-    pub fn ai_logs_on(database: TestDatabase, pool: MySqlPool) -> Self {
+    pub fn ai_logs_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         let state = AiLogsState { db: pool.clone(), clock: clock.clone() };
         Self::new(ai_logs::router(state), clock, database, pool)
     }
 
-    fn new(routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {
+    fn new(routes: Router, clock: Clock, database: TestDatabase, pool: Pool) -> Self {
         Self::with(&http_config(), routes, clock, database, pool)
     }
 
-    fn with(config: &HttpConfig, routes: Router, clock: Clock, database: TestDatabase, pool: MySqlPool) -> Self {
+    fn with(config: &HttpConfig, routes: Router, clock: Clock, database: TestDatabase, pool: Pool) -> Self {
         let router = with_layers(routes, config, Delivery::Streaming);
         Self { router, pool, clock, database }
     }
@@ -173,6 +181,11 @@ impl App {
     /// `GET` as the bearer of `token`.
     pub async fn get_as(&self, token: &str, path: &str) -> Answer {
         self.send_as(token, "GET", path, &Value::Null).await
+    }
+
+    /// A connection of the handlers' pool, to look with.
+    pub async fn connection(&self) -> Borrowed {
+        borrow(&self.pool).await
     }
 
     /// Sends any request.
@@ -254,7 +267,7 @@ impl App {
     pub async fn rows(&self) -> Vec<(String, i64, String)> {
         let sql = "SELECT 'active', id, RO FROM active UNION ALL SELECT 'paid', id, RO FROM paid UNION ALL \
                    SELECT 'net', id, RO FROM net UNION ALL SELECT 'returns', id, RO FROM `returns` ORDER BY 2";
-        sqlx::query_as(sql).fetch_all(&self.pool).await.expect("the tables can be read")
+        sqlx::query_as(sql).fetch_all(&mut *self.connection().await).await.expect("the tables can be read")
     }
 }
 
@@ -289,4 +302,34 @@ pub fn path_by_number(number: &str) -> String {
 /// `text` as it may stand in a path or a query.
 pub fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A connection of a pool, which is given back whatever happens.
+pub struct Borrowed(Option<Connection>);
+
+/// A connection of `pool`, to look with.
+pub async fn borrow(pool: &Pool) -> Borrowed {
+    Borrowed(Some(pool.acquire().await.expect("the database can be reached")))
+}
+
+impl Deref for Borrowed {
+    type Target = MySqlConnection;
+
+    fn deref(&self) -> &MySqlConnection {
+        self.0.as_deref().expect("it is not given back")
+    }
+}
+
+impl DerefMut for Borrowed {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        self.0.as_deref_mut().expect("it is not given back")
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.rest();
+        }
+    }
 }

@@ -97,7 +97,7 @@ impl Assistant {
             "SELECT conversation_id, user, user_message, ai_response, success, error, model, duration_ms, \
              context_ro_count, input_tokens, output_tokens, cached_tokens FROM ai_conversation_logs ORDER BY id",
         )
-        .fetch_all(&self.app.pool)
+        .fetch_all(&mut *self.app.connection().await)
         .await
         .expect("the log can be read")
     }

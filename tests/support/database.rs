@@ -2,13 +2,13 @@
 
 use std::{sync::OnceLock, thread, time::Duration};
 
-use app_core::db::{self, DatabaseConfig, TlsMode};
+use app_core::db::{self, DatabaseConfig, Pool, TlsMode};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
     migrate::{self, Databases, Options},
     say::say,
 };
-use sqlx::{ConnectOptions, Executor, MySqlConnection, MySqlPool};
+use sqlx::{ConnectOptions, Executor, FromRow, MySqlConnection, mysql::MySqlRow};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ impl TestDatabase {
         let database = Self::empty().await;
         let pool = database.pool(1);
         migrate::migrate_main(&pool).await.expect("the migrations apply");
-        pool.close().await;
+        pool.close();
         database
     }
 
@@ -92,17 +92,17 @@ impl TestDatabase {
         let database = Self::empty().await;
         let pool = database.pool(1);
         migrate::migrate_inventory(&pool).await.expect("the migrations apply");
-        pool.close().await;
+        pool.close();
         database
     }
 
     /// A pool as the functions use it.
-    pub fn pool(&self, max_connections: u32) -> MySqlPool {
-        db::pool(&DatabaseConfig { max_connections, ..server().clone() }, &self.name)
+    pub fn pool(&self, max_connections: u32) -> Pool {
+        Pool::new(&DatabaseConfig { max_connections, ..server().clone() }, Some(&self.name))
     }
 
     /// A pool as large as the tests need.
-    pub fn large_pool(&self) -> MySqlPool {
+    pub fn large_pool(&self) -> Pool {
         self.pool(POOL_SIZE)
     }
 
@@ -127,9 +127,7 @@ impl TestDatabase {
                       FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
         let mut connection = self.connect().await;
         loop {
-            let row: (i64, Option<i64>) =
-                sqlx::query_as(rested).fetch_one(&mut connection).await.expect("the server lists its connections");
-            let (count, seconds) = row;
+            let (count, seconds): (i64, Option<i64>) = list_connections(&mut connection, rested).await.remove(0);
             assert!(count > 0, "nobody is connected");
             if seconds >= i64::try_from(rest.as_secs()).ok() {
                 return;
@@ -151,9 +149,18 @@ impl TestDatabase {
 async fn sessions(connection: &mut MySqlConnection) -> Vec<i64> {
     let others = "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
                   WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
-    for _ in 0..20 {
-        match sqlx::query_scalar(others).fetch_all(&mut *connection).await {
-            Ok(sessions) => return sessions,
+    let sessions: Vec<(i64,)> = list_connections(connection, others).await;
+    sessions.into_iter().map(|(session,)| session).collect()
+}
+
+/// The rows of `statement`, which asks for the server's connections.
+async fn list_connections<T>(connection: &mut MySqlConnection, statement: &'static str) -> Vec<T>
+where
+    T: for<'r> FromRow<'r, MySqlRow> + Send + Unpin,
+{
+    for _ in 0..100 {
+        match sqlx::query_as(statement).fetch_all(&mut *connection).await {
+            Ok(rows) => return rows,
             // MySQL reads the other connections' statements while these write them, and may find half a character.
             Err(sqlx::Error::Database(_)) => {}
             Err(error) => panic!("the server does not list its connections: {error}"),

@@ -5,8 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use app_core::db::{self, DatabaseConfig};
-use sqlx::MySqlPool;
+use app_core::db::{DatabaseConfig, Pool, TlsMode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -59,15 +58,15 @@ impl Proxy {
     }
 
     /// A pool whose connections go through the proxy, in clear so that it can read along.
-    pub fn pool(&self, database: &TestDatabase, max_connections: u32) -> MySqlPool {
+    pub fn pool(&self, database: &TestDatabase, max_connections: u32) -> Pool {
         let config = DatabaseConfig {
             host: "127.0.0.1".to_owned(),
             port: self.port,
-            tls: db::TlsMode::Disabled,
+            tls: TlsMode::Disabled,
             max_connections,
             ..database::server().clone()
         };
-        db::pool(&config, &database.name)
+        Pool::new(&config, Some(&database.name))
     }
 
     /// Cuts the connection at the `statement`-th statement from now (the first is 1), once.

@@ -67,7 +67,7 @@ impl App {
 
     /// Adds a row, and returns its id.
     async fn insert(&self, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) -> i64 {
-        let done = query.execute(&self.pool).await.expect("the row is added");
+        let done = query.execute(&mut *self.connection().await).await.expect("the row is added");
         i64::try_from(done.last_insert_id()).expect("an id fits")
     }
 

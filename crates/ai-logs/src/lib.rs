@@ -10,9 +10,8 @@ pub mod store;
 use app_core::{
     clock::Clock,
     config::{ConfigError, Env, HttpConfig, Stage},
-    db::{self, DatabaseConfig},
+    db::{DatabaseConfig, Pool},
 };
-use sqlx::MySqlPool;
 
 pub use routes::{openapi, router};
 
@@ -20,7 +19,7 @@ pub use routes::{openapi, router};
 #[derive(Clone)]
 pub struct AiLogsState {
     /// The main database.
-    pub db: MySqlPool,
+    pub db: Pool,
     /// Says when an entry is made.
     pub clock: Clock,
 }
@@ -52,6 +51,9 @@ impl AiLogsConfig {
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> AiLogsState {
         // Only instants matter here, and they are the same in every time zone.
-        AiLogsState { db: db::pool(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
+        AiLogsState {
+            db: Pool::new(&self.database, Some(&self.database_name)),
+            clock: Clock::system(chrono_tz::Tz::UTC),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ai_logs::AiLogsConfig;
-use app_core::{config::Env, db, lambda, telemetry};
+use app_core::{config::Env, lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -14,5 +14,5 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda::Error> {
     let config = AiLogsConfig::read(Env::of_process())?;
     let state = config.state();
-    lambda::serve(ai_logs::router(state.clone()), &config.http, db::warm_up(&state.db)).await
+    lambda::serve(ai_logs::router(state.clone()), &config.http, state.db.warm_up()).await
 }

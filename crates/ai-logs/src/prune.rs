@@ -1,11 +1,10 @@
 //! Deletes what is too old to keep, batch by batch beside the running functions.
 
 use app_core::{
-    db::{self, Transaction},
+    db::{self, Pool, Transaction},
     http::ApiError,
 };
 use chrono::{DateTime, Utc};
-use sqlx::MySqlPool;
 
 use crate::store;
 
@@ -17,7 +16,7 @@ pub const BATCH: u64 = 1000;
 ///
 /// # Errors
 /// When the database fails; what earlier batches did stays.
-pub async fn next_batch(db: &MySqlPool, instant: DateTime<Utc>) -> Result<u64, ApiError> {
+pub async fn next_batch(db: &Pool, instant: DateTime<Utc>) -> Result<u64, ApiError> {
     db::retry(|| async {
         let mut transaction = Transaction::begin(db).await?;
         let deleted = store::delete_older(&mut transaction, instant, BATCH).await;

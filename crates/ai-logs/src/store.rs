@@ -1,7 +1,7 @@
 //! The log in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable, acquire},
+    db::{PageRow, PagedTable, Pool},
     http::{ApiError, Page},
     values::Moment,
 };
@@ -9,7 +9,7 @@ use async_stream::try_stream;
 use chrono::{DateTime, Utc};
 use conversations::{ConversationId, User};
 use futures_util::{Stream, TryStreamExt};
-use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::{
     model::{LogEntry, LogFilter, ModelCount, Stats, Usage, UsageFigures, UsageFilter, UserCount, rate},
@@ -18,7 +18,7 @@ use crate::{
 
 /// The entries of a page of the log.
 pub fn page(
-    db: MySqlPool,
+    db: Pool,
     filter: &LogFilter,
     page: Page,
 ) -> impl Stream<Item = Result<PageRow<LogEntry>, ApiError>> + Send + use<> {
@@ -27,17 +27,20 @@ pub fn page(
 
 /// The entries of a conversation, of `owner` if it is given, oldest first.
 pub fn conversation(
-    db: MySqlPool,
+    db: Pool,
     id: ConversationId,
     owner: Option<User>,
 ) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
     let mut statement = sql::conversation(&id, owner.as_ref());
     try_stream! {
-        let mut connection = acquire(&db).await?;
-        let mut rows = statement.build().fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            yield decode_entry(&row)?;
+        let mut connection = db.acquire().await?;
+        {
+            let mut rows = statement.build().fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                yield decode_entry(&row)?;
+            }
         }
+        connection.rest();
     }
 }
 
@@ -93,14 +96,17 @@ pub async fn stats(connection: &mut MySqlConnection, owner: Option<&User>) -> Re
 }
 
 /// What was used by day, user and model, newest day first.
-pub fn usage(db: MySqlPool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage, ApiError>> + Send + use<> {
+pub fn usage(db: Pool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage, ApiError>> + Send + use<> {
     let mut statement = sql::usage(filter);
     try_stream! {
-        let mut connection = acquire(&db).await?;
-        let mut rows = statement.build().fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            yield decode_usage(&row)?;
+        let mut connection = db.acquire().await?;
+        {
+            let mut rows = statement.build().fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                yield decode_usage(&row)?;
+            }
         }
+        connection.rest();
     }
 }
 

@@ -3,12 +3,11 @@
 
 use app_core::{
     clock::Clock,
-    db::{self, Transaction},
+    db::{self, Pool, Transaction},
     metrics::{self, Metric},
     telemetry,
 };
 use conversations::{Count, Exchange, Model, Tokens, User, cut_text};
-use sqlx::MySqlPool;
 use tokio::time::Instant;
 
 use crate::{anthropic::Observed, chat::ChatRequest};
@@ -16,7 +15,7 @@ use crate::{anthropic::Observed, chat::ChatRequest};
 /// The log of conversations, if it is kept.
 #[derive(Clone)]
 pub struct Journals {
-    db: Option<MySqlPool>,
+    db: Option<Pool>,
     clock: Clock,
 }
 
@@ -35,7 +34,7 @@ pub enum Outcome {
 pub struct Journal(Option<Entry>);
 
 struct Entry {
-    db: MySqlPool,
+    db: Pool,
     clock: Clock,
     started: Instant,
     exchange: Exchange,
@@ -43,14 +42,14 @@ struct Entry {
 
 impl Journals {
     /// The log in the database `db`, or none.
-    pub fn new(db: Option<MySqlPool>, clock: Clock) -> Self {
+    pub fn new(db: Option<Pool>, clock: Clock) -> Self {
         Self { db, clock }
     }
 
     /// Opens a connection ahead of the first request.
     pub async fn warm_up(&self) {
         if let Some(db) = &self.db {
-            db::warm_up(db).await;
+            db.warm_up().await;
         }
     }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use app_core::{
     config::{Env, Stage},
-    db::{self, DatabaseConfig, adoption::Findings},
+    db::{self, DatabaseConfig, Pool, adoption::Findings},
     idempotency,
 };
 use futures_util::future::BoxFuture;
 use sqlx::{
-    ConnectOptions, Executor, MySqlConnection, MySqlPool,
+    ConnectOptions, Executor, MySqlConnection,
     migrate::{Migrate, MigrateError, Migrator},
 };
 
@@ -116,9 +116,9 @@ pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> 
             }
             continue;
         }
-        let pool = db::pool(&databases.server, name);
+        let pool = Pool::new(&databases.server, Some(name));
         let migrated = migrate(&pool, name, plan, options).await;
-        pool.close().await;
+        pool.close();
         migrated.with_context(|| format!("the database {name} was not migrated"))?;
     }
     Ok(())
@@ -128,7 +128,7 @@ pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> 
 ///
 /// # Errors
 /// As [`run`].
-pub async fn migrate_main(pool: &MySqlPool) -> Result<()> {
+pub async fn migrate_main(pool: &Pool) -> Result<()> {
     apply(&mut *pool.acquire().await?, &MAIN.migrator).await
 }
 
@@ -136,7 +136,7 @@ pub async fn migrate_main(pool: &MySqlPool) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn migrate_inventory(pool: &MySqlPool) -> Result<()> {
+pub async fn migrate_inventory(pool: &Pool) -> Result<()> {
     apply(&mut *pool.acquire().await?, &INVENTORY.migrator).await
 }
 
@@ -162,7 +162,7 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
     Ok(exists.is_some() || !options.dry_run)
 }
 
-async fn migrate(pool: &MySqlPool, name: &str, plan: &Plan, options: Options) -> Result<()> {
+async fn migrate(pool: &Pool, name: &str, plan: &Plan, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
     // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx's own lock
     // waits "-1 seconds", which MariaDB takes for an error and not for ever.

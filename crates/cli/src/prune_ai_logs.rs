@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use ai_logs::{prune, store};
 use anyhow::{Context, Result};
-use app_core::{clock::Clock, config::Env, db};
+use app_core::{clock::Clock, config::Env, db::Pool};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::MySqlPool;
 
 use crate::{migrate::Databases, say::print};
 
@@ -39,9 +38,9 @@ fn parse_age(text: &str) -> Result<TimeDelta, String> {
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
     let older_than = Clock::system(chrono_tz::Tz::UTC).now() - options.older_than;
-    let pool = db::pool(&databases.server, &databases.main);
+    let pool = Pool::new(&databases.server, Some(&databases.main));
     let done = prune(&pool, older_than, options.dry_run).await;
-    pool.close().await;
+    pool.close();
     let (count, done) = (done?, if options.dry_run { "would be deleted" } else { "deleted" });
     print(&format!("{}: {count} entries from before {}: {done}", databases.main, older_than.format("%F %T UTC")));
     Ok(())
@@ -52,7 +51,7 @@ pub async fn run(options: Options) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn prune(pool: &MySqlPool, older_than: DateTime<Utc>, dry_run: bool) -> Result<u64> {
+pub async fn prune(pool: &Pool, older_than: DateTime<Utc>, dry_run: bool) -> Result<u64> {
     let count = async { store::count_older(&mut *pool.acquire().await?, older_than).await }.await;
     let count = count.context("the AI log cannot be read; `rotracker migrate` makes it")?;
     if dry_run {

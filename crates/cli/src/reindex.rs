@@ -1,14 +1,13 @@
 //! `rotracker reindex`: brings the inventory's index in line with its eleven tables.
 
 use anyhow::{Context, Result};
-use app_core::{clock::Clock, config::Env, db};
+use app_core::{clock::Clock, config::Env, db::Pool};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::{
     model::Table,
     reindex::{Batch, Findings, Mode, next_batch},
     store,
 };
-use sqlx::MySqlPool;
 
 use crate::{migrate::Databases, say::print};
 
@@ -29,9 +28,9 @@ pub struct Options {
 /// When the database cannot be used; the error says where the work stopped, and what was done until then stays.
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
-    let pool = db::pool(&databases.server, &databases.inventory);
+    let pool = Pool::new(&databases.server, Some(&databases.inventory));
     let done = reindex(&pool, options).await;
-    pool.close().await;
+    pool.close();
     for (table, findings) in done? {
         for line in report(&findings, options) {
             print(&format!("{}: {line}", table.name()));
@@ -44,7 +43,7 @@ pub async fn run(options: Options) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn reindex(pool: &MySqlPool, options: Options) -> Result<Vec<(Table, Findings)>> {
+pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Findings)>> {
     let clock = Clock::system(chrono_tz::Tz::UTC);
     let mode = match options {
         Options { dry_run: true, .. } => Mode::DryRun,

@@ -10,12 +10,12 @@ use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
-use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::{
     Digest,
     clock::Clock,
-    db::{self, Transaction, adoption::Findings, is_duplicate_key, is_lock_refused},
+    db::{self, Pool, Transaction, adoption::Findings, is_duplicate_key, is_lock_refused},
     http::{Answer, ApiError, Caller, json_bytes, parse_object},
 };
 
@@ -123,12 +123,7 @@ impl Attempt {
     ///
     /// # Errors
     /// The one in `done`, or when the answer cannot be kept.
-    pub async fn settle(
-        &self,
-        db: &MySqlPool,
-        clock: &Clock,
-        done: Result<Answer, ApiError>,
-    ) -> Result<Answer, ApiError> {
+    pub async fn settle(&self, db: &Pool, clock: &Clock, done: Result<Answer, ApiError>) -> Result<Answer, ApiError> {
         let (Err(error), Some(_)) = (&done, &self.0) else { return done };
         let Some(refusal) = error.outcome()? else { return done };
         db::retry(|| async {

@@ -13,9 +13,8 @@ pub mod store;
 use app_core::{
     clock::Clock,
     config::{ConfigError, Env, HttpConfig, Stage},
-    db::{self, DatabaseConfig},
+    db::{DatabaseConfig, Pool},
 };
-use sqlx::MySqlPool;
 
 pub use routes::{openapi, router};
 
@@ -23,7 +22,7 @@ pub use routes::{openapi, router};
 #[derive(Clone)]
 pub struct InventoryState {
     /// The inventory database.
-    pub db: MySqlPool,
+    pub db: Pool,
     /// Says when a change happens.
     pub clock: Clock,
 }
@@ -55,6 +54,9 @@ impl InventoryConfig {
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> InventoryState {
         // Only instants matter here, and they are the same in every time zone.
-        InventoryState { db: db::pool(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
+        InventoryState {
+            db: Pool::new(&self.database, Some(&self.database_name)),
+            clock: Clock::system(chrono_tz::Tz::UTC),
+        }
     }
 }

@@ -5,11 +5,11 @@
 use std::collections::HashSet;
 
 use app_core::{
-    db::{self, Transaction},
+    db::{self, Pool, Transaction},
     http::{ApiError, Author},
 };
 use chrono::{DateTime, SubsecRound, Utc};
-use sqlx::{MySqlConnection, MySqlPool};
+use sqlx::MySqlConnection;
 
 use crate::{
     model::{Action, Entry, IndexId, Table},
@@ -164,7 +164,7 @@ impl Pair {
 /// # Errors
 /// When the database fails; what earlier batches did stays.
 pub async fn next_batch(
-    db: &MySqlPool,
+    db: &Pool,
     table: Table,
     previous: Batch,
     mode: Mode,

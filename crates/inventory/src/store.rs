@@ -1,14 +1,14 @@
 //! Inventory in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable, acquire},
+    db::{PageRow, PagedTable, Pool},
     http::{ApiError, Page},
     values::Moment,
 };
 use async_stream::try_stream;
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, TryStreamExt};
-use sqlx::{MySqlConnection, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::{
     model::{
@@ -62,9 +62,9 @@ fn decode_found(row: &MySqlRow) -> Result<Found, ApiError> {
 }
 
 /// The rows of `table` that `filter` lets through, by number.
-pub fn list(db: MySqlPool, table: Table, filter: ItemFilter) -> impl Stream<Item = Result<Item, ApiError>> + Send {
+pub fn list(db: Pool, table: Table, filter: ItemFilter) -> impl Stream<Item = Result<Item, ApiError>> + Send {
     try_stream! {
-        let mut connection = acquire(&db).await?;
+        let mut connection = db.acquire().await?;
         let search = filter.search.as_deref().map(escape_like);
         let query = sqlx::query(sql::list(table))
             .bind(&filter.location)
@@ -76,10 +76,13 @@ pub fn list(db: MySqlPool, table: Table, filter: ItemFilter) -> impl Stream<Item
             .bind(&search)
             .bind(&search)
             .bind(&search);
-        let mut rows = query.fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            yield decode_item(&row, table)?;
+        {
+            let mut rows = query.fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                yield decode_item(&row, table)?;
+            }
         }
+        connection.rest();
     }
 }
 
@@ -120,16 +123,19 @@ pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> 
 
 /// Parts with fewer than `threshold` pieces, the most urgent first, with their use since `since`.
 pub fn low_stock(
-    db: MySqlPool,
+    db: Pool,
     threshold: i64,
     since: DateTime<Utc>,
 ) -> impl Stream<Item = Result<LowStockItem, ApiError>> + Send {
     try_stream! {
-        let mut connection = acquire(&db).await?;
-        let mut rows = sqlx::query(sql::LOW_STOCK).bind(since).bind(threshold).fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            yield decode_low_stock(&row)?;
+        let mut connection = db.acquire().await?;
+        {
+            let mut rows = sqlx::query(sql::LOW_STOCK).bind(since).bind(threshold).fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                yield decode_low_stock(&row)?;
+            }
         }
+        connection.rest();
     }
 }
 
@@ -207,7 +213,7 @@ pub async fn add_entries(connection: &mut MySqlConnection, entries: &[Entry]) ->
 
 /// The entries of a page of the ledger.
 pub fn ledger(
-    db: MySqlPool,
+    db: Pool,
     filter: &LedgerFilter,
     page: Page,
 ) -> impl Stream<Item = Result<PageRow<LedgerEntry>, ApiError>> + Send + use<> {

@@ -13,9 +13,8 @@ use std::time::Instant;
 use app_core::{
     clock::Clock,
     config::{ConfigError, Env, HttpConfig, Stage, business_time_zone},
-    db::{self, DatabaseConfig},
+    db::{DatabaseConfig, Pool},
 };
-use sqlx::MySqlPool;
 
 pub use routes::{openapi, router};
 
@@ -23,7 +22,7 @@ pub use routes::{openapi, router};
 #[derive(Clone)]
 pub struct RosState {
     /// The main database.
-    pub db: MySqlPool,
+    pub db: Pool,
     /// Says what "today" is.
     pub clock: Clock,
     /// When the process started, for `uptime`.
@@ -32,7 +31,7 @@ pub struct RosState {
 
 impl RosState {
     /// State on `db`, starting now.
-    pub fn new(db: MySqlPool, clock: Clock) -> Self {
+    pub fn new(db: Pool, clock: Clock) -> Self {
         Self { db, clock, started: Instant::now() }
     }
 }
@@ -65,6 +64,6 @@ impl RosConfig {
 
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> RosState {
-        RosState::new(db::pool(&self.database, &self.database_name), Clock::system(self.zone))
+        RosState::new(Pool::new(&self.database, Some(&self.database_name)), Clock::system(self.zone))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use app_core::{config::Env, db, lambda, telemetry};
+use app_core::{config::Env, lambda, telemetry};
 use ros::RosConfig;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,5 +14,5 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda::Error> {
     let config = RosConfig::read(Env::of_process())?;
     let state = config.state();
-    lambda::serve(ros::router(state.clone()), &config.http, db::warm_up(&state.db)).await
+    lambda::serve(ros::router(state.clone()), &config.http, state.db.warm_up()).await
 }

@@ -3,7 +3,7 @@
 
 use app_core::{
     clock::days_before,
-    db::{PageRow, PagedTable, acquire, is_duplicate_key},
+    db::{PageRow, PagedTable, Pool, is_duplicate_key},
     http::ApiError,
     values::{Day, Moment, Money, StoredDay},
 };
@@ -13,7 +13,7 @@ use futures_util::{Stream, TryStreamExt};
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 use sqlx::{
-    MySql, MySqlConnection, MySqlPool, Row,
+    MySql, MySqlConnection, Row,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -43,15 +43,18 @@ pub struct Page {
 }
 
 /// The orders of `archive`, by the day on which someone should ask again (design, reading 12).
-pub fn list(db: MySqlPool, archive: Archive, page: Page) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send {
+pub fn list(db: Pool, archive: Archive, page: Page) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send {
     try_stream! {
-        let mut connection = acquire(&db).await?;
+        let mut connection = db.acquire().await?;
         // MySQL has no word for "no limit".
         let query = sqlx::query(sql::list(archive)).bind(page.limit.unwrap_or(i64::MAX)).bind(page.offset);
-        let mut rows = query.fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await? {
-            yield decode(&row, 0, archive)?;
+        {
+            let mut rows = query.fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await? {
+                yield decode(&row, 0, archive)?;
+            }
         }
+        connection.rest();
     }
 }
 
@@ -144,7 +147,7 @@ pub async fn add_history(connection: &mut MySqlConnection, entries: &[Entry]) ->
 /// # Errors
 /// [`ApiError::NotFound`] if there never was such an order, as far as is known.
 pub fn history(
-    db: MySqlPool,
+    db: Pool,
     key: &OrderKey,
     page: app_core::http::Page,
 ) -> impl Stream<Item = Result<PageRow<HistoryEntry>, ApiError>> + Send + use<> {
@@ -165,8 +168,12 @@ pub fn history(
             }
         }
         // An order that another program wrote, and that nobody changed since, has none.
-        if entries == Some(0) && !exists(&mut *acquire(&db).await?, &key).await? {
-            Err(no_such_order())?;
+        if entries == Some(0) {
+            let mut connection = db.acquire().await?;
+            let is_there = exists(&mut connection, &key).await;
+            if !connection.end(is_there)? {
+                Err(no_such_order())?;
+            }
         }
     }
 }

@@ -95,7 +95,7 @@ async fn an_error_in_the_stream_and_an_answer_that_is_too_long_are_logged() {
 #[tokio::test]
 async fn a_log_that_cannot_be_written_costs_no_answer() {
     let assistant = Assistant::start(StandIn::start([]).await).await;
-    sqlx::query("DROP TABLE ai_conversation_logs").execute(&assistant.app.pool).await.unwrap();
+    sqlx::query("DROP TABLE ai_conversation_logs").execute(&mut *assistant.app.connection().await).await.unwrap();
     assistant.ask(&conversation(false)).await.expect(200);
     let data = assistant.stream(&conversation(true)).await.data().await;
     assert_eq!(data.last().map(String::as_str), Some("[DONE]"));

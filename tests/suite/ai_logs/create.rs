@@ -145,7 +145,7 @@ async fn an_exchange_of_the_assistant_itself_is_entered_the_same_way() {
         tokens: conversations::Tokens { input: Some(5), output: None, cached: Some(0), cache_creation: None },
     };
     let at = "2024-11-15T23:59:59.999Z".parse().unwrap();
-    let id = conversations::insert(&mut app.pool.acquire().await.unwrap(), &exchange, at).await.unwrap();
+    let id = conversations::insert(&mut *app.connection().await, &exchange, at).await.unwrap();
     let entry = app.get(LOGS).await.expect(200)["logs"][0].take();
     assert_eq!((&entry["id"], &entry["timestamp"]), (&json!(id), &json!("2024-11-15T23:59:59.000Z")));
     let asked = entry["userMessage"].as_str().unwrap();

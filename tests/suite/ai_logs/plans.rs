@@ -35,14 +35,14 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("bad delete", 0, Method::DELETE, "/x", None),
         ("delete of a user", 3, Method::DELETE, "/user/user@example.com", None),
     ] {
-        let before = counter(&app.pool, "Questions").await;
+        let before = counter(&app, "Questions").await;
         let path = format!("{LOGS}{path}");
         let answer = match body {
             None => app.send_text(method, &path, "").await,
             Some(body) => app.send_json(method, &path, &body).await,
         };
         assert!(!answer.status.is_server_error(), "{what}: {}", answer.status);
-        let cost = counter(&app.pool, "Questions").await - before - 1;
+        let cost = counter(&app, "Questions").await - before - 1;
         assert_eq!(cost, budget, "{what}: {cost} statements, {budget} allowed");
     }
 }
@@ -85,7 +85,7 @@ async fn statistics_and_usage_never_read_the_texts() {
     let stats = ai_logs::sql::stats(None);
     for statement in [stats.sql().as_str(), usage.sql().as_str()] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN FORMAT = TRADITIONAL {statement}"));
-        for row in sqlx::query(explain).fetch_all(&app.pool).await.unwrap() {
+        for row in sqlx::query(explain).fetch_all(&mut *app.connection().await).await.unwrap() {
             let table: Option<String> = row.get("table");
             let extra: Option<String> = row.get("Extra");
             if table.as_deref() == Some("ai_conversation_logs") {

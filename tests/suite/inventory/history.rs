@@ -42,8 +42,10 @@ fn replay(entries: &[Value]) -> BTreeMap<i64, i64> {
 }
 
 async fn index(app: &App) -> BTreeMap<i64, i64> {
-    let rows: Vec<(i64, i64)> =
-        sqlx::query_as("SELECT IndexId, Qty FROM inventoryindex").fetch_all(&app.pool).await.unwrap();
+    let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT IndexId, Qty FROM inventoryindex")
+        .fetch_all(&mut *app.connection().await)
+        .await
+        .unwrap();
     rows.into_iter().collect()
 }
 
@@ -91,8 +93,10 @@ async fn replaying_the_ledger_from_nothing_makes_the_quantities_of_the_index() {
         }
     }
     reindex(&app.pool, REBUILD).await.unwrap();
-    let parts: Vec<(i64, String)> =
-        sqlx::query_as("SELECT IndexId, PartNumber FROM inventoryindex").fetch_all(&app.pool).await.unwrap();
+    let parts: Vec<(i64, String)> = sqlx::query_as("SELECT IndexId, PartNumber FROM inventoryindex")
+        .fetch_all(&mut *app.connection().await)
+        .await
+        .unwrap();
     let parts = Arc::new(parts);
     let mut tasks: Vec<_> = (0..12)
         .map(|seed| {

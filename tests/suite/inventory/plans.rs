@@ -44,13 +44,13 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("decrement of another number", 3, "decrement", wrong),
         ("bad decrement", 0, "decrement", Some(json!({}))),
     ] {
-        let before = counter(&app.pool, "Questions").await;
+        let before = counter(&app, "Questions").await;
         let path = format!("/api/inventory/{path}");
         match body {
             None => app.get(&path).await,
             Some(body) => app.send_json(Method::POST, &path, &body).await,
         };
-        let cost = counter(&app.pool, "Questions").await - before - 1;
+        let cost = counter(&app, "Questions").await - before - 1;
         assert!(cost <= budget, "{what}: {cost} statements, {budget} allowed");
     }
 }
@@ -60,10 +60,13 @@ async fn an_exact_search_uses_an_index_although_it_trims_and_uppercases() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     let any = "SELECT LOWER(PartNumber) FROM inventoryindex ORDER BY IndexId LIMIT 1 OFFSET 1000";
-    let number: String = sqlx::query_scalar(any).fetch_one(&app.pool).await.unwrap();
+    let number: String = sqlx::query_scalar(any).fetch_one(&mut *app.connection().await).await.unwrap();
     let number = format!(" {number} ");
     let explain = format!("EXPLAIN FORMAT = JSON {}", inventory::sql::SEARCH_EXACT);
-    let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).bind(number.trim()).fetch_one(&app.pool).await;
+    let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+        .bind(number.trim())
+        .fetch_one(&mut *app.connection().await)
+        .await;
     let plan: String = plan.unwrap();
     assert!(plan.contains("idx_part_number_key"), "{plan}");
     assert!(!plan.contains("\"ALL\"") && !plan.contains("Table scan"), "a table is scanned: {plan}");

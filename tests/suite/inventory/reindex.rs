@@ -30,8 +30,8 @@ async fn index(app: &App) -> (Vec<(i64, String, String, i64, Option<i64>, Option
     let rows = "SELECT IndexId, PartNumber, TableName, RowId, Qty, Location FROM inventoryindex ORDER BY IndexId";
     let suffixes = "SELECT COUNT(*) FROM inventoryindex_suffixes";
     (
-        sqlx::query_as(rows).fetch_all(&app.pool).await.unwrap(),
-        sqlx::query_scalar(suffixes).fetch_one(&app.pool).await.unwrap(),
+        sqlx::query_as(rows).fetch_all(&mut *app.connection().await).await.unwrap(),
+        sqlx::query_scalar(suffixes).fetch_one(&mut *app.connection().await).await.unwrap(),
     )
 }
 
@@ -165,16 +165,16 @@ async fn an_index_is_built_anew_in_many_batches_and_holds_what_it_held() {
     let mut other = app.database.connect().await;
     let sum = "SELECT COUNT(*), CAST(SUM(Qty) AS SIGNED), CAST(SUM(CRC32(CONCAT(PartNumber, TableName, RowId))) AS SIGNED) \
                FROM inventoryindex";
-    let figures = async |pool: &sqlx::MySqlPool| {
-        let row = sqlx::query(sum).fetch_one(pool).await.unwrap();
+    let figures = async |app: &App| {
+        let row = sqlx::query(sum).fetch_one(&mut *app.connection().await).await.unwrap();
         (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2))
     };
-    let before = figures(&app.pool).await;
+    let before = figures(&app).await;
     assert_eq!(before.0, 7_000);
     let suffixes = index(&app).await.1;
     execute(&mut other, "DELETE FROM transactions; DELETE FROM inventoryindex").await;
     let found = run(&app, COMPLETE).await;
     assert_eq!((found.rows, found.missing), (7_000, 7_000));
-    assert_eq!(figures(&app.pool).await, before);
+    assert_eq!(figures(&app).await, before);
     assert_eq!(index(&app).await.1, suffixes);
 }

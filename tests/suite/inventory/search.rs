@@ -207,8 +207,10 @@ async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
     assert_eq!(numbers(&search(&app, "EW-8").await), ["new-88"]);
     execute(&mut other, "DELETE FROM inventoryindex").await;
     app.get("/api/inventory/search?partNumber=EW-8").await.expect_error(404);
-    let left: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM inventoryindex_suffixes").fetch_one(&app.pool).await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM inventoryindex_suffixes")
+        .fetch_one(&mut *app.connection().await)
+        .await
+        .unwrap();
     assert_eq!(left, 0);
     // A reload from the sheets: TRUNCATE fires no trigger, and ids begin anew.
     app.put("terra", "LEFTOVER-1", 1).await;

@@ -285,8 +285,10 @@ async fn assert_replays(app: &App) {
             there.insert(order["id"].as_str().unwrap().parse::<i64>().unwrap(), stored(order));
         }
     }
-    let ids: Vec<i64> =
-        sqlx::query_scalar("SELECT DISTINCT order_id FROM ro_history ORDER BY 1").fetch_all(&app.pool).await.unwrap();
+    let ids: Vec<i64> = sqlx::query_scalar("SELECT DISTINCT order_id FROM ro_history ORDER BY 1")
+        .fetch_all(&mut *app.connection().await)
+        .await
+        .unwrap();
     assert!(there.keys().all(|id| ids.contains(id)), "{:?} of {ids:?}", there.keys());
     let mut changes = 0;
     for id in ids {

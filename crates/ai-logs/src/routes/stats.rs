@@ -12,5 +12,11 @@ use crate::{AiLogsState, model::Stats, store};
 #[utoipa::path(get, path = "", operation_id = "getLogStats", responses((status = 200, body = Stats)))]
 pub(super) async fn stats(State(state): State<AiLogsState>, caller: Caller) -> Result<Json<Stats>, ApiError> {
     let owner = conversations::owner(&caller)?;
-    db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?, owner.as_ref()).await }).await.map(Json)
+    db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let stats = store::stats(&mut connection, owner.as_ref()).await;
+        connection.end(stats)
+    })
+    .await
+    .map(Json)
 }

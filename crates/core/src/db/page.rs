@@ -3,9 +3,9 @@
 
 use async_stream::try_stream;
 use futures_util::{Stream, TryStreamExt};
-use sqlx::{MySql, MySqlPool, QueryBuilder, Row, mysql::MySqlRow};
+use sqlx::{MySql, QueryBuilder, Row, mysql::MySqlRow};
 
-use super::acquire;
+use super::Pool;
 use crate::{
     http::{ApiError, Page, Period},
     values::Moment,
@@ -38,20 +38,23 @@ impl PagedTable {
     /// finds the first of [`columns`](Self::columns) at [`FIRST_COLUMN`](Self::FIRST_COLUMN).
     pub fn rows<T: Send>(
         self,
-        db: MySqlPool,
+        db: Pool,
         page: Page,
         filter: &dyn Fn(&mut QueryBuilder<MySql>),
         decode: fn(&MySqlRow) -> Result<T, ApiError>,
     ) -> impl Stream<Item = Result<PageRow<T>, ApiError>> + Send + use<T> {
         let mut statement = self.statement(page, filter);
         try_stream! {
-            let mut connection = acquire(&db).await?;
-            let mut rows = statement.build().fetch(&mut *connection);
-            while let Some(row) = rows.try_next().await? {
-                let is_there = row.try_get::<Option<i64>, _>(1)?.is_some();
-                let item = if is_there { Some(decode(&row)?) } else { None };
-                yield PageRow { total: row.try_get(0)?, item };
+            let mut connection = db.acquire().await?;
+            {
+                let mut rows = statement.build().fetch(&mut *connection);
+                while let Some(row) = rows.try_next().await? {
+                    let is_there = row.try_get::<Option<i64>, _>(1)?.is_some();
+                    let item = if is_there { Some(decode(&row)?) } else { None };
+                    yield PageRow { total: row.try_get(0)?, item };
+                }
             }
+            connection.rest();
         }
     }
 

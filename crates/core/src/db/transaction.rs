@@ -7,9 +7,9 @@ use std::{
 };
 
 use backon::{ExponentialBuilder, Retryable};
-use sqlx::{MySql, MySqlConnection, MySqlPool};
+use sqlx::{Executor, MySqlConnection};
 
-use super::{Failure, acquire, classify};
+use super::{Connection, Failure, Pool, classify};
 use crate::{
     http::ApiError,
     metrics::{self, Metric},
@@ -57,7 +57,7 @@ fn is_passing(error: &ApiError) -> bool {
 /// ```no_run
 /// # use app_core::{db::{self, Transaction}, http::ApiError};
 /// # async fn change(_: &mut sqlx::MySqlConnection) -> Result<(), ApiError> { Ok(()) }
-/// # async fn example(pool: sqlx::MySqlPool) -> Result<(), ApiError> {
+/// # async fn example(pool: db::Pool) -> Result<(), ApiError> {
 /// db::retry(|| async {
 ///     let mut transaction = Transaction::begin(&pool).await?;
 ///     let result = change(&mut transaction).await;
@@ -67,31 +67,35 @@ fn is_passing(error: &ApiError) -> bool {
 /// # }
 /// ```
 ///
-/// sqlx rolls a dropped transaction back only when its connection is used again. On Lambda the instance freezes right
-/// after the answer, and the locks would stay; hence [`end`](Self::end), which awaits the rollback.
+/// One that is dropped before its end is rolled back by the server, since its connection is closed.
 #[must_use]
-pub struct Transaction(sqlx::Transaction<'static, MySql>);
+pub struct Transaction(Connection);
 
 impl Transaction {
     /// Begins a transaction on a connection of the pool.
     ///
     /// # Errors
     /// When no connection can be had, or it turns out to be dead.
-    pub async fn begin(pool: &MySqlPool) -> Result<Self, ApiError> {
-        let connection = acquire(pool).await?;
-        // What `Pool::begin` does, but for the wait for the connection, which is measured apart from the statement.
-        Ok(Self(sqlx::Transaction::begin(connection, None).await?))
+    pub async fn begin(pool: &Pool) -> Result<Self, ApiError> {
+        let mut connection = pool.acquire().await?;
+        connection.execute("BEGIN").await?;
+        Ok(Self(connection))
     }
 
-    /// Commits if `result` is a success, else rolls back; hands `result` on. What is acknowledged is committed.
+    /// Commits if `result` is a success, else rolls back; hands `result` on. What is acknowledged is committed. Both are
+    /// waited for: on Lambda the instance freezes right after the answer, and locks would stay.
     ///
     /// # Errors
     /// The one in `result`; [`ApiError::OutcomeUnknown`] when the connection broke during the commit, which must not
     /// be repeated blindly.
     pub async fn end<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+        let Self(mut connection) = self;
         match result {
-            Ok(value) => match self.0.commit().await {
-                Ok(()) => Ok(value),
+            Ok(value) => match connection.execute("COMMIT").await {
+                Ok(_) => {
+                    connection.rest();
+                    Ok(value)
+                }
                 Err(error) => match classify(&error) {
                     // Refused by the server (a deadlock found at commit, say), which rolled back.
                     Failure::Contention | Failure::Other => Err(error.into()),
@@ -100,7 +104,9 @@ impl Transaction {
             },
             Err(error) => {
                 // Fails only when the connection is gone, and then the server rolls back.
-                let _ = self.0.rollback().await;
+                if connection.execute("ROLLBACK").await.is_ok() {
+                    connection.rest();
+                }
                 Err(error)
             }
         }

@@ -38,7 +38,13 @@ pub(super) async fn search(
     let part_number = problems.require("partNumber", part_number);
     let number = problems.parse("partNumber", part_number.as_deref(), PartNumber::parse);
     let number = problems.finish(number)?;
-    db::retry(|| async { find(&mut *db::acquire(&state.db).await?, &number).await }).await.map(Json)
+    db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let found = find(&mut connection, &number).await;
+        connection.end(found)
+    })
+    .await
+    .map(Json)
 }
 
 async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchAnswer, ApiError> {

@@ -11,5 +11,11 @@ use crate::{InventoryState, model::Stats, store};
 /// The index in figures.
 #[utoipa::path(get, path = "", operation_id = "getInventoryStats", responses((status = 200, body = Stats)))]
 pub(super) async fn stats(State(state): State<InventoryState>) -> Result<Json<Stats>, ApiError> {
-    db::retry(|| async { store::stats(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
+    db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let stats = store::stats(&mut connection).await;
+        connection.end(stats)
+    })
+    .await
+    .map(Json)
 }

@@ -11,5 +11,11 @@ use crate::{InventoryState, model::Tables, store};
 /// All tables, with how many rows they have.
 #[utoipa::path(get, path = "", operation_id = "listTables", responses((status = 200, body = Tables)))]
 pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<Tables>, ApiError> {
-    db::retry(|| async { store::count_tables(&mut *db::acquire(&state.db).await?).await }).await.map(Json)
+    db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let tables = store::count_tables(&mut connection).await;
+        connection.end(tables)
+    })
+    .await
+    .map(Json)
 }

@@ -17,6 +17,11 @@ pub(super) async fn dashboard(
     preconditions: Preconditions,
 ) -> Result<Response, ApiError> {
     let today = state.clock.today();
-    let figures = db::retry(|| async { store::dashboard(&mut *db::acquire(&state.db).await?, today).await }).await?;
+    let figures = db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let figures = store::dashboard(&mut connection, today).await;
+        connection.end(figures)
+    })
+    .await?;
     preconditions.answer(entity_tag(&figures)?, &figures)
 }

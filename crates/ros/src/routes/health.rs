@@ -43,7 +43,13 @@ pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<H
         error: None,
         message: None,
     };
-    match db::retry(|| async { store::ping(&mut *db::acquire(&state.db).await?).await }).await {
+    match db::retry(|| async {
+        let mut connection = state.db.acquire().await?;
+        let answer = store::ping(&mut connection).await;
+        connection.end(answer)
+    })
+    .await
+    {
         Ok(()) => (StatusCode::OK, Json(healthy)),
         Err(error) => {
             error.report("the database cannot be reached");
