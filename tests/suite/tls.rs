@@ -60,7 +60,7 @@ impl TlsServer {
             base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let config = DatabaseConfig::read(&mut env);
         let config = env.finish(config).map_err(|error| error.to_string())?;
-        let mut connection = Pool::new(&config, Some("mysql")).acquire().await.map_err(|error| error.to_string())?;
+        let mut connection = Pool::new(&config, "mysql").acquire().await.map_err(|error| error.to_string())?;
         let row: Result<(String, String), _> =
             sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&mut *connection).await;
         row.map(|(_, cipher)| cipher).map_err(|error| error.to_string())

@@ -98,7 +98,7 @@ impl TestDatabase {
 
     /// A pool as the functions use it.
     pub fn pool(&self, max_connections: u32) -> Pool {
-        Pool::new(&DatabaseConfig { max_connections, ..server().clone() }, Some(&self.name))
+        Pool::new(&DatabaseConfig { max_connections, ..server().clone() }, &self.name)
     }
 
     /// A pool as large as the tests need.

@@ -66,7 +66,7 @@ impl Proxy {
             max_connections,
             ..database::server().clone()
         };
-        Pool::new(&config, Some(&database.name))
+        Pool::new(&config, &database.name)
     }
 
     /// Cuts the connection at the `statement`-th statement from now (the first is 1), once.

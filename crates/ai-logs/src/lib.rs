@@ -51,9 +51,6 @@ impl AiLogsConfig {
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> AiLogsState {
         // Only instants matter here, and they are the same in every time zone.
-        AiLogsState {
-            db: Pool::new(&self.database, Some(&self.database_name)),
-            clock: Clock::system(chrono_tz::Tz::UTC),
-        }
+        AiLogsState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

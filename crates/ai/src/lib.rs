@@ -82,7 +82,7 @@ impl AiConfig {
     pub fn state(&self) -> Result<AiState, Box<dyn std::error::Error + Send + Sync>> {
         // Only instants matter here, and they are the same in every time zone.
         let clock = Clock::system(chrono_tz::Tz::UTC);
-        let db = self.database.as_ref().map(|(server, database)| Pool::new(server, Some(database)));
+        let db = self.database.as_ref().map(|(server, database)| Pool::new(server, database));
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,
             models: Arc::new(self.models.clone()),

@@ -116,7 +116,7 @@ pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> 
             }
             continue;
         }
-        let pool = Pool::new(&databases.server, Some(name));
+        let pool = Pool::new(&databases.server, name);
         let migrated = migrate(&pool, name, plan, options).await;
         pool.close();
         migrated.with_context(|| format!("the database {name} was not migrated"))?;

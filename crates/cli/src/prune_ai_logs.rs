@@ -38,7 +38,7 @@ fn parse_age(text: &str) -> Result<TimeDelta, String> {
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
     let older_than = Clock::system(chrono_tz::Tz::UTC).now() - options.older_than;
-    let pool = Pool::new(&databases.server, Some(&databases.main));
+    let pool = Pool::new(&databases.server, &databases.main);
     let done = prune(&pool, older_than, options.dry_run).await;
     pool.close();
     let (count, done) = (done?, if options.dry_run { "would be deleted" } else { "deleted" });

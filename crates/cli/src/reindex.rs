@@ -28,7 +28,7 @@ pub struct Options {
 /// When the database cannot be used; the error says where the work stopped, and what was done until then stays.
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
-    let pool = Pool::new(&databases.server, Some(&databases.inventory));
+    let pool = Pool::new(&databases.server, &databases.inventory);
     let done = reindex(&pool, options).await;
     pool.close();
     for (table, findings) in done? {

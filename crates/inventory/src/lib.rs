@@ -54,9 +54,6 @@ impl InventoryConfig {
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> InventoryState {
         // Only instants matter here, and they are the same in every time zone.
-        InventoryState {
-            db: Pool::new(&self.database, Some(&self.database_name)),
-            clock: Clock::system(chrono_tz::Tz::UTC),
-        }
+        InventoryState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

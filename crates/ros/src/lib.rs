@@ -64,6 +64,6 @@ impl RosConfig {
 
     /// The state that this configuration describes; nothing is connected yet.
     pub fn state(&self) -> RosState {
-        RosState::new(Pool::new(&self.database, Some(&self.database_name)), Clock::system(self.zone))
+        RosState::new(Pool::new(&self.database, &self.database_name), Clock::system(self.zone))
     }
 }

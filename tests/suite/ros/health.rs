@@ -21,7 +21,7 @@ async fn health_is_503_when_the_database_cannot_be_reached() {
     // A port where nobody listens: it was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = DatabaseConfig { host: "127.0.0.1".to_owned(), port, ..server().clone() };
-    let app = App::on(database, Pool::new(&config, Some("nowhere")));
+    let app = App::on(database, Pool::new(&config, "nowhere"));
     let body = app.get("/health").await.expect(503);
     assert_eq!((&body["database"], &body["error"]), (&json!("disconnected"), &json!("Service unavailable")));
     let answer = app.get("/api/ros").await;

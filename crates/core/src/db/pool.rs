@@ -86,8 +86,8 @@ impl Manager for Connector {
 
 impl Pool {
     /// Connections to `database`, opened on demand; nothing is reached yet.
-    pub fn new(config: &DatabaseConfig, database: Option<&str>) -> Self {
-        let connector = Connector(connect_options(config, database));
+    pub fn new(config: &DatabaseConfig, database: &str) -> Self {
+        let connector = Connector(connect_options(config, Some(database)));
         let max_connections = config.max_connections;
         let builder = deadpool::managed::Pool::builder(connector).max_size(max_connections as usize);
         let Ok(connections) = builder.build() else {
