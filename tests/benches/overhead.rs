@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use app_core::{Digest, db::Pool, http::Author};
+use app_core::{Digest, db::Pool, http::Actor};
 use futures_util::TryStreamExt;
 use ros::{
     history::{Action, Entry},
@@ -94,7 +94,7 @@ async fn enter(connection: &mut MySqlConnection, id: u64, revision: i64) {
         ro_number: "RO-BARE".to_owned(),
         action: Action::Moved,
         at: clock().now(),
-        author: Author::default(),
+        actor: Actor::default(),
         changes: changes.to_owned(),
         digest: Some(Digest::of_bytes(&[changes.as_bytes()])),
         step: None,

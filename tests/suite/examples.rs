@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use rotracker_tests::{
-    Answer, App,
+    App, TestResponse,
     anthropic::{Script, StandIn},
     app::clock,
     assistant::{Assistant, Options},
@@ -39,7 +39,7 @@ impl Story {
     async fn tell(&mut self, app: &App, id: &str, method: &str, path: &str) {
         let request = self.written.get(id).map_or(&Value::Null, |example| &example["request"]).clone();
         let answer = app.send_as(&self.token, method, path, &request).await;
-        let Answer { status, .. } = &answer;
+        let TestResponse { status, .. } = &answer;
         assert!(status.is_success(), "{id}: {answer:?}");
         let mut example = json!({ "answer": answer.json() });
         if !request.is_null() {

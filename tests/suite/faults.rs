@@ -45,7 +45,7 @@ async fn a_connection_cut_at_any_statement_of_a_move_leaves_the_order_in_exactly
             if is_commit {
                 // Nobody can know; the answer says so.
                 let message = answer.expect_error(503);
-                assert!(message.contains("Look whether it was"), "{case}: {message}");
+                assert!(message.contains("Check whether it was"), "{case}: {message}");
             } else {
                 // The server rolled back, so it was tried again.
                 assert_eq!(answer.expect(200)["notes"], case.as_str());
@@ -104,7 +104,7 @@ async fn a_connection_cut_at_any_statement_of_a_decrement_takes_the_piece_once_o
         let taken = entries.iter().filter(|(.., note)| note.as_deref() == Some(&*notes)).count();
         if statement == 5 {
             // Nobody can know; the answer says so.
-            assert!(answer.expect_error(503).contains("Look whether it was") && taken <= 1, "{notes}: {taken}");
+            assert!(answer.expect_error(503).contains("Check whether it was") && taken <= 1, "{notes}: {taken}");
         } else {
             // The server rolled back, so it was tried again.
             answer.expect(200);

@@ -5,7 +5,7 @@ use axum::{Router, body::Body, routing::get};
 use chrono::TimeDelta;
 use http::{Method, Request};
 use rotracker_tests::{
-    Answer, App,
+    App, TestResponse,
     anthropic::StandIn,
     app::{bearer, http_config, new_order},
     assistant::{Assistant, Options, chat},
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 #[track_caller]
-fn assert_guarded(answer: &Answer, what: &str) {
+fn assert_guarded(answer: &TestResponse, what: &str) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -98,7 +98,7 @@ async fn every_answer_has_the_security_headers() {
     let response = response.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 500);
     assert_guarded(
-        &Answer { status: response.status(), headers: response.headers().clone(), bytes: vec![] },
+        &TestResponse { status: response.status(), headers: response.headers().clone(), bytes: vec![] },
         "a panic",
     );
 }

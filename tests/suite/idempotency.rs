@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
-    Answer, App, TestDatabase,
+    App, TestDatabase, TestResponse,
     app::{bearer, new_order, path_by_number},
     database::execute,
     emulator::Emulator,
@@ -20,7 +20,7 @@ const REPLAYED: &str = "idempotency-replayed";
 
 /// Asserts that `second` is the answer that `first` was, and says so.
 #[track_caller]
-fn assert_replayed(first: &Answer, second: &Answer) {
+fn assert_replayed(first: &TestResponse, second: &TestResponse) {
     assert_eq!((first.status, &first.bytes), (second.status, &second.bytes), "{second:?}");
     assert_eq!(first.header("etag"), second.header("etag"));
     assert_eq!((first.header(REPLAYED), second.header(REPLAYED)), (None, Some("true")));

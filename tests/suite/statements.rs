@@ -40,7 +40,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
         ("get", 1, "GET", path.as_str(), None),
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
-        ("history", 1, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
+        ("history", 2, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
         ("get of nothing", 1, "GET", "/api/ros/999999", None),
         ("dashboard", 1, "GET", "/api/ros/stats/dashboard", None),
         ("bad request", 0, "POST", "/api/ros", Some(json!({}))),

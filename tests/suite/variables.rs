@@ -31,7 +31,7 @@ fn asked_by_functions() -> BTreeSet<String> {
     let issuer = ("AUTH_ISSUER", "https://issuer.example");
     for variables in [&[][..], &[("APP_ENV", "production"), ("AI_LOG_CONVERSATIONS", "true"), issuer]] {
         let environments = [(); 4].map(|()| env(variables));
-        let lists = environments.each_ref().map(Env::asked);
+        let lists = environments.each_ref().map(Env::requested_variables);
         let [ros, inventory, ai, ai_logs] = environments;
         drop((RosConfig::read(ros), InventoryConfig::read(inventory), AiConfig::read(ai), AiLogsConfig::read(ai_logs)));
         asked.extend(lists.iter().flat_map(|list| list.borrow().clone()));

@@ -36,7 +36,7 @@ pub struct App {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -45,7 +45,7 @@ pub struct Answer {
     pub bytes: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes)
@@ -169,7 +169,7 @@ impl App {
     }
 
     /// Sends a request as the bearer of `token`, with a JSON body unless that is null.
-    pub async fn send_as(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+    pub async fn send_as(&self, token: &str, method: &str, path: &str, body: &Value) -> TestResponse {
         let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, bearer(token));
         let request = match body {
             Value::Null => request.body(Body::empty()),
@@ -179,7 +179,7 @@ impl App {
     }
 
     /// `GET` as the bearer of `token`.
-    pub async fn get_as(&self, token: &str, path: &str) -> Answer {
+    pub async fn get_as(&self, token: &str, path: &str) -> TestResponse {
         self.send_as(token, "GET", path, &Value::Null).await
     }
 
@@ -189,20 +189,20 @@ impl App {
     }
 
     /// Sends any request.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> TestResponse {
         let response = self.router.clone().oneshot(request).await.expect("the router does not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("the answer is complete").to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        TestResponse { status: parts.status, headers: parts.headers, bytes }
     }
 
     /// Sends a request with a JSON body.
-    pub async fn send_json(&self, method: Method, path: &str, body: &Value) -> Answer {
+    pub async fn send_json(&self, method: Method, path: &str, body: &Value) -> TestResponse {
         self.send_text(method, path, body.to_string()).await
     }
 
     /// Sends a request whose body is said to be JSON.
-    pub async fn send_text(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+    pub async fn send_text(&self, method: Method, path: &str, body: impl Into<Body>) -> TestResponse {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -219,7 +219,7 @@ impl App {
         path: &str,
         headers: &[(&'static str, &str)],
         body: Option<&Value>,
-    ) -> Answer {
+    ) -> TestResponse {
         let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -229,27 +229,27 @@ impl App {
     }
 
     /// `POST` with JSON and an `Idempotency-Key`.
-    pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
+    pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> TestResponse {
         self.send_with(Method::POST, path, &[("idempotency-key", key)], Some(body)).await
     }
 
     /// `GET`.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
     }
 
     /// `POST` with JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
         self.send_json(Method::POST, path, body).await
     }
 
     /// `PATCH` with JSON.
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: &Value) -> TestResponse {
         self.send_json(Method::PATCH, path, body).await
     }
 
     /// `DELETE`.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> TestResponse {
         self.send(Request::delete(path).body(Body::empty()).expect("a request")).await
     }
 
@@ -329,7 +329,7 @@ impl DerefMut for Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
-            connection.rest();
+            connection.release();
         }
     }
 }

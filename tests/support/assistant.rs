@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
-    Answer, App, TestDatabase,
+    App, TestDatabase, TestResponse,
     anthropic::StandIn,
     app::{clock, http_config},
     dynamodb::{emulator, limiter_config},
@@ -75,7 +75,7 @@ impl Assistant {
     }
 
     /// Asks, and reads the answer to its end.
-    pub async fn ask(&self, body: &Value) -> Answer {
+    pub async fn ask(&self, body: &Value) -> TestResponse {
         self.app.post("/api/ai/chat", body).await
     }
 
@@ -105,7 +105,6 @@ impl Assistant {
 
 /// A row of the log.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the columns")]
 pub struct Logged {
     pub conversation_id: String,
     pub user: String,

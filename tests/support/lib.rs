@@ -19,5 +19,5 @@ pub mod proxy;
 pub mod runtime_api;
 pub mod stock;
 
-pub use app::{Answer, App};
+pub use app::{App, TestResponse};
 pub use database::TestDatabase;

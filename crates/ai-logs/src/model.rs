@@ -2,11 +2,12 @@
 
 use app_core::{
     http::{ApiError, FieldProblems, Period, Summary},
-    values::Moment,
+    values::Timestamp,
 };
 use chrono::NaiveDate;
 use conversations::{ConversationId, Count, Exchange, LoggedText, Model, Tokens, User};
 use serde::{Deserialize, Serialize, Serializer};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 /// The body of `POST /api/ai-logs`. Other members are ignored.
@@ -73,7 +74,7 @@ impl NewLog {
 }
 
 /// An entry as answers show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
     /// Its id.
@@ -81,7 +82,7 @@ pub struct LogEntry {
     /// The conversation it is part of.
     pub conversation_id: String,
     /// When it was entered.
-    pub timestamp: Option<Moment>,
+    pub timestamp: Option<Timestamp>,
     /// Who asked.
     pub user: String,
     /// The question.
@@ -127,8 +128,8 @@ pub struct LogFilter {
 pub struct ConversationSummary {
     conversation_id: String,
     message_count: u64,
-    first_message: Option<Moment>,
-    last_message: Option<Moment>,
+    first_message: Option<Timestamp>,
+    last_message: Option<Timestamp>,
 }
 
 impl ConversationSummary {

@@ -20,7 +20,7 @@ pub async fn next_batch(db: &Pool, instant: DateTime<Utc>) -> Result<u64, ApiErr
     db::retry(|| async {
         let mut transaction = Transaction::begin(db).await?;
         let deleted = store::delete_older(&mut transaction, instant, BATCH).await;
-        transaction.end(deleted).await
+        transaction.commit_or_roll_back(deleted).await
     })
     .await
 }

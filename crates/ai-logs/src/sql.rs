@@ -1,24 +1,47 @@
 //! Every statement about the log but the one that adds to it, which is in the crate `conversations`. All are made of
 //! constants: no input reaches SQL text.
 
-use app_core::db::{PagedTable, push_period};
+use app_core::{
+    db::{push_limit, push_period},
+    http::Page,
+};
 use conversations::{ConversationId, User};
 use sqlx::{MySql, QueryBuilder};
 
 use crate::model::{LogFilter, UsageFilter};
 
-/// An entry as answers show it. Another program may have left zero dates, which are no instants.
-macro_rules! entry {
-    () => {
-        "id, conversation_id, IF(timestamp > '1000-01-01', timestamp, NULL), user, COALESCE(user_message, ''), \
-         COALESCE(ai_response, ''), success <> 0, error, model, duration_ms, context_ro_count, input_tokens, \
-         output_tokens, cached_tokens, cache_creation_tokens"
-    };
+/// The columns of a log entry as responses show it. Another program may have left zero dates, which are no instants.
+const LOG_COLUMNS: &str = "
+    id, conversation_id, IF(timestamp > '1000-01-01', timestamp, NULL) AS timestamp, user,
+    COALESCE(user_message, '') AS user_message, COALESCE(ai_response, '') AS ai_response, success <> 0 AS success, error, model,
+    duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens";
+
+/// Counts the entries that `filter` selects.
+pub fn count(filter: &LogFilter) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new("SELECT COUNT(*) FROM ai_conversation_logs WHERE TRUE");
+    push_log_filter(&mut statement, filter);
+    statement
 }
 
-/// The log, which is shown page by page.
-pub const LOG: PagedTable =
-    PagedTable { name: "ai_conversation_logs", id: "id", instant: "timestamp", columns: entry!() };
+/// Lists a page of the entries that `filter` selects, newest first. The page is found by ids alone, which the indexes hold,
+/// so that the long texts of its entries are never sorted.
+pub fn list(filter: &LogFilter, page: Page) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(format!(
+        "SELECT {LOG_COLUMNS}
+         FROM (SELECT id AS page_id, timestamp AS page_timestamp
+               FROM ai_conversation_logs
+               WHERE TRUE"
+    ));
+    push_log_filter(&mut statement, filter);
+    statement.push(" ORDER BY timestamp DESC, id DESC");
+    push_limit(&mut statement, page);
+    statement.push(
+        ") page
+         JOIN ai_conversation_logs ON id = page_id
+         ORDER BY page_timestamp DESC, page_id DESC",
+    );
+    statement
+}
 
 /// Adds that entries are those of `owner`, if it is given. The index finds them as the collation compares, which takes A for
 /// a and é for e; whose they are is compared byte for byte, since names of issuers are.
@@ -44,14 +67,15 @@ pub fn push_log_filter(statement: &mut QueryBuilder<MySql>, filter: &LogFilter) 
 /// The entries of a conversation, of `owner` if it is given, oldest first. The order is that of an index, and is found before
 /// the entries are read, so that none of them, however long, is sorted.
 pub fn conversation(id: &ConversationId, owner: Option<&User>) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(concat!(
-        "SELECT page_id, page_instant, ",
-        entry!(),
-        " FROM (SELECT id AS page_id, timestamp AS page_instant FROM ai_conversation_logs WHERE conversation_id = "
+    let mut statement = QueryBuilder::new(format!(
+        "SELECT {LOG_COLUMNS}
+         FROM (SELECT id AS page_id, timestamp AS page_timestamp
+               FROM ai_conversation_logs
+               WHERE conversation_id = "
     ));
     statement.push_bind(id.to_string());
     push_owner(&mut statement, owner);
-    statement.push(") page JOIN ai_conversation_logs ON id = page_id ORDER BY page_instant, page_id");
+    statement.push(") page JOIN ai_conversation_logs ON id = page_id ORDER BY page_timestamp, page_id");
     statement
 }
 

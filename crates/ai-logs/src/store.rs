@@ -1,9 +1,8 @@
 //! The log in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable, Pool},
+    db::{Pool, stream_rows},
     http::{ApiError, Page},
-    values::Moment,
 };
 use async_stream::try_stream;
 use chrono::{DateTime, Utc};
@@ -16,53 +15,23 @@ use crate::{
     sql,
 };
 
-/// The entries of a page of the log.
-pub fn page(
-    db: Pool,
-    filter: &LogFilter,
-    page: Page,
-) -> impl Stream<Item = Result<PageRow<LogEntry>, ApiError>> + Send + use<> {
-    sql::LOG.rows(db, page, &|statement| sql::push_log_filter(statement, filter), decode_entry)
+/// Counts the entries that `filter` selects.
+pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {
+    Ok(sql::count(filter).build_query_scalar().fetch_one(connection).await?)
 }
 
-/// The entries of a conversation, of `owner` if it is given, oldest first.
+/// Lists a page of the entries that `filter` selects, newest first.
+pub fn list(db: Pool, filter: &LogFilter, page: Page) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send + use<> {
+    stream_rows(db, sql::list(filter, page))
+}
+
+/// Lists the entries of a conversation, only those of `owner` if there is one, oldest first.
 pub fn conversation(
     db: Pool,
-    id: ConversationId,
-    owner: Option<User>,
-) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
-    let mut statement = sql::conversation(&id, owner.as_ref());
-    try_stream! {
-        let mut connection = db.acquire().await?;
-        {
-            let mut rows = statement.build().fetch(&mut *connection);
-            while let Some(row) = rows.try_next().await? {
-                yield decode_entry(&row)?;
-            }
-        }
-        connection.rest();
-    }
-}
-
-fn decode_entry(row: &MySqlRow) -> Result<LogEntry, ApiError> {
-    const FIRST: usize = PagedTable::FIRST_COLUMN;
-    Ok(LogEntry {
-        id: row.try_get(FIRST)?,
-        conversation_id: row.try_get(FIRST + 1)?,
-        timestamp: row.try_get::<Option<DateTime<Utc>>, _>(FIRST + 2)?.map(Moment),
-        user: row.try_get(FIRST + 3)?,
-        user_message: row.try_get(FIRST + 4)?,
-        ai_response: row.try_get(FIRST + 5)?,
-        success: row.try_get(FIRST + 6)?,
-        error: row.try_get(FIRST + 7)?,
-        model: row.try_get(FIRST + 8)?,
-        duration_ms: row.try_get(FIRST + 9)?,
-        context_ro_count: row.try_get(FIRST + 10)?,
-        input_tokens: row.try_get(FIRST + 11)?,
-        output_tokens: row.try_get(FIRST + 12)?,
-        cached_tokens: row.try_get(FIRST + 13)?,
-        cache_creation_tokens: row.try_get(FIRST + 14)?,
-    })
+    id: &ConversationId,
+    owner: Option<&User>,
+) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send + use<> {
+    stream_rows(db, sql::conversation(id, owner))
 }
 
 /// Deletes an entry, of `owner` if it is given; whether it was there.
@@ -106,7 +75,7 @@ pub fn usage(db: Pool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage,
                 yield decode_usage(&row)?;
             }
         }
-        connection.rest();
+        connection.release();
     }
 }
 

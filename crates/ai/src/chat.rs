@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{ApiError, FieldProblems},
-    values::{Trimmed, Whole},
+    values::{BoundedInt, Trimmed},
 };
 use bytes::Bytes;
 use conversations::{ConversationId, Count, User};
@@ -31,7 +31,7 @@ pub struct ChatBody {
     #[schema(value_type = Option<String>, example = "claude-sonnet-4-20250514")]
     model: Option<Box<RawValue>>,
     /// The most tokens of the answer; 4096 unless given. Some models may have more than 8192.
-    #[schema(value_type = Option<Whole<1, 8192>>)]
+    #[schema(value_type = Option<BoundedInt<1, 8192>>)]
     max_tokens: Option<Box<RawValue>>,
     /// 0.2 unless given.
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]

@@ -59,7 +59,7 @@ impl IntoResponse for AiError {
                 (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", message, decision.headers())
             }
             Self::Limiter(error) => {
-                tracing::error!(error = %telemetry::causes(&error), "request failed");
+                tracing::error!(error = %telemetry::error_chain(&error), "request failed");
                 let message = "The rate limit cannot be checked at the moment. Try again.".to_owned();
                 (StatusCode::SERVICE_UNAVAILABLE, "Rate limiter unavailable", message, retry_after(1))
             }
@@ -67,7 +67,7 @@ impl IntoResponse for AiError {
                 if error.status().is_server_error() {
                     let is_ours = matches!(error, UpstreamError::Misconfigured { .. });
                     let what = if is_ours { "configuration fault" } else { "request failed" };
-                    tracing::error!(error = %telemetry::causes(&error), "{what}");
+                    tracing::error!(error = %telemetry::error_chain(&error), "{what}");
                 }
                 let headers = error.retry_after().map(|wait| retry_after(wait.as_secs())).unwrap_or_default();
                 (error.status(), kind(&error), error.message(), headers)

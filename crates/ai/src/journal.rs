@@ -99,12 +99,12 @@ impl Journal {
         let entered = db::retry(|| async {
             let mut transaction = Transaction::begin(&db).await?;
             let entered = conversations::insert(&mut transaction, &exchange, at).await;
-            transaction.end(entered).await
+            transaction.commit_or_roll_back(entered).await
         });
         let entered = entered.await;
         metrics::count(Metric::JournalFailures, entered.is_err().into());
         if let Err(error) = entered {
-            tracing::error!(error = %telemetry::causes(&error), "an exchange was not entered in the log");
+            tracing::error!(error = %telemetry::error_chain(&error), "an exchange was not entered in the log");
         }
     }
 }

@@ -89,7 +89,7 @@ async fn pass_events(
         }
     };
     if let Err(error) = &end {
-        tracing::error!(error = %telemetry::causes(error), "an answer broke off after it had begun");
+        tracing::error!(error = %telemetry::error_chain(error), "an answer broke off after it had begun");
         send(client, error_event(error)).await?;
     }
     send(client, DONE.to_owned()).await?;

@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes in one line, where a cause's text is not already part of its effect's.
+/// The error and its error_chain in one line, where a cause's text is not already part of its effect's.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use app_core::{
     config::{Env, Stage},
     db::{self, DatabaseConfig, Pool, adoption::Findings},
-    idempotency,
 };
 use futures_util::future::BoxFuture;
 use sqlx::{
@@ -31,7 +30,6 @@ static MAIN: Plan = Plan {
         Box::pin(async move {
             let mut findings = ros::adoption::inspect(connection).await?;
             findings.append(ai_logs::adoption::inspect(connection).await?);
-            findings.append(idempotency::inspect(connection).await?);
             Ok(findings)
         })
     },
@@ -40,13 +38,7 @@ static MAIN: Plan = Plan {
 /// The inventory database.
 static INVENTORY: Plan = Plan {
     migrator: sqlx::migrate!("../../migrations/inventory"),
-    inspect: |connection| {
-        Box::pin(async move {
-            let mut findings = inventory::adoption::inspect(connection).await?;
-            findings.append(idempotency::inspect(connection).await?);
-            Ok(findings)
-        })
-    },
+    inspect: |connection| Box::pin(async move { inventory::adoption::inspect(connection).await }),
 };
 
 /// Where sqlx remembers what was applied.

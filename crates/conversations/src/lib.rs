@@ -5,7 +5,7 @@ mod cut;
 
 use app_core::{
     http::{ApiError, Caller},
-    values::{BoundedText, Text, Trimmed, Whole},
+    values::{BoundedInt, BoundedText, Text, Trimmed},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
@@ -40,7 +40,7 @@ pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 pub type LoggedText = BoundedText<MAX_TEXT_BYTES>;
 
 /// A number of things or of milliseconds: what the columns hold.
-pub type Count = Whole<0, { i32::MAX as i64 }>;
+pub type Count = BoundedInt<0, { i32::MAX as i64 }>;
 
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +101,8 @@ pub async fn insert(connection: &mut MySqlConnection, exchange: &Exchange, at: D
         .bind(exchange.success)
         .bind(exchange.error.as_deref())
         .bind(exchange.model.as_deref())
-        .bind(exchange.duration_ms.map(Whole::get))
-        .bind(exchange.context_ro_count.map(Whole::get))
+        .bind(exchange.duration_ms.map(BoundedInt::get))
+        .bind(exchange.context_ro_count.map(BoundedInt::get))
         .bind(exchange.tokens.input)
         .bind(exchange.tokens.output)
         .bind(exchange.tokens.cached)

@@ -1,5 +1,5 @@
-//! Configuration, read once from the environment. Each room reads its own struct from the same [`Env`], which
-//! collects every missing or malformed variable, so that one message names them all.
+//! Configuration, read once from the environment. Each function reads its own struct from an [`Env`], which collects every
+//! missing or malformed variable, so that one message names them all.
 
 use std::{
     cell::RefCell,
@@ -18,26 +18,27 @@ use crate::{
     metrics,
 };
 
-/// What was wrong with the environment: every missing or malformed variable, in one message.
+/// Names every missing or malformed variable.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment is not complete:\n{}", problems.join("\n"))]
 pub struct ConfigError {
     problems: Vec<String>,
 }
 
-/// The environment being read. Readers return a placeholder for what is wrong; [`finish`](Self::finish) then fails.
+/// The environment while it is read. For a wrong variable the methods return a placeholder, and [`finish`](Self::finish)
+/// fails.
 #[derive(Default)]
 pub struct Env {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
-    asked: Asked,
+    requested: RequestedVariables,
 }
 
-/// The names of the variables that were asked for, set or not; it goes on growing while the environment is read.
-pub type Asked = Rc<RefCell<BTreeSet<String>>>;
+/// The names of the variables that were read, set or not. The set grows while the environment is read.
+pub type RequestedVariables = Rc<RefCell<BTreeSet<String>>>;
 
 impl Env {
-    /// The process's own environment.
+    /// Reads the environment of the process.
     pub fn of_process() -> Self {
         // Names and values that are not Unicode cannot be ours.
         std::env::vars_os()
@@ -45,22 +46,22 @@ impl Env {
             .collect()
     }
 
-    /// What there is to set: for tests that compare it with what is documented.
-    pub fn asked(&self) -> Asked {
-        self.asked.clone()
+    /// Returns the names of the variables that are read. Tests compare them with the documented ones.
+    pub fn requested_variables(&self) -> RequestedVariables {
+        self.requested.clone()
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        self.asked.borrow_mut().insert(name.to_owned());
+        self.requested.borrow_mut().insert(name.to_owned());
         self.variables.get(name).map(String::as_str)
     }
 
-    /// The variable, unless it is unset or blank.
+    /// Returns the variable, unless it is unset or blank.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.value(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// The variable, which must be set; it may be empty (a password can be).
+    /// Returns the variable, which must be set but may be empty, as a password may be.
     pub fn set(&mut self, name: &str) -> String {
         match self.value(name) {
             Some(value) => value.to_owned(),
@@ -71,7 +72,7 @@ impl Env {
         }
     }
 
-    /// The variable, which must be set to something.
+    /// Returns the variable, which must be set and not blank.
     pub fn required(&mut self, name: &str) -> String {
         match self.optional(name) {
             Some(value) => value.to_owned(),
@@ -82,7 +83,7 @@ impl Env {
         }
     }
 
-    /// The variable parsed, or `default` when it is unset; `expected` completes "must be …".
+    /// Parses the variable, or returns `default` when it is unset. `expected` completes the problem "must be …".
     pub fn parsed<T: FromStr>(&mut self, name: &str, default: T, expected: &str) -> T {
         match self.optional(name).map(|value| value.trim().parse()) {
             None => default,
@@ -94,15 +95,15 @@ impl Env {
         }
     }
 
-    /// Notes that `name` is wrong; `what` completes the sentence.
+    /// Adds a problem; `what` completes a sentence that begins with `name`.
     pub fn problem(&mut self, name: &str, what: &str) {
         self.problems.push(format!("  {name} {what}"));
     }
 
-    /// Hands `config` over if nothing was wrong.
+    /// Returns `config` if there were no problems.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem noted since the start.
+    /// [`ConfigError`] with all problems.
     pub fn finish<T>(self, config: T) -> Result<T, ConfigError> {
         if self.problems.is_empty() { Ok(config) } else { Err(ConfigError { problems: self.problems }) }
     }
@@ -114,7 +115,7 @@ impl FromIterator<(String, String)> for Env {
     }
 }
 
-/// Which of the two worlds this is: it picks the main database.
+/// The deployment stage. It selects the main database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// `ro_tracker_dev`, the default.
@@ -159,22 +160,22 @@ pub fn business_time_zone(env: &mut Env) -> Tz {
     env.parsed("BUSINESS_TIME_ZONE", Tz::UTC, "an IANA time zone such as America/New_York")
 }
 
-/// What the HTTP layers need to know.
+/// The configuration of the HTTP layers.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// `FRONTEND_URL`: the origins that browsers may call from, one or a comma-separated list.
     pub frontend_origins: Vec<HeaderValue>,
-    /// Who asks: the `AUTH_*` variables.
+    /// The `AUTH_*` variables.
     pub auth: Authentication,
-    /// Whether clients may be told to come by HTTPS only.
+    /// Whether responses tell browsers to use HTTPS only (`Strict-Transport-Security`).
     pub is_deployed: bool,
 }
 
 impl HttpConfig {
-    /// The origin of the dashboard's development server, which the specification's service falls back to.
+    /// The origin of the dashboard's development server.
     const DEVELOPMENT_ORIGIN: &str = "http://localhost:5173";
 
-    /// What a developer's machine needs for a dashboard at `frontend_origins`: nobody is asked who they are.
+    /// Returns the configuration of a developer's machine for a dashboard at `frontend_origins`, without authentication.
     pub fn local(frontend_origins: Vec<HeaderValue>) -> Self {
         Self { frontend_origins, auth: Authentication::off(), is_deployed: false }
     }
@@ -186,7 +187,7 @@ impl HttpConfig {
             (None, Stage::Development) => Self::DEVELOPMENT_ORIGIN.to_owned(),
             (None, Stage::Production) => env.required("FRONTEND_URL"),
         };
-        // It was read before anything else was; here a wrong one is named.
+        // It was applied before the configuration is read; here a wrong value becomes a problem.
         if env.optional("METRICS").is_some_and(|word| !metrics::is_valid(word)) {
             env.problem("METRICS", "must be emf or off");
         }
@@ -200,9 +201,9 @@ impl HttpConfig {
             }
         }
         let auth = AuthConfig::read(env, stage);
-        // Only instants matter here, and they are the same in every time zone.
+        // Tokens have instants, for which the time zone does not matter.
         let auth = Authentication::new(auth, Clock::system(Tz::UTC)).unwrap_or_else(|error| {
-            env.problem("AUTH_ISSUER", &format!("cannot be asked: {error}"));
+            env.problem("AUTH_ISSUER", &format!("cannot be used: {error}"));
             Authentication::off()
         });
         Self { frontend_origins, auth, is_deployed: !is_local(env, stage) }
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_named_in_one_message() {
+    fn one_message_names_every_problem() {
         let mut env = env([("DB_PORT", "many"), ("FRONTEND_URL", "https://ok.example, nonsense")]);
         env.required("DB_HOST");
         env.parsed("DB_PORT", 3306, "a port number");
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn node_env_switches_the_stage_unless_app_env_does() {
+    fn app_env_takes_precedence_over_node_env() {
         for (variables, stage) in [
             (env([]), Stage::Development),
             (env([("NODE_ENV", "production")]), Stage::Production),
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn frontend_url_is_one_origin_or_a_list() {
+    fn frontend_url_takes_one_origin_or_a_list() {
         let mut variables = env([("FRONTEND_URL", "https://Repairs.example/, http://localhost:5173")]);
         let config = HttpConfig::read(&mut variables, Stage::Production);
         assert_eq!(config.frontend_origins, ["https://repairs.example", "http://localhost:5173"]);

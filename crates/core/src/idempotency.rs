@@ -1,241 +1,276 @@
-//! Requests that may be sent again: the answer to the first request with an `Idempotency-Key` is kept with its effect, in
-//! the same transaction, and given to every further one for a day. So is the answer to one that what was there did not
-//! allow (404, 409, 412), which has no effect: whoever was told so must not find later that it happened after all.
+//! Idempotency keys: a request that is sent again with the same `Idempotency-Key` has one effect and one response.
 //!
-//! What was wrong in itself, or failed, is not remembered: it has changed nothing, and sending it again, mended or not, is a
-//! new attempt. Whoever does not know how a request ended sends it again with its key: either it was done and is answered
-//! as it was, or it was not and is done now.
+//! The response to the first request with a key is saved in the transaction of its effect and given to every later request
+//! with that key for 24 hours. A refusal that depends on the data (404, 409, 412) is saved as well, because a client that was
+//! refused must not find later that the request succeeded after all. Errors of the request itself (400, 413, …) and failures
+//! (5xx) are not saved: they have changed nothing, and the request may be sent again, corrected or not.
+//!
+//! A client that does not know how a request ended sends it again with its key. Either it was done and gets the saved
+//! response, or it is done now.
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
-use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
+use sqlx::{FromRow, MySqlConnection};
 
 use crate::{
     Digest,
     clock::Clock,
-    db::{self, Pool, Transaction, adoption::Findings, is_duplicate_key, is_lock_refused},
-    http::{Answer, ApiError, Caller, json_bytes, parse_object},
+    db::{self, Pool, is_duplicate_key, is_lock_refused},
+    http::{ApiError, Caller, JsonResponse, json_bytes, parse_object},
 };
 
-/// The header that names an attempt. Its value is the client's own: 1 to 255 printable ASCII characters.
+/// The header that carries the key: 1 to 255 printable ASCII characters of the client's choice.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How long an answer is kept.
-const KEPT: TimeDelta = TimeDelta::hours(24);
+/// How long a response is saved.
+const LIFETIME: TimeDelta = TimeDelta::hours(24);
 
-/// One new key in so many removes old ones on the way.
-const KEYS_PER_REMOVAL: u8 = 16;
+/// One new key in this many deletes expired keys.
+const KEYS_PER_CLEANUP: u8 = 16;
 
-/// Looks for a key, in vain where its first request still runs.
-const FIND_AT_ONCE: &str =
-    "SELECT request, created_at, status, entity_tag, body FROM idempotency_keys WHERE digest = ? FOR UPDATE NOWAIT";
-
-/// Looks for a key that is there.
-const FIND: &str = "SELECT request, created_at, status, entity_tag, body FROM idempotency_keys WHERE digest = ?";
-
-/// Takes a new key. Takes its digest, its request's and the instant.
-const ADD: &str = "INSERT INTO idempotency_keys (digest, request, created_at) VALUES (?, ?, ?)";
-
-/// Takes a key of old again. Takes the request's digest, the instant and the key's digest.
-const RENEW: &str = "UPDATE idempotency_keys SET request = ?, created_at = ?, status = NULL, entity_tag = NULL, \
-     body = NULL WHERE digest = ?";
-
-/// Keeps the answer. Takes status, tag and body, and the key's digest.
-const KEEP: &str = "UPDATE idempotency_keys SET status = ?, entity_tag = ?, body = ? WHERE digest = ?";
-
-/// Removes old keys, as many as a request can do by the way. Takes the instant before which they are old.
-const REMOVE_OLD: &str = "DELETE FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT 200";
-
-/// What tells our table from another program's of that name.
-const COLUMNS: [(&str, &str); 3] = [("digest", "binary"), ("request", "binary"), ("body", "mediumblob")];
-
-/// Sees whether the database `connection` is on has room for the table of keys.
-///
-/// # Errors
-/// When the database fails.
-pub async fn inspect(connection: &mut MySqlConnection) -> Result<Findings, sqlx::Error> {
-    let mut findings = Findings::default();
-    findings.refuse_namesake(connection, "idempotency_keys", &COLUMNS).await?;
-    Ok(findings)
-}
-
-/// A JSON body, and the attempt that it is part of.
+/// A JSON body together with the request's idempotency key.
 #[derive(Clone, Debug)]
-pub struct Once<T> {
-    /// The body.
+pub struct Idempotent<T> {
     pub body: T,
-    /// The attempt.
-    pub attempt: Attempt,
+    pub key: IdempotencyKey,
 }
 
-/// A request that is to have one effect however often it is sent, if it has a key.
-///
-/// A handler asks [`answered`](Self::answered) first and hands its answer to [`keep`](Self::keep) last, both in the
-/// transaction of the effect, and lets [`settle`](Self::settle) look at what came of that.
+/// The idempotency key of a request, if it has one. [`transaction!`](crate::transaction) saves responses under it.
 #[derive(Clone, Debug)]
-pub struct Attempt(Option<Keyed>);
+pub struct IdempotencyKey(Option<RequestDigests>);
 
+/// What is stored of a key: digests, so that keys of any length have a short primary key.
 #[derive(Clone, Debug, PartialEq)]
-struct Keyed {
-    /// Of the key and of whose it is.
+struct RequestDigests {
+    /// The digest of the key and its owner.
     key: Digest,
-    /// Of what was asked.
+    /// The digest of the method, route, path and body.
     request: Digest,
 }
 
-impl Attempt {
-    /// A request that has no key.
-    pub const UNKEYED: Self = Self(None);
+/// A row of `idempotency_keys`.
+#[derive(FromRow)]
+struct SavedRequest {
+    request: Vec<u8>,
+    created_at: DateTime<Utc>,
+    /// None while the first request still runs.
+    status: Option<u16>,
+    entity_tag: Option<String>,
+    body: Option<Vec<u8>>,
+}
 
-    /// The answer to an earlier request with the key; nothing if this is the first, which then holds the key until the
-    /// transaction ends. Two statements for a first request, one for another, and none without a key.
+impl IdempotencyKey {
+    /// Returns the response to an earlier request with this key. If there is none, the transaction holds the key until it
+    /// ends. This costs two statements for a first request, one for a repeated one, and none without a key.
     ///
     /// # Errors
-    /// [`ApiError::KeyInUse`] while the first request runs; it is not waited for. [`ApiError::KeyReused`] when the key
-    /// was that of another request.
-    pub async fn answered(&self, connection: &mut MySqlConnection, clock: &Clock) -> Result<Option<Answer>, ApiError> {
+    /// [`ApiError::KeyInUse`] while the first request still runs, without waiting for it; [`ApiError::KeyReused`] when the key
+    /// was sent with another request.
+    pub async fn saved_response(
+        &self,
+        connection: &mut MySqlConnection,
+        clock: &Clock,
+    ) -> Result<Option<JsonResponse>, ApiError> {
         match &self.0 {
-            Some(keyed) => keyed.answered(connection, clock.now().trunc_subsecs(3)).await,
+            Some(digests) => digests.saved_response(connection, clock.now().trunc_subsecs(3)).await,
             None => Ok(None),
         }
     }
 
-    /// Keeps `answer`, which goes to the client when the transaction has ended well.
+    /// Saves `response`, which may be sent once the transaction is committed, and returns it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep(
+    pub async fn save_response(
         &self,
         connection: &mut MySqlConnection,
         clock: &Clock,
-        answer: Answer,
-    ) -> Result<Answer, ApiError> {
-        if let Some(keyed) = &self.0 {
-            keyed.keep(connection, clock.now(), &answer).await?;
+        response: JsonResponse,
+    ) -> Result<JsonResponse, ApiError> {
+        if let Some(digests) = &self.0 {
+            digests.save_response(connection, &response).await?;
+            // Last, so that no other request waits for the locks of this one for longer than needed.
+            if digests.key.as_bytes()[0].is_multiple_of(KEYS_PER_CLEANUP) {
+                delete_expired_keys(connection, clock.now()).await?;
+            }
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// What to answer when the transaction has ended with `done`. Where what was there did not allow the request, that is
-    /// the answer which is kept; unless another request was faster since the rollback, and then it is that one's.
+    /// Saves the refusal in `result`, if it is one (404, 409, 412), in a transaction of its own, because the request's
+    /// transaction was rolled back. Returns the response to send; if another request with the key was answered since the
+    /// rollback, that is its response.
     ///
     /// # Errors
-    /// The one in `done`, or when the answer cannot be kept.
-    pub async fn settle(&self, db: &Pool, clock: &Clock, done: Result<Answer, ApiError>) -> Result<Answer, ApiError> {
-        let (Err(error), Some(_)) = (&done, &self.0) else { return done };
-        let Some(refusal) = error.outcome()? else { return done };
-        db::retry(|| async {
-            let mut transaction = Transaction::begin(db).await?;
-            let answer = match self.answered(&mut transaction, clock).await {
-                Ok(None) => self.keep(&mut transaction, clock, refusal.clone()).await,
-                Ok(Some(answer)) => Ok(answer),
-                Err(error) => Err(error),
-            };
-            transaction.end(answer).await
+    /// The error in `result` if it is not a refusal, or when the database fails.
+    pub async fn save_refusal(
+        &self,
+        pool: &Pool,
+        clock: &Clock,
+        result: Result<JsonResponse, ApiError>,
+    ) -> Result<JsonResponse, ApiError> {
+        let (Err(error), Some(_)) = (&result, &self.0) else { return result };
+        let Some(refusal) = error.refusal()? else { return result };
+        db::transaction!(pool, |connection| {
+            match self.saved_response(connection, clock).await? {
+                Some(response) => Ok(response),
+                None => self.save_response(connection, clock, refusal.clone()).await,
+            }
         })
-        .await
     }
 }
 
-impl Keyed {
-    /// The answer to an earlier request, at the instant `now`; nothing if this is the first, which then holds the key until
-    /// the transaction ends.
-    async fn answered(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<Option<Answer>, ApiError> {
-        match sqlx::query(FIND_AT_ONCE).bind(self.key.as_bytes()).fetch_optional(&mut *connection).await {
-            // By the first request, or by another that reads its answer.
-            Err(error) if is_lock_refused(&error) => self.kept_at_least(connection, now).await.map(Some),
-            Err(error) => Err(error.into()),
-            Ok(Some(row)) => match self.kept(&row, now)? {
-                Some(answer) => Ok(Some(answer)),
-                None => {
-                    let renew = sqlx::query(RENEW).bind(self.request.as_bytes()).bind(now).bind(self.key.as_bytes());
-                    renew.execute(connection).await?;
-                    Ok(None)
-                }
-            },
-            Ok(None) => {
-                let add = sqlx::query(ADD).bind(self.key.as_bytes()).bind(self.request.as_bytes()).bind(now);
-                match add.execute(&mut *connection).await {
-                    Ok(_) => Ok(None),
-                    Err(error) if is_duplicate_key(&error) => self.kept_at_least(connection, now).await.map(Some),
-                    Err(error) => Err(error.into()),
-                }
-            }
-        }
-    }
-
-    /// The answer that was kept, as far as that was committed, of a key that somebody else holds.
-    async fn kept_at_least(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<Answer, ApiError> {
-        let row = sqlx::query(FIND).bind(self.key.as_bytes()).fetch_optional(connection).await?;
-        let answer = row.map(|row| self.kept(&row, now)).transpose()?.flatten();
-        answer.ok_or(ApiError::KeyInUse)
-    }
-
-    async fn keep(
+impl RequestDigests {
+    async fn saved_response(
         &self,
         connection: &mut MySqlConnection,
         now: DateTime<Utc>,
-        answer: &Answer,
-    ) -> Result<(), ApiError> {
-        sqlx::query(KEEP)
-            .bind(answer.status.as_u16())
-            .bind(answer.tag_text())
-            .bind(&answer.body)
-            .bind(self.key.as_bytes())
-            .execute(&mut *connection)
-            .await?;
-        // Last, so that nobody waits for the locks of a request that waits.
-        if self.key.as_bytes()[0].is_multiple_of(KEYS_PER_REMOVAL) {
-            sqlx::query(REMOVE_OLD).bind(now - KEPT).execute(connection).await?;
+    ) -> Result<Option<JsonResponse>, ApiError> {
+        let saved = sqlx::query_as(
+            "SELECT request, created_at, status, entity_tag, body
+             FROM idempotency_keys
+             WHERE digest = ?
+             FOR UPDATE NOWAIT",
+        )
+        .bind(self.key.as_bytes())
+        .fetch_optional(&mut *connection)
+        .await;
+        match saved {
+            Ok(Some(saved)) => match self.response_in(saved, now)? {
+                Some(response) => Ok(Some(response)),
+                None => {
+                    self.renew_key(connection, now).await?;
+                    Ok(None)
+                }
+            },
+            Ok(None) => match self.insert_key(connection, now).await {
+                Ok(()) => Ok(None),
+                Err(error) if is_duplicate_key(&error) => self.committed_response(connection, now).await.map(Some),
+                Err(error) => Err(error.into()),
+            },
+            // The first request holds the lock, or another one that reads its response.
+            Err(error) if is_lock_refused(&error) => self.committed_response(connection, now).await.map(Some),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
-    /// The answer that `row` keeps, unless it is too old.
-    fn kept(&self, row: &MySqlRow, now: DateTime<Utc>) -> Result<Option<Answer>, ApiError> {
-        let (request, created): (Vec<u8>, DateTime<Utc>) = (row.try_get(0)?, row.try_get(1)?);
-        if created <= now - KEPT {
+    /// Returns the response under a key whose row another transaction has locked, as far as it is committed.
+    async fn committed_response(
+        &self,
+        connection: &mut MySqlConnection,
+        now: DateTime<Utc>,
+    ) -> Result<JsonResponse, ApiError> {
+        let saved = sqlx::query_as(
+            "SELECT request, created_at, status, entity_tag, body
+             FROM idempotency_keys
+             WHERE digest = ?",
+        )
+        .bind(self.key.as_bytes())
+        .fetch_optional(connection)
+        .await?;
+        let response = saved.map(|saved| self.response_in(saved, now)).transpose()?.flatten();
+        response.ok_or(ApiError::KeyInUse)
+    }
+
+    async fn insert_key(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+        sqlx::query("INSERT INTO idempotency_keys (digest, request, created_at) VALUES (?, ?, ?)")
+            .bind(self.key.as_bytes())
+            .bind(self.request.as_bytes())
+            .bind(now)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    }
+
+    /// Uses an expired key again.
+    async fn renew_key(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE idempotency_keys
+             SET request = ?, created_at = ?, status = NULL, entity_tag = NULL, body = NULL
+             WHERE digest = ?",
+        )
+        .bind(self.request.as_bytes())
+        .bind(now)
+        .bind(self.key.as_bytes())
+        .execute(connection)
+        .await
+        .map(|_| ())
+    }
+
+    async fn save_response(
+        &self,
+        connection: &mut MySqlConnection,
+        response: &JsonResponse,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "UPDATE idempotency_keys
+             SET status = ?, entity_tag = ?, body = ?
+             WHERE digest = ?",
+        )
+        .bind(response.status.as_u16())
+        .bind(response.tag_text())
+        .bind(&response.body)
+        .bind(self.key.as_bytes())
+        .execute(connection)
+        .await
+        .map(|_| ())
+    }
+
+    /// Returns the response in `saved`, unless it is expired or not there yet.
+    fn response_in(&self, saved: SavedRequest, now: DateTime<Utc>) -> Result<Option<JsonResponse>, ApiError> {
+        if saved.created_at <= now - LIFETIME {
             return Ok(None);
         }
-        if request != self.request.as_bytes() {
+        if saved.request != self.request.as_bytes() {
             return Err(ApiError::KeyReused);
         }
-        let Some(status) = row.try_get::<Option<u16>, _>(2)? else { return Ok(None) };
-        let tag =
-            row.try_get::<Option<String>, _>(3)?.map(|tag| tag.parse()).transpose().map_err(ApiError::internal)?;
-        let status = StatusCode::from_u16(status).map_err(ApiError::internal)?;
-        Ok(Some(Answer {
-            status,
-            tag,
-            body: row.try_get::<Option<Vec<u8>>, _>(4)?.unwrap_or_default(),
+        let Some(status) = saved.status else { return Ok(None) };
+        Ok(Some(JsonResponse {
+            status: StatusCode::from_u16(status).map_err(ApiError::internal)?,
+            tag: saved.entity_tag.map(|tag| tag.parse()).transpose().map_err(ApiError::internal)?,
+            body: saved.body.unwrap_or_default(),
             is_replayed: true,
         }))
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Once<T> {
+/// Deletes keys that have expired by `now`, but no more than a request can do on the side.
+async fn delete_expired_keys(connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM idempotency_keys
+         WHERE created_at <= ?
+         ORDER BY created_at
+         LIMIT 200",
+    )
+    .bind(now - LIFETIME)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Idempotent<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
-        let key = key(&parts.headers)?.map(|key| key_digest(caller.subject(), key));
+        let key = key_in(&parts.headers)?.map(|key| key_digest(caller.subject(), key));
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-        // The same under both prefixes.
+        // A request is the same under both prefixes.
         let route = route.rsplit_once("/api/").map_or(&*route, |(_, route)| route).to_owned();
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let body = json_bytes(Request::from_parts(parts, body), state).await?;
-        let keyed = key.map(|key| Keyed {
+        let digests = key.map(|key| RequestDigests {
             key,
             request: Digest::of_bytes(&[method.as_str().as_bytes(), route.as_bytes(), path.as_bytes(), &body]),
         });
-        Ok(Self { body: parse_object(&body)?, attempt: Attempt(keyed) })
+        Ok(Self { body: parse_object(&body)?, key: IdempotencyKey(digests) })
     }
 }
 
-/// Each caller has keys of its own.
+/// Callers cannot meet each other's keys: the digest covers the caller.
 fn key_digest(subject: Option<&str>, key: &[u8]) -> Digest {
     match subject {
         Some(subject) => Digest::of_bytes(&[b"subject", subject.as_bytes(), key]),
@@ -243,14 +278,15 @@ fn key_digest(subject: Option<&str>, key: &[u8]) -> Digest {
     }
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
+/// Reads the key from the headers.
+fn key_in(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let (Some(key), other) = (keys.next(), keys.next()) else { return Ok(None) };
     let key = key.as_bytes();
     let is_printable = key.iter().all(|byte| (b' '..=b'~').contains(byte));
     if other.is_some() || !is_printable || !(1..=255).contains(&key.len()) {
         return Err(ApiError::BadRequest(
-            "The header Idempotency-Key must be there once, with 1 to 255 printable ASCII characters.".to_owned(),
+            "Send the header Idempotency-Key once, with 1 to 255 printable ASCII characters.".to_owned(),
         ));
     }
     Ok(Some(key))
@@ -263,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_a_text_of_its_callers_own() {
+    fn keys_of_different_callers_differ() {
         assert_eq!(key_digest(Some("a"), b"k"), key_digest(Some("a"), b"k"));
         for (subject, other) in [(Some("b"), "k"), (Some("a"), "K"), (None, "k"), (Some(""), "ak")] {
             assert_ne!(key_digest(Some("a"), b"k"), key_digest(subject, other.as_bytes()), "{subject:?} {other}");
@@ -271,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_keys_are_rejected() {
         let headers = |values: &[&[u8]]| {
             let mut headers = HeaderMap::new();
             for value in values {
@@ -281,10 +317,10 @@ mod tests {
         };
         let long = [b'k'; 256];
         for values in [&[&b""[..]][..], &[b"caf\xc3\xa9"], &[b"a\tb"], &[&long], &[b"a", b"b"], &[b"a", b"a"]] {
-            assert!(key(&headers(values)).is_err(), "{values:?}");
+            assert!(key_in(&headers(values)).is_err(), "{values:?}");
         }
-        assert_eq!(key(&headers(&[&long[..255]])).unwrap(), Some(&long[..255]));
-        assert_eq!(key(&headers(&[b"a b~"])).unwrap(), Some(&b"a b~"[..]));
-        assert_eq!(key(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(key_in(&headers(&[&long[..255]])).unwrap(), Some(&long[..255]));
+        assert_eq!(key_in(&headers(&[b"a b~"])).unwrap(), Some(&b"a b~"[..]));
+        assert_eq!(key_in(&HeaderMap::new()).unwrap(), None);
     }
 }

@@ -62,7 +62,7 @@ pub fn init() {
 
 /// An error for the log, with everything that led to it: `tracing`'s JSON would tell the outermost error alone, which
 /// says no more than that something failed.
-pub fn causes(error: &dyn Error) -> impl Display {
+pub fn error_chain(error: &dyn Error) -> impl Display {
     fmt::from_fn(move |formatter| {
         for (depth, error) in successors(Some(error), |&error| error.source()).enumerate() {
             let separator = if depth == 0 { "" } else { ": " };
@@ -120,7 +120,7 @@ mod tests {
     fn an_error_is_told_with_its_causes() {
         let error = crate::http::ApiError::Database(sqlx::Error::Io(io::Error::other("the cable is cut")));
         assert_eq!(
-            causes(&error).to_string(),
+            error_chain(&error).to_string(),
             "the database failed: error communicating with database: the cable is cut: the cable is cut"
         );
     }

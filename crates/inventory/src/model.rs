@@ -1,21 +1,21 @@
 //! What stock is, and the rules that need no database.
 
 use app_core::{
-    http::{ApiError, Author, FieldProblems, Period, Summary},
+    http::{Actor, ApiError, FieldProblems, Period, Summary},
     openapi::{Digits, NotBlank},
-    values::{LongText, Moment, Trimmed, Whole, whole_of},
+    values::{BoundedInt, LongText, Timestamp, Trimmed, exact_integer},
 };
 use chrono::{DateTime, Utc};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected},
 };
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 /// The eleven tables (specification, "Valid Tables"). Names from requests become one of these first; nothing else
 /// reaches SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are all there is to say")]
 pub enum Table {
     StockRoom,
     BinsInventory,
@@ -126,7 +126,8 @@ impl PartNumber {
 app_core::described_as!(PartNumber, Trimmed<100>);
 
 /// The id of a row of the index. Requests send a string of digits or a number, answers show a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct IndexId(pub i64);
 
 impl Serialize for IndexId {
@@ -158,7 +159,7 @@ impl<'de> Deserialize<'de> for IndexId {
             }
 
             fn visit_f64<E: de::Error>(self, id: f64) -> Result<IndexId, E> {
-                let whole = whole_of(id).ok_or_else(|| E::invalid_type(Unexpected::Float(id), &self))?;
+                let whole = exact_integer(id).ok_or_else(|| E::invalid_type(Unexpected::Float(id), &self))?;
                 match u64::try_from(whole) {
                     Ok(id) => self.visit_u64(id),
                     Err(_) => self.visit_i64(whole),
@@ -258,7 +259,6 @@ fn as_string<S: Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> 
 /// Which rows of a table to list; what is absent does not matter. Texts compare without regard to case and the blanks
 /// around them; `search` is looked for in numbers and descriptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the member of `Item` of that name")]
 pub struct ItemFilter {
     pub location: Option<String>,
     pub condition: Option<String>,
@@ -503,10 +503,10 @@ app_core::described_as_one_of!(Action, "Action", Action::ALL.map(Action::name));
 pub const MAX_QUANTITY: i64 = i32::MAX as i64;
 
 /// Some pieces.
-pub type Quantity = Whole<1, MAX_QUANTITY>;
+pub type Quantity = BoundedInt<1, MAX_QUANTITY>;
 
 /// Pieces, or none.
-pub type Counted = Whole<0, MAX_QUANTITY>;
+pub type Counted = BoundedInt<0, MAX_QUANTITY>;
 
 /// A change of the quantity of one row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -593,7 +593,7 @@ impl MoveRequest {
         let index_id = problems.require("indexId", self.index_id);
         let part_number = problems.require("partNumber", self.part_number);
         let (index_id, part_number) = problems.finish(index_id.zip(part_number))?;
-        let effect = effect(self.quantity.map_or(1, Whole::get));
+        let effect = effect(self.quantity.map_or(1, BoundedInt::get));
         Ok(StockChange { index_id, part_number, effect, ro_number: self.ro_number, notes: self.notes })
     }
 }
@@ -688,44 +688,56 @@ pub struct Entry {
     /// Free text.
     pub notes: Option<String>,
     /// Who.
-    pub author: Author,
+    pub actor: Actor,
 }
 
 /// An entry as the ledger shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {
     /// Its number in the ledger.
+    #[sqlx(rename = "TxnId")]
     pub transaction_id: i64,
     /// When.
-    pub timestamp: Option<Moment>,
+    #[sqlx(rename = "Timestamp")]
+    pub timestamp: Option<Timestamp>,
     /// One of [`Action`], or what another program wrote.
+    #[sqlx(rename = "Action")]
     pub action: String,
     /// The row of the index; unknown of entries that the Node service wrote.
+    #[sqlx(rename = "IndexId")]
     pub index_id: Option<IndexId>,
     /// The maker's number.
+    #[sqlx(rename = "PartNumber")]
     pub part_number: String,
     /// Pieces before.
+    #[sqlx(rename = "PreviousQty")]
     pub previous_qty: i64,
     /// Pieces that came (or went, if negative).
+    #[sqlx(rename = "DeltaQty")]
     pub delta_qty: i64,
     /// Pieces after.
+    #[sqlx(rename = "NewQty")]
     pub new_qty: i64,
     /// The repair order for which it happened.
+    #[sqlx(rename = "RONumber")]
     pub ro_number: Option<String>,
     /// Free text.
+    #[sqlx(rename = "Note")]
     pub notes: Option<String>,
     /// Who: the subject of the verified token; none where authentication was off, and of the Node service's entries.
+    #[sqlx(rename = "ChangedBy")]
     pub user: Option<String>,
     /// The program, of changes that no request asked for.
+    #[sqlx(rename = "ChangedByProgram")]
     pub program: Option<String>,
     /// The request's id, which is in its log lines.
+    #[sqlx(rename = "RequestId")]
     pub request_id: Option<String>,
 }
 
 /// Which entries of the ledger to show; what is absent does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the member of `LedgerEntry` of that name")]
 pub struct LedgerFilter {
     pub part_number: Option<PartNumber>,
     pub ro_number: Option<Trimmed<50>>,

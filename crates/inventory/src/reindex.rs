@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use app_core::{
     db::{self, Pool, Transaction},
-    http::{ApiError, Author},
+    http::{Actor, ApiError},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
@@ -90,7 +90,6 @@ pub struct Pair {
 
 /// What both the tables and the index know of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the member of `Found` of that name")]
 pub struct Fields {
     pub part_number: String,
     pub qty: i64,
@@ -173,7 +172,7 @@ pub async fn next_batch(
     db::retry(|| async {
         let mut transaction = Transaction::begin(db).await?;
         let done = reindex_batch(&mut transaction, table, previous, mode, now).await;
-        transaction.end(done).await
+        transaction.commit_or_roll_back(done).await
     })
     .await
 }
@@ -204,7 +203,7 @@ async fn reindex_batch(
             new_qty,
             ro_number: None,
             notes: Some(notes.to_owned()),
-            author: Author::program("rotracker reindex"),
+            actor: Actor::program("rotracker reindex"),
         });
     };
     for pair in store::pairs(connection, table, batch).await? {

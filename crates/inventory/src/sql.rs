@@ -3,7 +3,10 @@
 //! `inventoryindex` holds the quantities. A change locks its row there first, so that changes of one part queue up in one
 //! place, and takes the part's row in its table along.
 
-use app_core::db::{PagedTable, push_period};
+use app_core::{
+    db::{push_limit, push_period},
+    http::Page,
+};
 use sqlx::{MySql, QueryBuilder};
 
 use crate::{
@@ -197,22 +200,41 @@ pub fn add_entries(entries: &[Entry]) -> QueryBuilder<MySql> {
             .push_bind(entry.new_qty)
             .push_bind(entry.ro_number.clone())
             .push_bind(entry.notes.clone())
-            .push_bind(entry.author.user().map(str::to_owned))
-            .push_bind(entry.author.program_name())
-            .push_bind(entry.author.request_id().map(str::to_owned));
+            .push_bind(entry.actor.user().map(str::to_owned))
+            .push_bind(entry.actor.program_name())
+            .push_bind(entry.actor.request_id().map(str::to_owned));
     });
     statement
 }
 
-/// The ledger, which is shown page by page.
-pub const LEDGER: PagedTable = PagedTable {
-    name: "transactions",
-    id: "TxnId",
-    instant: "Timestamp",
-    // Another program may have left zero dates, which are no instants.
-    columns: "TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL), Action, IndexId, PartNumber, NewQty - DeltaQty, \
-              DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId",
-};
+/// Counts the transactions that `filter` selects.
+pub fn count_transactions(filter: &LedgerFilter) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new("SELECT COUNT(*) FROM transactions WHERE TRUE");
+    push_ledger_filter(&mut statement, filter);
+    statement
+}
+
+/// Lists a page of the transactions that `filter` selects, newest first. The page is found by ids alone, which the indexes
+/// hold, and its rows are read afterwards.
+pub fn list_transactions(filter: &LedgerFilter, page: Page) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        // Another program may have left zero dates, which are no instants.
+        "SELECT TxnId, IF(Timestamp > '1000-01-01', Timestamp, NULL) AS Timestamp, Action, IndexId, PartNumber,
+                NewQty - DeltaQty AS PreviousQty, DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId
+         FROM (SELECT TxnId AS page_id, Timestamp AS page_timestamp
+               FROM transactions
+               WHERE TRUE",
+    );
+    push_ledger_filter(&mut statement, filter);
+    statement.push(" ORDER BY Timestamp DESC, TxnId DESC");
+    push_limit(&mut statement, page);
+    statement.push(
+        ") page
+         JOIN transactions ON TxnId = page_id
+         ORDER BY page_timestamp DESC, page_id DESC",
+    );
+    statement
+}
 
 /// Adds what `filter` lets through.
 pub fn push_ledger_filter(statement: &mut QueryBuilder<MySql>, filter: &LedgerFilter) {

@@ -1,9 +1,8 @@
 //! Inventory in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
 
 use app_core::{
-    db::{PageRow, PagedTable, Pool},
+    db::{Pool, stream_rows},
     http::{ApiError, Page},
-    values::Moment,
 };
 use async_stream::try_stream;
 use chrono::{DateTime, Utc};
@@ -82,7 +81,7 @@ pub fn list(db: Pool, table: Table, filter: ItemFilter) -> impl Stream<Item = Re
                 yield decode_item(&row, table)?;
             }
         }
-        connection.rest();
+        connection.release();
     }
 }
 
@@ -135,7 +134,7 @@ pub fn low_stock(
                 yield decode_low_stock(&row)?;
             }
         }
-        connection.rest();
+        connection.release();
     }
 }
 
@@ -211,32 +210,18 @@ pub async fn add_entries(connection: &mut MySqlConnection, entries: &[Entry]) ->
     Ok(())
 }
 
-/// The entries of a page of the ledger.
-pub fn ledger(
+/// Counts the transactions that `filter` selects.
+pub async fn count_transactions(connection: &mut MySqlConnection, filter: &LedgerFilter) -> Result<i64, ApiError> {
+    Ok(sql::count_transactions(filter).build_query_scalar().fetch_one(connection).await?)
+}
+
+/// Lists a page of the transactions that `filter` selects, newest first.
+pub fn list_transactions(
     db: Pool,
     filter: &LedgerFilter,
     page: Page,
-) -> impl Stream<Item = Result<PageRow<LedgerEntry>, ApiError>> + Send + use<> {
-    sql::LEDGER.rows(db, page, &|statement| sql::push_ledger_filter(statement, filter), decode_entry)
-}
-
-fn decode_entry(row: &MySqlRow) -> Result<LedgerEntry, ApiError> {
-    const FIRST: usize = PagedTable::FIRST_COLUMN;
-    Ok(LedgerEntry {
-        transaction_id: row.try_get(FIRST)?,
-        timestamp: row.try_get::<Option<DateTime<Utc>>, _>(FIRST + 1)?.map(Moment),
-        action: row.try_get(FIRST + 2)?,
-        index_id: row.try_get::<Option<i64>, _>(FIRST + 3)?.map(IndexId),
-        part_number: row.try_get(FIRST + 4)?,
-        previous_qty: row.try_get(FIRST + 5)?,
-        delta_qty: row.try_get(FIRST + 6)?,
-        new_qty: row.try_get(FIRST + 7)?,
-        ro_number: row.try_get(FIRST + 8)?,
-        notes: row.try_get(FIRST + 9)?,
-        user: row.try_get(FIRST + 10)?,
-        program: row.try_get(FIRST + 11)?,
-        request_id: row.try_get(FIRST + 12)?,
-    })
+) -> impl Stream<Item = Result<LedgerEntry, ApiError>> + Send + use<> {
+    stream_rows(db, sql::list_transactions(filter, page))
 }
 
 /// The batch of `table` that begins after the id `after`; the last one also takes in all that may come later.

@@ -3,13 +3,14 @@
 
 use app_core::{
     Digest,
-    http::{ApiError, Author},
+    http::{Actor, ApiError},
     openapi::Digits,
-    values::{Day, Moment, Money},
+    values::{Day, Money, Timestamp},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
+use sqlx::{FromRow, Row, mysql::MySqlRow};
 use utoipa::ToSchema;
 
 use crate::model::RepairOrder;
@@ -67,21 +68,20 @@ pub struct Occasion {
     /// What.
     pub action: Action,
     /// Who.
-    pub author: Author,
+    pub actor: Actor,
     /// The invoice or the quote that was said along with the status; it need not be another one than before.
     pub cost: Option<Money>,
 }
 
 /// An entry as it is written.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "each is the column of that name")]
 pub struct Entry {
     pub order_id: i64,
     pub revision: i64,
     pub ro_number: String,
     pub action: Action,
     pub at: DateTime<Utc>,
-    pub author: Author,
+    pub actor: Actor,
     pub changes: String,
     pub digest: Option<Digest>,
     pub step: Option<Step>,
@@ -144,7 +144,7 @@ pub struct HistoryEntry {
     #[schema(value_type = Action)]
     pub action: String,
     /// When.
-    pub timestamp: Moment,
+    pub timestamp: Timestamp,
     /// Who: the subject of the verified token; none where authentication was off.
     pub user: Option<String>,
     /// The program, of changes that no request asked for.
@@ -188,7 +188,7 @@ pub fn entries(
                 ro_number: order.ro_number.trim().to_owned(),
                 action: Action::Found,
                 at,
-                author: Author::default(),
+                actor: Actor::default(),
                 changes: self::changes(None, Some(order))?.unwrap_or_default(),
                 digest: Some(found),
                 step: Step::between(None, order, Action::Found, None),
@@ -201,7 +201,7 @@ pub fn entries(
         ro_number: named.ro_number.trim().to_owned(),
         action: occasion.action,
         at,
-        author: occasion.author.clone(),
+        actor: occasion.actor.clone(),
         changes: changes.unwrap_or_default(),
         digest: new.map(Digest::of).transpose()?,
         step: new.and_then(|new| Step::between(old, new, occasion.action, occasion.cost)),
@@ -255,6 +255,23 @@ impl Step {
     }
 }
 
+impl FromRow<'_, MySqlRow> for HistoryEntry {
+    fn from_row(row: &MySqlRow) -> Result<Self, sqlx::Error> {
+        let changes: String = row.try_get("changes")?;
+        Ok(Self {
+            revision: row.try_get("revision")?,
+            order_id: row.try_get::<i64, _>("order_id")?.to_string(),
+            ro_number: row.try_get("ro_number")?,
+            action: row.try_get("action")?,
+            timestamp: row.try_get("changed_at")?,
+            user: row.try_get("user")?,
+            program: row.try_get("program")?,
+            request_id: row.try_get("request_id")?,
+            changes: RawValue::from_string(changes).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +281,7 @@ mod tests {
     }
 
     fn occasion(action: Action) -> Occasion {
-        Occasion { action, author: Author::program("test"), cost: None }
+        Occasion { action, actor: Actor::program("test"), cost: None }
     }
 
     fn noon() -> DateTime<Utc> {

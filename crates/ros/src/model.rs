@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use app_core::{
     Patch,
-    http::{Answer, ApiError, ETag, FieldProblems, entity_tag},
+    http::{ApiError, ETag, FieldProblems, JsonResponse, entity_tag},
     openapi::{Digits, NotBlank},
     values::{Day, LongText, Money, Text, Trimmed, deserialize_str},
 };
@@ -175,8 +175,8 @@ impl RepairOrderView {
     ///
     /// # Errors
     /// When it cannot be written as JSON, which would be a defect.
-    pub fn into_answer(self, revision: i64) -> Result<Answer, ApiError> {
-        Ok(Answer::json(&self)?.with_tag(self.tag(revision)?))
+    pub fn into_answer(self, revision: i64) -> Result<JsonResponse, ApiError> {
+        Ok(JsonResponse::new(&self)?.with_tag(self.tag(revision)?))
     }
 
     /// The order with the steps of its status, as the answer to a GET of it shows them.
@@ -434,7 +434,6 @@ impl StatusUpdate {
 /// What the dashboard's first page shows (design, reading 14).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the design's reading 14 defines each")]
 pub struct Dashboard {
     pub total_active: i64,
     pub overdue: i64,

@@ -5,7 +5,8 @@
 //! of one order queue up in one place wherever the order is at the moment.
 
 use app_core::{
-    db::PagedTable,
+    db::push_limit,
+    http::Page,
     values::{Day, Money},
 };
 use sqlx::{MySql, QueryBuilder};
@@ -233,9 +234,9 @@ pub fn add_history(entries: &[Entry]) -> QueryBuilder<MySql> {
             .push_bind(entry.ro_number.clone())
             .push_bind(entry.action.name())
             .push_bind(entry.at)
-            .push_bind(entry.author.user().map(str::to_owned))
-            .push_bind(entry.author.program_name())
-            .push_bind(entry.author.request_id().map(str::to_owned))
+            .push_bind(entry.actor.user().map(str::to_owned))
+            .push_bind(entry.actor.program_name())
+            .push_bind(entry.actor.request_id().map(str::to_owned))
             .push_bind(entry.changes.clone())
             .push_bind(entry.digest.map(|digest| digest.as_bytes().to_vec()))
             .push_bind(step.map(|step| step.status.clone()))
@@ -246,14 +247,37 @@ pub fn add_history(entries: &[Entry]) -> QueryBuilder<MySql> {
     statement
 }
 
-/// The history, which is shown page by page. An order's entries are numbered under its lock, so that their ids are in the
-/// order of the changes, which clocks of several instances are not.
-pub const HISTORY: PagedTable = PagedTable {
-    name: "ro_history",
-    id: "id",
-    instant: "id",
-    columns: "revision, order_id, ro_number, action, changed_at, user, program, request_id, changes",
-};
+/// Counts the history entries of an order, and says whether the order still exists.
+pub fn count_history(key: &OrderKey) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new("SELECT COUNT(*) AS total, EXISTS (SELECT 1 FROM ro_registry WHERE ");
+    match key {
+        OrderKey::Id(id) => statement.push("id = ").push_bind(*id),
+        OrderKey::Number(number) => statement.push("ro_number = ").push_bind(number.to_string()),
+    };
+    statement.push(") AS is_there FROM ro_history WHERE TRUE");
+    push_history_of(&mut statement, key);
+    statement
+}
+
+/// Lists a page of an order's history, newest first. An order's entries are numbered under its lock, so that their ids are
+/// in the order of the changes; the clocks of several instances are not.
+pub fn list_history(key: &OrderKey, page: Page) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "SELECT revision, order_id, ro_number, action, changed_at, user, program, request_id, changes
+         FROM (SELECT id AS page_id
+               FROM ro_history
+               WHERE TRUE",
+    );
+    push_history_of(&mut statement, key);
+    statement.push(" ORDER BY id DESC");
+    push_limit(&mut statement, page);
+    statement.push(
+        ") page
+         JOIN ro_history ON id = page_id
+         ORDER BY page_id DESC",
+    );
+    statement
+}
 
 /// Adds whose entries are shown. A number is that of the order that has it now, or else of the one that had it last.
 pub fn push_history_of(statement: &mut QueryBuilder<MySql>, key: &OrderKey) {
@@ -267,12 +291,6 @@ pub fn push_history_of(statement: &mut QueryBuilder<MySql>, key: &OrderKey) {
             .push(" ORDER BY last.id DESC LIMIT 1))"),
     };
 }
-
-/// Whether an order is there. Takes its id.
-pub const EXISTS_BY_ID: &str = "SELECT EXISTS (SELECT 1 FROM ro_registry WHERE id = ?)";
-
-/// Whether an order is there. Takes its number.
-pub const EXISTS_BY_NUMBER: &str = "SELECT EXISTS (SELECT 1 FROM ro_registry WHERE ro_number = ?)";
 
 /// Counts and sums for the dashboard, in one look at all four tables. Takes today three times and the day 30 days
 /// before. Statuses compare byte by byte, since the dashboard's words are fixed; those of returned orders in any case

@@ -3,15 +3,14 @@
 
 use app_core::{
     clock::days_before,
-    db::{PageRow, PagedTable, Pool, is_duplicate_key},
+    db::{Pool, is_duplicate_key, stream_rows},
     http::ApiError,
-    values::{Day, Moment, Money, StoredDay},
+    values::{Day, Money, StoredDay},
 };
 use async_stream::try_stream;
 use chrono::NaiveDate;
 use futures_util::{Stream, TryStreamExt};
 use rust_decimal::Decimal;
-use serde_json::value::RawValue;
 use sqlx::{
     MySql, MySqlConnection, Row,
     mysql::{MySqlArguments, MySqlRow},
@@ -54,7 +53,7 @@ pub fn list(db: Pool, archive: Archive, page: Page) -> impl Stream<Item = Result
                 yield decode(&row, 0, archive)?;
             }
         }
-        connection.rest();
+        connection.release();
     }
 }
 
@@ -142,63 +141,24 @@ pub async fn add_history(connection: &mut MySqlConnection, entries: &[Entry]) ->
     Ok(())
 }
 
-/// A page of what happened to an order, newest first; also of one that was deleted.
+/// Counts the history entries of an order.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] if there never was such an order, as far as is known.
-pub fn history(
+/// [`ApiError::NotFound`] if there is neither an entry nor an order. (An order that another program wrote, and that was not
+/// changed since, has no entry.)
+pub async fn count_history(connection: &mut MySqlConnection, key: &OrderKey) -> Result<i64, ApiError> {
+    let row = sql::count_history(key).build().fetch_one(connection).await?;
+    let total = row.try_get("total")?;
+    if total == 0 && !row.try_get::<bool, _>("is_there")? { Err(no_such_order()) } else { Ok(total) }
+}
+
+/// Lists a page of an order's history, newest first; also of an order that was deleted.
+pub fn list_history(
     db: Pool,
     key: &OrderKey,
     page: app_core::http::Page,
-) -> impl Stream<Item = Result<PageRow<HistoryEntry>, ApiError>> + Send + use<> {
-    let key = key.clone();
-    try_stream! {
-        let mut entries = None;
-        {
-            let rows = sql::HISTORY.rows(
-                db.clone(),
-                page,
-                &|statement| sql::push_history_of(statement, &key),
-                decode_history,
-            );
-            let mut rows = std::pin::pin!(rows);
-            while let Some(row) = rows.try_next().await? {
-                entries = Some(row.total);
-                yield row;
-            }
-        }
-        // An order that another program wrote, and that nobody changed since, has none.
-        if entries == Some(0) {
-            let mut connection = db.acquire().await?;
-            let is_there = exists(&mut connection, &key).await;
-            if !connection.end(is_there)? {
-                Err(no_such_order())?;
-            }
-        }
-    }
-}
-
-async fn exists(connection: &mut MySqlConnection, key: &OrderKey) -> Result<bool, ApiError> {
-    let query = match key {
-        OrderKey::Id(id) => sqlx::query_scalar(sql::EXISTS_BY_ID).bind(*id),
-        OrderKey::Number(number) => sqlx::query_scalar(sql::EXISTS_BY_NUMBER).bind(&**number),
-    };
-    Ok(query.fetch_one(connection).await?)
-}
-
-fn decode_history(row: &MySqlRow) -> Result<HistoryEntry, ApiError> {
-    const FIRST: usize = PagedTable::FIRST_COLUMN;
-    Ok(HistoryEntry {
-        revision: row.try_get(FIRST)?,
-        order_id: row.try_get::<i64, _>(FIRST + 1)?.to_string(),
-        ro_number: row.try_get(FIRST + 2)?,
-        action: row.try_get(FIRST + 3)?,
-        timestamp: Moment(row.try_get(FIRST + 4)?),
-        user: row.try_get(FIRST + 5)?,
-        program: row.try_get(FIRST + 6)?,
-        request_id: row.try_get(FIRST + 7)?,
-        changes: RawValue::from_string(row.try_get(FIRST + 8)?).map_err(ApiError::internal)?,
-    })
+) -> impl Stream<Item = Result<HistoryEntry, ApiError>> + Send + use<> {
+    stream_rows(db, sql::list_history(key, page))
 }
 
 /// 404 for an order that is in none of the four tables.

@@ -23,7 +23,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
     let app = app_with_one_connection().await;
     let id = log(&app, json!({})).await.to_string();
     for (what, budget, method, path, body) in [
-        ("page", 1, Method::GET, "?user=u&limit=10&offset=5&startDate=2024-01-01", None),
+        ("page", 2, Method::GET, "?user=u&limit=10&offset=5&startDate=2024-01-01", None),
         ("conversation", 1, Method::GET, "/conversation/conv-abc-123", None),
         ("conversation of nobody", 1, Method::GET, "/conversation/none", None),
         ("stats", 1, Method::GET, "/stats", None),

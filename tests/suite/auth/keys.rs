@@ -75,7 +75,7 @@ async fn known_keys_serve_for_a_day_while_the_issuer_is_down() {
     later(&app, TimeDelta::hours(2));
     let answer = app.get_as(&token, PATH).await;
     assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(answer.expect_error(503), "It cannot be checked at the moment who you are. Try again.");
+    assert_eq!(answer.expect_error(503), "Your token cannot be checked at the moment. Try again.");
     issuer.set_down(false);
     later(&app, TimeDelta::seconds(31));
     app.get_as(&token, PATH).await.expect(200);

@@ -1,7 +1,7 @@
 //! What only administrators may do.
 
 use rotracker_tests::{
-    Answer, App,
+    App, TestResponse,
     anthropic::StandIn,
     app::clock,
     assistant::{Assistant, Options, chat},
@@ -10,7 +10,7 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 #[track_caller]
-fn expect_forbidden(answer: Answer) {
+fn expect_forbidden(answer: TestResponse) {
     let challenge = "Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"";
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     let body = answer.expect(403);

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, Request, header};
 use ring::hmac;
 use rotracker_tests::{
-    Answer, App,
+    App, TestResponse,
     app::bearer,
     issuer::{AUDIENCE, Issuer, RSA_TWO, rsa},
 };
@@ -109,7 +109,7 @@ pub(super) fn bad_tokens(issuer: &Issuer) -> Vec<(&'static str, String, &'static
 }
 
 #[track_caller]
-fn expect_refusal(answer: Answer, challenge: &str) -> String {
+fn expect_refusal(answer: TestResponse, challenge: &str) -> String {
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let body = answer.expect(401);
@@ -242,6 +242,6 @@ async fn a_browser_of_the_dashboard_may_read_why_and_asks_beforehand_without_a_t
     assert!(varies_by_origin(&answer), "{:?}", answer.headers);
 }
 
-fn varies_by_origin(answer: &Answer) -> bool {
+fn varies_by_origin(answer: &TestResponse) -> bool {
     answer.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().contains("origin"))
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rotracker_tests::{Answer, App, stock::Part};
+use rotracker_tests::{App, TestResponse, stock::Part};
 use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ async fn of_100_simultaneous_decrements_of_40_pieces_40_succeed() {
             let (app, body) = (app.clone(), part.change(&json!({})));
             tokio::spawn(async move { app.post("/api/inventory/decrement", &body).await })
         });
-        let answers: Vec<Answer> = join_all(decrements).await.into_iter().map(Result::unwrap).collect();
+        let answers: Vec<TestResponse> = join_all(decrements).await.into_iter().map(Result::unwrap).collect();
         let mut previous: Vec<i64> = answers
             .iter()
             .filter(|answer| answer.status == 200)
@@ -148,7 +148,7 @@ async fn stock_is_conserved_while_64_clients_change_it_and_connections_are_kille
             // The connection was killed during COMMIT.
             503 => {
                 let message = answer["message"].as_str().unwrap();
-                assert!(message.contains("Look whether it was") && found.len() <= 1, "{notes}: {message}");
+                assert!(message.contains("Check whether it was") && found.len() <= 1, "{notes}: {message}");
             }
             status => panic!("{notes}: {status} {answer}"),
         }

@@ -36,7 +36,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("tables", 1, "tables", None),
         ("stats", 1, "stats", None),
         ("low stock with its use", 1, "low-stock?threshold=100", None),
-        ("ledger", 1, "transactions?partNumber=AB-1&action=DECREMENT&limit=10", None),
+        ("ledger", 2, "transactions?partNumber=AB-1&action=DECREMENT&limit=10", None),
         ("decrement", 5, "decrement", change(json!({}))),
         ("increment", 5, "increment", change(json!({ "quantity": 3 }))),
         ("adjust", 5, "adjust", change(json!({ "newQty": 3, "notes": "x" }))),

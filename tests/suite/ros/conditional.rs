@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use http::Method;
 use rotracker_tests::{
-    Answer, App,
+    App, TestResponse,
     app::{new_order, path_by_number, path_of},
     database::execute,
 };
 use serde_json::{Value, json};
 
-fn tag(answer: &Answer) -> String {
+fn tag(answer: &TestResponse) -> String {
     let tag = answer.header("etag").expect("a tag");
     assert!(tag.starts_with('"') && tag.ends_with('"'), "a strong one: {tag}");
     tag.to_owned()
 }
 
-async fn patch_if(app: &App, path: &str, if_match: &str, body: &Value) -> Answer {
+async fn patch_if(app: &App, path: &str, if_match: &str, body: &Value) -> TestResponse {
     app.send_with(Method::PATCH, path, &[("if-match", if_match)], Some(body)).await
 }
 

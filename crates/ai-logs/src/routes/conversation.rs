@@ -36,7 +36,7 @@ pub(super) async fn conversation(
 ) -> Result<Response, ApiError> {
     let id = ConversationId::parse(&id).map_err(|problem| ApiError::invalid("conversationId", problem))?;
     let owner = conversations::owner(&caller)?;
-    let entries = || found(store::conversation(state.db.clone(), id.clone(), owner.clone()));
+    let entries = || found(store::conversation(state.db.clone(), &id, owner.as_ref()));
     json_object("logs", entries, ConversationSummary::new(&id)).await
 }
 

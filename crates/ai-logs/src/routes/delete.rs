@@ -32,7 +32,7 @@ pub(super) async fn delete(
     let was_there = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
         let was_there = store::delete(&mut transaction, id, owner.as_ref()).await;
-        transaction.end(was_there).await
+        transaction.commit_or_roll_back(was_there).await
     })
     .await?;
     if was_there {

@@ -34,7 +34,7 @@ pub(super) async fn delete_of_user(
     let deleted_count = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
         let deleted = store::delete_of_user(&mut transaction, &user, is_subject).await;
-        transaction.end(deleted).await
+        transaction.commit_or_roll_back(deleted).await
     })
     .await?;
     Ok(Json(Deleted { success: true, deleted_count }))

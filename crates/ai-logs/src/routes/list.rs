@@ -1,9 +1,10 @@
 //! `GET /api/ai-logs`
 
 use app_core::{
-    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, given, json_page},
+    db,
+    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::{Trimmed, Whole},
+    values::{BoundedInt, Trimmed},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -22,11 +23,11 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// Who asked.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
     /// The conversation.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     conversation_id: Option<String>,
     /// When the period begins.
@@ -36,10 +37,10 @@ pub(super) struct Parameters {
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
     /// How many entries at most; 50 unless given, and never more than 100.
-    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
     /// How many entries are left out at the start.
-    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -77,5 +78,6 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let (mut filter, page) = parameters.parse()?;
     filter.owner = owner_among(&caller, filter.user.as_ref())?;
-    json_page("logs", || store::page(state.db.clone(), &filter, page), page).await
+    let total = db::read!(state.db, |connection| store::count(connection, &filter).await)?;
+    json_page("logs", || store::list(state.db.clone(), &filter, page), page, total).await
 }

@@ -15,7 +15,7 @@ pub(super) async fn stats(State(state): State<AiLogsState>, caller: Caller) -> R
     db::retry(|| async {
         let mut connection = state.db.acquire().await?;
         let stats = store::stats(&mut connection, owner.as_ref()).await;
-        connection.end(stats)
+        connection.release_unless_lost(stats)
     })
     .await
     .map(Json)

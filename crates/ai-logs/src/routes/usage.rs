@@ -1,7 +1,7 @@
 //! `GET /api/ai-logs/usage`
 
 use app_core::{
-    http::{ApiError, Caller, FieldProblems, Period, Query, given, json_object},
+    http::{ApiError, Caller, FieldProblems, Period, Query, json_object, non_blank},
     openapi::{Filter, Forbidden, PeriodBound},
     values::Trimmed,
 };
@@ -23,11 +23,11 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// Who asked.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
     /// What answered.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     model: Option<String>,
     /// When the period begins.

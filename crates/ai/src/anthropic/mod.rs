@@ -159,7 +159,7 @@ impl Anthropic {
         let head = self.http.head(&self.base_url).timeout(WARM_UP_TIMEOUT).send();
         if let Err(error) = head.await {
             tracing::warn!(
-                error = %telemetry::causes(&error.without_url()),
+                error = %telemetry::error_chain(&error.without_url()),
                 "Anthropic was not reached during start-up"
             );
         }
@@ -172,7 +172,7 @@ impl Anthropic {
     ///
     /// # Errors
     /// What the last try failed with.
-    pub async fn send(&self, request: Bytes, id: &RequestId) -> Result<Answer, UpstreamError> {
+    pub async fn send(&self, request: Bytes, id: &RequestId) -> Result<AnthropicResponse, UpstreamError> {
         let started = Instant::now();
         let deadline = started + self.timeouts.total;
         metrics::count(Metric::UpstreamErrors, 0);
@@ -196,14 +196,14 @@ impl Anthropic {
             })
             .notify(|error, delay| {
                 tracing::warn!(
-                    error = %telemetry::causes(error),
+                    error = %telemetry::error_chain(error),
                     delay_ms = delay.as_millis(),
                     "Anthropic is tried again"
                 );
             })
             .await?;
         metrics::add_time(Metric::UpstreamTimeToFirstByte, started.elapsed());
-        Ok(Answer { response: answer, deadline, between_events: self.timeouts.between_events })
+        Ok(AnthropicResponse { response: answer, deadline, between_events: self.timeouts.between_events })
     }
 
     async fn attempt(&self, request: Bytes, headers: HeaderMap, deadline: Instant) -> Result<Response, UpstreamError> {
@@ -223,13 +223,13 @@ impl Anthropic {
 }
 
 /// An answer that has begun.
-pub struct Answer {
+pub struct AnthropicResponse {
     response: Response,
     deadline: Instant,
     between_events: Duration,
 }
 
-impl Answer {
+impl AnthropicResponse {
     /// The whole answer, of a request that was not to be streamed.
     ///
     /// # Errors

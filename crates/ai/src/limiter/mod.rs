@@ -101,7 +101,7 @@ impl Limiter {
         let decided = self.decide(&key, now).await;
         match (decided, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(error = %telemetry::causes(&error), "a request went on without its rate being checked");
+                tracing::warn!(error = %telemetry::error_chain(&error), "a request went on without its rate being checked");
                 Ok(Decision::Unchecked(self.policy))
             }
             (decided, _) => decided,
@@ -142,7 +142,7 @@ impl Limiter {
     /// again.
     pub async fn warm_up(&self) {
         if let Err(error) = self.store.touch().await {
-            tracing::warn!(error = %telemetry::causes(&error), "the store of the rate limit is not reachable yet");
+            tracing::warn!(error = %telemetry::error_chain(&error), "the store of the rate limit is not reachable yet");
         }
     }
 }

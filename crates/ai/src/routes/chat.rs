@@ -102,9 +102,10 @@ async fn ask(
     let ChatRequest { model, stream, body, .. } = request;
     let answer = match anthropic.send(body, id).await {
         Ok(answer) if stream => return Ok(streamed(stream::body(answer.events(), model, journal))),
-        Ok(answer) => {
-            answer.bytes().await.and_then(|body| Whole::new(&body).map(|whole| (whole, Observed::of_message(&body))))
-        }
+        Ok(answer) => answer
+            .bytes()
+            .await
+            .and_then(|body| RawMessage::new(&body).map(|message| (message, Observed::of_message(&body)))),
         Err(error) => Err(error),
     };
     match answer {
@@ -134,7 +135,7 @@ struct ChatAnswer {
     success: bool,
     /// Anthropic's message, as it came.
     #[schema(value_type = Object)]
-    response: Whole,
+    response: RawMessage,
     metadata: Metadata,
 }
 
@@ -154,9 +155,9 @@ struct Metadata {
 /// Anthropic's answer, as it came.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Whole(Box<RawValue>);
+struct RawMessage(Box<RawValue>);
 
-impl Whole {
+impl RawMessage {
     fn new(body: &[u8]) -> Result<Self, UpstreamError> {
         serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::Broken(error.into()))
     }

@@ -162,7 +162,7 @@ impl Keys {
         match fetched {
             Ok(keys) => (known.keys, known.fetched) = (Arc::new(keys), Some(now)),
             Err(error) => {
-                tracing::warn!(error = %telemetry::causes(&error), "the keys of the issuer of tokens could not be fetched");
+                tracing::warn!(error = %telemetry::error_chain(&error), "the keys of the issuer of tokens could not be fetched");
             }
         }
     }

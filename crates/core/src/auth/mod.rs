@@ -13,7 +13,7 @@ pub mod verify;
 use std::{fmt, sync::Arc};
 
 pub use config::{AuthConfig, IssuerConfig};
-pub use verify::{Refusal, VerifyError};
+pub use verify::{TokenError, VerifyError};
 
 use crate::{clock::Clock, http::Caller};
 use keys::Keys;

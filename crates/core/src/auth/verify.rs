@@ -21,7 +21,7 @@ const MAX_SUBJECT_CHARS: usize = 255;
 
 /// Why a request is from nobody. The client is told: it knows the token anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TokenError {
     /// There is no bearer token.
     #[error("This request needs a bearer token.")]
     Missing,
@@ -51,7 +51,7 @@ pub enum Refusal {
     Subject,
 }
 
-impl Refusal {
+impl TokenError {
     /// The challenge (`WWW-Authenticate`) by which the client is told (RFC 6750, section 3).
     pub fn challenge(self) -> String {
         let error = match self {
@@ -69,7 +69,7 @@ impl Refusal {
 pub enum VerifyError {
     /// 401: from nobody whom the issuer vouches for.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Rejected(#[from] TokenError),
     /// 503: the issuer's keys cannot be had.
     #[error("the keys of the issuer of tokens are not known")]
     Unavailable,
@@ -79,32 +79,32 @@ pub enum VerifyError {
 }
 
 /// The bearer token among `headers` (RFC 6750, section 2.1).
-pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
-        (None, _) => return Err(Refusal::Missing),
-        (Some(value), None) => HeaderValue::to_str(value).map_err(|_| Refusal::Malformed)?,
-        (Some(_), Some(_)) => return Err(Refusal::SeveralHeaders),
+        (None, _) => return Err(TokenError::Missing),
+        (Some(value), None) => HeaderValue::to_str(value).map_err(|_| TokenError::Malformed)?,
+        (Some(_), Some(_)) => return Err(TokenError::SeveralHeaders),
     };
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Refusal::Missing),
+        _ => Err(TokenError::Missing),
     }
 }
 
 /// Who bears `token`.
 pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> Result<Caller, VerifyError> {
     if token.len() > MAX_TOKEN_BYTES {
-        return Err(Refusal::Malformed.into());
+        return Err(TokenError::Malformed.into());
     }
-    let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Malformed)?;
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
     // Extensions that must be understood, and are not (RFC 7515, section 4.1.11).
     if header.crit.is_some() {
-        return Err(Refusal::Malformed.into());
+        return Err(TokenError::Malformed.into());
     }
-    let key = match keys.find(header.kid.as_deref().ok_or(Refusal::Signature)?).await {
+    let key = match keys.find(header.kid.as_deref().ok_or(TokenError::Signature)?).await {
         Ok(key) => key,
-        Err(KeyError::Unknown) => return Err(Refusal::Signature.into()),
+        Err(KeyError::Unknown) => return Err(TokenError::Signature.into()),
         Err(KeyError::Unavailable) => return Err(VerifyError::Unavailable),
     };
     let mut rules = Validation::new(key.algorithm);
@@ -115,22 +115,22 @@ pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> R
     rules.set_issuer(&config.accepted);
     rules.set_required_spec_claims(&["exp", "iss", "sub"]);
     let claims =
-        jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| refusal(&error))?;
+        jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| token_error(&error))?;
     let claims = claims.claims;
     if !is_for_us(&claims, &config.audiences) {
-        return Err(Refusal::Audience.into());
+        return Err(TokenError::Audience.into());
     }
-    caller(&claims, config).ok_or_else(|| Refusal::Subject.into())
+    caller(&claims, config).ok_or_else(|| TokenError::Subject.into())
 }
 
-fn refusal(error: &jsonwebtoken::errors::Error) -> Refusal {
+fn token_error(error: &jsonwebtoken::errors::Error) -> TokenError {
     match error.kind() {
-        ErrorKind::ExpiredSignature => Refusal::Expired,
-        ErrorKind::ImmatureSignature => Refusal::NotYetValid,
-        ErrorKind::InvalidIssuer => Refusal::Issuer,
-        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => Refusal::Signature,
-        ErrorKind::MissingRequiredClaim(claim) if claim == "sub" => Refusal::Subject,
-        _ => Refusal::Malformed,
+        ErrorKind::ExpiredSignature => TokenError::Expired,
+        ErrorKind::ImmatureSignature => TokenError::NotYetValid,
+        ErrorKind::InvalidIssuer => TokenError::Issuer,
+        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenError::Signature,
+        ErrorKind::MissingRequiredClaim(claim) if claim == "sub" => TokenError::Subject,
+        _ => TokenError::Malformed,
     }
 }
 

@@ -1,17 +1,17 @@
-//! What a database error means to a request.
+//! Classifies database errors by what a request can do about them.
 
 use sqlx::{Error, mysql::MySqlDatabaseError};
 
-/// The kinds of database errors, by what can be done about them.
+/// The kinds of database errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Another transaction was in the way; this one was rolled back or can be. Trying again is safe.
+    /// Another transaction holds a lock. This one was rolled back or can be, so it is safe to run it again.
     Contention,
-    /// The connection broke. The server rolls back what was not committed.
+    /// The connection was lost. The server rolls back what was not committed.
     ConnectionLost,
     /// No connection could be had.
     Unreachable,
-    /// Something that a repetition does not mend.
+    /// Running the statement again would not help.
     Other,
 }
 
@@ -21,15 +21,15 @@ mod code {
     pub(super) const DEADLOCK: u16 = 1213;
     pub(super) const DUPLICATE_ENTRY: u16 = 1062;
     pub(super) const DUPLICATE_ENTRY_WITH_KEY_NAME: u16 = 1586;
-    /// MySQL's answer to NOWAIT; MariaDB's is a lock wait timeout.
-    pub(super) const LOCK_NOT_AT_ONCE: u16 = 3572;
+    /// MySQL's error for NOWAIT; MariaDB's is a lock wait timeout.
+    pub(super) const LOCK_NOWAIT: u16 = 3572;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
     pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
     /// MariaDB's "Connection was killed".
     pub(super) const CONNECTION_KILLED: u16 = 1927;
-    /// MariaDB refuses to go on with a row that changed since the snapshot was taken.
+    /// MariaDB: the row has changed since the snapshot was taken.
     pub(super) const RECORD_CHANGED: u16 = 1020;
     /// MySQL's "The client was disconnected by the server because of inactivity".
     pub(super) const CLIENT_INTERACTION_TIMEOUT: u16 = 4031;
@@ -39,7 +39,7 @@ fn number(error: &Error) -> Option<u16> {
     Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
 }
 
-/// Says what kind of failure `error` is.
+/// Returns the kind of `error`.
 pub fn classify(error: &Error) -> Failure {
     match number(error) {
         Some(code::LOCK_WAIT_TIMEOUT | code::DEADLOCK | code::RECORD_CHANGED) => Failure::Contention,
@@ -53,7 +53,7 @@ pub fn classify(error: &Error) -> Failure {
         Some(_) => Failure::Other,
         None => match error {
             Error::Io(_) | Error::WorkerCrashed => Failure::ConnectionLost,
-            // A connection that dies between two packets of an answer leaves a packet that makes no sense.
+            // A connection that is lost between two packets of a result leaves a packet that cannot be parsed.
             Error::Protocol(_) => Failure::ConnectionLost,
             Error::PoolTimedOut | Error::PoolClosed | Error::Tls(_) => Failure::Unreachable,
             _ => Failure::Other,
@@ -61,17 +61,17 @@ pub fn classify(error: &Error) -> Failure {
     }
 }
 
-/// Whether a unique key refused the row.
+/// Returns whether a unique key refused the row.
 pub fn is_duplicate_key(error: &Error) -> bool {
     matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
 }
 
-/// Whether a statement with NOWAIT met a lock.
+/// Returns whether a statement with NOWAIT met a lock.
 pub fn is_lock_refused(error: &Error) -> bool {
-    matches!(number(error), Some(code::LOCK_NOT_AT_ONCE | code::LOCK_WAIT_TIMEOUT))
+    matches!(number(error), Some(code::LOCK_NOWAIT | code::LOCK_WAIT_TIMEOUT))
 }
 
-/// Whether a table that the statement names is not there.
+/// Returns whether a table that the statement names does not exist.
 pub fn is_missing_table(error: &Error) -> bool {
     number(error) == Some(code::NO_SUCH_TABLE)
 }

@@ -1,8 +1,8 @@
 //! The connections of an instance, kept from one request to the next.
 //!
-//! Nothing is sent on a connection that nobody uses. (sqlx's own pool pings each one that comes back: on Lambda that is
-//! when the instance freezes, and then the next request would not find the connection, and open another; or, if the answer
-//! got lost meanwhile, nobody would ever find it again.)
+//! Nothing is sent on a connection while no request uses it. sqlx's own pool pings each connection that comes back. On
+//! Lambda the instance freezes at that moment: the next request would find the connection still busy and open another, and
+//! if the answer to the ping is lost during the freeze, the connection never comes back at all. Hence `deadpool`.
 
 use std::{
     fmt,
@@ -25,24 +25,23 @@ use crate::{
     telemetry,
 };
 
-/// How long a request waits for a connection. The gateway gives up after 29 s, so waiting much longer helps nobody.
+/// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that was taken into use this long ago is checked before it is used again: while an instance is frozen no
-/// timer runs, and the server or the network may have dropped it meanwhile (design, budgets, which allow thirty seconds).
-/// Dropped in good order it would cost a reconnect anyway; forgotten by the network, it would keep a request waiting until
-/// the function's end. Between requests that follow each other nobody is frozen for long, and the check costs a round
-/// trip, so not at once.
-const TRUSTED_TIME: Duration = Duration::from_secs(1);
+/// A connection that was last used longer ago than this is pinged before it is used again. The instance may have been frozen
+/// meanwhile, and the server or the network may have dropped the connection without a word; a request would then wait on it
+/// until the function times out. Requests in quick succession skip the ping, which costs a round trip.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// How long that check may take; there must be time left to connect anew.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the ping may take. A request must have time left to open a new connection.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What every session needs, in one round trip:
-/// - text arrives and compares the same on MySQL and MariaDB, whose defaults differ;
-/// - strict mode, so that a value that does not fit is an error and never cut;
-/// - READ COMMITTED: every statement sees one moment, and looking for a row that is not there locks no gap;
-/// - short lock waits: a deadlock or a held lock is retried by us instead of blocking past the gateway's patience.
+/// Sets up every session, in one round trip:
+/// - one character set and collation, because the defaults of MySQL and MariaDB differ;
+/// - strict mode, so that a value that does not fit its column is an error and never cut;
+/// - times in UTC;
+/// - READ COMMITTED, so that every statement sees the latest commits and a search for a missing row locks no gap;
+/// - lock waits of at most 3 s, so that a request can be retried before the gateway gives up.
 const SESSION: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_520_ci, \
      sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 3; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
@@ -54,8 +53,8 @@ pub struct Pool {
     max_connections: u32,
 }
 
-/// A connection of a [`Pool`], while somebody uses it. It must be given back at the end, with [`end`](Self::end) or
-/// [`rest`](Self::rest); one that is dropped before, half-way through an answer or a transaction, is closed.
+/// A connection of a [`Pool`] in use. [`release`](Self::release) gives it back. If it is dropped instead, in the middle of a
+/// result or a transaction, it is closed.
 #[must_use]
 pub struct Connection(Option<Object<Connector>>);
 
@@ -74,10 +73,10 @@ impl Manager for Connector {
     }
 
     async fn recycle(&self, connection: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if metrics.last_used() < TRUSTED_TIME {
+        if metrics.last_used() < PING_AFTER_IDLE {
             return Ok(());
         }
-        match timeout(CHECK_TIMEOUT, connection.ping()).await {
+        match timeout(PING_TIMEOUT, connection.ping()).await {
             Ok(answer) => answer.map_err(RecycleError::Backend),
             Err(_) => Err(RecycleError::message("it does not answer")),
         }
@@ -85,21 +84,21 @@ impl Manager for Connector {
 }
 
 impl Pool {
-    /// Connections to `database`, opened on demand; nothing is reached yet.
+    /// Creates a pool for `database`. Connections are opened on demand.
     pub fn new(config: &DatabaseConfig, database: &str) -> Self {
         let connector = Connector(connect_options(config, Some(database)));
         let max_connections = config.max_connections;
         let builder = deadpool::managed::Pool::builder(connector).max_size(max_connections as usize);
         let Ok(connections) = builder.build() else {
-            unreachable!("only timeouts, of which none is set, need more to be said");
+            unreachable!("a pool without timeouts needs no runtime");
         };
         Self { connections, max_connections }
     }
 
-    /// A connection, for a request, whose wait for it is measured.
+    /// Takes a connection for a request, and adds the wait to the request's metrics.
     ///
     /// # Errors
-    /// When none can be had in time.
+    /// When no connection can be had within 3 s.
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let _wait = PoolWait::begin();
         self.take().await
@@ -113,35 +112,35 @@ impl Pool {
                 _ => sqlx::Error::PoolTimedOut,
             })
         };
-        // A server that is being started anew will listen soon.
+        // A server that is restarting will listen soon.
         let again = ConstantBuilder::new().with_delay(Duration::from_millis(50)).without_max_times();
         let connection = timeout(ACQUIRE_TIMEOUT, get.retry(again).when(is_refused)).await;
         connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|connection| Connection(Some(connection)))
     }
 
-    /// Opens connections ahead of the first request, side by side: as many as the instance may have requests at once, since
-    /// none uses more than one, and those that nobody uses are missing elsewhere. A failure is only logged: the request will
-    /// try again.
+    /// Opens connections ahead of the first request, side by side: as many as the instance may have requests at once.
+    /// Each request uses one; spare connections would only eat into the server's `max_connections`. A failure is logged, and
+    /// the request will try again.
     pub async fn warm_up(&self) {
         let connections = lambda::concurrency().min(self.max_connections);
-        // All are held until the last one is there; else the first could be had twice.
+        // Hold all of them until the last one is open; otherwise the first could be taken twice.
         for opened in join_all((0..connections).map(|_| self.take())).await {
             match opened {
-                Ok(connection) => connection.rest(),
+                Ok(connection) => connection.release(),
                 Err(error) => {
-                    tracing::warn!(error = %telemetry::causes(&error), "the database was not reached during start-up");
+                    tracing::warn!(error = %telemetry::error_chain(&error), "the database was not reached during start-up");
                 }
             }
         }
     }
 
-    /// Closes what nobody uses, and gives nobody a connection any more.
+    /// Closes idle connections and hands out no more.
     pub fn close(&self) {
         self.connections.close();
     }
 }
 
-/// Whether nobody listens where the server should be.
+/// Returns whether nothing listens at the server's address.
 fn is_refused(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused)
 }
@@ -153,20 +152,20 @@ impl fmt::Debug for Pool {
 }
 
 impl Connection {
-    /// Gives the connection back after `result`, unless that says that it broke; hands `result` on.
+    /// Gives the connection back, unless `result` says that it was lost, and returns `result`.
     ///
     /// # Errors
-    /// The one in `result`.
-    pub fn end<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    /// The error in `result`.
+    pub fn release_unless_lost<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         match &result {
             Err(ApiError::Database(error)) if classify(error) == Failure::ConnectionLost => {}
-            _ => self.rest(),
+            _ => self.release(),
         }
         result
     }
 
-    /// Gives the connection back, all of whose answers have been read.
-    pub fn rest(mut self) {
+    /// Gives the connection back. All results must have been read.
+    pub fn release(mut self) {
         drop(self.0.take());
     }
 }
@@ -177,7 +176,7 @@ impl Deref for Connection {
     fn deref(&self) -> &MySqlConnection {
         match &self.0 {
             Some(connection) => connection,
-            None => unreachable!("it is given back only when nobody has it any more"),
+            None => unreachable!("the connection is taken out only when this is dropped"),
         }
     }
 }
@@ -186,7 +185,7 @@ impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
         match &mut self.0 {
             Some(connection) => connection,
-            None => unreachable!("it is given back only when nobody has it any more"),
+            None => unreachable!("the connection is taken out only when this is dropped"),
         }
     }
 }

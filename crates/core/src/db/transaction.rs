@@ -1,5 +1,5 @@
-//! Transactions that end before the answer does, and repetition for what happens in real life: deadlocks, held locks,
-//! connections that died.
+//! Reads and transactions as requests run them: repeated after a deadlock, a lock wait or a lost connection, and ended
+//! before the response is sent.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -16,15 +16,15 @@ use crate::{
     telemetry,
 };
 
-/// After this long a contended request is given up: with the last lock wait (3 s) it stays well under the gateway's
-/// 29 s.
+/// No attempt begins later than this after the first one. With the last lock wait (3 s) a request ends well before the
+/// gateway gives up after 29 s.
 const RETRY_BUDGET: Duration = Duration::from_secs(10);
 
-/// Repeats `attempt` while it fails for a passing reason: contention or a lost connection. A failed attempt must leave
-/// nothing behind, as reads and [`Transaction`]s do.
+/// Runs `attempt` again while it fails with a transient error: contention or a lost connection. A failed attempt must
+/// have no effect, as is true of reads and of [`Transaction`]s.
 ///
 /// # Errors
-/// What the last attempt failed with.
+/// The error of the last attempt.
 pub async fn retry<T, F, Fut>(attempt: F) -> Result<T, ApiError>
 where
     F: FnMut() -> Fut,
@@ -38,34 +38,101 @@ where
         .with_jitter();
     attempt
         .retry(backoff)
-        .when(|error| is_passing(error) && started.elapsed() < RETRY_BUDGET)
+        .when(|error| is_transient(error) && started.elapsed() < RETRY_BUDGET)
         .notify(|error, _| {
             metrics::count(Metric::DatabaseRetries, 1);
-            tracing::debug!(error = %telemetry::causes(error), "the database is tried again");
+            tracing::debug!(error = %telemetry::error_chain(error), "the statements are run again");
         })
         .await
 }
 
-/// Whether a repetition may well succeed at once.
-fn is_passing(error: &ApiError) -> bool {
+/// Returns whether the same statements may succeed if they are run again at once.
+fn is_transient(error: &ApiError) -> bool {
     let ApiError::Database(error) = error else { return false };
     matches!(classify(error), Failure::Contention | Failure::ConnectionLost)
 }
 
-/// A transaction that is ended in plain sight:
+/// Reads from the database: runs the expression with a connection of the pool, again after a transient error, and
+/// gives the connection back.
 ///
 /// ```no_run
-/// # use app_core::{db::{self, Transaction}, http::ApiError};
-/// # async fn change(_: &mut sqlx::MySqlConnection) -> Result<(), ApiError> { Ok(()) }
-/// # async fn example(pool: db::Pool) -> Result<(), ApiError> {
-/// db::retry(|| async {
-///     let mut transaction = Transaction::begin(&pool).await?;
-///     let result = change(&mut transaction).await;
-///     transaction.end(result).await
-/// })
-/// .await
+/// # use app_core::{db, http::ApiError};
+/// # async fn find(_: &mut sqlx::MySqlConnection, _: i64) -> Result<i64, ApiError> { Ok(1) }
+/// # async fn example(pool: db::Pool, id: i64) -> Result<(), ApiError> {
+/// let order = db::read!(pool, |connection| find(connection, id).await)?;
+/// # Ok(())
 /// # }
 /// ```
+#[macro_export]
+macro_rules! read {
+    ($pool:expr, |$connection:ident| $work:expr) => {
+        $crate::db::retry(|| async {
+            let mut connection = $crate::db::Pool::acquire(&$pool).await?;
+            let result = {
+                let $connection = &mut *connection;
+                $crate::db::result_of(async { $work }).await
+            };
+            connection.release_unless_lost(result)
+        })
+        .await
+    };
+}
+
+/// Changes the database: runs the expression in a transaction, which is committed if the result is `Ok` and rolled back
+/// otherwise. After a transient error all of it runs again.
+///
+/// With an [`IdempotencyKey`](crate::idempotency::IdempotencyKey) and the clock, the expression makes a
+/// [`JsonResponse`](crate::http::JsonResponse), which is saved under the key in the same transaction. If the key has a
+/// saved response already, the expression does not run and that response is the result.
+///
+/// ```no_run
+/// # use app_core::{db, clock::Clock, http::{ApiError, JsonResponse}, idempotency::IdempotencyKey};
+/// # async fn delete(_: &mut sqlx::MySqlConnection, _: i64) -> Result<i64, ApiError> { Ok(1) }
+/// # async fn example(pool: db::Pool, key: IdempotencyKey, clock: Clock, id: i64) -> Result<(), ApiError> {
+/// let deleted = db::transaction!(pool, |connection| delete(connection, id).await)?;
+/// let response = db::transaction!(pool, key, clock, |connection| {
+///     let deleted = delete(connection, id).await?;
+///     JsonResponse::new(&deleted)
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is a macro because the future of an async closure that borrows is not `Send`, as handlers need it to be.
+#[macro_export]
+macro_rules! transaction {
+    ($pool:expr, |$connection:ident| $work:expr) => {
+        $crate::db::retry(|| async {
+            let mut transaction = $crate::db::Transaction::begin(&$pool).await?;
+            let result = {
+                let $connection = &mut *transaction;
+                $crate::db::result_of(async { $work }).await
+            };
+            transaction.commit_or_roll_back(result).await
+        })
+        .await
+    };
+    ($pool:expr, $key:expr, $clock:expr, |$connection:ident| $work:expr) => {{
+        let result = $crate::transaction!($pool, |connection| {
+            if let Some(response) = $key.saved_response(connection, &$clock).await? {
+                return Ok(response);
+            }
+            let response = {
+                let $connection = &mut *connection;
+                $crate::db::result_of(async { $work }).await?
+            };
+            $key.save_response(connection, &$clock, response).await
+        });
+        $key.save_refusal(&$pool, &$clock, result).await
+    }};
+}
+
+/// Returns `work` as it is. Its signature tells the compiler the error type of an `async` block.
+pub fn result_of<T, F: Future<Output = Result<T, ApiError>>>(work: F) -> F {
+    work
+}
+
+/// A transaction on a connection of the pool; see [`transaction!`](crate::transaction).
 ///
 /// One that is dropped before its end is rolled back by the server, since its connection is closed.
 #[must_use]
@@ -75,37 +142,37 @@ impl Transaction {
     /// Begins a transaction on a connection of the pool.
     ///
     /// # Errors
-    /// When no connection can be had, or it turns out to be dead.
+    /// When no connection can be had, or the connection is lost.
     pub async fn begin(pool: &Pool) -> Result<Self, ApiError> {
         let mut connection = pool.acquire().await?;
         connection.execute("BEGIN").await?;
         Ok(Self(connection))
     }
 
-    /// Commits if `result` is a success, else rolls back; hands `result` on. What is acknowledged is committed. Both are
-    /// waited for: on Lambda the instance freezes right after the answer, and locks would stay.
+    /// Commits if `result` is `Ok`, otherwise rolls back, and returns `result`. Both are awaited, because on Lambda the
+    /// instance freezes right after the response and would keep its locks.
     ///
     /// # Errors
-    /// The one in `result`; [`ApiError::OutcomeUnknown`] when the connection broke during the commit, which must not
-    /// be repeated blindly.
-    pub async fn end<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    /// The error in `result`, or [`ApiError::OutcomeUnknown`] when the connection was lost during the commit: that must
+    /// not be run again, since the change may have been saved.
+    pub async fn commit_or_roll_back<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         let Self(mut connection) = self;
         match result {
             Ok(value) => match connection.execute("COMMIT").await {
                 Ok(_) => {
-                    connection.rest();
+                    connection.release();
                     Ok(value)
                 }
                 Err(error) => match classify(&error) {
-                    // Refused by the server (a deadlock found at commit, say), which rolled back.
+                    // The server refused the commit (for a deadlock, say) and rolled back.
                     Failure::Contention | Failure::Other => Err(error.into()),
                     Failure::ConnectionLost | Failure::Unreachable => Err(ApiError::OutcomeUnknown(error)),
                 },
             },
             Err(error) => {
-                // Fails only when the connection is gone, and then the server rolls back.
+                // This fails only when the connection is lost, and then the server rolls back.
                 if connection.execute("ROLLBACK").await.is_ok() {
-                    connection.rest();
+                    connection.release();
                 }
                 Err(error)
             }

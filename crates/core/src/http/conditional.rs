@@ -9,7 +9,7 @@ use headers::{ETag, Header, HeaderMapExt, IfMatch, IfNoneMatch};
 use http::{HeaderMap, StatusCode, request::Parts};
 use serde::Serialize;
 
-use super::{Answer, ApiError};
+use super::{ApiError, JsonResponse};
 use crate::Digest;
 
 /// The strong tag of `content`: another one as soon as its JSON is another one.
@@ -54,7 +54,7 @@ impl Preconditions {
             response.headers_mut().typed_insert(current);
             return Ok(response);
         }
-        Ok(Answer::json(content)?.with_tag(current).into_response())
+        Ok(JsonResponse::new(content)?.with_tag(current).into_response())
     }
 
     fn is_known(&self, current: &ETag) -> bool {

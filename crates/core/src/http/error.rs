@@ -1,4 +1,5 @@
-//! One error type, one JSON shape (design, reading 1).
+//! The error type of all handlers, and its JSON body:
+//! `{"error": kind, "message": sentence, "details"?: {"fields": {name: problem}}}`.
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
@@ -6,68 +7,68 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{Answer, Json};
+use super::{Json, JsonResponse};
 use crate::{
-    auth::{Refusal, VerifyError},
+    auth::{TokenError, VerifyError},
     db::{Failure, classify},
     metrics::{self, Metric},
     telemetry,
 };
 
-/// Everything a request can fail with, named for what the client can do about it. Details of a 5xx go to the log,
+/// Everything that a request can fail with, named for what the client can do about it. Details of a 5xx go to the log,
 /// once, and never to the client.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// 400: the request as a whole cannot be understood.
     #[error("{0}")]
     BadRequest(String),
-    /// 400: some fields or parameters are wrong, each said by name.
+    /// 400: some fields or parameters are wrong.
     #[error("{0}")]
     Invalid(FieldProblems),
-    /// 401: nobody whom the issuer vouches for sends it.
+    /// 401: the request has no valid token.
     #[error("{0}")]
-    Unauthenticated(Refusal),
-    /// 403: the caller is known, and may not do this.
+    Unauthenticated(TokenError),
+    /// 403: the caller is known and may not do this.
     #[error("{0}")]
     Forbidden(String),
-    /// 404: there is no such thing.
+    /// 404.
     #[error("{0}")]
     NotFound(String),
-    /// 405: the path exists, the method does not.
+    /// 405: the path exists, but not for this method.
     #[error("This path does not take that method.")]
     MethodNotAllowed,
-    /// 409: the request clashes with what is there.
+    /// 409: the request contradicts the data.
     #[error("{0}")]
     Conflict(String),
-    /// 412: what is there is not what the client has seen.
-    #[error("It has been changed since it was read, or is not as the request expects it. Read it again.")]
+    /// 412: the resource is not in the state that `If-Match` or `If-None-Match` asks for.
+    #[error("It has changed since you read it, or is not in the state that the request expects. Read it again.")]
     PreconditionFailed,
-    /// 409: the first request with the same `Idempotency-Key` is still being worked on.
+    /// 409: the first request with the same `Idempotency-Key` is still running.
     #[error("The first request with this Idempotency-Key has not been answered yet. Try again.")]
     KeyInUse,
-    /// 422: the `Idempotency-Key` was that of another request.
+    /// 422: the `Idempotency-Key` was sent with another request before.
     #[error("This Idempotency-Key was sent with another request, which has been answered. Use a new one.")]
     KeyReused,
-    /// 413: the body is over the limit, given in bytes.
+    /// 413: the body is longer than this limit in bytes.
     #[error("The body must be at most {0} bytes long.")]
     PayloadTooLarge(usize),
-    /// 414: path and query are over the limit, given in bytes.
+    /// 414: path and query are longer than this limit in bytes.
     #[error("The path and its query must be at most {0} bytes long together.")]
     UriTooLong(usize),
-    /// 431: there are too many headers, or they are too long.
+    /// 431.
     #[error("The headers are too many or too long.")]
     HeadersTooLarge,
-    /// 415: the body is not JSON, or not said to be.
+    /// 415: the `Content-Type` is not JSON.
     #[error("The body must be JSON, with the header Content-Type: application/json.")]
     UnsupportedMediaType,
-    /// 503 where waiting helps, else 500: the database failed.
+    /// The database failed: 503 if trying again may help, else 500.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
-    /// 503: the connection broke while a change was being committed, so nobody knows whether it was.
-    #[error("the connection broke during a commit")]
+    /// 503: the connection was lost during a commit, so it is unknown whether the change was saved.
+    #[error("the connection was lost during a commit")]
     OutcomeUnknown(#[source] sqlx::Error),
-    /// 503: it cannot be told who sends the request.
-    #[error("the caller cannot be known")]
+    /// 503: the token cannot be checked at the moment.
+    #[error("the token cannot be checked")]
     CallerUnknown(#[source] VerifyError),
     /// 500: a defect of ours.
     #[error("an unexpected error")]
@@ -77,23 +78,23 @@ pub enum ApiError {
 impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Refused(refusal) => Self::Unauthenticated(refusal),
+            VerifyError::Rejected(error) => Self::Unauthenticated(error),
             error => Self::CallerUnknown(error),
         }
     }
 }
 
-/// What is wrong with a request, by field or parameter.
+/// The problems of a request, by field or parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldProblems(BTreeMap<String, String>);
 
 impl FieldProblems {
-    /// Notes that `field` is wrong; `problem` completes a sentence that begins with its name.
+    /// Adds a problem; `problem` completes a sentence that begins with the field's name. Only the first of a field is kept.
     pub fn add(&mut self, field: &str, problem: impl Into<String>) {
         self.0.entry(field.to_owned()).or_insert_with(|| problem.into());
     }
 
-    /// Parses the text of `field`, if there is any; notes what is wrong with it and then gives nothing.
+    /// Parses the text of `field`, if there is any. If that fails, adds the problem and returns `None`.
     pub fn parse<'t, T, E: Into<String>>(
         &mut self,
         field: &str,
@@ -103,7 +104,7 @@ impl FieldProblems {
         parse(text?).map_err(|problem| self.add(field, problem)).ok()
     }
 
-    /// Notes that `field` is required if it is not there.
+    /// Adds a problem if `value` is missing.
     pub fn require<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.add(field, "is required");
@@ -111,15 +112,15 @@ impl FieldProblems {
         value
     }
 
-    /// Hands over what was made of the fields; what could not be made was noted.
+    /// Returns `value`, which is there unless a problem was added.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] with all problems.
-    pub fn finish<T>(self, made: Option<T>) -> Result<T, ApiError> {
-        made.filter(|_| self.0.is_empty()).ok_or(ApiError::Invalid(self))
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
+        value.filter(|_| self.0.is_empty()).ok_or(ApiError::Invalid(self))
     }
 
-    /// Fails if anything was noted.
+    /// Fails if there are problems.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] with all problems.
@@ -139,19 +140,18 @@ impl std::fmt::Display for FieldProblems {
 }
 
 impl ApiError {
-    /// 400 for one field or parameter; `problem` completes a sentence that begins with its name.
+    /// Creates a 400 for one field or parameter; `problem` completes a sentence that begins with its name.
     pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
         let mut problems = FieldProblems::default();
         problems.add(field, problem);
         Self::Invalid(problems)
     }
 
-    /// 500 with `source` as what the log says.
+    /// Creates a 500; `source` goes to the log.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())
     }
 
-    /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -175,7 +175,7 @@ impl ApiError {
         }
     }
 
-    /// The `error` member: which kind of failure this is, in words that stay the same.
+    /// The `error` member of the body: a constant text for each status.
     fn kind(&self) -> &'static str {
         match self.status() {
             StatusCode::BAD_REQUEST => "Validation error",
@@ -195,38 +195,37 @@ impl ApiError {
         }
     }
 
-    /// The `message` member; for a 5xx one that gives nothing away.
+    /// The `message` member of the body; that of a 5xx has no details.
     fn message(&self) -> String {
         match (self, self.status()) {
             (Self::OutcomeUnknown(_), _) => {
-                "The connection to the database broke while the change was being saved. Look whether it was before \
-                 you try again, or send it again with the same Idempotency-Key if it had one."
+                "The connection to the database was lost while the change was being saved. Check whether it was saved \
+                 before you try again, or send the request again with the same Idempotency-Key if it had one."
                     .to_owned()
             }
-            (Self::CallerUnknown(_), _) => "It cannot be checked at the moment who you are. Try again.".to_owned(),
+            (Self::CallerUnknown(_), _) => "Your token cannot be checked at the moment. Try again.".to_owned(),
             (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
             (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),
             _ => self.to_string(),
         }
     }
 
-    /// How the client is told to say who it is (RFC 6750, section 3).
+    /// The `WWW-Authenticate` header (RFC 6750, section 3).
     fn challenge(&self) -> Option<String> {
         match self {
-            Self::Unauthenticated(refusal) => Some(refusal.challenge()),
+            Self::Unauthenticated(error) => Some(error.challenge()),
             Self::Forbidden(_) => Some("Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"".to_owned()),
             _ => None,
         }
     }
 
-    /// When another try is worth it.
+    /// The `Retry-After` header.
     fn retry_after(&self) -> Option<Duration> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::KeyInUse))
             .then_some(Duration::from_secs(1))
     }
 }
 
-/// The body of every error answer.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: &'a str,
@@ -243,32 +242,31 @@ struct ErrorDetails<'a> {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.status().is_server_error() {
-            self.report("request failed");
+            self.log("request failed");
         }
-        self.answer()
+        self.response()
     }
 }
 
 impl ApiError {
-    /// Tells operators of a request's failure: the log in the words of `what`, and the metrics if the database was
-    /// unavailable.
-    pub fn report(&self, what: &str) {
-        let is_of_database = matches!(self, Self::Database(_) | Self::OutcomeUnknown(_));
-        if is_of_database && self.status() == StatusCode::SERVICE_UNAVAILABLE {
+    /// Logs the error with `message`, and counts it in the metrics if the database was unavailable.
+    pub fn log(&self, message: &str) {
+        let is_from_database = matches!(self, Self::Database(_) | Self::OutcomeUnknown(_));
+        if is_from_database && self.status() == StatusCode::SERVICE_UNAVAILABLE {
             metrics::count(Metric::DatabaseUnavailable, 1);
         }
-        tracing::error!(error = %telemetry::causes(self), "{what}");
+        tracing::error!(error = %telemetry::error_chain(self), "{message}");
     }
 
-    /// The answer to a request that was understood, where what was there did not allow it (404, 409, 412): that it was so is
-    /// as much an outcome as any other. Nothing for errors of the request itself and for failures.
+    /// Returns the response if the request was valid but the data did not allow it (404, 409, 412). For errors of the request
+    /// itself and for failures returns `None`.
     ///
     /// # Errors
     /// When it cannot be written as JSON, which would be a defect.
-    pub(crate) fn outcome(&self) -> Result<Option<Answer>, Self> {
+    pub(crate) fn refusal(&self) -> Result<Option<JsonResponse>, Self> {
         match self {
             Self::NotFound(_) | Self::Conflict(_) | Self::PreconditionFailed => {
-                Ok(Some(Answer::json(&self.body())?.with_status(self.status())))
+                Ok(Some(JsonResponse::new(&self.body())?.with_status(self.status())))
             }
             _ => Ok(None),
         }
@@ -282,8 +280,8 @@ impl ApiError {
         ErrorBody { error: self.kind(), message: self.message(), details }
     }
 
-    /// The answer, for an error that is in the log already.
-    pub(super) fn answer(&self) -> Response {
+    /// Makes the response without logging the error.
+    pub(super) fn response(&self) -> Response {
         let mut response = (self.status(), Json(self.body())).into_response();
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
@@ -291,9 +289,9 @@ impl ApiError {
         if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Self::Unauthenticated(refusal) = self {
-            // For the request's line of the log.
-            response.extensions_mut().insert(*refusal);
+        if let Self::Unauthenticated(error) = self {
+            // For the log line of the request.
+            response.extensions_mut().insert(*error);
         }
         response
     }

@@ -50,7 +50,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_vec(&self.0) {
             Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
             Err(error) => {
-                tracing::error!(error = %telemetry::causes(&error), "an answer could not be written as JSON");
+                tracing::error!(error = %telemetry::error_chain(&error), "an answer could not be written as JSON");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }

@@ -1,5 +1,4 @@
-//! Lists that are written while they are read, whatever their length: by themselves, or as a member of an object whose
-//! other members sum them up.
+//! JSON lists that are written while their rows are read, so that memory does not grow with the list.
 
 use std::pin::pin;
 
@@ -14,131 +13,69 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ApiError, Page};
-use crate::{
-    db::{self, PageRow},
-    metrics::Pause,
-};
+use crate::{db, metrics::Pause};
 
-/// Items are gathered into chunks of about this size: one packet a row would cost more than the row.
+/// The approximate size of the chunks that are sent. A chunk for each row would cost more than the row.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// The members of an object beside its list, of which there must be at least one. They are written after the list, so
-/// that they can say how many items it had.
+/// The members of a JSON object beside its list, of which there must be at least one. They are written after the list, so
+/// that they can depend on its items.
 pub trait Summary<T>: Serialize + Clone + Send + Sync + 'static {
-    /// Takes notice of an item that is being written.
+    /// Takes an item of the list into account.
     fn count(&mut self, item: &T);
 }
 
-/// Answers with a JSON array of the items that `query` reads from the database, sent in chunks as they come.
+/// Responds with a JSON array of the items in the stream that `items` opens.
 ///
-/// A failure before the first chunk is an ordinary error answer, after the attempts that any read gets. A later one
-/// breaks the answer off without the closing bracket, so that no client can take the part for the whole.
+/// If the stream fails before the first chunk is full, the response is an ordinary error, after the retries that any read
+/// gets. If it fails later, the response ends without the closing bracket, so that no client takes a part for the whole.
 ///
 /// # Errors
-/// What `query` failed with before the first chunk was full.
-pub async fn json_array<T, S>(query: impl Fn() -> S) -> Result<Response, ApiError>
+/// The error of the stream before the first chunk was full.
+pub async fn json_array<T, S>(items: impl Fn() -> S) -> Result<Response, ApiError>
 where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    stream(query, Array).await
+    respond(items, || Brackets::<NoSummary>::of_array()).await
 }
 
-/// Answers with a JSON object whose member `list` is what [`json_array`] would answer; `summary` has the others.
+/// Responds with a JSON object whose member `list` is the array that [`json_array`] would send. `summary` has the other
+/// members.
 ///
 /// # Errors
 /// As [`json_array`].
 pub async fn json_object<T, S>(
     list: &'static str,
-    query: impl Fn() -> S,
+    items: impl Fn() -> S,
     summary: impl Summary<T>,
 ) -> Result<Response, ApiError>
 where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    stream(query, Object { list, summary }).await
+    respond(items, || Brackets { list: Some(list), summary: Some(summary.clone()) }).await
 }
 
-/// Answers with a JSON object whose member `list` has the items of `page` and whose others are `total`, `limit` and
-/// `offset`; sent and broken off as [`json_array`] is.
+/// Responds as [`json_object`] does with a page of a list that has `total` items in all.
 ///
 /// # Errors
 /// As [`json_array`].
-pub async fn json_page<T, S>(list: &'static str, query: impl Fn() -> S, page: Page) -> Result<Response, ApiError>
+pub async fn json_page<T, S>(
+    list: &'static str,
+    items: impl Fn() -> S,
+    page: Page,
+    total: i64,
+) -> Result<Response, ApiError>
 where
     T: Serialize + Send + 'static,
-    S: Stream<Item = Result<PageRow<T>, ApiError>> + Send + 'static,
+    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    stream(query, Paged { list, total: 0, page }).await
-}
-
-/// What stands around the items.
-trait Frame<R>: Clone + Send + 'static {
-    /// What is written of a row.
-    type Item: Serialize;
-
-    /// What is written before the first item.
-    fn open(&self) -> String;
-
-    /// Takes notice of a row, and says what is written of it.
-    fn item<'row>(&mut self, row: &'row R) -> Option<&'row Self::Item>;
-
-    /// What is written after the last item.
-    fn close(self) -> Result<Vec<u8>, serde_json::Error>;
-}
-
-#[derive(Clone)]
-struct Array;
-
-impl<T: Serialize> Frame<T> for Array {
-    type Item = T;
-
-    fn open(&self) -> String {
-        "[".to_owned()
-    }
-
-    fn item<'row>(&mut self, row: &'row T) -> Option<&'row T> {
-        Some(row)
-    }
-
-    fn close(self) -> Result<Vec<u8>, serde_json::Error> {
-        Ok(b"]".to_vec())
-    }
-}
-
-#[derive(Clone)]
-struct Object<S> {
-    list: &'static str,
-    summary: S,
-}
-
-impl<T: Serialize, S: Summary<T>> Frame<T> for Object<S> {
-    type Item = T;
-
-    fn open(&self) -> String {
-        open_object(self.list)
-    }
-
-    fn item<'row>(&mut self, row: &'row T) -> Option<&'row T> {
-        self.summary.count(row);
-        Some(row)
-    }
-
-    fn close(self) -> Result<Vec<u8>, serde_json::Error> {
-        close_object(&self.summary)
-    }
-}
-
-#[derive(Clone)]
-struct Paged {
-    list: &'static str,
-    total: i64,
-    page: Page,
+    json_object(list, items, PageSummary { total, limit: page.limit, offset: page.offset }).await
 }
 
 /// The members of a page beside its list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PageSummary {
     /// How many there are in all.
     total: i64,
@@ -148,68 +85,80 @@ pub struct PageSummary {
     offset: i64,
 }
 
-impl<T: Serialize> Frame<PageRow<T>> for Paged {
-    type Item = T;
+impl<T> Summary<T> for PageSummary {
+    fn count(&mut self, _: &T) {}
+}
 
-    fn open(&self) -> String {
-        open_object(self.list)
+/// The summary of an array, which has none.
+#[derive(Clone, Serialize)]
+struct NoSummary;
+
+impl<T> Summary<T> for NoSummary {
+    fn count(&mut self, _: &T) {}
+}
+
+/// The text around the items.
+struct Brackets<S> {
+    /// The name of the list's member; `None` for a bare array.
+    list: Option<&'static str>,
+    summary: Option<S>,
+}
+
+impl<S: Serialize> Brackets<S> {
+    fn of_array() -> Self {
+        Self { list: None, summary: None }
     }
 
-    fn item<'row>(&mut self, row: &'row PageRow<T>) -> Option<&'row T> {
-        self.total = row.total;
-        row.item.as_ref()
+    fn open(&self) -> String {
+        self.list.map_or_else(|| "[".to_owned(), |list| format!("{{\"{list}\":["))
     }
 
     fn close(self) -> Result<Vec<u8>, serde_json::Error> {
-        let Page { limit, offset } = self.page;
-        close_object(&PageSummary { total: self.total, limit, offset })
+        let Some(summary) = self.summary else { return Ok(b"]".to_vec()) };
+        // The summary is an object; its opening brace becomes the comma after the list.
+        let mut members = serde_json::to_vec(&summary)?;
+        members.splice(..1, *b"],");
+        Ok(members)
     }
 }
 
-fn open_object(list: &str) -> String {
-    format!("{{\"{list}\":[")
-}
-
-fn close_object(summary: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    // An object of its own, whose opening brace gives way to the comma after the list.
-    let mut members = serde_json::to_vec(summary)?;
-    members.splice(..1, *b"],");
-    Ok(members)
-}
-
-async fn stream<R, S>(query: impl Fn() -> S, frame: impl Frame<R>) -> Result<Response, ApiError>
+async fn respond<T, S, M>(items: impl Fn() -> S, brackets: impl Fn() -> Brackets<M>) -> Result<Response, ApiError>
 where
-    R: Send + 'static,
-    S: Stream<Item = Result<R, ApiError>> + Send + 'static,
+    T: Serialize + Send + 'static,
+    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    M: Summary<T>,
 {
     let (first, rest) = db::retry(|| async {
-        let mut chunks = Box::pin(chunks(query(), frame.clone()));
+        let mut chunks = Box::pin(chunks(items(), brackets()));
         let first = chunks.try_next().await?.unwrap_or_default();
         Ok((first, chunks))
     })
     .await?;
-    let rest = rest.inspect_err(|error| error.report("a list broke off after its first part was sent"));
+    let rest = rest.inspect_err(|error| error.log("a list failed after its first part was sent"));
     let body = Body::from_stream(futures_util::stream::once(async { Ok::<_, ApiError>(first) }).chain(rest));
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-fn chunks<R, S>(rows: S, mut frame: impl Frame<R>) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
+fn chunks<T, S, M>(items: S, mut brackets: Brackets<M>) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
 where
-    R: Send + 'static,
-    S: Stream<Item = Result<R, ApiError>> + Send + 'static,
+    T: Serialize + Send + 'static,
+    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    M: Summary<T>,
 {
     async_stream::try_stream! {
-        let mut rows = pin!(rows);
+        let mut items = pin!(items);
         let mut buffer = BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-        buffer.put(frame.open().as_bytes());
+        buffer.put(brackets.open().as_bytes());
         let mut is_first = true;
-        while let Some(row) = rows.try_next().await? {
-            let Some(item) = frame.item(&row) else { continue };
+        while let Some(item) = items.try_next().await? {
+            if let Some(summary) = &mut brackets.summary {
+                summary.count(&item);
+            }
             if !is_first {
                 buffer.put_u8(b',');
             }
             is_first = false;
-            serde_json::to_writer((&mut buffer).writer(), item).map_err(ApiError::internal)?;
+            serde_json::to_writer((&mut buffer).writer(), &item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
                 let waiting_for_the_client = Pause::begin();
                 yield buffer.split().freeze();
@@ -217,7 +166,7 @@ where
                 buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
             }
         }
-        buffer.put(&*frame.close().map_err(ApiError::internal)?);
+        buffer.put(&*brackets.close().map_err(ApiError::internal)?);
         yield buffer.freeze();
     }
 }

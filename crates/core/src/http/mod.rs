@@ -1,20 +1,19 @@
 //! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
 
-mod answer;
-mod author;
+mod actor;
 mod caller;
 mod conditional;
 mod error;
 mod extract;
 mod guards;
 mod json_list;
+mod json_response;
 mod observe;
 mod parameters;
 mod prefixes;
 mod stack;
 
-pub use answer::{Answer, IDEMPOTENCY_REPLAYED};
-pub use author::Author;
+pub use actor::Actor;
 pub use caller::{Administrator, Caller, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use error::{ApiError, FieldProblems};
@@ -22,6 +21,7 @@ pub use extract::{Json, Path, Query};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
 pub use json_list::{PageSummary, Summary, json_array, json_object, json_page};
-pub use parameters::{Page, Period, given};
+pub use json_response::{IDEMPOTENCY_REPLAYED, JsonResponse};
+pub use parameters::{Page, Period, non_blank};
 pub use prefixes::under_both_prefixes;
 pub use stack::{BODY_LIMIT_BYTES, USER_ID, with_layers};

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use super::{RequestId, prefixes::without_prefix};
-use crate::{auth::Refusal, metrics};
+use crate::{auth::TokenError, metrics};
 
 /// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -103,7 +103,7 @@ struct RequestLine {
     route: Option<MatchedPath>,
     status: StatusCode,
     /// Why the caller's token was not taken.
-    refusal: Option<Refusal>,
+    refusal: Option<TokenError>,
     started: Instant,
     span: Span,
     measured: Option<Arc<metrics::Request>>,

@@ -96,5 +96,5 @@ fn cors(config: &HttpConfig) -> CorsLayer {
 
 /// The panic itself was logged by the panic hook.
 fn panic_answer(_: Box<dyn Any + Send>) -> Response {
-    ApiError::internal("a handler panicked").answer()
+    ApiError::internal("a handler panicked").response()
 }

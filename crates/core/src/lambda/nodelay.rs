@@ -35,7 +35,7 @@ impl RuntimeConnections {
     pub(super) fn send_at_once(&self) {
         // Where it cannot be done answers are late, but right.
         if let Err(error) = self.try_send_at_once() {
-            tracing::debug!(error = %telemetry::causes(&error), "TCP_NODELAY cannot be set");
+            tracing::debug!(error = %telemetry::error_chain(&error), "TCP_NODELAY cannot be set");
         }
     }
 

@@ -107,7 +107,7 @@ pub(super) fn write(measures: &Measures) {
         .unwrap_or_else(PoisonError::into_inner)
         .format(&Line { function: &writer.function, measures }, &mut line);
     if let Err(error) = formatted {
-        tracing::error!(error = %telemetry::causes(&error), "the metrics of a request could not be written");
+        tracing::error!(error = %telemetry::error_chain(&error), "the metrics of a request could not be written");
         return;
     }
     // In one piece, so that no other line gets between. Where nobody listens, nobody misses it.

@@ -68,7 +68,7 @@ errors! {
         "There is already a repair order with the number RO38472.");
     /// 412.
     PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "It is not what `If-Match` names: someone else was faster.",
-        "It has been changed since it was read, or is not as the request expects it. Read it again.");
+        "It has changed since you read it, or is not in the state that the request expects. Read it again.");
     /// 413.
     PayloadTooLarge(PAYLOAD_TOO_LARGE, "Payload too large", "The body is over 6 MB.",
         "The body must be at most 6291456 bytes long.");
@@ -125,7 +125,7 @@ pub struct IfNoneMatch {
 /// `Idempotency-Key`, for `params(…)`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
-pub struct IdempotencyKey {
+pub struct IdempotencyKeyHeader {
     /// A text that the client invents, 1 to 255 printable ASCII characters. The same request with the same key has one effect and one answer for 24 hours.
     #[param(rename = "Idempotency-Key", value_type = Key, required = false, inline)]
     _idempotency_key: Option<String>,

@@ -17,7 +17,7 @@ use utoipa::{
 
 use crate::{
     Patch,
-    values::{BoundedText, Day, Moment, Money, Text, Trimmed, Whole},
+    values::{BoundedInt, BoundedText, Day, Money, Text, Timestamp, Trimmed},
 };
 
 /// What the names of schemas begin with that are written out where they are used.
@@ -87,14 +87,14 @@ value!(
     string().max_length(Some(MAX)).pattern(Some(NO_NUL))
         .description(Some(format!("At most {MAX} bytes in UTF-8.")))
 );
-value!([const MIN: i64, const MAX: i64] Whole<MIN, MAX>, format_args!("Whole{MIN}To{MAX}"), whole(MIN, MAX));
+value!([const MIN: i64, const MAX: i64] BoundedInt<MIN, MAX>, format_args!("BoundedInt{MIN}To{MAX}"), whole(MIN, MAX));
 
 fn whole(min: i64, max: i64) -> ObjectBuilder {
     let number = object(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
     number.minimum(Some(min)).maximum(Some(max))
 }
 
-value!([] Moment, "Moment", date_time().examples([json!("2024-11-15T12:00:00.000Z")]));
+value!([] Timestamp, "Timestamp", date_time().examples([json!("2024-11-15T12:00:00.000Z")]));
 value!([] PeriodBound, "PeriodBound", date_or_instant("An instant, or a date for the whole day in UTC."));
 value!(
     [] Day,

@@ -1,4 +1,4 @@
-//! Calendar days in a `DATE` column (design, reading 4).
+//! Calendar days in `DATE` columns.
 
 use std::fmt;
 
@@ -10,15 +10,19 @@ use super::text::deserialize_str;
 
 /// A calendar day. Requests send `2024-11-15` or an instant, whose UTC date is taken; answers show midnight UTC
 /// (`2024-11-15T00:00:00.000Z`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Type)]
+#[sqlx(transparent)]
 pub struct Day(pub NaiveDate);
 
 impl Day {
-    /// Reads a date or an instant, or says in half a sentence what is wrong with it.
+    /// Reads a date or an instant.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
-            // chrono also reads `2024-1-5` and `+2024-01-05`; the contract has ten characters.
+            // chrono also reads `2024-1-5` and `+2024-01-05`; the API takes ten characters only.
             .filter(|_| text.len() == 10 && !text.starts_with('+'))
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc).date_naive()))
             .ok_or("must be a date such as \"2024-11-15\" or an instant such as \"2024-11-15T00:00:00.000Z\"")?;
@@ -48,8 +52,8 @@ impl<'de> Deserialize<'de> for Day {
     }
 }
 
-/// A nullable `DATE` column. Older programs wrote zero dates (`0000-00-00`, `2024-00-00`) where they had none; those
-/// read as none too, so that their rows stay readable.
+/// A `DATE` column as it is read. Older programs wrote zero dates (`0000-00-00`, `2024-00-00`) for missing ones, and those
+/// are read as `None`, too.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredDay(pub Option<Day>);
 
@@ -69,12 +73,18 @@ impl<'r> Decode<'r, MySql> for StoredDay {
     }
 }
 
+impl From<StoredDay> for Option<Day> {
+    fn from(StoredDay(day): StoredDay) -> Self {
+        day
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_date_or_the_utc_date_of_an_instant_is_taken() {
+    fn a_date_or_the_utc_date_of_an_instant_is_accepted() {
         for (sent, day) in [
             ("2024-11-15", "2024-11-15T00:00:00.000Z"),
             ("2024-11-15T00:00:00.000Z", "2024-11-15T00:00:00.000Z"),
@@ -86,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_of_the_calendar_is_refused() {
+    fn invalid_dates_are_rejected() {
         for sent in [
             "",
             "0000-00-00",

@@ -1,13 +1,13 @@
 //! Values that requests and columns carry, parsed at the door: code behind it takes a [`Money`], never a string.
 
 mod day;
-mod moment;
+mod integer;
 mod money;
-mod number;
 mod text;
+mod timestamp;
 
 pub use day::{Day, StoredDay};
-pub use moment::Moment;
+pub use integer::{BoundedInt, exact_integer, parse_id};
 pub use money::Money;
-pub use number::{Whole, parse_id, whole_of};
 pub use text::{BoundedText, LongText, Text, Trimmed, deserialize_str};
+pub use timestamp::Timestamp;

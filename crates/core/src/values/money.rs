@@ -1,4 +1,4 @@
-//! Amounts of money in a `DECIMAL(10,2)` column: exact decimals, never floats (design, reading 5).
+//! Amounts of money in `DECIMAL(10,2)` columns: exact decimals, never floats.
 
 use std::fmt;
 
@@ -6,26 +6,31 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-/// A non-negative amount with at most two decimals, up to 99,999,999.99. Answers carry it as a string with two
+/// A non-negative amount with at most two decimals, up to 99,999,999.99. Responses carry it as a string with two
 /// digits (`"2500.00"`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// An amount from the database is shown as it is, whatever its size: sums may be larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct Money(Decimal);
 
 impl Money {
     /// The largest amount that `DECIMAL(10,2)` holds, in cents.
     const MAX_CENTS: i64 = 9_999_999_999;
 
-    /// An amount as the database returned it, sums included; what is there is shown, whatever its size.
+    /// Takes an amount that was computed from amounts of the database.
     pub fn from_database(amount: Decimal) -> Self {
         Self(amount)
     }
 
-    /// The amount.
     pub fn amount(self) -> Decimal {
         self.0
     }
 
-    /// Reads a decimal such as `2500`, `2500.5` or `2500.00`, or says in half a sentence what is wrong with it.
+    /// Reads a decimal such as `2500`, `2500.5` or `2500.00`.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         const EXPECTED: &str = "must be an amount such as \"2500.00\"";
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));

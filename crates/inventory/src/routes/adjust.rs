@@ -1,9 +1,9 @@
 //! `POST /api/inventory/adjust`
 
 use app_core::{
-    http::{Administrator, Answer, ApiError, Author},
-    idempotency::Once,
-    openapi::{Forbidden, IdempotencyKey, NotFound},
+    http::{Actor, Administrator, ApiError, JsonResponse},
+    idempotency::Idempotent,
+    openapi::{Forbidden, IdempotencyKeyHeader, NotFound},
 };
 use axum::extract::State;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// Sets the quantity to what was counted. For administrators: the ledger then says what somebody claims, not what
 /// happened.
-#[utoipa::path(post, path = "", operation_id = "adjustStock", params(IdempotencyKey), request_body = AdjustRequest, responses(
+#[utoipa::path(post, path = "", operation_id = "adjustStock", params(IdempotencyKeyHeader), request_body = AdjustRequest, responses(
     (status = 200, description = "The quantity is set", body = Changed),
     (status = 403, response = Forbidden),
     (status = 404, response = NotFound),
@@ -23,8 +23,8 @@ use crate::{
 pub(super) async fn adjust(
     State(state): State<InventoryState>,
     _: Administrator,
-    author: Author,
-    Once { body: request, attempt }: Once<AdjustRequest>,
-) -> Result<Answer, ApiError> {
-    change(&state, &author, &attempt, request.into_change()?).await
+    actor: Actor,
+    Idempotent { body: request, key }: Idempotent<AdjustRequest>,
+) -> Result<JsonResponse, ApiError> {
+    change(&state, &actor, &key, request.into_change()?).await
 }

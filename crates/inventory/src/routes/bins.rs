@@ -1,6 +1,6 @@
 //! `GET /api/inventory/bins`
 
-use app_core::http::{ApiError, Query, given};
+use app_core::http::{ApiError, Query, non_blank};
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,13 +18,13 @@ use crate::{
 #[serde(default)]
 pub(super) struct Filters {
     /// The shelf.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     location: Option<String>,
     /// The bin's number.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     bin: Option<String>,
     /// A part of the part's number or description.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     search: Option<String>,
 }
 

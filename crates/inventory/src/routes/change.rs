@@ -3,8 +3,8 @@
 use app_core::{
     clock::Clock,
     db::{self, Transaction},
-    http::{Answer, ApiError, Author},
-    idempotency::Attempt,
+    http::{Actor, ApiError, JsonResponse},
+    idempotency::IdempotencyKey,
 };
 use chrono::SubsecRound;
 use sqlx::MySqlConnection;
@@ -18,35 +18,35 @@ use crate::{
 /// Changes a quantity, in the index and in the part's table, and enters it in the ledger; all or nothing.
 pub(super) async fn change(
     state: &InventoryState,
-    author: &Author,
-    attempt: &Attempt,
+    actor: &Actor,
+    key: &IdempotencyKey,
     change: StockChange,
-) -> Result<Answer, ApiError> {
+) -> Result<JsonResponse, ApiError> {
     let done = db::retry(|| async {
         let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = change_once(&mut transaction, author, attempt, &change, &state.clock).await;
-        transaction.end(answer).await
+        let answer = change_once(&mut transaction, actor, key, &change, &state.clock).await;
+        transaction.commit_or_roll_back(answer).await
     });
-    attempt.settle(&state.db, &state.clock, done.await).await
+    key.save_refusal(&state.db, &state.clock, done.await).await
 }
 
 async fn change_once(
     connection: &mut MySqlConnection,
-    author: &Author,
-    attempt: &Attempt,
+    actor: &Actor,
+    key: &IdempotencyKey,
     change: &StockChange,
     clock: &Clock,
-) -> Result<Answer, ApiError> {
-    if let Some(answer) = attempt.answered(connection, clock).await? {
+) -> Result<JsonResponse, ApiError> {
+    if let Some(answer) = key.saved_response(connection, clock).await? {
         return Ok(answer);
     }
-    let changed = lock_and_write(connection, author, change, clock).await?;
-    attempt.keep(connection, clock, Answer::json(&changed)?).await
+    let changed = lock_and_write(connection, actor, change, clock).await?;
+    key.save_response(connection, clock, JsonResponse::new(&changed)?).await
 }
 
 async fn lock_and_write(
     connection: &mut MySqlConnection,
-    author: &Author,
+    actor: &Actor,
     change: &StockChange,
     clock: &Clock,
 ) -> Result<Changed, ApiError> {
@@ -65,7 +65,7 @@ async fn lock_and_write(
         part_number: stock.part_number,
         ro_number: change.ro_number.as_deref().map(str::to_owned),
         notes: change.notes.as_deref().map(str::to_owned),
-        author: author.clone(),
+        actor: actor.clone(),
     };
     store::set_quantity(connection, change.index_id, stock.table, entry.new_qty).await?;
     let transaction_id = store::add_entry(connection, &entry).await?;

@@ -1,9 +1,9 @@
 //! `POST /api/inventory/increment`
 
 use app_core::{
-    http::{Answer, ApiError, Author},
-    idempotency::Once,
-    openapi::{Conflict, IdempotencyKey, NotFound},
+    http::{Actor, ApiError, JsonResponse},
+    idempotency::Idempotent,
+    openapi::{Conflict, IdempotencyKeyHeader, NotFound},
 };
 use axum::extract::State;
 
@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// Puts pieces on the shelf.
-#[utoipa::path(post, path = "", operation_id = "addStock", params(IdempotencyKey), request_body = MoveRequest, responses(
+#[utoipa::path(post, path = "", operation_id = "addStock", params(IdempotencyKeyHeader), request_body = MoveRequest, responses(
     (status = 200, description = "Pieces are added", body = Changed),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
 ))]
 pub(super) async fn increment(
     State(state): State<InventoryState>,
-    author: Author,
-    Once { body: request, attempt }: Once<MoveRequest>,
-) -> Result<Answer, ApiError> {
-    change(&state, &author, &attempt, request.into_change(Effect::Add)?).await
+    actor: Actor,
+    Idempotent { body: request, key }: Idempotent<MoveRequest>,
+) -> Result<JsonResponse, ApiError> {
+    change(&state, &actor, &key, request.into_change(Effect::Add)?).await
 }

@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{ApiError, FieldProblems, Query, json_object},
-    values::Whole,
+    values::BoundedInt,
 };
 use axum::{extract::State, response::Response};
 use chrono::TimeDelta;
@@ -45,7 +45,7 @@ pub(super) async fn low_stock(
     let mut problems = FieldProblems::default();
     let threshold = problems.parse("threshold", threshold.as_deref(), Quantity::parse);
     problems.into_result()?;
-    let threshold = threshold.map_or(LOW_STOCK, Whole::get);
+    let threshold = threshold.map_or(LOW_STOCK, BoundedInt::get);
     let since = state.clock.now() - USAGE_PERIOD;
     let items = || store::low_stock(state.db.clone(), threshold, since);
     json_object("items", items, LowStockSummary::new(threshold)).await

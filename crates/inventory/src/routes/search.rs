@@ -41,7 +41,7 @@ pub(super) async fn search(
     db::retry(|| async {
         let mut connection = state.db.acquire().await?;
         let found = find(&mut connection, &number).await;
-        connection.end(found)
+        connection.release_unless_lost(found)
     })
     .await
     .map(Json)

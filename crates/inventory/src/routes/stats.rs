@@ -14,7 +14,7 @@ pub(super) async fn stats(State(state): State<InventoryState>) -> Result<Json<St
     db::retry(|| async {
         let mut connection = state.db.acquire().await?;
         let stats = store::stats(&mut connection).await;
-        connection.end(stats)
+        connection.release_unless_lost(stats)
     })
     .await
     .map(Json)

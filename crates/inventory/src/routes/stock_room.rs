@@ -1,6 +1,6 @@
 //! `GET /api/inventory/stock-room`, and what the list of the bins has in common with it.
 
-use app_core::http::{ApiError, Query, Summary, given, json_object};
+use app_core::http::{ApiError, Query, Summary, json_object, non_blank};
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,13 +18,13 @@ use crate::{
 #[serde(default)]
 pub(super) struct Filters {
     /// The shelf.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     location: Option<String>,
     /// `SV`, `AR`, `OH` and the like.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     condition: Option<String>,
     /// A part of the part's number or description.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     search: Option<String>,
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<T
     db::retry(|| async {
         let mut connection = state.db.acquire().await?;
         let tables = store::count_tables(&mut connection).await;
-        connection.end(tables)
+        connection.release_unless_lost(tables)
     })
     .await
     .map(Json)

@@ -1,9 +1,10 @@
 //! `GET /api/inventory/transactions`
 
 use app_core::{
-    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, given, json_page},
+    db,
+    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
     openapi::{Filter, PeriodBound},
-    values::{Trimmed, Whole},
+    values::{BoundedInt, Trimmed},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -21,15 +22,15 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// The part.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     part_number: Option<String>,
     /// The repair order for which it happened.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<50>>, inline)]
     ro_number: Option<String>,
     /// What happened.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Action>, inline)]
     action: Option<String>,
     /// When the period begins.
@@ -39,10 +40,10 @@ pub(super) struct Parameters {
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
     /// How many entries at most; 50 unless given, and never more than 100.
-    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
     /// How many entries are left out at the start.
-    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -77,5 +78,6 @@ pub(super) async fn transactions(
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
     let (filter, page) = parameters.parse()?;
-    json_page("transactions", || store::ledger(state.db.clone(), &filter, page), page).await
+    let total = db::read!(state.db, |connection| store::count_transactions(connection, &filter).await)?;
+    json_page("transactions", || store::list_transactions(state.db.clone(), &filter, page), page, total).await
 }

@@ -17,11 +17,6 @@ pub(super) async fn dashboard(
     preconditions: Preconditions,
 ) -> Result<Response, ApiError> {
     let today = state.clock.today();
-    let figures = db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let figures = store::dashboard(&mut connection, today).await;
-        connection.end(figures)
-    })
-    .await?;
+    let figures = db::read!(state.db, |connection| store::dashboard(connection, today).await)?;
     preconditions.answer(entity_tag(&figures)?, &figures)
 }

@@ -1,21 +1,18 @@
 //! `DELETE /api/ros/{id}` and `DELETE /api/ros/by-number/{ro_number}`
 
 use app_core::{
-    clock::Clock,
-    db::{self, Transaction},
-    http::{ApiError, Author, Json, Preconditions},
+    db,
+    http::{Actor, ApiError, Json, Preconditions},
     openapi::{IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 use serde::Serialize;
-use sqlx::MySqlConnection;
 use utoipa::ToSchema;
 
-use super::{key::Parameters, update::lock};
+use super::{key::Parameters, update::lock_order};
 use crate::{
     RosState,
     history::{self, Action, Occasion},
-    model::Archive,
     store::{self, OrderKey},
 };
 
@@ -37,29 +34,17 @@ pub(super) struct Deleted {
 pub(super) async fn delete(
     State(state): State<RosState>,
     key: OrderKey,
-    author: Author,
+    actor: Actor,
     preconditions: Preconditions,
 ) -> Result<Json<Deleted>, ApiError> {
-    let occasion = Occasion { action: Action::Deleted, author, cost: None };
-    let archive = db::retry(|| async {
-        let mut transaction = Transaction::begin(&state.db).await?;
-        let archive = lock_and_delete(&mut transaction, &key, &preconditions, &occasion, &state.clock).await;
-        transaction.end(archive).await
-    })
-    .await?;
+    let occasion = Occasion { action: Action::Deleted, actor, cost: None };
+    let archive = db::transaction!(state.db, |connection| {
+        let known = lock_order(connection, &key, &preconditions, state.clock.today()).await?;
+        let archive = known.order.archive_status;
+        store::delete(connection, archive, known.order.id).await?;
+        let entries = history::entries(Some(&known), None, &occasion, state.clock.now())?;
+        store::add_history(connection, &entries).await?;
+        Ok(archive)
+    })?;
     Ok(Json(Deleted { success: true, message: "Repair order deleted", deleted_from: archive.table() }))
-}
-
-async fn lock_and_delete(
-    connection: &mut MySqlConnection,
-    key: &OrderKey,
-    preconditions: &Preconditions,
-    occasion: &Occasion,
-    clock: &Clock,
-) -> Result<Archive, ApiError> {
-    let known = lock(connection, key, preconditions, clock.today()).await?;
-    let archive = known.order.archive_status;
-    store::delete(connection, archive, known.order.id).await?;
-    store::add_history(connection, &history::entries(Some(&known), None, occasion, clock.now())?).await?;
-    Ok(archive)
 }

@@ -24,12 +24,7 @@ pub(super) async fn get(
     key: OrderKey,
     preconditions: Preconditions,
 ) -> Result<Response, ApiError> {
-    let found = db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let found = store::find(&mut connection, &key).await;
-        connection.end(found)
-    })
-    .await?;
+    let found = db::read!(state.db, |connection| store::find(connection, &key).await)?;
     let Found { order, revision, steps } = found.ok_or_else(no_such_order)?;
     let view = order.into_view(state.clock.today());
     preconditions.answer(view.tag(revision)?, &view.with_steps(steps))

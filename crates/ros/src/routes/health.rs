@@ -1,6 +1,6 @@
 //! `GET /health`
 
-use app_core::{db, http::Json, values::Moment};
+use app_core::{db, http::Json, values::Timestamp};
 use axum::extract::State;
 use chrono::SecondsFormat;
 use http::StatusCode;
@@ -15,7 +15,7 @@ use crate::{RosState, store};
 pub(super) struct Health {
     /// `ok` or `error`.
     status: &'static str,
-    #[schema(value_type = Moment)]
+    #[schema(value_type = Timestamp)]
     timestamp: String,
     /// Seconds since the process started.
     uptime: u64,
@@ -43,16 +43,10 @@ pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<H
         error: None,
         message: None,
     };
-    match db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let answer = store::ping(&mut connection).await;
-        connection.end(answer)
-    })
-    .await
-    {
+    match db::read!(state.db, |connection| store::ping(connection).await) {
         Ok(()) => (StatusCode::OK, Json(healthy)),
         Err(error) => {
-            error.report("the database cannot be reached");
+            error.log("the database cannot be reached");
             let unhealthy = Health {
                 status: "error",
                 database: "disconnected",

@@ -1,9 +1,10 @@
 //! `GET /api/ros/{id}/history` and `GET /api/ros/by-number/{ro_number}/history`
 
 use app_core::{
+    db,
     http::{ApiError, FieldProblems, Page, PageSummary, Query, json_page},
     openapi::NotFound,
-    values::Whole,
+    values::BoundedInt,
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -21,10 +22,10 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
     /// How many entries at most; 50 unless given, and never more than 100.
-    #[param(value_type = Option<Whole<1, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
     /// How many entries are left out at the start.
-    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -55,5 +56,6 @@ pub(super) async fn history(
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
     let page = parameters.parse()?;
-    json_page("history", || store::history(state.db.clone(), &key, page), page).await
+    let total = db::read!(state.db, |connection| store::count_history(connection, &key).await)?;
+    json_page("history", || store::list_history(state.db.clone(), &key, page), page, total).await
 }

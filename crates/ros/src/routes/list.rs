@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{ApiError, FieldProblems, Query, json_array},
-    values::Whole,
+    values::BoundedInt,
 };
 use axum::{extract::State, response::Response};
 use futures_util::TryStreamExt;
@@ -18,7 +18,7 @@ use crate::{
 /// The largest `limit` (design, reading 12).
 const MAX_LIMIT: i64 = 1000;
 
-type Limit = Whole<1, MAX_LIMIT>;
+type Limit = BoundedInt<1, MAX_LIMIT>;
 
 /// Query parameters, as text, so that each can be named when it is wrong.
 #[derive(Deserialize, IntoParams)]
@@ -32,7 +32,7 @@ pub(super) struct Parameters {
     #[param(value_type = Option<Limit>, inline)]
     limit: Option<String>,
     /// How many orders are left out at the start.
-    #[param(value_type = Option<Whole<0, { i64::MAX }>>, inline)]
+    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
@@ -41,9 +41,9 @@ impl Parameters {
         let mut problems = FieldProblems::default();
         let archive = problems.parse("archiveStatus", self.archive_status.as_deref(), Archive::parse);
         let limit = problems.parse("limit", self.limit.as_deref(), Limit::parse);
-        let offset = problems.parse("offset", self.offset.as_deref(), Whole::<0, { i64::MAX }>::parse);
+        let offset = problems.parse("offset", self.offset.as_deref(), BoundedInt::<0, { i64::MAX }>::parse);
         problems.into_result()?;
-        let page = Page { limit: limit.map(Whole::get), offset: offset.map_or(0, Whole::get) };
+        let page = Page { limit: limit.map(BoundedInt::get), offset: offset.map_or(0, BoundedInt::get) };
         Ok((archive.unwrap_or_default(), page))
     }
 }

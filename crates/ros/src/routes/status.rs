@@ -1,15 +1,15 @@
 //! `PATCH /api/ros/by-number/{ro_number}/status`
 
 use app_core::{
-    http::{Answer, ApiError, Author, Json, Preconditions},
-    idempotency::Attempt,
+    db,
+    http::{Actor, ApiError, Json, JsonResponse, Preconditions},
     openapi::{IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 
 use super::{
     key::Parameters,
-    update::{Asked, change},
+    update::{OrderChange, change_order},
 };
 use crate::{
     RosState,
@@ -26,12 +26,17 @@ use crate::{
 pub(super) async fn status(
     State(state): State<RosState>,
     key: OrderKey,
-    author: Author,
+    actor: Actor,
     preconditions: Preconditions,
     Json(update): Json<StatusUpdate>,
-) -> Result<Answer, ApiError> {
+) -> Result<JsonResponse, ApiError> {
     update.check()?;
-    let occasion = Occasion { action: Action::Status, author, cost: update.cost() };
-    let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
-    change(&state, &asked, |order, today| update.clone().apply(order, today)).await
+    let change = OrderChange {
+        order: key,
+        occasion: Occasion { action: Action::Status, actor, cost: update.cost() },
+        preconditions,
+    };
+    db::transaction!(state.db, |connection| {
+        change_order(connection, &state.clock, &change, |order, today| update.clone().apply(order, today)).await
+    })
 }

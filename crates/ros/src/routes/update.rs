@@ -3,9 +3,8 @@
 
 use app_core::{
     clock::Clock,
-    db::{self, Transaction},
-    http::{Answer, ApiError, Author, Json, Preconditions},
-    idempotency::Attempt,
+    db,
+    http::{Actor, ApiError, Json, JsonResponse, Preconditions},
     openapi::{Conflict, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
@@ -29,58 +28,43 @@ use crate::{
 pub(super) async fn update(
     State(state): State<RosState>,
     key: OrderKey,
-    author: Author,
+    actor: Actor,
     preconditions: Preconditions,
     Json(changes): Json<Changes>,
-) -> Result<Answer, ApiError> {
+) -> Result<JsonResponse, ApiError> {
     changes.check_as_update()?;
-    let occasion = Occasion { action: Action::Updated, author, cost: None };
-    let asked = Asked { key, occasion, preconditions, attempt: Attempt::UNKEYED };
-    change(&state, &asked, |order, today| {
-        changes.clone().apply(order, today);
-        Ok(())
+    let change =
+        OrderChange { order: key, occasion: Occasion { action: Action::Updated, actor, cost: None }, preconditions };
+    db::transaction!(state.db, |connection| {
+        change_order(connection, &state.clock, &change, |order, today| {
+            changes.clone().apply(order, today);
+            Ok(())
+        })
+        .await
     })
-    .await
 }
 
-/// A request to change an order, apart from what is to become of it.
-pub(super) struct Asked {
-    pub(super) key: OrderKey,
+/// A change of an order, apart from the fields that it sets.
+pub(super) struct OrderChange {
+    pub(super) order: OrderKey,
     pub(super) occasion: Occasion,
     pub(super) preconditions: Preconditions,
-    pub(super) attempt: Attempt,
 }
 
-/// Locks the order, lets `apply` change it, and writes it back, in place or by a move where its archive status is another
-/// one now, and what happened to its history.
-pub(super) async fn change(
-    state: &RosState,
-    asked: &Asked,
-    apply: impl Fn(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
-) -> Result<Answer, ApiError> {
-    let done = db::retry(|| async {
-        let mut transaction = Transaction::begin(&state.db).await?;
-        let answer = lock_and_write(&mut transaction, asked, &state.clock, &apply).await;
-        transaction.end(answer).await
-    });
-    asked.attempt.settle(&state.db, &state.clock, done.await).await
-}
-
-async fn lock_and_write(
+/// Locks the order, checks the preconditions, lets `apply` change it, and saves it together with its history: in place, or by a
+/// move to another table where `apply` changes the archive status.
+pub(super) async fn change_order(
     connection: &mut MySqlConnection,
-    asked: &Asked,
     clock: &Clock,
+    change: &OrderChange,
     apply: impl FnOnce(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
-) -> Result<Answer, ApiError> {
-    if let Some(answer) = asked.attempt.answered(connection, clock).await? {
-        return Ok(answer);
-    }
+) -> Result<JsonResponse, ApiError> {
     let today = clock.today();
-    let known = lock(connection, &asked.key, &asked.preconditions, today).await?;
+    let known = lock_order(connection, &change.order, &change.preconditions, today).await?;
     let previous = known.order.archive_status;
     let mut order = known.order.clone();
     apply(&mut order, today)?;
-    let mut occasion = asked.occasion.clone();
+    let mut occasion = change.occasion.clone();
     if order.archive_status == previous {
         store::update(connection, &order).await?;
     } else {
@@ -92,17 +76,17 @@ async fn lock_and_write(
     let entries = history::entries(Some(&known), Some(&order), &occasion, clock.now())?;
     store::add_history(connection, &entries).await?;
     let revision = entries.last().map_or(known.revision, |entry| entry.revision);
-    asked.attempt.keep(connection, clock, order.into_view(today).into_answer(revision)?).await
+    order.into_view(today).into_answer(revision)
 }
 
-/// The order, locked until the transaction ends, if it is what the client takes it for.
-pub(super) async fn lock(
+/// Locks the order until the transaction ends and checks the preconditions.
+pub(super) async fn lock_order(
     connection: &mut MySqlConnection,
-    key: &OrderKey,
+    order: &OrderKey,
     preconditions: &Preconditions,
     today: NaiveDate,
 ) -> Result<Known, ApiError> {
-    let known = store::lock(connection, key).await?.ok_or_else(no_such_order)?;
+    let known = store::lock(connection, order).await?.ok_or_else(no_such_order)?;
     preconditions.check(&known.order.clone().into_view(today).tag(known.revision)?)?;
     Ok(known)
 }

@@ -2,7 +2,7 @@
 
 use app_core::{
     Digest,
-    http::{ApiError, Author},
+    http::{Actor, ApiError},
     values::{Day, Money},
 };
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -31,8 +31,8 @@ pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<Entry>, ApiError> {
             Some(_) => Action::Status,
         };
         let person = usize::try_from(id).unwrap_or_default() + step;
-        let author = Author::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
-        let occasion = Occasion { action, author, cost: None };
+        let actor = Actor::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
+        let occasion = Occasion { action, actor, cost: None };
         let new = history::entries(known.as_ref(), Some(&state), &occasion, instant(date, step))?;
         let revision = new.last().map_or(0, |entry| entry.revision);
         let digest = Some(Digest::of(&state)?.as_bytes().to_vec());

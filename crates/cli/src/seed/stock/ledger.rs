@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, ops::Range};
 
-use app_core::{clock::days_before, http::Author};
+use app_core::{clock::days_before, http::Actor};
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use inventory::model::{Action, Effect, Entry, IndexId, Table};
 
@@ -60,7 +60,7 @@ pub(super) fn last_year(
             new_qty: part.quantity,
             ro_number: is_for_order.then(|| order_number(inventor, workdays_back)),
             notes: notes(inventor, part.kind, effect, previous_qty),
-            author: Author::program(PROGRAM),
+            actor: Actor::program(PROGRAM),
         }
     };
     moments.into_iter().map(entry).collect()

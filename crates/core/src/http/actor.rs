@@ -9,19 +9,19 @@ use super::{ApiError, Caller, RequestId};
 
 /// Who made a change. Where authentication is off, requests are made by nobody by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Author {
+pub struct Actor {
     user: Option<Arc<str>>,
     program: Option<&'static str>,
     request_id: Option<Arc<str>>,
 }
 
-impl Author {
+impl Actor {
     /// A program that works by itself, such as `rotracker reindex`.
     pub fn program(name: &'static str) -> Self {
         Self { program: Some(name), ..Self::default() }
     }
 
-    /// The same author, on behalf of `user`.
+    /// The same actor, on behalf of `user`.
     #[must_use]
     pub fn on_behalf_of(self, user: &str) -> Self {
         Self { user: Some(user.into()), ..self }
@@ -43,7 +43,7 @@ impl Author {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Author {
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

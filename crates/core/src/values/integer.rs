@@ -1,4 +1,4 @@
-//! Whole numbers within bounds, and ids.
+//! BoundedInt numbers within bounds, and ids.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use serde::{
 
 /// A whole number from `MIN` to `MAX`: a JSON number in a body, digits in a query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Whole<const MIN: i64, const MAX: i64>(i64);
+pub struct BoundedInt<const MIN: i64, const MAX: i64>(i64);
 
-impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
+impl<const MIN: i64, const MAX: i64> BoundedInt<MIN, MAX> {
     /// Reads decimal digits, or says in half a sentence what is wrong with them.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -35,7 +35,7 @@ impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
 
 /// The whole number that some programs write as `12.0`; JSON tells no difference. Not beyond what a float tells apart.
 #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
-pub fn whole_of(number: f64) -> Option<i64> {
+pub fn exact_integer(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
@@ -59,19 +59,19 @@ impl fmt::Display for Expected {
     }
 }
 
-impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for BoundedInt<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor<const MIN: i64, const MAX: i64>;
 
         impl<const MIN: i64, const MAX: i64> de::Visitor<'_> for Visitor<MIN, MAX> {
-            type Value = Whole<MIN, MAX>;
+            type Value = BoundedInt<MIN, MAX>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(formatter, "{}", Expected(MIN, MAX))
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-                Whole::new(number).ok_or_else(|| E::custom(format_args!("must be {}", Expected(MIN, MAX))))
+                BoundedInt::new(number).ok_or_else(|| E::custom(format_args!("must be {}", Expected(MIN, MAX))))
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
@@ -79,7 +79,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-                let whole = whole_of(number).ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))?;
+                let whole = exact_integer(number).ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))?;
                 self.visit_i64(whole)
             }
         }
@@ -92,7 +92,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
 mod tests {
     use super::*;
 
-    type Dozen = Whole<1, 12>;
+    type Dozen = BoundedInt<1, 12>;
 
     #[test]
     fn numbers_within_the_bounds_are_taken() {
@@ -113,6 +113,6 @@ mod tests {
             let error = serde_json::from_str::<Dozen>(sent).unwrap_err().to_string();
             assert!(error.contains("a whole number from 1 to 12"), "{sent}: {error}");
         }
-        assert_eq!(Whole::<0, { i64::MAX }>::parse("x").unwrap_err(), "must be a whole number from 0");
+        assert_eq!(BoundedInt::<0, { i64::MAX }>::parse("x").unwrap_err(), "must be a whole number from 0");
     }
 }
