@@ -1,16 +1,18 @@
-//! `cargo bench`: what the service adds to the database's own time, and the memory of a function. Times depend on the
-//! machine; the ratios, whose two sides are measured in turns in one run, hardly.
+//! Measures what the router (HTTP, JSON, authentication) adds to the statements of the store, and the memory of a function.
+//! Times depend on the machine. The two sides of a ratio are measured in turns in one run, so ratios hardly do.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
 use std::time::{Duration, Instant};
 
-use app_core::{Digest, db::Pool, http::Actor};
+use app_core::{db::Pool, http::Actor};
 use futures_util::TryStreamExt;
 use ros::{
-    history::{Action, Entry},
-    model::Archive,
-    sql,
+    model::{
+        ArchiveStatus, ChangeContext, HistoryAction, LockedOrder, NewHistoryEntry, OrderKey, RepairOrder,
+        history_of_change,
+    },
+    store,
 };
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
@@ -20,7 +22,7 @@ use rotracker_tests::{
     emulator::Emulator,
 };
 use serde_json::json;
-use sqlx::{Connection, Executor, MySqlConnection};
+use sqlx::Connection;
 
 /// Durations of one side, and what can be said of them.
 #[derive(Default)]
@@ -50,56 +52,20 @@ fn report(what: &str, bare: &Samples, routed: &Samples) {
     );
 }
 
-/// Reads every row that `statement` gives and throws it away.
-async fn drain(pool: &Pool, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) {
+/// Reads all active orders and throws the rows away.
+async fn list_bare(pool: &Pool) {
     let mut connection = borrow(pool).await;
+    let query = sqlx::query(
+        "SELECT * FROM active ORDER BY NEXT_DATE_TO_UPDATE IS NULL, NEXT_DATE_TO_UPDATE, DATE_MADE DESC, id",
+    );
     let mut rows = query.fetch(&mut *connection);
     while rows.try_next().await.unwrap().is_some() {}
 }
 
-/// The columns of an order in a statement of `sql`: a number, and otherwise what [`new_order`] holds.
-fn bind_order<'q>(
-    statement: &'static str,
-    number: &'q str,
-) -> sqlx::query::Query<'q, sqlx::MySql, sqlx::mysql::MySqlArguments> {
-    let none = None::<&str>;
-    let mut query = sqlx::query(statement).bind(number).bind(none).bind("XYZ Repair Services");
-    for _ in 0..2 {
-        query = query.bind(none);
-    }
-    query = query.bind("Landing gear actuator");
-    for _ in 0..7 {
-        query = query.bind(none);
-    }
-    query = query.bind("WAITING QUOTE").bind("2024-11-15");
-    for _ in 0..4 {
-        query = query.bind(none);
-    }
-    query.bind("2024-11-15").bind(none)
-}
-
-async fn run(
-    connection: &mut MySqlConnection,
-    query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>,
-) {
-    connection.execute(query).await.unwrap();
-}
-
-/// An entry of the history, as long as that of a move.
-async fn enter(connection: &mut MySqlConnection, id: u64, revision: i64) {
-    let changes = r#"[{"field":"archiveStatus","old":"ACTIVE","new":"PAID"}]"#;
-    let entry = Entry {
-        order_id: i64::try_from(id).unwrap(),
-        revision,
-        ro_number: "RO-BARE".to_owned(),
-        action: Action::Moved,
-        at: clock().now(),
-        actor: Actor::default(),
-        changes: changes.to_owned(),
-        digest: Some(Digest::of_bytes(&[changes.as_bytes()])),
-        step: None,
-    };
-    sql::add_history(&[entry]).build().execute(connection).await.unwrap();
+/// The history entry of a change from `old` to `new`.
+fn history_entry(old: Option<&LockedOrder>, new: &RepairOrder) -> NewHistoryEntry {
+    let context = ChangeContext { action: HistoryAction::Updated, actor: Actor::default(), cost: None };
+    history_of_change(old, Some(new), &context, clock().now()).unwrap().pop().unwrap()
 }
 
 async fn compare(rows: u32, rounds: usize) {
@@ -110,7 +76,7 @@ async fn compare(rows: u32, rounds: usize) {
 
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        bare.time(drain(&pool, sqlx::query(sql::list(Archive::Active)).bind(u64::MAX).bind(0_u64))).await;
+        bare.time(list_bare(&pool)).await;
         routed.time(async { assert!(app.get("/api/ros").await.status.is_success()) }).await;
     }
     report(&format!("list of {rows} orders"), &bare, &routed);
@@ -127,19 +93,26 @@ async fn compare_single(rounds: usize) {
     let path = path_of(&order);
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        bare.time(drain(&pool, sqlx::query(sql::FIND_BY_ID).bind(id).bind(id))).await;
+        bare.time(async {
+            let mut connection = borrow(&pool).await;
+            store::find(&mut connection, &OrderKey::Id(id)).await.unwrap().unwrap();
+        })
+        .await;
         routed.time(async { assert!(app.get(&path).await.status.is_success()) }).await;
     }
     report("get", &bare, &routed);
 
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
+    let example = store::find(&mut *borrow(&pool).await, &OrderKey::Id(id)).await.unwrap().unwrap().order;
     for round in 0..rounds {
         let number = format!("BARE{round}");
         bare.time(async {
             let mut connection = borrow(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
-            let done = bind_order(sql::insert(Archive::Active), &number).bind(0).execute(&mut *transaction).await;
-            enter(&mut transaction, done.unwrap().last_insert_id(), 1).await;
+            let order = RepairOrder { ro_number: number.clone(), ..example.clone() };
+            let id = store::insert(&mut transaction, &order).await.unwrap();
+            let order = RepairOrder { id, ..order };
+            store::insert_history(&mut transaction, &[history_entry(None, &order)]).await.unwrap();
             transaction.commit().await.unwrap();
         })
         .await;
@@ -150,17 +123,18 @@ async fn compare_single(rounds: usize) {
 
     let bare_order = app.create("RO-BARE").await;
     let bare_id: i64 = bare_order["id"].as_str().unwrap().parse().unwrap();
-    let mut places = (Archive::Active, Archive::Paid);
+    let mut places = (ArchiveStatus::Active, ArchiveStatus::Paid);
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
-    for revision in 2..i64::try_from(rounds).unwrap() + 2 {
+    for _ in 0..rounds {
         let (from, to) = places;
         bare.time(async {
             let mut connection = borrow(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
-            run(&mut transaction, sqlx::query(sql::LOCK_BY_ID).bind(bare_id)).await;
-            run(&mut transaction, sqlx::query(sql::delete(from)).bind(bare_id)).await;
-            run(&mut transaction, bind_order(sql::insert(to), "RO-BARE").bind(bare_id)).await;
-            enter(&mut transaction, u64::try_from(bare_id).unwrap(), revision).await;
+            let locked = store::lock_to_move(&mut transaction, &OrderKey::Id(bare_id)).await.unwrap();
+            let (locked, other_columns) = locked.unwrap();
+            let order = RepairOrder { archive_status: to, ..locked.order.clone() };
+            store::move_order(&mut transaction, from, &order, &other_columns).await.unwrap();
+            store::insert_history(&mut transaction, &[history_entry(Some(&locked), &order)]).await.unwrap();
             transaction.commit().await.unwrap();
         })
         .await;
@@ -173,8 +147,10 @@ async fn compare_single(rounds: usize) {
     let today = app.clock.today();
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        let query = sqlx::query(sql::DASHBOARD).bind(today).bind(today).bind(today).bind(today);
-        bare.time(drain(&pool, query)).await;
+        bare.time(async {
+            store::dashboard(&mut *borrow(&pool).await, today).await.unwrap();
+        })
+        .await;
         routed.time(async { assert!(app.get("/api/ros/stats/dashboard").await.status.is_success()) }).await;
     }
     report("dashboard", &bare, &routed);
@@ -198,7 +174,7 @@ async fn measure_memory() {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        println!("| request | bare sqlx p50 ms | through the router p50 ms | ratio | bare p99 | router p99 |");
+        println!("| request | statements alone p50 ms | through the router p50 ms | ratio | bare p99 | router p99 |");
         println!("|---|---|---|---|---|---|");
         compare(500, 300).await;
         compare(50_000, 15).await;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use app_core::db::adoption::Findings;
 use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
-use crate::model::Archive;
+use crate::model::ArchiveStatus as Archive;
 
 /// The specification's columns.
 const COLUMNS: [&str; 22] = [

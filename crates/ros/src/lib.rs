@@ -1,11 +1,8 @@
-//! Repair orders: what was sent to which shop, how far it is, what it costs. Four tables, one for each archive
-//! status, share one sequence of ids and one registry of numbers.
+//! Repair orders. Four tables, one for each archive status, share one sequence of ids and one registry of numbers.
 
 pub mod adoption;
-pub mod history;
 pub mod model;
 mod routes;
-pub mod sql;
 pub mod store;
 
 use std::time::Instant;
@@ -18,28 +15,24 @@ use app_core::{
 
 pub use routes::{openapi, router};
 
-/// What the handlers work with.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct RosState {
-    /// The main database.
     pub db: Pool,
-    /// Says what "today" is.
     pub clock: Clock,
-    /// When the process started, for `uptime`.
+    /// The start of the process, for `uptime`.
     pub started: Instant,
 }
 
 impl RosState {
-    /// State on `db`, starting now.
     pub fn new(db: Pool, clock: Clock) -> Self {
         Self { db, clock, started: Instant::now() }
     }
 }
 
-/// Everything the function reads from the environment.
+/// The configuration of the function, read from the environment.
 #[derive(Debug)]
 pub struct RosConfig {
-    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,
@@ -62,7 +55,7 @@ impl RosConfig {
         env.finish(config)
     }
 
-    /// The state that this configuration describes; nothing is connected yet.
+    /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> RosState {
         RosState::new(Pool::new(&self.database, &self.database_name), Clock::system(self.zone))
     }

@@ -11,27 +11,27 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    change::{OrderChange, change_order},
     key::Parameters,
-    update::{OrderChange, change_order},
 };
 use crate::{
     RosState,
-    history::{Action, Occasion},
-    model::{Archive, Changes, RepairOrderView},
-    store::OrderKey,
+    model::{ArchiveStatus, ChangeContext, HistoryAction, OrderFields, OrderKey, RepairOrderView},
 };
 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = ArchiveTarget)]
-pub(super) struct Target {
-    /// Where the order is to be kept.
-    #[schema(value_type = Archive)]
-    archive_status: Option<Archive>,
+pub(super) struct ArchiveTarget {
+    /// The archive status that the order gets.
+    #[schema(value_type = ArchiveStatus)]
+    archive_status: Option<ArchiveStatus>,
 }
 
-/// Moves the order to another table. Moving it where it already is is a conflict: someone else was faster.
-#[utoipa::path(post, path = "", operation_id = "archiveOrder", params(Parameters, IfMatch, IfNoneMatch, IdempotencyKeyHeader), request_body = Target, responses(
+/// Moves an order to the table of another archive status. It is a conflict if the order has that archive status already.
+///
+/// Two people who archive one order at once wait for each other. With the same target the second gets the conflict; with two
+/// targets both succeed, and the order ends where the second one sent it.
+#[utoipa::path(post, path = "", operation_id = "archiveOrder", params(Parameters, IfMatch, IfNoneMatch, IdempotencyKeyHeader), request_body = ArchiveTarget, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
@@ -41,17 +41,17 @@ pub(super) async fn archive(
     order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
-    Idempotent { body: Target { archive_status }, key }: Idempotent<Target>,
+    Idempotent { body: ArchiveTarget { archive_status }, key }: Idempotent<ArchiveTarget>,
 ) -> Result<JsonResponse, ApiError> {
     let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
-    let occasion = Occasion { action: Action::Moved, actor, cost: None };
-    let change = OrderChange { order, occasion, preconditions };
+    let context = ChangeContext { action: HistoryAction::Moved, actor, cost: None };
+    let change = OrderChange { order, preconditions, context, may_move: true };
     db::transaction!(state.db, key, state.clock, |connection| {
         change_order(connection, &state.clock, &change, |order, today| {
             if order.archive_status == target {
                 return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
             }
-            Changes::archive(target).apply(order, today);
+            OrderFields::archive(target).apply(order, today);
             Ok(())
         })
         .await

@@ -11,12 +11,13 @@ use http::StatusCode;
 
 use crate::{
     RosState,
-    history::{self, Action, Occasion},
-    model::{Changes, NewRepairOrder, RepairOrder, RepairOrderView},
+    model::{
+        ChangeContext, HistoryAction, NewRepairOrder, OrderFields, RepairOrder, RepairOrderView, history_of_change,
+    },
     store,
 };
 
-/// Adds an order to the table of its archive status.
+/// Creates an order in the table of its archive status.
 #[utoipa::path(post, path = "", operation_id = "createOrder", params(IdempotencyKeyHeader), request_body = NewRepairOrder, responses(
     (status = 201, description = "The new order", body = RepairOrderView, headers(("ETag"))),
     (status = 409, response = Conflict),
@@ -24,18 +25,18 @@ use crate::{
 pub(super) async fn create(
     State(state): State<RosState>,
     actor: Actor,
-    Idempotent { body: fields, key }: Idempotent<Changes>,
+    Idempotent { body: fields, key }: Idempotent<OrderFields>,
 ) -> Result<JsonResponse, ApiError> {
     fields.check_as_new()?;
     let mut order = RepairOrder::default();
     fields.apply(&mut order, state.clock.today());
-    let occasion = Occasion { action: Action::Created, actor, cost: None };
+    let context = ChangeContext { action: HistoryAction::Created, actor, cost: None };
     db::transaction!(state.db, key, state.clock, |connection| {
         let id = store::insert(connection, &order).await?;
         let order = RepairOrder { id, ..order.clone() };
-        let entries = history::entries(None, Some(&order), &occasion, state.clock.now())?;
-        store::add_history(connection, &entries).await?;
+        let entries = history_of_change(None, Some(&order), &context, state.clock.now())?;
+        store::insert_history(connection, &entries).await?;
         let revision = entries.last().map_or(0, |entry| entry.revision);
-        Ok(order.into_view(state.clock.today()).into_answer(revision)?.with_status(StatusCode::CREATED))
+        Ok(order.into_view(state.clock.today()).into_response(revision)?.with_status(StatusCode::CREATED))
     })
 }

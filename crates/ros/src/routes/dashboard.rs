@@ -9,7 +9,7 @@ use axum::{extract::State, response::Response};
 
 use crate::{RosState, model::Dashboard, store};
 
-/// The dashboard's figures.
+/// Returns the figures of the dashboard's first page.
 #[utoipa::path(get, path = "", operation_id = "getDashboard", params(IfMatch, IfNoneMatch),
     responses((status = 200, body = Dashboard, headers(("ETag")))))]
 pub(super) async fn dashboard(

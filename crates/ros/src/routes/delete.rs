@@ -9,42 +9,42 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{key::Parameters, update::lock_order};
+use super::{change::check_preconditions, key::Parameters};
 use crate::{
     RosState,
-    history::{self, Action, Occasion},
-    store::{self, OrderKey},
+    model::{ChangeContext, HistoryAction, OrderKey, history_of_change},
+    store::{self, no_such_order},
 };
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = OrderDeleted)]
-pub(super) struct Deleted {
+pub(super) struct OrderDeleted {
     success: bool,
     message: &'static str,
-    /// The table that had it.
+    /// The table that had the order.
     deleted_from: &'static str,
 }
 
-/// Deletes the order for good, from whichever table has it; its history stays.
+/// Deletes an order for good, from whichever table has it. Its history stays.
 #[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch, IfNoneMatch), responses(
-    (status = 200, description = "It is deleted", body = Deleted),
+    (status = 200, description = "The order is deleted", body = OrderDeleted),
     (status = 404, response = NotFound),
 ))]
 pub(super) async fn delete(
     State(state): State<RosState>,
-    key: OrderKey,
+    order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
-) -> Result<Json<Deleted>, ApiError> {
-    let occasion = Occasion { action: Action::Deleted, actor, cost: None };
+) -> Result<Json<OrderDeleted>, ApiError> {
+    let context = ChangeContext { action: HistoryAction::Deleted, actor, cost: None };
     let archive = db::transaction!(state.db, |connection| {
-        let known = lock_order(connection, &key, &preconditions, state.clock.today()).await?;
-        let archive = known.order.archive_status;
-        store::delete(connection, archive, known.order.id).await?;
-        let entries = history::entries(Some(&known), None, &occasion, state.clock.now())?;
-        store::add_history(connection, &entries).await?;
+        let locked = store::lock(connection, &order).await?.ok_or_else(no_such_order)?;
+        check_preconditions(&locked, &preconditions, state.clock.today())?;
+        let archive = locked.order.archive_status;
+        store::delete(connection, archive, locked.order.id).await?;
+        let entries = history_of_change(Some(&locked), None, &context, state.clock.now())?;
+        store::insert_history(connection, &entries).await?;
         Ok(archive)
     })?;
-    Ok(Json(Deleted { success: true, message: "Repair order deleted", deleted_from: archive.table() }))
+    Ok(Json(OrderDeleted { success: true, message: "Repair order deleted", deleted_from: archive.table() }))
 }

@@ -10,11 +10,11 @@ use axum::{extract::State, response::Response};
 use super::key::Parameters;
 use crate::{
     RosState,
-    model::RepairOrderDetail,
-    store::{self, Found, OrderKey, no_such_order},
+    model::{OrderDetail, OrderKey, RepairOrderDetail},
+    store::{self, no_such_order},
 };
 
-/// One order, from whichever table has it, with the steps of its status.
+/// Returns an order, from whichever table has it, with its status history.
 #[utoipa::path(get, path = "", operation_id = "getOrder", params(Parameters, IfMatch, IfNoneMatch), responses(
     (status = 200, description = "The order", body = RepairOrderDetail, headers(("ETag"))),
     (status = 404, response = NotFound),
@@ -25,7 +25,7 @@ pub(super) async fn get(
     preconditions: Preconditions,
 ) -> Result<Response, ApiError> {
     let found = db::read!(state.db, |connection| store::find(connection, &key).await)?;
-    let Found { order, revision, steps } = found.ok_or_else(no_such_order)?;
+    let OrderDetail { order, revision, status_history } = found.ok_or_else(no_such_order)?;
     let view = order.into_view(state.clock.today());
-    preconditions.answer(view.tag(revision)?, &view.with_steps(steps))
+    preconditions.answer(view.tag(revision)?, &view.with_status_history(status_history))
 }

@@ -9,8 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{RosState, store};
 
-/// The state of the service. When the database cannot be reached it is an error answer as well, with that shape's
-/// members added.
+/// The state of the service. When the database cannot be reached, it also has the members of an error.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     /// `ok` or `error`.
@@ -29,7 +28,7 @@ pub(super) struct Health {
     message: Option<&'static str>,
 }
 
-/// Whether the function and its database work.
+/// Checks that the function and its database work.
 #[utoipa::path(get, path = "", operation_id = "getHealth", responses(
     (status = 200, description = "Everything works", body = Health),
     (status = 503, description = "The database cannot be reached", body = Health),

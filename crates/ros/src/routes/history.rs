@@ -13,18 +13,18 @@ use utoipa::{IntoParams, ToSchema};
 use super::key;
 use crate::{
     RosState,
-    history::HistoryEntry,
-    store::{self, OrderKey},
+    model::{HistoryEntry, OrderKey},
+    store,
 };
 
-/// Query parameters, as text, so that each can be named when it is wrong.
+/// The query parameters. They arrive as text, so that each can be named when it is wrong.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// How many entries at most; 50 unless given, and never more than 100.
+    /// The most entries to return; 50 by default, at most 100.
     #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
-    /// How many entries are left out at the start.
+    /// How many entries to skip at the start.
     #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
@@ -47,7 +47,7 @@ struct History {
     page: PageSummary,
 }
 
-/// What happened to an order, newest first; also after it was moved, renamed or deleted.
+/// Lists the changes of an order, newest first; also after it was moved, renamed or deleted.
 #[utoipa::path(get, path = "", operation_id = "getOrderHistory", params(key::Parameters, Parameters),
     responses((status = 200, body = History), (status = 404, response = NotFound)))]
 pub(super) async fn history(

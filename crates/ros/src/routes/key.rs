@@ -1,4 +1,4 @@
-//! How a path names an order: `/{id}` or `/by-number/{ro_number}`. The same handlers answer both.
+//! The order that a path names: `/{id}` or `/by-number/{ro_number}`. The same handlers serve both.
 
 use app_core::{
     http::{ApiError, Path},
@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::{model::RoNumber, store::OrderKey};
+use crate::model::{OrderKey, RoNumber};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -18,7 +18,7 @@ pub(super) struct Parameters {
     /// The order's id, which is unique over the four tables.
     #[param(value_type = Digits, inline)]
     id: Option<String>,
-    /// The order's number. Case does not matter.
+    /// The order's number, in any case.
     #[param(rename = "roNumber", value_type = RoNumber, example = "RO38472", inline)]
     ro_number: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The route table: every path of the function, and the handler that answers it.
 
 mod archive;
+mod change;
 mod create;
 mod dashboard;
 mod delete;
@@ -42,7 +43,7 @@ route_table! {
     }
 }
 
-/// All routes, without the layers around them.
+/// Creates the router, without the layers around it.
 pub fn router(state: RosState) -> Router {
     Router::new()
         .nest("/health", Health::routes())
@@ -53,16 +54,16 @@ pub fn router(state: RosState) -> Router {
 
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// The description of all routes.
+/// Describes the routes for the OpenAPI document.
 pub fn openapi() -> Description {
-    let orders = Description::new("Repair orders", "What was sent to which shop, how far it is, what it costs.")
+    let orders = Description::new("Repair orders", "Orders for repairs at outside shops: status, dates, costs.")
         .examples(EXAMPLES)
         .table::<Orders>("/api/ros")
         .links("createOrder", 201, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
         .links("listOrders", 200, &[("id", "$response.body#/0/id"), ("roNumber", "$response.body#/0/roNumber")])
         .links("updateOrderById", 200, &[("id", "$response.body#/id"), ("roNumber", "$response.body#/roNumber")])
         .links("archiveOrder", 200, &[("id", "$response.body#/id")]);
-    let health = Description::new("Health", "Whether the service works.")
+    let health = Description::new("Health", "The state of the service.")
         .examples(EXAMPLES)
         .table::<Health>("/health")
         .table::<Health>("/api/health")

@@ -8,34 +8,29 @@ use app_core::{
 use axum::extract::State;
 
 use super::{
+    change::{OrderChange, change_order},
     key::Parameters,
-    update::{OrderChange, change_order},
 };
 use crate::{
     RosState,
-    history::{Action, Occasion},
-    model::{RepairOrderView, StatusUpdate},
-    store::OrderKey,
+    model::{ChangeContext, HistoryAction, OrderKey, RepairOrderView, StatusUpdate},
 };
 
-/// Sets the status, with what the shop said along with it.
+/// Sets the status of an order, and the notes, cost and delivery date that came with it.
 #[utoipa::path(patch, path = "", operation_id = "setOrderStatus", params(Parameters, IfMatch, IfNoneMatch), request_body = StatusUpdate, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
 ))]
 pub(super) async fn status(
     State(state): State<RosState>,
-    key: OrderKey,
+    order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
     Json(update): Json<StatusUpdate>,
 ) -> Result<JsonResponse, ApiError> {
     update.check()?;
-    let change = OrderChange {
-        order: key,
-        occasion: Occasion { action: Action::Status, actor, cost: update.cost() },
-        preconditions,
-    };
+    let context = ChangeContext { action: HistoryAction::Status, actor, cost: update.cost() };
+    let change = OrderChange { order, preconditions, context, may_move: false };
     db::transaction!(state.db, |connection| {
         change_order(connection, &state.clock, &change, |order, today| update.clone().apply(order, today)).await
     })

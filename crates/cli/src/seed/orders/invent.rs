@@ -1,7 +1,7 @@
 //! Invents sample orders.
 
 use chrono::{Days, NaiveDate};
-use ros::model::Archive;
+use ros::model::ArchiveStatus;
 use rust_decimal::Decimal;
 
 use super::{
@@ -25,7 +25,7 @@ const SEED: u64 = 38_462;
 /// A row, named as people speak of it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Order {
-    pub(super) archive: Archive,
+    pub(super) archive: ArchiveStatus,
     pub(super) number: String,
     pub(super) made: NaiveDate,
     pub(super) shop: &'static str,
@@ -53,10 +53,10 @@ pub(super) struct Order {
 pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
     let mut inventor = Inventor::new(SEED);
     let tables = [
-        (Archive::Active, counts.active, 0..=120),
-        (Archive::Paid, counts.paid, 20..=1_095),
-        (Archive::Net, counts.net, 15..=730),
-        (Archive::Returned, counts.returned, 25..=1_000),
+        (ArchiveStatus::Active, counts.active, 0..=120),
+        (ArchiveStatus::Paid, counts.paid, 20..=1_095),
+        (ArchiveStatus::Net, counts.net, 15..=730),
+        (ArchiveStatus::Returned, counts.returned, 25..=1_000),
     ];
     let mut ages = Vec::new();
     for (archive, count, age) in tables {
@@ -78,37 +78,38 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn order(&mut self, archive: Archive, number: usize) -> Order {
+    fn order(&mut self, archive: ArchiveStatus, number: usize) -> Order {
         let part = self.inventor.any(PARTS);
         let statuses = match archive {
-            Archive::Active => ACTIVE_STATUSES,
-            Archive::Paid => PAID_STATUSES,
-            Archive::Net => NET_STATUSES,
-            Archive::Returned => RETURN_STATUSES,
+            ArchiveStatus::Active => ACTIVE_STATUSES,
+            ArchiveStatus::Paid => PAID_STATUSES,
+            ArchiveStatus::Net => NET_STATUSES,
+            ArchiveStatus::Returned => RETURN_STATUSES,
         };
         let Status { name: status, shop_says: shop_status, .. } =
             self.inventor.weighted(statuses, |status| status.weight);
-        let (terms, _) =
-            self.inventor.weighted(if archive == Archive::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
+        let (terms, _) = self
+            .inventor
+            .weighted(if archive == ArchiveStatus::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
 
-        let is_active = archive == Archive::Active;
+        let is_active = archive == ArchiveStatus::Active;
         let is_quoted = !matches!(status, "WAITING QUOTE" | "SHIPPING TO SHOP") && !status.starts_with("CANCEL");
         let estimate = Decimal::new(self.inventor.number(part.price.0 * 100..=part.price.1 * 100), 2);
         let final_cost = match archive {
-            Archive::Active => None,
-            Archive::Paid | Archive::Net => Some(self.near(estimate)),
+            ArchiveStatus::Active => None,
+            ArchiveStatus::Paid | ArchiveStatus::Net => Some(self.near(estimate)),
             // A shop charges for the evaluation of what it sends back.
-            Archive::Returned => {
+            ArchiveStatus::Returned => {
                 self.inventor.chance(40).then(|| Decimal::new(self.inventor.number(90..=450) * 100, 2))
             }
         };
 
         let dropped_off_age = self.age.saturating_sub(self.inventor.number(0..=6));
-        let next_update = if archive == Archive::Active { self.next_update() } else { None };
+        let next_update = if archive == ArchiveStatus::Active { self.next_update() } else { None };
         let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
         let status_age = match archive {
             // Whoever touches an order plans its next look.
-            Archive::Active => self.inventor.number(days_late..=self.age.min(days_late + 30)),
+            ArchiveStatus::Active => self.inventor.number(days_late..=self.age.min(days_late + 30)),
             // Archived orders rest since they were done.
             _ => self.age.saturating_sub(self.inventor.number(15..=75)),
         };
@@ -134,11 +135,11 @@ impl Desk<'_> {
             status,
             status_date: self.days_ago(status_age),
             our_status: match (archive, days_late > 0) {
-                (Archive::Active, true) => "Overdue",
-                (Archive::Active, false) => "On Track",
-                (Archive::Paid, _) => "Closed",
-                (Archive::Net, _) => "Awaiting Payment",
-                (Archive::Returned, _) => "Returned",
+                (ArchiveStatus::Active, true) => "Overdue",
+                (ArchiveStatus::Active, false) => "On Track",
+                (ArchiveStatus::Paid, _) => "Closed",
+                (ArchiveStatus::Net, _) => "Awaiting Payment",
+                (ArchiveStatus::Returned, _) => "Returned",
             },
             shop_status,
             tracking: (!is_active || status.contains("SHIP")).then(|| self.tracking()),
@@ -216,7 +217,7 @@ mod tests {
     fn every_figure_of_the_dashboard_has_something_to_count() {
         let today = some_day();
         let orders = orders(today, OrderCounts::default());
-        let active: Vec<&Order> = orders.iter().filter(|order| order.archive == Archive::Active).collect();
+        let active: Vec<&Order> = orders.iter().filter(|order| order.archive == ArchiveStatus::Active).collect();
         let next: HashSet<i64> =
             active.iter().filter_map(|order| Some((order.next_update? - today).num_days().signum())).collect();
         assert_eq!(next, HashSet::from([-1, 0, 1]));

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
 use invent::Order;
-use ros::{model::Archive, store};
+use ros::{model::ArchiveStatus, store};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
@@ -49,7 +49,7 @@ pub async fn seed_repair_orders(
     expect_empty(connection).await?;
     let orders = invent::orders(today, counts);
     let mut transaction = connection.begin().await?;
-    for archive in Archive::ALL {
+    for archive in ArchiveStatus::ALL {
         let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
         for batch in rows.chunks(BATCH) {
             insert(archive, batch)
@@ -75,7 +75,7 @@ async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> R
         entries.extend(past::entries(id, order)?);
     }
     for batch in entries.chunks(BATCH) {
-        store::add_history(connection, batch).await?;
+        store::insert_history(connection, batch).await?;
     }
     Ok(())
 }
@@ -99,7 +99,7 @@ pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
     Ok(!holds_orders)
 }
 
-fn insert(archive: Archive, orders: &[&Order]) -> QueryBuilder<MySql> {
+fn insert(archive: ArchiveStatus, orders: &[&Order]) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(format!(
         "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
          ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \

@@ -1,14 +1,13 @@
 //! What happened to a sample order from the day on which it was made until it became what it is.
 
 use app_core::{
-    Digest,
     http::{Actor, ApiError},
     values::{Day, Money},
 };
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use ros::{
-    history::{self, Action, Entry, Known, Occasion},
-    model::{Archive, RepairOrder},
+use ros::model::{
+    ArchiveStatus, ChangeContext, HistoryAction, LockedOrder, NewHistoryEntry, OrderDigest, RepairOrder,
+    history_of_change,
 };
 
 use super::invent::Order;
@@ -21,22 +20,23 @@ const WAY: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
 const PEOPLE: [&str; 4] = ["ana@example.com", "kim@example.com", "luis@example.com", "priya@example.com"];
 
 /// The history of `order`, whose id is `id`: applied to nothing, it makes the order.
-pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<Entry>, ApiError> {
+pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<NewHistoryEntry>, ApiError> {
     let mut entries = Vec::new();
-    let mut known: Option<Known> = None;
+    let mut known: Option<LockedOrder> = None;
     for (step, (date, state)) in states(id, order).into_iter().enumerate() {
         let action = match &known {
-            None => Action::Created,
-            Some(known) if known.order.archive_status != state.archive_status => Action::Moved,
-            Some(_) => Action::Status,
+            None => HistoryAction::Created,
+            Some(known) if known.order.archive_status != state.archive_status => HistoryAction::Moved,
+            Some(_) => HistoryAction::Status,
         };
         let person = usize::try_from(id).unwrap_or_default() + step;
         let actor = Actor::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
-        let occasion = Occasion { action, actor, cost: None };
-        let new = history::entries(known.as_ref(), Some(&state), &occasion, instant(date, step))?;
+        let context = ChangeContext { action, actor, cost: None };
+        let new = history_of_change(known.as_ref(), Some(&state), &context, instant(date, step))?;
         let revision = new.last().map_or(0, |entry| entry.revision);
-        let digest = Some(Digest::of(&state)?.as_bytes().to_vec());
-        known = Some(Known { order: state, revision: revision.max(known.map_or(0, |known| known.revision)), digest });
+        let digest = Some(OrderDigest::of(&state)?);
+        known =
+            Some(LockedOrder { order: state, revision: revision.max(known.map_or(0, |known| known.revision)), digest });
         entries.extend(new);
     }
     Ok(entries)
@@ -58,7 +58,7 @@ fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
         .map(|step| {
             let date = order.made + Days::new(days * step as u64 / (way as u64 + 1));
             let early = RepairOrder {
-                archive_status: Archive::Active,
+                archive_status: ArchiveStatus::Active,
                 current_status: Some(if way == 0 { order.status } else { WAY[step] }.to_owned()),
                 current_status_date: Some(Day(date)),
                 estimated_cost: last.estimated_cost.filter(|_| step > 0),

@@ -1,0 +1,350 @@
+//! Repair orders as they are stored and as responses show them.
+
+use app_core::{
+    http::{ApiError, ETag, JsonResponse, entity_tag},
+    openapi::Digits,
+    values::{Day, Money, StoredDay, Trimmed, deserialize_str},
+};
+use chrono::NaiveDate;
+use serde::{Deserialize, Deserializer, Serialize};
+use sqlx::FromRow;
+use utoipa::ToSchema;
+
+use super::history::StatusChange;
+
+/// The part of the business that an order belongs to. Each has a table of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ArchiveStatus {
+    /// Being worked on: `active`.
+    #[default]
+    Active,
+    /// Completed and paid: `paid`.
+    Paid,
+    /// On NET payment terms: `net`.
+    Net,
+    /// Returned, BER, RAI, cancelled or scrapped: `returns`.
+    Returned,
+}
+
+impl ArchiveStatus {
+    pub const ALL: [Self; 4] = [Self::Active, Self::Paid, Self::Net, Self::Returned];
+
+    /// Returns the name that requests, responses and the column `ro_registry.archive` use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Paid => "PAID",
+            Self::Net => "NET",
+            Self::Returned => "RETURNED",
+        }
+    }
+
+    /// Returns the status with that name.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|archive| archive.name() == name)
+            .ok_or_else(|| "must be one of ACTIVE, PAID, NET, RETURNED".to_owned())
+    }
+
+    /// Returns the name of the table that has these orders.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paid => "paid",
+            Self::Net => "net",
+            Self::Returned => "returns",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ArchiveStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", |name| Self::parse(&name))
+    }
+}
+
+/// Reads the column `archive` of statements about several tables.
+impl TryFrom<String> for ArchiveStatus {
+    type Error = ApiError;
+
+    fn try_from(name: String) -> Result<Self, ApiError> {
+        Self::parse(&name).map_err(|problem| ApiError::internal(format!("an archive status {problem}, not {name}")))
+    }
+}
+
+/// The number by which people know an order: trimmed, not empty, at most 50 characters.
+pub type RoNumber = Trimmed<50>;
+
+/// The id or the number by which a request names an order.
+#[derive(Clone, Debug)]
+pub enum OrderKey {
+    Id(i64),
+    Number(RoNumber),
+}
+
+/// The part of a list of orders that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListRange {
+    /// The most orders to return; all if `None`.
+    pub limit: Option<i64>,
+    /// How many orders to skip before them.
+    pub offset: i64,
+}
+
+/// A repair order as its table has it.
+///
+/// A new column needs a field here, a line in [`columns`](RepairOrder::columns), and a field in
+/// [`OrderFields`](super::OrderFields).
+#[derive(Clone, Debug, Default, PartialEq, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepairOrder {
+    /// Unique over the four tables, and the same for the whole life of the order. A string of digits.
+    #[serde(serialize_with = "as_string")]
+    #[schema(value_type = Digits)]
+    pub id: i64,
+    /// The number by which people know the order. Unique over the four tables; it can be changed.
+    #[sqlx(rename = "RO")]
+    pub ro_number: String,
+    /// The day on which the order was made.
+    #[sqlx(rename = "DATE_MADE", try_from = "StoredDay")]
+    pub date_made: Option<Day>,
+    /// The repair shop.
+    #[sqlx(rename = "SHOP_NAME")]
+    pub shop_name: Option<String>,
+    /// The manufacturer's part number.
+    #[sqlx(rename = "PART")]
+    pub part_number: Option<String>,
+    /// The serial number of the part.
+    #[sqlx(rename = "SERIAL")]
+    pub serial_number: Option<String>,
+    /// A description of the part.
+    #[sqlx(rename = "PART_DESCRIPTION")]
+    pub part_description: Option<String>,
+    /// The work that the shop is asked to do.
+    #[sqlx(rename = "REQ_WORK")]
+    pub required_work: Option<String>,
+    /// The day on which the shop received the part.
+    #[sqlx(rename = "DATE_DROPPED_OFF", try_from = "StoredDay")]
+    pub date_dropped_off: Option<Day>,
+    /// The quoted cost.
+    #[sqlx(rename = "ESTIMATED_COST")]
+    pub estimated_cost: Option<Money>,
+    /// The invoiced cost.
+    #[sqlx(rename = "FINAL_COST")]
+    pub final_cost: Option<Money>,
+    /// Payment terms.
+    #[sqlx(rename = "TERMS")]
+    pub terms: Option<String>,
+    /// The shop's own number for the order.
+    #[sqlx(rename = "SHOP_REF")]
+    pub shop_reference_number: Option<String>,
+    /// The day on which the shop expects to be done.
+    #[sqlx(rename = "ESTIMATED_DELIVERY_DATE", try_from = "StoredDay")]
+    pub estimated_delivery_date: Option<Day>,
+    /// The status of the repair, such as `APPROVED`.
+    #[sqlx(rename = "CURENT_STATUS")]
+    pub current_status: Option<String>,
+    /// The day on which the status was set.
+    #[sqlx(rename = "CURENT_STATUS_DATE", try_from = "StoredDay")]
+    pub current_status_date: Option<Day>,
+    /// GenThrust's own view of the progress.
+    #[sqlx(rename = "GENTHRUST_STATUS")]
+    pub gen_thrust_status: Option<String>,
+    /// The shop's view of the progress.
+    #[sqlx(rename = "SHOP_STATUS")]
+    pub shop_status: Option<String>,
+    /// The tracking number of the shipment that brings the part back.
+    #[sqlx(rename = "TRACKING_NUMBER_PICKING_UP")]
+    pub tracking_number: Option<String>,
+    /// Free text, one note a line.
+    #[sqlx(rename = "NOTES")]
+    pub notes: Option<String>,
+    /// The day of the last change. The service sets it.
+    #[sqlx(rename = "LAST_DATE_UPDATED", try_from = "StoredDay")]
+    pub last_date_updated: Option<Day>,
+    /// The day on which someone should ask the shop again.
+    #[sqlx(rename = "NEXT_DATE_TO_UPDATE", try_from = "StoredDay")]
+    pub next_date_to_update: Option<Day>,
+    /// The part of the business that the order belongs to.
+    #[sqlx(rename = "archive", try_from = "String")]
+    pub archive_status: ArchiveStatus,
+}
+
+fn as_string<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+/// The value of a column of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnValue<'order> {
+    Text(Option<&'order str>),
+    Day(Option<Day>),
+    Money(Option<Money>),
+}
+
+impl RepairOrder {
+    /// The number of columns in [`columns`](Self::columns).
+    pub const COLUMN_COUNT: usize = 21;
+
+    /// Returns the columns that the service writes, with their values. Every INSERT and UPDATE of an order and the digest
+    /// in its history are made from this list. A field that is forgotten here does not compile.
+    pub fn columns(&self) -> [(&'static str, ColumnValue<'_>); Self::COLUMN_COUNT] {
+        use ColumnValue::{Day, Money, Text};
+        let Self {
+            // The id never changes, and the archive status is the choice of the table.
+            id: _,
+            archive_status: _,
+            ro_number,
+            date_made,
+            shop_name,
+            part_number,
+            serial_number,
+            part_description,
+            required_work,
+            date_dropped_off,
+            estimated_cost,
+            final_cost,
+            terms,
+            shop_reference_number,
+            estimated_delivery_date,
+            current_status,
+            current_status_date,
+            gen_thrust_status,
+            shop_status,
+            tracking_number,
+            notes,
+            last_date_updated,
+            next_date_to_update,
+        } = self;
+        [
+            ("RO", Text(Some(ro_number))),
+            ("DATE_MADE", Day(*date_made)),
+            ("SHOP_NAME", Text(shop_name.as_deref())),
+            ("PART", Text(part_number.as_deref())),
+            ("SERIAL", Text(serial_number.as_deref())),
+            ("PART_DESCRIPTION", Text(part_description.as_deref())),
+            ("REQ_WORK", Text(required_work.as_deref())),
+            ("DATE_DROPPED_OFF", Day(*date_dropped_off)),
+            ("ESTIMATED_COST", Money(*estimated_cost)),
+            ("FINAL_COST", Money(*final_cost)),
+            ("TERMS", Text(terms.as_deref())),
+            ("SHOP_REF", Text(shop_reference_number.as_deref())),
+            ("ESTIMATED_DELIVERY_DATE", Day(*estimated_delivery_date)),
+            // The database spells CURRENT like this.
+            ("CURENT_STATUS", Text(current_status.as_deref())),
+            ("CURENT_STATUS_DATE", Day(*current_status_date)),
+            ("GENTHRUST_STATUS", Text(gen_thrust_status.as_deref())),
+            ("SHOP_STATUS", Text(shop_status.as_deref())),
+            ("TRACKING_NUMBER_PICKING_UP", Text(tracking_number.as_deref())),
+            ("NOTES", Text(notes.as_deref())),
+            ("LAST_DATE_UPDATED", Day(*last_date_updated)),
+            ("NEXT_DATE_TO_UPDATE", Day(*next_date_to_update)),
+        ]
+    }
+
+    /// Returns the order as responses show it on the day `today`.
+    pub fn into_view(self, today: NaiveDate) -> RepairOrderView {
+        let days_overdue = days_overdue(self.next_date_to_update, today);
+        RepairOrderView { order: self, is_overdue: days_overdue > 0, days_overdue }
+    }
+}
+
+/// Returns for how many days someone should have asked the shop again. An order is overdue, by one day, on the day after its
+/// next update date; one without such a date never is.
+pub fn days_overdue(next_update: Option<Day>, today: NaiveDate) -> i64 {
+    next_update.map_or(0, |Day(next)| today.signed_duration_since(next).num_days().max(0))
+}
+
+/// A repair order as responses show it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepairOrderView {
+    #[serde(flatten)]
+    order: RepairOrder,
+    /// Whether the next update date has passed.
+    is_overdue: bool,
+    /// The days since the next update date; 0 if the order is not overdue.
+    days_overdue: i64,
+}
+
+impl RepairOrderView {
+    /// Returns the entity tag of the order, whose last change has the number `revision`. The tag covers the content, because
+    /// other programs change orders without a revision, and the revision, because it changes with the status history. The
+    /// tag of an overdue order changes at midnight, since `daysOverdue` does.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a defect.
+    pub fn tag(&self, revision: i64) -> Result<ETag, ApiError> {
+        entity_tag(&(self, revision))
+    }
+
+    /// Returns the order as a response with its entity tag.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a defect.
+    pub fn into_response(self, revision: i64) -> Result<JsonResponse, ApiError> {
+        Ok(JsonResponse::new(&self)?.with_tag(self.tag(revision)?))
+    }
+
+    /// Adds the status history, which a GET of a single order shows.
+    pub fn with_status_history(self, status_history: Vec<StatusChange>) -> RepairOrderDetail {
+        RepairOrderDetail { view: self, status_history }
+    }
+}
+
+/// A repair order with its status history.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepairOrderDetail {
+    #[serde(flatten)]
+    view: RepairOrderView,
+    /// The statuses that the order had, oldest first.
+    status_history: Vec<StatusChange>,
+}
+
+/// An order as a GET reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderDetail {
+    pub order: RepairOrder,
+    /// The number of its last history entry; 0 if it has none.
+    pub revision: i64,
+    /// The statuses that the order had, oldest first.
+    pub status_history: Vec<StatusChange>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_order_is_overdue_from_the_next_day() {
+        for (next, is_overdue, days_overdue) in [
+            (None, false, 0),
+            (Some("2024-11-16"), false, 0),
+            (Some("2024-11-15"), false, 0),
+            (Some("2024-11-14"), true, 1),
+            (Some("2023-11-15"), true, 366),
+        ] {
+            let order = RepairOrder { next_date_to_update: next.map(|next| Day(day(next))), ..RepairOrder::default() };
+            let view = order.into_view(day("2024-11-15"));
+            assert_eq!((view.is_overdue, view.days_overdue), (is_overdue, days_overdue), "{next:?}");
+        }
+    }
+
+    #[test]
+    fn ro_numbers_are_trimmed_and_not_empty_or_too_long() {
+        assert_eq!(&*RoNumber::parse(" RO 1\n").unwrap(), "RO 1");
+        assert!(RoNumber::parse(" \t ").is_err());
+        assert!(RoNumber::parse(&"9".repeat(51)).is_err());
+        assert!(RoNumber::parse(&format!(" {} ", "9".repeat(50))).is_ok());
+    }
+}
