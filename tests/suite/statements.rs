@@ -42,7 +42,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
         ("history", 2, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
         ("get of nothing", 1, "GET", "/api/ros/999999", None),
-        ("dashboard", 1, "GET", "/api/ros/stats/dashboard", None),
+        ("dashboard", 2, "GET", "/api/ros/stats/dashboard", None),
         ("bad request", 0, "POST", "/api/ros", Some(json!({}))),
         ("create", 4, "POST", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" })))),
         (

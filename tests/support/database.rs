@@ -194,10 +194,14 @@ pub async fn migrate(main: &TestDatabase, inventory: &TestDatabase, dry_run: boo
     migrated.map_err(|error| format!("{error:#}"))
 }
 
-/// Runs SQL of the test's own, as text.
+/// Executes statements as text.
 pub async fn execute(connection: &mut MySqlConnection, sql: &str) {
-    let result = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await;
-    result.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    try_execute(connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Executes statements as text, which may fail.
+pub async fn try_execute(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
+    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.map(|_| ())
 }
 
 /// Fills `active` with `count` orders, at most a million, in one statement.

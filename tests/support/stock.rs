@@ -9,7 +9,6 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::{
     App, TestDatabase,
     database::{execute, numbers},
-    emulator::workspace,
 };
 
 /// A part that is there, in its table and in the index.
@@ -117,7 +116,7 @@ impl App {
 pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     let mut connection = database.connect().await;
     execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
-    for table in SUFFIXED {
+    for (table, ..) in SUFFIXED {
         execute(&mut connection, &format!("DROP TRIGGER suffix_inserted_{table}")).await;
     }
     for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
@@ -140,23 +139,20 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
                   SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
                   PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
     execute(&mut connection, ledger).await;
-    for table in SUFFIXED {
-        for migration in ["suffix_earlier", "suffix_inserted"] {
-            execute(&mut connection, &inventory_migration(&format!("{migration}_{table}"))).await;
-        }
+    for (table, number, id) in SUFFIXED {
+        let suffixes = format!(
+            "INSERT INTO {table}_suffixes (Suffix, Position, RowId)
+             WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 255)
+             SELECT SUBSTRING(UPPER(TRIM({number})), place), place, {id}
+             FROM {table} JOIN places ON place <= CHAR_LENGTH(TRIM({number}))"
+        );
+        execute(&mut connection, &suffixes).await;
     }
+    // Creates the dropped triggers again.
+    execute(&mut connection, include_str!("../../migrations/inventory/0104_part_number_suffixes.sql")).await;
     execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
 }
 
-/// The tables whose part numbers have an index of suffixes.
-const SUFFIXED: [&str; 3] = ["inventoryindex", "stock_room", "bins_inventory"];
-
-/// The migration of that name.
-fn inventory_migration(name: &str) -> String {
-    let folder = std::fs::read_dir(workspace().join("migrations/inventory")).expect("the migrations can be read");
-    let file = folder.map(|entry| entry.expect("an entry").path()).find(|path| {
-        path.file_stem()
-            .is_some_and(|stem| stem.to_string_lossy().split_once('_').is_some_and(|(_, rest)| rest == name))
-    });
-    std::fs::read_to_string(file.expect("the migration is there")).expect("the migration can be read")
-}
+/// The tables whose part numbers have an index of suffixes, with the names of their columns for the number and the id.
+const SUFFIXED: [(&str, &str, &str); 3] =
+    [("inventoryindex", "PartNumber", "IndexId"), ("stock_room", "PN", "id"), ("bins_inventory", "PN", "id")];

@@ -1,6 +1,5 @@
 //! The log of what people asked the AI assistant and what it answered: entered, read, counted, deleted.
 
-pub mod adoption;
 pub mod model;
 pub mod prune;
 mod routes;

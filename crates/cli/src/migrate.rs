@@ -1,60 +1,45 @@
-//! `rotracker migrate`: brings the databases to the state that the functions expect, live ones of the Node service
-//! included.
+//! `rotracker migrate`: creates the databases and brings their schema up to date.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use app_core::{
     config::{Env, Stage},
-    db::{self, DatabaseConfig, Pool, adoption::Findings},
+    db::{self, DatabaseConfig, Pool},
 };
-use futures_util::future::BoxFuture;
 use sqlx::{
     ConnectOptions, Executor, MySqlConnection,
-    migrate::{Migrate, MigrateError, Migrator},
+    migrate::{Migrate, MigrateError, Migration, Migrator},
 };
 
 use crate::say::print;
 
-/// What becomes of one kind of database.
-struct Plan {
-    migrator: Migrator,
-    /// Says what stands in the way in a database that another program filled.
-    inspect: for<'c> fn(&'c mut MySqlConnection) -> BoxFuture<'c, sqlx::Result<Findings>>,
+/// The main database: repair orders and AI logs.
+static MAIN: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/main")));
+
+/// The inventory database. Its versions differ from those of [`MAIN`], because both databases may be one.
+static INVENTORY: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/inventory")));
+
+/// Lets a database have the migrations of the other one, too. [`refuse_unknown_migrations`] refuses those of neither.
+fn ignoring_missing(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
-/// The main database: repair orders and AI logs.
-static MAIN: Plan = Plan {
-    migrator: sqlx::migrate!("../../migrations/main"),
-    inspect: |connection| {
-        Box::pin(async move {
-            let mut findings = ros::adoption::inspect(connection).await?;
-            findings.append(ai_logs::adoption::inspect(connection).await?);
-            Ok(findings)
-        })
-    },
-};
-
-/// The inventory database.
-static INVENTORY: Plan = Plan {
-    migrator: sqlx::migrate!("../../migrations/inventory"),
-    inspect: |connection| Box::pin(async move { inventory::adoption::inspect(connection).await }),
-};
-
-/// Where sqlx remembers what was applied.
+/// The table in which sqlx remembers the applied migrations.
 const APPLIED_TABLE: &str = "_sqlx_migrations";
 
-/// The lock under which a database is migrated; names of locks are the server's, and hold 64 characters.
+/// The lock under which a database is migrated. Names of locks belong to the whole server and have at most 64 characters.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)), ?)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)))";
 
-/// How long to wait for another program's migration.
+/// How long to wait for another program that migrates the database.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// What `rotracker migrate` takes.
+/// The options of `rotracker migrate`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
-    /// List what would be applied and change nothing
+    /// List the migrations that would be applied and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -62,11 +47,10 @@ pub struct Options {
 /// The databases of one installation.
 #[derive(Clone, Debug)]
 pub struct Databases {
-    /// The server.
     pub server: DatabaseConfig,
-    /// The main database.
+    /// The name of the main database.
     pub main: String,
-    /// The inventory database.
+    /// The name of the inventory database.
     pub inventory: String,
 }
 
@@ -86,54 +70,54 @@ impl Databases {
     }
 }
 
-/// Runs the command on the databases that the environment names.
+/// Migrates the databases that the environment names.
 ///
 /// # Errors
-/// When a database cannot be reached, or must not be migrated as it is; the error says why and what to do.
+/// When a database cannot be reached or must not be migrated. The error says why and what to do.
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
     migrate_all(&databases, options).await
 }
 
-/// Migrates all databases of `databases`, creating the ones that are missing.
+/// Migrates `databases`, and creates those that do not exist.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> {
-    for (name, plan) in [(&databases.main, &MAIN), (&databases.inventory, &INVENTORY)] {
-        if !ensure_database(&databases.server, name, options).await? {
+    for (name, migrator) in [(&databases.main, &*MAIN), (&databases.inventory, &*INVENTORY)] {
+        if !create_database(&databases.server, name, options).await? {
             print(&format!("{name}: would be created"));
-            for migration in plan.migrator.iter() {
+            for migration in migrator.iter() {
                 print(&format!("{name}: would apply {:04} {}", migration.version, migration.description));
             }
             continue;
         }
         let pool = Pool::new(&databases.server, name);
-        let migrated = migrate(&pool, name, plan, options).await;
+        let migrated = migrate(&pool, name, migrator, options).await;
         pool.close();
         migrated.with_context(|| format!("the database {name} was not migrated"))?;
     }
     Ok(())
 }
 
-/// Migrates the main database behind `pool`, printing nothing. For tests.
+/// Migrates the main database behind `pool` without a message. For tests.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn migrate_main(pool: &Pool) -> Result<()> {
-    apply(&mut *pool.acquire().await?, &MAIN.migrator).await
+    apply(&mut *pool.acquire().await?, &MAIN).await
 }
 
-/// Migrates the inventory database behind `pool`, printing nothing. For tests.
+/// Migrates the inventory database behind `pool` without a message. For tests.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn migrate_inventory(pool: &Pool) -> Result<()> {
-    apply(&mut *pool.acquire().await?, &INVENTORY.migrator).await
+    apply(&mut *pool.acquire().await?, &INVENTORY).await
 }
 
-/// Whether the database is there, after creating it where it was not and `options` allow.
-async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) -> Result<bool> {
+/// Creates the database if it does not exist and this is no dry run. Returns whether it exists afterwards.
+async fn create_database(server: &DatabaseConfig, name: &str, options: Options) -> Result<bool> {
     let unreachable = || format!("the database server {}:{} cannot be used", server.host, server.port);
     let mut connection = db::connect_options(server, None).connect().await.with_context(unreachable)?;
     let exists: Option<i64> = sqlx::query_scalar("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?")
@@ -144,7 +128,7 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
     if exists.is_none() && !options.dry_run {
         let quoted = name.replace('`', "``");
         let create = format!("CREATE DATABASE `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci");
-        // A name cannot be bound; this one comes from the operator and is quoted.
+        // A name cannot be bound. This one comes from the operator and is quoted.
         connection
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(create)))
             .await
@@ -154,95 +138,150 @@ async fn ensure_database(server: &DatabaseConfig, name: &str, options: Options) 
     Ok(exists.is_some() || !options.dry_run)
 }
 
-async fn migrate(pool: &Pool, name: &str, plan: &Plan, options: Options) -> Result<()> {
+async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    // Two programs may start to migrate at once; the second waits here and then finds nothing to do. sqlx's own lock
-    // waits "-1 seconds", which MariaDB takes for an error and not for ever.
+    // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of sqlx waits
+    // "-1 seconds", which MariaDB takes for an error instead of for ever.
     let lock: Option<i64> = sqlx::query_scalar(LOCK).bind(LOCK_TIMEOUT.as_secs()).fetch_one(&mut *connection).await?;
     if lock != Some(1) {
-        bail!("another program has been migrating it for {} minutes; look at that", LOCK_TIMEOUT.as_secs() / 60);
+        bail!("another program has been migrating it for {} minutes; check that program", LOCK_TIMEOUT.as_secs() / 60);
     }
-    let migrated = migrate_locked(&mut connection, name, plan, options).await;
+    let migrated = migrate_locked(&mut connection, name, migrator, options).await;
     sqlx::query(UNLOCK).execute(&mut *connection).await?;
     migrated
 }
 
-async fn migrate_locked(connection: &mut MySqlConnection, name: &str, plan: &Plan, options: Options) -> Result<()> {
-    let pending = pending(connection, &plan.migrator).await?;
+async fn migrate_locked(
+    connection: &mut MySqlConnection,
+    name: &str,
+    migrator: &Migrator,
+    options: Options,
+) -> Result<()> {
+    let begun = begun_migrations(connection).await?;
+    refuse_unknown_migrations(&begun)?;
+    refuse_foreign_tables(connection, &begun).await?;
+    let is_done =
+        |migration: &&Migration| begun.iter().any(|begun| begun.version == migration.version && begun.success);
+    let pending: Vec<&Migration> = migrator.iter().filter(|migration| !is_done(migration)).collect();
     if pending.is_empty() {
         print(&format!("{name}: up to date"));
-        return Ok(());
+    } else if !options.dry_run {
+        apply(connection, migrator).await?;
     }
-    let findings = (plan.inspect)(connection).await?;
-    for remark in &findings.remarks {
-        print(&format!("{name}: {remark}"));
-    }
-    if !findings.obstacles.is_empty() {
-        bail!("{}\nNothing has been changed.", findings.obstacles.join("\n\n"));
-    }
-    if options.dry_run {
-        for (version, description) in pending {
-            print(&format!("{name}: would apply {version:04} {description}"));
-        }
-        return Ok(());
-    }
-    apply(connection, &plan.migrator).await?;
-    for (version, description) in pending {
-        print(&format!("{name}: applied {version:04} {description}"));
+    let done = if options.dry_run { "would apply" } else { "applied" };
+    for migration in pending {
+        print(&format!("{name}: {done} {:04} {}", migration.version, migration.description));
     }
     Ok(())
 }
 
-/// What is still to apply; refuses a database whose applied migrations are not ours.
-async fn pending(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<Vec<(i64, String)>> {
-    let is_new: Option<i64> = sqlx::query_scalar(
-        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
+/// A migration in the table [`APPLIED_TABLE`].
+#[derive(sqlx::FromRow)]
+struct BegunMigration {
+    version: i64,
+    checksum: Vec<u8>,
+    /// False if it was cut off. sqlx inserts the row before the first statement, whose implicit commit saves it.
+    success: bool,
+}
+
+/// Returns the migrations that were applied to the database, also those that were cut off.
+async fn begun_migrations(connection: &mut MySqlConnection) -> Result<Vec<BegunMigration>> {
+    if !tables(connection).await?.iter().any(|table| table == APPLIED_TABLE) {
+        return Ok(Vec::new());
+    }
+    let query = sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version");
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// Returns the names of all tables of the database.
+async fn tables(connection: &mut MySqlConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT CAST(TABLE_NAME AS CHAR) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1",
     )
-    .bind(APPLIED_TABLE)
-    .fetch_optional(&mut *connection)
-    .await?;
-    let (applied, unfinished) = if is_new.is_none() {
-        (Vec::new(), None)
-    } else {
-        (connection.list_applied_migrations(APPLIED_TABLE).await?, connection.dirty_version(APPLIED_TABLE).await?)
-    };
-    for applied in &applied {
-        match migrator.iter().find(|ours| ours.version == applied.version) {
-            Some(ours) if ours.checksum != applied.checksum => return Err(changed(applied.version)),
+    .fetch_all(connection)
+    .await
+}
+
+/// Refuses a database to which other migrations were applied than this program has.
+fn refuse_unknown_migrations(begun: &[BegunMigration]) -> Result<()> {
+    for begun in begun {
+        match MAIN.iter().chain(INVENTORY.iter()).find(|migration| migration.version == begun.version) {
+            Some(migration) if migration.checksum != begun.checksum => return Err(edited(begun.version)),
             Some(_) => {}
             None => bail!(
                 "Migration {:04} was applied to it, but this program does not know it. Use the version of the program \
                  that does.",
-                applied.version
+                begun.version
             ),
         }
     }
-    let is_done = |version| Some(version) != unfinished && applied.iter().any(|applied| applied.version == version);
-    Ok(migrator
-        .iter()
-        .filter(|migration| !is_done(migration.version))
-        .map(|migration| (migration.version, migration.description.to_string()))
-        .collect())
+    Ok(())
 }
 
-fn changed(version: i64) -> anyhow::Error {
-    anyhow::anyhow!(
-        "Migration {version:04} was applied to it in another wording than this program has. Migrations are added and \
-         never edited: use the version of the program that was applied, or restore the file."
+/// Refuses a database that has tables with the names of ours which this program did not create.
+async fn refuse_foreign_tables(connection: &mut MySqlConnection, begun: &[BegunMigration]) -> Result<()> {
+    let is_begun = |migration: &Migration| begun.iter().any(|begun| begun.version == migration.version);
+    let (ours, pending): (Vec<_>, Vec<_>) =
+        MAIN.iter().chain(INVENTORY.iter()).partition(|migration| is_begun(migration));
+    let created: Vec<&str> = ours.into_iter().flat_map(created_tables).collect();
+    let to_create: Vec<&str> = pending.into_iter().flat_map(created_tables).collect();
+    let is_foreign = |table: &String| {
+        let has_name = |name: &&str| name.eq_ignore_ascii_case(table);
+        to_create.iter().any(has_name) && !created.iter().any(has_name)
+    };
+    let foreign: Vec<String> = tables(connection).await?.into_iter().filter(is_foreign).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "It has tables that this program did not create, with the names of those that it creates: {}. Nothing has been \
+         changed. Name an empty database instead, or one that does not exist yet.",
+        foreign.join(", ")
+    )
+}
+
+/// Returns the names of the tables that a migration creates.
+fn created_tables(migration: &Migration) -> impl Iterator<Item = &str> {
+    let statements = migration.sql.as_str().lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS "));
+    statements.filter_map(|statement| statement.split(' ').next()).map(|name| name.trim_matches('`'))
+}
+
+fn edited(version: i64) -> anyhow::Error {
+    anyhow!(
+        "Migration {version:04} was applied to it in another wording than this program has. Use the version of the program \
+         that applied it."
     )
 }
 
 async fn apply(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<()> {
     connection.ensure_migrations_table(APPLIED_TABLE).await?;
-    // A migration that was cut off is remembered as unfinished. Ours can be run again (see migrations/README.md).
+    // Every statement of a migration can be repeated, so one that was cut off runs again from its start.
     sqlx::query("DELETE FROM _sqlx_migrations WHERE success = FALSE").execute(&mut *connection).await?;
     match migrator.run_direct(None, connection, false).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMismatch(version)) => Err(changed(version)),
-        Err(MigrateError::ExecuteMigration(error, version)) => Err(anyhow::Error::new(error).context(format!(
-            "Migration {version:04} failed. Everything before it is applied; mend the cause and run the migration \
-             again, it will go on from there."
-        ))),
+        Err(MigrateError::VersionMismatch(version)) => Err(edited(version)),
+        Err(MigrateError::ExecuteMigration(error, version)) => {
+            let advice = advice(&error);
+            Err(anyhow::Error::new(error).context(format!(
+                "Migration {version:04} failed. Correct the cause and run the command again; it will go on from there.{advice}"
+            )))
+        }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns how to give the account the privileges whose lack is the most likely cause of `error`.
+fn advice(error: &sqlx::Error) -> &'static str {
+    /// MySQL and MariaDB: access denied, command denied, or no SUPER privilege while binary logging is on.
+    const DENIED: [&str; 5] = ["1044", "1142", "1227", "1370", "1419"];
+    let number = error.as_database_error().and_then(|error| {
+        error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number().to_string())
+    });
+    match number {
+        Some(number) if DENIED.contains(&&*number) => {
+            " The account needs CREATE, ALTER, INDEX, DROP, INSERT, UPDATE, DELETE, SELECT and TRIGGER on this database. Where \
+             binary logging is on and the account has no SUPER privilege, the server needs log_bin_trust_function_creators = 1."
+        }
+        _ => "",
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! The index is where quantities live; a part's row in its table follows it.
 
-pub mod adoption;
 pub mod model;
 pub mod reindex;
 mod routes;

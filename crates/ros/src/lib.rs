@@ -1,6 +1,5 @@
 //! Repair orders. Four tables, one for each archive status, share one sequence of ids and one registry of numbers.
 
-pub mod adoption;
 pub mod model;
 mod routes;
 pub mod store;

@@ -1,6 +1,5 @@
 //! The ai-logs function, a file for each path, and what concerns several of them.
 
-mod adoption;
 mod conversation;
 mod create;
 mod delete;

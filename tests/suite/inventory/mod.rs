@@ -1,7 +1,6 @@
 //! The inventory function, a file for each path, and what concerns several of them.
 
 mod adjust;
-mod adoption;
 mod bins;
 mod concurrency;
 mod decrement;

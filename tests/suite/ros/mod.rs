@@ -9,5 +9,6 @@ mod get;
 mod health;
 mod history;
 mod list;
+mod registry;
 mod status;
 mod update;

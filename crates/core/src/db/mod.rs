@@ -1,7 +1,6 @@
 //! The database: its configuration, a connection pool that survives Lambda's freezes, and the three ways in which requests
 //! use it: [`read!`], [`transaction!`] and [`stream_rows`].
 
-pub mod adoption;
 mod config;
 mod failure;
 mod pool;

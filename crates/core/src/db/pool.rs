@@ -41,10 +41,17 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// - strict mode, so that a value that does not fit its column is an error and never cut;
 /// - times in UTC;
 /// - READ COMMITTED, so that every statement sees the latest commits and a search for a missing row locks no gap;
-/// - lock waits of at most 3 s, so that a request can be retried before the gateway gives up.
-const SESSION: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_520_ci, \
-     sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', innodb_lock_wait_timeout = 3; \
-     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+/// - lock waits of at most 3 s, so that a request can be retried before the gateway gives up;
+/// - JSON aggregates of any length, which MariaDB would cut at 1 MB;
+/// - `@program`, by which triggers tell the writes of this program from those of others.
+const SESSION: &str = "
+    SET NAMES utf8mb4 COLLATE utf8mb4_unicode_520_ci,
+        sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+        time_zone = '+00:00',
+        innodb_lock_wait_timeout = 3,
+        group_concat_max_len = 4294967295,
+        @program = 'rotracker';
+    SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// Connections to a database. Clones share them.
 #[derive(Clone)]

@@ -1,7 +1,9 @@
--- As `active`.
-CREATE TABLE IF NOT EXISTS `returns` (
+-- Repair orders. Each archive status has a table of its own, and all four are alike.
+-- The names of the tables and columns are those of the service that this one replaces, CURENT_STATUS included.
+
+CREATE TABLE IF NOT EXISTS `active` (
     id INT AUTO_INCREMENT PRIMARY KEY,
-    RO VARCHAR(50) NOT NULL UNIQUE,
+    RO VARCHAR(50) NOT NULL,
     DATE_MADE DATE,
     SHOP_NAME VARCHAR(255),
     PART VARCHAR(100),
@@ -22,7 +24,11 @@ CREATE TABLE IF NOT EXISTS `returns` (
     NOTES TEXT,
     LAST_DATE_UPDATED DATE,
     NEXT_DATE_TO_UPDATE DATE,
-    INDEX idx_ro (RO),
+    UNIQUE KEY RO (RO),
     INDEX idx_status (CURENT_STATUS),
     INDEX idx_next_update (NEXT_DATE_TO_UPDATE)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;
+
+CREATE TABLE IF NOT EXISTS `paid` LIKE `active`;
+CREATE TABLE IF NOT EXISTS `net` LIKE `active`;
+CREATE TABLE IF NOT EXISTS `returns` LIKE `active`;

@@ -1,1 +1,0 @@
-ALTER TABLE `stock_room` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -1,9 +1,0 @@
--- As for `active`.
-DROP TRIGGER IF EXISTS register_inserted_net;
-CREATE TRIGGER register_inserted_net BEFORE INSERT ON `net` FOR EACH ROW
-BEGIN
-    INSERT INTO ro_registry (id, ro_number) VALUES (NULLIF(NEW.id, 0), TRIM(NEW.RO));
-    IF COALESCE(NEW.id, 0) = 0 THEN
-        SET NEW.id = LAST_INSERT_ID();
-    END IF;
-END
