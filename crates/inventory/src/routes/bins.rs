@@ -5,13 +5,13 @@ use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::stock_room::filtered;
+use super::stock_room::list_filtered;
 use crate::{
     InventoryState,
-    model::{Item, ItemFilter, Table},
+    model::{InventoryItem, ItemFilter, Table},
 };
 
-/// What was asked for, as the answer echoes it.
+/// The filters of the request. The response repeats them.
 #[derive(Clone, Default, Deserialize, Serialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[schema(as = BinsFilters)]
@@ -20,29 +20,29 @@ pub(super) struct Filters {
     /// The shelf.
     #[serde(deserialize_with = "non_blank")]
     location: Option<String>,
-    /// The bin's number.
+    /// The number of the bin.
     #[serde(deserialize_with = "non_blank")]
     bin: Option<String>,
-    /// A part of the part's number or description.
+    /// A text that the part number or the description contains.
     #[serde(deserialize_with = "non_blank")]
     search: Option<String>,
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Bins {
-    items: Vec<Item>,
+    items: Vec<InventoryItem>,
     count: u64,
     filters: Filters,
 }
 
-/// Rows of the bins.
+/// Lists the parts in the bins.
 #[utoipa::path(get, path = "", operation_id = "listBins", params(Filters), responses((status = 200, body = Bins)))]
 pub(super) async fn bins(
     State(state): State<InventoryState>,
     Query(filters): Query<Filters>,
 ) -> Result<Response, ApiError> {
     let Filters { location, bin, search } = filters.clone();
-    filtered(state, Table::BinsInventory, ItemFilter { location, bin, search, condition: None }, filters).await
+    list_filtered(state, Table::BinsInventory, ItemFilter { location, bin, search, condition: None }, filters).await
 }

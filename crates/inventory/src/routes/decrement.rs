@@ -7,22 +7,22 @@ use app_core::{
 };
 use axum::extract::State;
 
-use super::change::change;
+use super::stock_change::change_stock;
 use crate::{
     InventoryState,
-    model::{Changed, Effect, MoveRequest},
+    model::{QuantityChange, StockChangeResponse, StockMoveRequest},
 };
 
-/// Takes pieces off the shelf.
-#[utoipa::path(post, path = "", operation_id = "takeStock", params(IdempotencyKeyHeader), request_body = MoveRequest, responses(
-    (status = 200, description = "Pieces are taken", body = Changed),
+/// Takes pieces from the stock.
+#[utoipa::path(post, path = "", operation_id = "takeStock", params(IdempotencyKeyHeader), request_body = StockMoveRequest, responses(
+    (status = 200, description = "Pieces are taken", body = StockChangeResponse),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
 ))]
 pub(super) async fn decrement(
     State(state): State<InventoryState>,
     actor: Actor,
-    Idempotent { body: request, key }: Idempotent<MoveRequest>,
+    Idempotent { body: request, key }: Idempotent<StockMoveRequest>,
 ) -> Result<JsonResponse, ApiError> {
-    change(&state, &actor, &key, request.into_change(Effect::Take)?).await
+    change_stock(&state, &actor, &key, request.into_change(QuantityChange::Take)?).await
 }

@@ -7,22 +7,22 @@ use app_core::{
 };
 use axum::extract::State;
 
-use super::change::change;
+use super::stock_change::change_stock;
 use crate::{
     InventoryState,
-    model::{Changed, Effect, MoveRequest},
+    model::{QuantityChange, StockChangeResponse, StockMoveRequest},
 };
 
-/// Puts pieces on the shelf.
-#[utoipa::path(post, path = "", operation_id = "addStock", params(IdempotencyKeyHeader), request_body = MoveRequest, responses(
-    (status = 200, description = "Pieces are added", body = Changed),
+/// Adds pieces to the stock.
+#[utoipa::path(post, path = "", operation_id = "addStock", params(IdempotencyKeyHeader), request_body = StockMoveRequest, responses(
+    (status = 200, description = "Pieces are added", body = StockChangeResponse),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
 ))]
 pub(super) async fn increment(
     State(state): State<InventoryState>,
     actor: Actor,
-    Idempotent { body: request, key }: Idempotent<MoveRequest>,
+    Idempotent { body: request, key }: Idempotent<StockMoveRequest>,
 ) -> Result<JsonResponse, ApiError> {
-    change(&state, &actor, &key, request.into_change(Effect::Add)?).await
+    change_stock(&state, &actor, &key, request.into_change(QuantityChange::Add)?).await
 }

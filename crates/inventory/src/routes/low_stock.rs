@@ -11,23 +11,23 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     InventoryState,
-    model::{LOW_STOCK, LowStockItem, LowStockSummary, Quantity},
+    model::{DEFAULT_THRESHOLD, LowStockItem, LowStockSummary, Quantity},
     store,
 };
 
-/// The days over which use is counted (design, reading 17).
+/// The period whose usage counts.
 const USAGE_PERIOD: TimeDelta = TimeDelta::days(90);
 
-/// Query parameters, as text, so that each can be named when it is wrong.
+/// The query parameters. They arrive as text, so that each can be named when it is wrong.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// Parts of which there are fewer are listed; 5 unless given.
+    /// Parts with fewer pieces are listed; 5 by default.
     #[param(value_type = Option<Quantity>, inline)]
     threshold: Option<String>,
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct LowStock {
@@ -36,7 +36,7 @@ struct LowStock {
     summary: LowStockSummary,
 }
 
-/// What there is too little of, the most urgent first.
+/// Lists the parts with too few pieces, the most urgent first.
 #[utoipa::path(get, path = "", operation_id = "listLowStock", params(Parameters), responses((status = 200, body = LowStock)))]
 pub(super) async fn low_stock(
     State(state): State<InventoryState>,
@@ -45,7 +45,7 @@ pub(super) async fn low_stock(
     let mut problems = FieldProblems::default();
     let threshold = problems.parse("threshold", threshold.as_deref(), Quantity::parse);
     problems.into_result()?;
-    let threshold = threshold.map_or(LOW_STOCK, BoundedInt::get);
+    let threshold = threshold.map_or(DEFAULT_THRESHOLD, BoundedInt::get);
     let since = state.clock.now() - USAGE_PERIOD;
     let items = || store::low_stock(state.db.clone(), threshold, since);
     json_object("items", items, LowStockSummary::new(threshold)).await

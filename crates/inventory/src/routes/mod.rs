@@ -2,12 +2,12 @@
 
 mod adjust;
 mod bins;
-mod change;
 mod decrement;
 mod increment;
 mod low_stock;
 mod search;
 mod stats;
+mod stock_change;
 mod stock_room;
 mod table;
 mod tables;
@@ -40,12 +40,12 @@ route_table! {
     }
 }
 
-/// All routes, without the layers around them.
+/// Creates the router, without the layers around it.
 pub fn router(state: InventoryState) -> Router {
     under_both_prefixes("/inventory", Inventory::routes()).with_state(state)
 }
 
-/// The description of all routes.
+/// Describes the routes for the OpenAPI document.
 pub fn openapi() -> Description {
     let found = json!({
         "indexId": "{$response.body#/results/0/indexId}", "partNumber": "{$response.body#/results/0/partNumber}",
@@ -54,7 +54,7 @@ pub fn openapi() -> Description {
         "indexId": "{$response.body#/items/0/indexId}", "partNumber": "{$response.body#/items/0/partNumber}",
     });
     let mut description =
-        Description::new("Inventory", "The parts on the shelves, and a ledger of every change of a quantity.")
+        Description::new("Inventory", "The parts on the shelves, and the ledger of every change of a quantity.")
             .examples(include_str!("examples.json"))
             .table::<Inventory>("/api/inventory");
     for change in ["takeStock", "addStock", "adjustStock"] {

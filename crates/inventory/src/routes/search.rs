@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use crate::{
     InventoryState,
-    model::{PartNumber, SearchAnswer, SearchMethod},
+    model::{PartNumber, SearchMethod, SearchResponse},
     store,
 };
 
@@ -20,34 +20,28 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
-    /// The number, or a part of it. Case and the white space around it do not matter.
+    /// The part number or a part of it. Case and the white space around it do not matter.
     #[param(value_type = PartNumber, example = "MS20470AD4", inline)]
     part_number: Option<String>,
 }
 
-/// Finds parts by number, in the first of three ways that finds any.
+/// Finds parts by part number, in the first of three ways that finds any.
 #[utoipa::path(get, path = "", operation_id = "searchParts", params(Parameters), responses(
-    (status = 200, body = SearchAnswer),
+    (status = 200, body = SearchResponse),
     (status = 404, response = NotFound),
 ))]
 pub(super) async fn search(
     State(state): State<InventoryState>,
     Query(Parameters { part_number }): Query<Parameters>,
-) -> Result<Json<SearchAnswer>, ApiError> {
+) -> Result<Json<SearchResponse>, ApiError> {
     let mut problems = FieldProblems::default();
     let part_number = problems.require("partNumber", part_number);
     let number = problems.parse("partNumber", part_number.as_deref(), PartNumber::parse);
     let number = problems.finish(number)?;
-    db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let found = find(&mut connection, &number).await;
-        connection.release_unless_lost(found)
-    })
-    .await
-    .map(Json)
+    db::read!(state.db, |connection| find(connection, &number).await).map(Json)
 }
 
-async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchAnswer, ApiError> {
+async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchResponse, ApiError> {
     let mut search_method = SearchMethod::Exact;
     let mut results = store::search_exact(connection, number).await?;
     if results.is_empty() {
@@ -61,5 +55,5 @@ async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<S
     if results.is_empty() {
         return Err(ApiError::NotFound(format!("No part with a number like {} was found.", number.as_str())));
     }
-    Ok(SearchAnswer { total_results: results.len(), results, search_method })
+    Ok(SearchResponse { total_results: results.len(), results, search_method })
 }

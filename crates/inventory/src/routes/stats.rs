@@ -8,14 +8,8 @@ use axum::extract::State;
 
 use crate::{InventoryState, model::Stats, store};
 
-/// The index in figures.
+/// Returns the figures of the index.
 #[utoipa::path(get, path = "", operation_id = "getInventoryStats", responses((status = 200, body = Stats)))]
 pub(super) async fn stats(State(state): State<InventoryState>) -> Result<Json<Stats>, ApiError> {
-    db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let stats = store::stats(&mut connection).await;
-        connection.release_unless_lost(stats)
-    })
-    .await
-    .map(Json)
+    db::read!(state.db, |connection| store::stats(connection).await).map(Json)
 }

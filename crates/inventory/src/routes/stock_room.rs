@@ -1,4 +1,4 @@
-//! `GET /api/inventory/stock-room`, and what the list of the bins has in common with it.
+//! `GET /api/inventory/stock-room`, and the list that it shares with `bins`.
 
 use app_core::http::{ApiError, Query, Summary, json_object, non_blank};
 use axum::{extract::State, response::Response};
@@ -7,11 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     InventoryState,
-    model::{Item, ItemFilter, Table},
+    model::{InventoryItem, ItemFilter, Table},
     store,
 };
 
-/// What was asked for, as the answer echoes it.
+/// The filters of the request. The response repeats them.
 #[derive(Clone, Default, Deserialize, Serialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[schema(as = StockRoomFilters)]
@@ -20,31 +20,31 @@ pub(super) struct Filters {
     /// The shelf.
     #[serde(deserialize_with = "non_blank")]
     location: Option<String>,
-    /// `SV`, `AR`, `OH` and the like.
+    /// The condition, such as `SV`, `AR` or `OH`.
     #[serde(deserialize_with = "non_blank")]
     condition: Option<String>,
-    /// A part of the part's number or description.
+    /// A text that the part number or the description contains.
     #[serde(deserialize_with = "non_blank")]
     search: Option<String>,
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct StockRoom {
-    items: Vec<Item>,
+    items: Vec<InventoryItem>,
     count: u64,
     filters: Filters,
 }
 
-/// Rows of the stock room.
+/// Lists the parts in the stock room.
 #[utoipa::path(get, path = "", operation_id = "listStockRoom", params(Filters), responses((status = 200, body = StockRoom)))]
 pub(super) async fn stock_room(
     State(state): State<InventoryState>,
     Query(filters): Query<Filters>,
 ) -> Result<Response, ApiError> {
     let Filters { location, condition, search } = filters.clone();
-    filtered(state, Table::StockRoom, ItemFilter { location, condition, search, bin: None }, filters).await
+    list_filtered(state, Table::StockRoom, ItemFilter { location, condition, search, bin: None }, filters).await
 }
 
 #[derive(Clone, Serialize)]
@@ -53,19 +53,19 @@ struct FilteredSummary<F> {
     filters: F,
 }
 
-impl<F: Serialize + Clone + Send + Sync + 'static> Summary<Item> for FilteredSummary<F> {
-    fn count(&mut self, _: &Item) {
+impl<F: Serialize + Clone + Send + Sync + 'static> Summary<InventoryItem> for FilteredSummary<F> {
+    fn count(&mut self, _: &InventoryItem) {
         self.count += 1;
     }
 }
 
-/// The rows of `table` that `filter` lets through; `filters` is echoed.
-pub(super) async fn filtered<F: Serialize + Clone + Send + Sync + 'static>(
+/// Lists the rows of `table` that `filter` selects, and repeats `filters`.
+pub(super) async fn list_filtered<F: Serialize + Clone + Send + Sync + 'static>(
     state: InventoryState,
     table: Table,
     filter: ItemFilter,
     filters: F,
 ) -> Result<Response, ApiError> {
     let summary = FilteredSummary { count: 0, filters };
-    json_object("items", || store::list(state.db.clone(), table, filter.clone()), summary).await
+    json_object("items", || store::list_items(state.db.clone(), table, &filter), summary).await
 }

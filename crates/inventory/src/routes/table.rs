@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     InventoryState,
-    model::{Item, ItemFilter, Table},
+    model::{InventoryItem, ItemFilter, Table},
     store,
 };
 
@@ -23,28 +23,28 @@ struct TableSummary {
     count: u64,
 }
 
-impl Summary<Item> for TableSummary {
-    fn count(&mut self, _: &Item) {
+impl Summary<InventoryItem> for TableSummary {
+    fn count(&mut self, _: &InventoryItem) {
         self.count += 1;
     }
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct TableItems {
-    items: Vec<Item>,
+    items: Vec<InventoryItem>,
     #[serde(flatten)]
     summary: TableSummary,
 }
 
-/// All rows of one table.
+/// Lists all rows of one table.
 #[utoipa::path(get, path = "", operation_id = "listTable", params(("tableName" = inline(Table), Path, description = "One of the eleven tables")),
     responses((status = 200, body = TableItems), (status = 404, response = NotFound)))]
 pub(super) async fn table(State(state): State<InventoryState>, Path(name): Path<String>) -> Result<Response, ApiError> {
     let table = Table::parse(&name).map_err(|problem| ApiError::invalid("tableName", problem))?;
     let summary = TableSummary { table_name: table.name(), count: 0 };
-    let items = || store::list(state.db.clone(), table, ItemFilter::default());
+    let items = || store::list_items(state.db.clone(), table, &ItemFilter::default());
     json_object("items", items, summary).await.map_err(|error| match error {
         ApiError::Database(error) if is_missing_table(&error) => ApiError::NotFound("Table not found.".to_owned()),
         error => error,

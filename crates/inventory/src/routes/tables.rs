@@ -8,14 +8,8 @@ use axum::extract::State;
 
 use crate::{InventoryState, model::Tables, store};
 
-/// All tables, with how many rows they have.
+/// Lists the tables with their numbers of rows.
 #[utoipa::path(get, path = "", operation_id = "listTables", responses((status = 200, body = Tables)))]
 pub(super) async fn tables(State(state): State<InventoryState>) -> Result<Json<Tables>, ApiError> {
-    db::retry(|| async {
-        let mut connection = state.db.acquire().await?;
-        let tables = store::count_tables(&mut connection).await;
-        connection.release_unless_lost(tables)
-    })
-    .await
-    .map(Json)
+    db::read!(state.db, |connection| store::count_tables(connection).await).map(Json)
 }

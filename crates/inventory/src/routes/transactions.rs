@@ -12,48 +12,48 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     InventoryState,
-    model::{Action, LedgerEntry, LedgerFilter, PartNumber},
+    model::{PartNumber, StockAction, StockTransaction, TransactionFilter},
     store,
 };
 
-/// Query parameters, as text, so that each can be named when it is wrong.
+/// The query parameters. They arrive as text, so that each can be named when it is wrong.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
-    /// The part.
+    /// The part number.
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     part_number: Option<String>,
-    /// The repair order for which it happened.
+    /// The number of the repair order that the change was made for.
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<50>>, inline)]
     ro_number: Option<String>,
-    /// What happened.
+    /// The kind of the change.
     #[serde(deserialize_with = "non_blank")]
-    #[param(value_type = Option<Action>, inline)]
+    #[param(value_type = Option<StockAction>, inline)]
     action: Option<String>,
-    /// When the period begins.
+    /// The start of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
-    /// When it ends.
+    /// The end of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
-    /// How many entries at most; 50 unless given, and never more than 100.
+    /// The most transactions to return; 50 by default, at most 100.
     #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
-    /// How many entries are left out at the start.
+    /// How many transactions to skip at the start.
     #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
 
 impl Parameters {
-    fn parse(self) -> Result<(LedgerFilter, Page), ApiError> {
+    fn parse(self) -> Result<(TransactionFilter, Page), ApiError> {
         let mut problems = FieldProblems::default();
-        let filter = LedgerFilter {
+        let filter = TransactionFilter {
             part_number: problems.parse("partNumber", self.part_number.as_deref(), PartNumber::parse),
             ro_number: problems.parse("roNumber", self.ro_number.as_deref(), Trimmed::parse),
-            action: problems.parse("action", self.action.as_deref(), Action::parse),
+            action: problems.parse("action", self.action.as_deref(), StockAction::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
         };
         let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
@@ -62,16 +62,16 @@ impl Parameters {
     }
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Transactions {
-    transactions: Vec<LedgerEntry>,
+    transactions: Vec<StockTransaction>,
     #[serde(flatten)]
     page: PageSummary,
 }
 
-/// The ledger, newest entries first.
+/// Lists the ledger of stock changes, newest first.
 #[utoipa::path(get, path = "", operation_id = "listTransactions", params(Parameters), responses((status = 200, body = Transactions)))]
 pub(super) async fn transactions(
     State(state): State<InventoryState>,

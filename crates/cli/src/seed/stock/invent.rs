@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
-use inventory::model::{Entry, IndexId, Table};
+use inventory::model::{IndexId, NewStockTransaction, Table};
 
 use super::{
     StockCounts, TableCounts, ledger,
@@ -42,7 +42,7 @@ pub(super) struct Part {
 #[derive(Debug, PartialEq)]
 pub(super) struct Stock {
     pub(super) parts: Vec<Part>,
-    pub(super) ledger: Vec<Entry>,
+    pub(super) ledger: Vec<NewStockTransaction>,
 }
 
 /// Parts for all tables, and their last year.
@@ -66,7 +66,7 @@ pub(super) fn stock(today: NaiveDate, counts: StockCounts) -> Stock {
         }
     }
     // Stable, so that what happened to one part at one instant keeps its order.
-    ledger.sort_by_key(|entry| entry.at);
+    ledger.sort_by_key(|entry| entry.timestamp);
     Stock { parts, ledger }
 }
 
@@ -202,7 +202,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use chrono::{Days, TimeDelta, Timelike};
-    use inventory::model::{Action, LOW_STOCK, Urgency};
+    use inventory::model::{DEFAULT_THRESHOLD, StockAction, Urgency};
 
     use super::*;
 
@@ -220,8 +220,8 @@ mod tests {
         assert_eq!(one, samples());
         let mut other = stock(some_day() + Days::new(200), StockCounts::default());
         for (entry, other) in one.ledger.iter().zip(&mut other.ledger) {
-            assert!(entry.at < other.at);
-            other.at = entry.at;
+            assert!(entry.timestamp < other.timestamp);
+            other.timestamp = entry.timestamp;
         }
         assert_eq!(one, other);
     }
@@ -306,20 +306,20 @@ mod tests {
             assert!(entry.previous_qty >= 0 && entry.new_qty >= 0, "{entry:?}");
             assert_eq!(entry.part_number, parts[&entry.index_id.0].number);
             match entry.action {
-                Action::Decrement => assert!(entry.new_qty < entry.previous_qty, "{entry:?}"),
-                Action::Increment => assert!(entry.new_qty > entry.previous_qty, "{entry:?}"),
-                Action::Adjustment => assert!(entry.notes.is_some(), "{entry:?}"),
-                Action::Reindex => panic!("no sample was reindexed: {entry:?}"),
+                StockAction::Decrement => assert!(entry.new_qty < entry.previous_qty, "{entry:?}"),
+                StockAction::Increment => assert!(entry.new_qty > entry.previous_qty, "{entry:?}"),
+                StockAction::Adjustment => assert!(entry.notes.is_some(), "{entry:?}"),
+                StockAction::Reindex => panic!("no sample was reindexed: {entry:?}"),
             }
             if let Some(number) = &entry.ro_number {
                 assert!(("RO34863"..="RO38462").contains(&number.as_str()) && number.len() == 7, "{entry:?}");
-                assert_eq!(entry.action, Action::Decrement);
+                assert_eq!(entry.action, StockAction::Decrement);
             }
         }
         for (index_id, quantity) in quantities {
             assert_eq!(parts[&index_id].quantity, quantity);
         }
-        for action in [Action::Decrement, Action::Increment, Action::Adjustment] {
+        for action in [StockAction::Decrement, StockAction::Increment, StockAction::Adjustment] {
             assert!(ledger.iter().filter(|entry| entry.action == action).count() > 100, "{action:?}");
         }
     }
@@ -329,9 +329,9 @@ mod tests {
         for weekday in 0..7 {
             let today = some_day() + Days::new(weekday);
             let ledger = stock(today, StockCounts::default()).ledger;
-            assert!(ledger.is_sorted_by_key(|entry| entry.at));
-            assert!(ledger.iter().all(|entry| (8..17).contains(&entry.at.hour())));
-            let days_back = |entry: &Entry| (today - entry.at.date_naive()).num_days();
+            assert!(ledger.is_sorted_by_key(|entry| entry.timestamp));
+            assert!(ledger.iter().all(|entry| (8..17).contains(&entry.timestamp.hour())));
+            let days_back = |entry: &NewStockTransaction| (today - entry.timestamp.date_naive()).num_days();
             assert!((360..=364).contains(&days_back(&ledger[0])));
             assert!((1..=3).contains(&days_back(&ledger[ledger.len() - 1])));
         }
@@ -344,13 +344,15 @@ mod tests {
             let Stock { parts, ledger } = stock(today, StockCounts::default());
             let since = today.and_hms_opt(12, 0, 0).unwrap().and_utc() - TimeDelta::days(90);
             let mut used = HashMap::<&str, i64>::new();
-            for entry in ledger.iter().filter(|entry| entry.action == Action::Decrement && entry.at >= since) {
+            for entry in
+                ledger.iter().filter(|entry| entry.action == StockAction::Decrement && entry.timestamp >= since)
+            {
                 *used.entry(&entry.part_number).or_default() += entry.previous_qty - entry.new_qty;
             }
             let indexed: Vec<&Part> = parts.iter().filter(|part| part.index_id.is_some()).collect();
             let low: Vec<Urgency> = indexed
                 .iter()
-                .filter(|part| part.quantity < LOW_STOCK)
+                .filter(|part| part.quantity < DEFAULT_THRESHOLD)
                 .map(|part| {
                     let days = used.get(&*part.number).map_or(i64::MAX, |used| part.quantity * 90 / used);
                     match (part.quantity, days) {

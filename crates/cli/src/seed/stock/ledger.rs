@@ -4,7 +4,7 @@ use std::{cmp::Reverse, ops::Range};
 
 use app_core::{clock::days_before, http::Actor};
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Weekday};
-use inventory::model::{Action, Effect, Entry, IndexId, Table};
+use inventory::model::{IndexId, NewStockTransaction, QuantityChange, StockAction, Table};
 
 use super::{
     invent::Part,
@@ -36,7 +36,7 @@ pub(super) fn last_year(
     workdays: &[NaiveDate],
     index_id: IndexId,
     part: &mut Part,
-) -> Vec<Entry> {
+) -> Vec<NewStockTransaction> {
     let demand = Demand::invent(inventor, part);
     let mut moments: Vec<(Reverse<usize>, i64)> = (0..demand.moves)
         .map(|_| (Reverse(inventor.number(0..workdays.len())), inventor.number(WORKING_TIME)))
@@ -46,13 +46,13 @@ pub(super) fn last_year(
         let previous_qty = part.quantity;
         let effect = demand.next_effect(inventor, previous_qty);
         part.quantity = match effect {
-            Effect::Take(pieces) => previous_qty - pieces,
-            Effect::Add(pieces) => previous_qty + pieces,
-            Effect::Set(pieces) => pieces,
+            QuantityChange::Take(pieces) => previous_qty - pieces,
+            QuantityChange::Add(pieces) => previous_qty + pieces,
+            QuantityChange::Set(pieces) => pieces,
         };
-        let is_for_order = effect.action() == Action::Decrement && inventor.chance(82);
-        Entry {
-            at: workdays[workdays_back].and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(second),
+        let is_for_order = effect.action() == StockAction::Decrement && inventor.chance(82);
+        NewStockTransaction {
+            timestamp: workdays[workdays_back].and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(second),
             action: effect.action(),
             index_id,
             part_number: part.number.clone(),
@@ -71,14 +71,14 @@ fn order_number(inventor: &mut Inventor, workdays_back: usize) -> String {
     format!("RO{}", NEWEST_NUMBER - workdays_back * ORDERS_A_DAY - inventor.number(0..OPEN_ORDERS))
 }
 
-fn notes(inventor: &mut Inventor, kind: Kind, effect: Effect, previous: i64) -> Option<String> {
+fn notes(inventor: &mut Inventor, kind: Kind, effect: QuantityChange, previous: i64) -> Option<String> {
     let notes = match effect {
-        Effect::Take(_) if inventor.chance(60) => return None,
-        Effect::Take(_) => TAKEN,
-        Effect::Add(_) if kind == Kind::Rotable => ROTABLE_CAME_IN,
-        Effect::Add(_) => CAME_IN,
-        Effect::Set(counted) if counted < previous => COUNTED_FEWER,
-        Effect::Set(_) => COUNTED_MORE,
+        QuantityChange::Take(_) if inventor.chance(60) => return None,
+        QuantityChange::Take(_) => TAKEN,
+        QuantityChange::Add(_) if kind == Kind::Rotable => ROTABLE_CAME_IN,
+        QuantityChange::Add(_) => CAME_IN,
+        QuantityChange::Set(counted) if counted < previous => COUNTED_FEWER,
+        QuantityChange::Set(_) => COUNTED_MORE,
     };
     let note = inventor.any(notes);
     Some(inventor.text(note))
@@ -122,15 +122,19 @@ impl Demand {
     }
 
     /// What may happen to so many pieces.
-    fn next_effect(&self, inventor: &mut Inventor, quantity: i64) -> Effect {
+    fn next_effect(&self, inventor: &mut Inventor, quantity: i64) -> QuantityChange {
         if inventor.chance(7) {
-            return Effect::Set(self.counted(inventor, quantity));
+            return QuantityChange::Set(self.counted(inventor, quantity));
         }
         if quantity == 0 || quantity < self.enough && inventor.chance(15) {
-            return Effect::Add(self.delivery);
+            return QuantityChange::Add(self.delivery);
         }
         // What is short is doled out piece by piece.
-        Effect::Take(if quantity < self.enough { 1 } else { inventor.number(1..=self.most_taken.min(quantity)) })
+        QuantityChange::Take(if quantity < self.enough {
+            1
+        } else {
+            inventor.number(1..=self.most_taken.min(quantity))
+        })
     }
 
     /// Somewhat other than `quantity`, mostly less.

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use invent::Part;
 use inventory::{
     model::{IndexId, Table},
-    sql::add_entries,
+    store::transactions_statement,
 };
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
@@ -84,7 +84,7 @@ pub async fn seed_inventory(
     }
     let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
     statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
-    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, add_entries(entries))));
+    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, transactions_statement(entries))));
     let mut transaction = connection.begin().await?;
     for (table, mut statement) in statements {
         statement

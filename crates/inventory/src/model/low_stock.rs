@@ -1,0 +1,129 @@
+//! Low stock: the parts to buy.
+
+use app_core::http::Summary;
+use serde::Serialize;
+use sqlx::{FromRow, Row, mysql::MySqlRow};
+use utoipa::ToSchema;
+
+use super::IndexId;
+
+/// A part with fewer pieces is low, unless a request names another threshold.
+pub const DEFAULT_THRESHOLD: i64 = 5;
+
+/// How soon a part must be bought. The rule is in the statement of [`crate::store::low_stock`], which sorts by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Urgency {
+    /// There is none.
+    Critical,
+    /// There is one piece, or there will be none in less than 30 days.
+    High,
+    /// There will be none in less than 60 days.
+    Medium,
+    /// None of these.
+    Low,
+}
+
+impl Urgency {
+    /// All urgencies, the most urgent first. The statement numbers them from 0 in this order.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+}
+
+/// A part of which there are too few pieces.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LowStockItem {
+    /// The row of the index.
+    pub index_id: IndexId,
+    /// The manufacturer's part number.
+    pub part_number: String,
+    /// The table that has the part.
+    pub table_name: String,
+    /// The pieces on the shelf.
+    pub current_qty: i64,
+    /// The pieces of that part number taken in the last 90 days.
+    #[serde(rename = "usage90Days")]
+    pub usage_90_days: i64,
+    /// The pieces taken a month, with two decimals.
+    pub monthly_usage_rate: f64,
+    /// The pieces to buy.
+    pub recommended_reorder: i64,
+    /// How soon to buy them.
+    pub urgency: Urgency,
+    /// The days until there is none at that rate; null if none was taken.
+    pub days_until_stockout: Option<i64>,
+    /// The shelf.
+    pub location: Option<String>,
+    /// The condition, such as `SV`, `AR` or `OH`.
+    pub condition: Option<String>,
+}
+
+/// Returns the pieces a month, rounded to two decimals, for `usage` pieces in 90 days.
+#[expect(clippy::cast_precision_loss, reason = "shown to two decimals")]
+fn monthly_rate(usage: i64) -> f64 {
+    (usage as f64 / 3.0 * 100.0).round() / 100.0
+}
+
+/// Returns the pieces to buy: three months' usage and five more, and at least ten. Three times the exact monthly rate is the
+/// usage of 90 days.
+fn recommended_reorder(usage: i64) -> i64 {
+    usage.saturating_add(5).max(10)
+}
+
+/// The number of low items by urgency.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LowStockSummary {
+    threshold: i64,
+    total_low_stock_items: u64,
+    critical_items: u64,
+    high_urgency_items: u64,
+    medium_urgency_items: u64,
+    low_urgency_items: u64,
+}
+
+impl LowStockSummary {
+    pub fn new(threshold: i64) -> Self {
+        Self {
+            threshold,
+            total_low_stock_items: 0,
+            critical_items: 0,
+            high_urgency_items: 0,
+            medium_urgency_items: 0,
+            low_urgency_items: 0,
+        }
+    }
+}
+
+impl Summary<LowStockItem> for LowStockSummary {
+    fn count(&mut self, item: &LowStockItem) {
+        self.total_low_stock_items += 1;
+        *match item.urgency {
+            Urgency::Critical => &mut self.critical_items,
+            Urgency::High => &mut self.high_urgency_items,
+            Urgency::Medium => &mut self.medium_urgency_items,
+            Urgency::Low => &mut self.low_urgency_items,
+        } += 1;
+    }
+}
+
+impl FromRow<'_, MySqlRow> for LowStockItem {
+    fn from_row(row: &MySqlRow) -> Result<Self, sqlx::Error> {
+        let usage = row.try_get("usage_90_days")?;
+        let urgency: i64 = row.try_get("urgency")?;
+        let urgency = usize::try_from(urgency).ok().and_then(|index| Urgency::ALL.get(index)).copied();
+        Ok(Self {
+            index_id: row.try_get("IndexId")?,
+            part_number: row.try_get("PartNumber")?,
+            table_name: row.try_get("TableName")?,
+            current_qty: row.try_get("quantity")?,
+            usage_90_days: usage,
+            monthly_usage_rate: monthly_rate(usage),
+            recommended_reorder: recommended_reorder(usage),
+            urgency: urgency.ok_or_else(|| sqlx::Error::Decode("there is no such urgency".into()))?,
+            days_until_stockout: row.try_get("days")?,
+            location: row.try_get("Location")?,
+            condition: row.try_get("Condition")?,
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! Searches by part number.
+
+use serde::Serialize;
+use sqlx::FromRow;
+use utoipa::ToSchema;
+
+use super::IndexId;
+
+/// A part that a search found.
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundPart {
+    /// The row of the index; null if only the table has the part.
+    pub index_id: Option<IndexId>,
+    /// The manufacturer's part number.
+    pub part_number: String,
+    /// The table that has the part.
+    pub table_name: String,
+    /// The id of the row in that table.
+    pub row_id: i64,
+    /// The pieces on the shelf.
+    pub qty: i64,
+    /// The condition, such as `SV`, `AR` or `OH`.
+    pub condition: Option<String>,
+    /// The shelf.
+    pub location: Option<String>,
+    /// A description of the part, from its table.
+    pub description: Option<String>,
+}
+
+/// The way in which a search found parts: the first of these three that finds any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchMethod {
+    /// The index has this number.
+    Exact,
+    /// The index has numbers that contain the text.
+    Like,
+    /// The index has no such number, but the stock room or the bins have.
+    Direct,
+}
+
+/// The response to a search.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SearchAnswer)]
+pub struct SearchResponse {
+    /// The parts.
+    pub results: Vec<FoundPart>,
+    /// The number of parts in `results`.
+    pub total_results: usize,
+    /// The way in which they were found.
+    pub search_method: SearchMethod,
+}

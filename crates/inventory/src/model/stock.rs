@@ -1,0 +1,180 @@
+//! Changes of a quantity.
+
+use app_core::{
+    http::{ApiError, FieldProblems},
+    openapi::NotBlank,
+    values::{BoundedInt, LongText, Trimmed},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{IndexId, NewStockTransaction, PartNumber, StockAction};
+
+/// The largest quantity that the columns hold.
+pub const MAX_QUANTITY: i64 = i32::MAX as i64;
+
+/// The response to a change has the low stock flag if fewer pieces than this are left.
+const LOW_STOCK_FLAG_BELOW: i64 = 2;
+
+/// A number of pieces, at least one.
+pub type Quantity = BoundedInt<1, MAX_QUANTITY>;
+
+/// A number of pieces, maybe none.
+pub type CountedQuantity = BoundedInt<0, MAX_QUANTITY>;
+
+/// A change of the quantity of one row of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockChange {
+    pub index_id: IndexId,
+    /// The part number that the row must have.
+    pub part_number: PartNumber,
+    pub quantity_change: QuantityChange,
+    /// The number of the repair order that the change is made for.
+    pub ro_number: Option<Trimmed<50>>,
+    pub notes: Option<LongText>,
+}
+
+/// A change of a quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantityChange {
+    /// Takes this many pieces.
+    Take(i64),
+    /// Adds this many pieces.
+    Add(i64),
+    /// Sets the quantity to the number that was counted.
+    Set(i64),
+}
+
+impl QuantityChange {
+    /// Returns the kind of its transaction.
+    pub fn action(self) -> StockAction {
+        match self {
+            Self::Take(_) => StockAction::Decrement,
+            Self::Add(_) => StockAction::Increment,
+            Self::Set(_) => StockAction::Adjustment,
+        }
+    }
+
+    /// Returns the quantity after the change of `previous` pieces.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`] when there are fewer pieces than are to be taken, or the result exceeds [`MAX_QUANTITY`].
+    pub fn apply(self, previous: i64) -> Result<i64, ApiError> {
+        match self {
+            Self::Take(quantity) if quantity > previous => {
+                Err(ApiError::Conflict(format!("Insufficient quantity: {quantity} wanted, {} there.", previous.max(0))))
+            }
+            Self::Take(quantity) => Ok(previous - quantity),
+            Self::Add(quantity) if previous + quantity > MAX_QUANTITY => {
+                Err(ApiError::Conflict(format!("The quantity would be more than {MAX_QUANTITY}.")))
+            }
+            Self::Add(quantity) => Ok(previous + quantity),
+            Self::Set(quantity) => Ok(quantity),
+        }
+    }
+}
+
+/// The body of `POST …/decrement` and `…/increment`. Other members are ignored.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = StockMove)]
+pub struct StockMoveRequest {
+    /// The row of the index.
+    #[schema(value_type = IndexId)]
+    index_id: Option<IndexId>,
+    /// The part number of this row.
+    #[schema(value_type = PartNumber)]
+    part_number: Option<PartNumber>,
+    /// The number of pieces; 1 by default.
+    quantity: Option<Quantity>,
+    /// The number of the repair order that the change is made for.
+    ro_number: Option<Trimmed<50>>,
+    /// Free text.
+    notes: Option<LongText>,
+}
+
+impl StockMoveRequest {
+    /// Returns the change.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] naming each field that is missing.
+    pub fn into_change(self, quantity_change: fn(i64) -> QuantityChange) -> Result<StockChange, ApiError> {
+        let mut problems = FieldProblems::default();
+        let index_id = problems.require("indexId", self.index_id);
+        let part_number = problems.require("partNumber", self.part_number);
+        let (index_id, part_number) = problems.finish(index_id.zip(part_number))?;
+        let quantity_change = quantity_change(self.quantity.map_or(1, BoundedInt::get));
+        Ok(StockChange { index_id, part_number, quantity_change, ro_number: self.ro_number, notes: self.notes })
+    }
+}
+
+/// The body of `POST …/adjust`. Other members are ignored.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = StockAdjustment)]
+pub struct StockAdjustmentRequest {
+    /// The row of the index.
+    #[schema(value_type = IndexId)]
+    index_id: Option<IndexId>,
+    /// The part number of this row.
+    #[schema(value_type = PartNumber)]
+    part_number: Option<PartNumber>,
+    /// The counted number of pieces.
+    #[schema(value_type = CountedQuantity)]
+    new_qty: Option<CountedQuantity>,
+    /// The number of the repair order that the change is made for.
+    ro_number: Option<Trimmed<50>>,
+    /// The reason for the correction.
+    #[schema(value_type = NotBlank<65_535>)]
+    notes: Option<LongText>,
+}
+
+impl StockAdjustmentRequest {
+    /// Returns the change. The notes must give a reason.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] naming each field that is missing.
+    pub fn into_change(self) -> Result<StockChange, ApiError> {
+        let mut problems = FieldProblems::default();
+        let index_id = problems.require("indexId", self.index_id);
+        let part_number = problems.require("partNumber", self.part_number);
+        let new_qty = problems.require("newQty", self.new_qty);
+        let notes = problems.require("notes", self.notes);
+        if notes.as_ref().is_some_and(|notes| notes.trim().is_empty()) {
+            problems.add("notes", "must not be empty");
+        }
+        let ((index_id, part_number), new_qty) = problems.finish(index_id.zip(part_number).zip(new_qty))?;
+        let quantity_change = QuantityChange::Set(new_qty.get());
+        Ok(StockChange { index_id, part_number, quantity_change, ro_number: self.ro_number, notes })
+    }
+}
+
+/// The response to a change of a quantity.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = StockChanged)]
+pub struct StockChangeResponse {
+    success: bool,
+    index_id: IndexId,
+    part_number: String,
+    previous_qty: i64,
+    new_qty: i64,
+    /// Whether fewer than two pieces are left.
+    is_low_stock: bool,
+    transaction_id: u64,
+}
+
+impl StockChangeResponse {
+    /// Creates the response for a transaction, which got the number `transaction_id`.
+    pub fn new(transaction: &NewStockTransaction, transaction_id: u64) -> Self {
+        Self {
+            success: true,
+            index_id: transaction.index_id,
+            part_number: transaction.part_number.clone(),
+            previous_qty: transaction.previous_qty,
+            new_qty: transaction.new_qty,
+            is_low_stock: transaction.new_qty < LOW_STOCK_FLAG_BELOW,
+            transaction_id,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Low stock.
+
+use app_core::{
+    db::{Pool, stream_rows},
+    http::ApiError,
+};
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+
+use crate::model::LowStockItem;
+
+/// Lists the parts with fewer than `threshold` pieces, the most urgent first, then those that last the shortest time. `since` is
+/// the start of the 90 days whose usage counts.
+pub fn low_stock(
+    db: Pool,
+    threshold: i64,
+    since: DateTime<Utc>,
+) -> impl Stream<Item = Result<LowStockItem, ApiError>> + Send {
+    let query = sqlx::query(
+        "SELECT low.*,
+                -- The positions in `Urgency::ALL`.
+                CASE WHEN pieces = 0 THEN 0
+                     WHEN pieces < 2 OR days < 30 THEN 1
+                     WHEN days < 60 THEN 2
+                     ELSE 3
+                END AS urgency
+         FROM (
+             SELECT used_low.*,
+                    -- With a third of the usage a month, the pieces last pieces / (usage / 3) * 30 days.
+                    IF(usage_90_days > 0, pieces * 90 DIV usage_90_days, NULL) AS days
+             FROM (
+                 SELECT i.IndexId, i.PartNumber, i.TableName, i.Location, i.`Condition`,
+                        COALESCE(i.Qty, 0) AS quantity,
+                        GREATEST(COALESCE(i.Qty, 0), 0) AS pieces,
+                        -- Looked up in an index, part by part, so that only the transactions of low parts are read.
+                        (SELECT CAST(COALESCE(SUM(-t.DeltaQty), 0) AS SIGNED)
+                         FROM transactions t
+                         WHERE t.PartNumber = TRIM(i.PartNumber) AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
+                        ) AS usage_90_days
+                 FROM inventoryindex i
+                 WHERE i.Qty < ? OR i.Qty IS NULL
+                 -- The largest limit keeps servers from computing the usage several times.
+                 LIMIT 18446744073709551615
+             ) used_low
+         ) low
+         ORDER BY urgency, days IS NULL, days, PartNumber, IndexId",
+    );
+    stream_rows(db, query.bind(since).bind(threshold))
+}

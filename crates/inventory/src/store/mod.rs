@@ -1,0 +1,52 @@
+//! Inventory in the database. Functions take a connection and decide nothing; handlers open and commit transactions.
+//!
+//! `inventoryindex` has the quantities that count. A change locks its row there first, so that changes of one part wait for
+//! each other in one place, and sets the quantity in the part's table to the same number.
+
+mod low_stock;
+mod reindex;
+mod search;
+mod statistics;
+mod stock;
+mod tables;
+mod transactions;
+
+pub use low_stock::low_stock;
+pub use reindex::{
+    IndexedRow, insert_indexed, list_rows_with_index, list_rows_without_transactions, list_vanished, lock_batch,
+    next_batch, remove_indexed, update_indexed,
+};
+pub use search::{search_direct, search_exact, search_like};
+pub use statistics::{count_tables, stats};
+pub use stock::{IndexedStock, lock_stock, set_quantity};
+pub use tables::list_items;
+pub use transactions::{
+    count_transactions, insert_transaction, insert_transactions, list_transactions, transactions_statement,
+};
+
+use crate::model::Table;
+
+/// The statement for each of the eleven tables. Table names cannot be bound.
+struct PerTable([String; 11]);
+
+impl PerTable {
+    fn new(statement: impl Fn(Table) -> String) -> Self {
+        Self(Table::ALL.map(statement))
+    }
+
+    fn get(&'static self, table: Table) -> &'static str {
+        &self.0[table as usize]
+    }
+}
+
+/// Escapes the characters that LIKE takes for a pattern.
+fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}

@@ -1,0 +1,176 @@
+//! What `rotracker reindex` reads and writes.
+
+use std::sync::LazyLock;
+
+use app_core::http::ApiError;
+use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
+
+use super::PerTable;
+use crate::{
+    model::{IndexId, Table},
+    reindex::{IndexEntry, IndexedPart, RowBatch, RowWithIndex, VanishedRow},
+};
+
+/// True if a transaction has changed the quantity of the index's row `i`. Transactions of other programs have only a part
+/// number, and those of `rotracker reindex` itself only repeat the quantity of the table.
+const QUANTITY_WAS_CHANGED: &str = "
+    (EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId AND t.Action <> 'REINDEX')
+     OR EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId IS NULL AND t.PartNumber = TRIM(i.PartNumber)))";
+
+/// Returns the batch of 500 rows of `table` after the id `after`. The last batch has no end, so that it includes rows that
+/// are inserted meanwhile.
+pub async fn next_batch(connection: &mut MySqlConnection, table: Table, after: i64) -> Result<RowBatch, ApiError> {
+    static LAST_ID_OF_BATCH: LazyLock<PerTable> = LazyLock::new(|| {
+        PerTable::new(|table| format!("SELECT id FROM `{}` WHERE id > ? ORDER BY id LIMIT 1 OFFSET 499", table.name()))
+    });
+    let to = sqlx::query_scalar(LAST_ID_OF_BATCH.get(table)).bind(after).fetch_optional(connection).await?;
+    Ok(RowBatch { after, to: to.unwrap_or(i64::MAX) })
+}
+
+/// Locks the rows of the index that name rows of `batch` until the transaction ends.
+pub async fn lock_batch(connection: &mut MySqlConnection, table: Table, batch: RowBatch) -> Result<(), ApiError> {
+    sqlx::query("SELECT IndexId FROM inventoryindex WHERE TableName = ? AND RowId > ? AND RowId <= ? FOR UPDATE")
+        .bind(table.name())
+        .bind(batch.after)
+        .bind(batch.to)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lists the rows of `batch`, each with its row of the index.
+pub async fn list_rows_with_index(
+    connection: &mut MySqlConnection,
+    table: Table,
+    batch: RowBatch,
+) -> Result<Vec<RowWithIndex>, ApiError> {
+    static ROWS_WITH_INDEX: LazyLock<PerTable> = LazyLock::new(|| {
+        PerTable::new(|table| {
+            let (condition, _) = table.condition_and_bin_columns();
+            format!(
+                "SELECT part.id,
+                        COALESCE(part.PN, '') AS part_number, COALESCE(part.QTY, 0) AS qty,
+                        part.{condition} AS `condition`, part.LOCATION AS location,
+                        i.IndexId AS index_id, i.PartNumber AS index_part_number, COALESCE(i.Qty, 0) AS index_qty,
+                        i.`Condition` AS index_condition, i.Location AS index_location,
+                        {QUANTITY_WAS_CHANGED} AS quantity_was_changed
+                 FROM `{name}` part
+                 LEFT JOIN inventoryindex i ON i.TableName = '{name}' AND i.RowId = part.id
+                 WHERE part.id > ? AND part.id <= ?
+                 ORDER BY part.id",
+                name = table.name(),
+            )
+        })
+    });
+    let query = sqlx::query_as(ROWS_WITH_INDEX.get(table)).bind(batch.after).bind(batch.to);
+    Ok(query.fetch_all(connection).await?)
+}
+
+impl FromRow<'_, MySqlRow> for RowWithIndex {
+    fn from_row(row: &MySqlRow) -> Result<Self, sqlx::Error> {
+        let index = match row.try_get("index_id")? {
+            Some(id) => Some(IndexEntry {
+                id,
+                part: IndexedPart {
+                    part_number: row.try_get("index_part_number")?,
+                    qty: row.try_get("index_qty")?,
+                    condition: row.try_get("index_condition")?,
+                    location: row.try_get("index_location")?,
+                },
+                quantity_was_changed: row.try_get("quantity_was_changed")?,
+            }),
+            None => None,
+        };
+        Ok(Self { row_id: row.try_get("id")?, part: IndexedPart::from_row(row)?, index })
+    }
+}
+
+/// Lists the rows of the index that name rows of `batch` which do not exist.
+pub async fn list_vanished(
+    connection: &mut MySqlConnection,
+    table: Table,
+    batch: RowBatch,
+) -> Result<Vec<VanishedRow>, ApiError> {
+    static VANISHED: LazyLock<PerTable> = LazyLock::new(|| {
+        PerTable::new(|table| {
+            format!(
+                "SELECT i.IndexId AS index_id, i.PartNumber AS part_number, COALESCE(i.Qty, 0) AS qty,
+                        {QUANTITY_WAS_CHANGED} AS quantity_was_changed
+                 FROM inventoryindex i
+                 LEFT JOIN `{name}` part ON part.id = i.RowId
+                 WHERE i.TableName = '{name}' AND i.RowId > ? AND i.RowId <= ? AND part.id IS NULL",
+                name = table.name(),
+            )
+        })
+    });
+    Ok(sqlx::query_as(VANISHED.get(table)).bind(batch.after).bind(batch.to).fetch_all(connection).await?)
+}
+
+/// A row of the index.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct IndexedRow {
+    pub index_id: IndexId,
+    pub row_id: i64,
+    pub part_number: String,
+    pub qty: i64,
+}
+
+/// Lists the rows of the index that name rows of `batch` and have no transaction.
+pub async fn list_rows_without_transactions(
+    connection: &mut MySqlConnection,
+    table: Table,
+    batch: RowBatch,
+) -> Result<Vec<IndexedRow>, ApiError> {
+    let query = sqlx::query_as(
+        "SELECT i.IndexId AS index_id, i.RowId AS row_id, i.PartNumber AS part_number, COALESCE(i.Qty, 0) AS qty
+         FROM inventoryindex i
+         WHERE i.TableName = ? AND i.RowId > ? AND i.RowId <= ?
+           AND NOT EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId)",
+    );
+    Ok(query.bind(table.name()).bind(batch.after).bind(batch.to).fetch_all(connection).await?)
+}
+
+/// Inserts rows of `table` into the index, except those that another program has inserted meanwhile.
+pub async fn insert_indexed(
+    connection: &mut MySqlConnection,
+    table: Table,
+    rows: &[(i64, IndexedPart)],
+) -> Result<(), ApiError> {
+    let mut statement =
+        QueryBuilder::new("INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) ");
+    statement.push_values(rows, |mut values, (row_id, part)| {
+        values
+            .push_bind(&part.part_number)
+            .push_bind(table.name())
+            .push_bind(*row_id)
+            .push_bind(part.qty)
+            .push_bind(part.condition.as_deref())
+            .push_bind(part.location.as_deref());
+    });
+    statement.push(" ON DUPLICATE KEY UPDATE IndexId = IndexId");
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Updates a row of the index.
+pub async fn update_indexed(connection: &mut MySqlConnection, id: IndexId, part: &IndexedPart) -> Result<(), ApiError> {
+    sqlx::query(
+        "UPDATE inventoryindex
+         SET PartNumber = ?, Qty = ?, `Condition` = ?, Location = ?
+         WHERE IndexId = ?",
+    )
+    .bind(&part.part_number)
+    .bind(part.qty)
+    .bind(&part.condition)
+    .bind(&part.location)
+    .bind(id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a row of the index.
+pub async fn remove_indexed(connection: &mut MySqlConnection, id: IndexId) -> Result<(), ApiError> {
+    sqlx::query("DELETE FROM inventoryindex WHERE IndexId = ?").bind(id).execute(connection).await?;
+    Ok(())
+}

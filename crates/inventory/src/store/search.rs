@@ -1,0 +1,86 @@
+//! Searches by part number.
+
+use std::sync::LazyLock;
+
+use app_core::http::ApiError;
+use sqlx::MySqlConnection;
+
+use super::escape_like;
+use crate::model::{FoundPart, PartNumber, Table};
+
+/// The columns of a part in the index. Its description is in one of the eleven tables, and only that one is read.
+static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
+    let descriptions = Table::ALL.map(|table| {
+        let name = table.name();
+        format!("WHEN '{name}' THEN (SELECT DESCRIPTION FROM `{name}` WHERE id = i.RowId)")
+    });
+    format!(
+        "i.IndexId AS index_id, i.PartNumber AS part_number, i.TableName AS table_name, i.RowId AS row_id,
+         COALESCE(i.Qty, 0) AS qty, i.`Condition` AS `condition`, i.Location AS location,
+         CASE i.TableName {} END AS description",
+        descriptions.join(" ")
+    )
+});
+
+/// Finds the parts of the index with this number.
+pub async fn search_exact(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<FoundPart>, ApiError> {
+    static SEARCH_EXACT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {}
+             FROM inventoryindex i
+             WHERE i.PartNumberKey = UPPER(?)
+             ORDER BY i.TableName, i.RowId",
+            *INDEXED_PART
+        )
+    });
+    Ok(sqlx::query_as(SEARCH_EXACT.as_str()).bind(number.as_str()).fetch_all(connection).await?)
+}
+
+/// Finds at most 50 parts of the index whose number contains `number`, sorted by the rest of their numbers.
+pub async fn search_like(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<FoundPart>, ApiError> {
+    static SEARCH_LIKE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {}
+             -- A number contains a text if one of its suffixes begins with it. These are a range of the primary key, and
+             -- reading it stops at the limit.
+             FROM inventoryindex_suffixes suffix
+             -- Only the first place of the text in the number counts. This also drops suffixes of a former number.
+             STRAIGHT_JOIN inventoryindex i
+                 ON i.IndexId = suffix.RowId AND LOCATE(UPPER(?), i.PartNumberKey) = suffix.Position
+             WHERE suffix.Suffix LIKE CONCAT(UPPER(?), '%')
+             ORDER BY suffix.Suffix, suffix.Position, suffix.RowId
+             LIMIT 50",
+            *INDEXED_PART
+        )
+    });
+    let query = sqlx::query_as(SEARCH_LIKE.as_str()).bind(number.as_str()).bind(escape_like(number.as_str()));
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// Finds at most 25 parts of the stock room and 25 of the bins whose number contains `number`, as [`search_like`] does in the
+/// index. For parts that the index misses.
+pub async fn search_direct(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<FoundPart>, ApiError> {
+    static SEARCH_DIRECT: LazyLock<String> = LazyLock::new(|| {
+        [Table::StockRoom, Table::BinsInventory]
+            .map(|table| {
+                let (condition, _) = table.condition_and_bin_columns();
+                format!(
+                    "(SELECT NULL AS index_id, part.PN AS part_number, '{name}' AS table_name, part.id AS row_id,
+                             COALESCE(part.QTY, 0) AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
+                             part.DESCRIPTION AS description
+                      FROM `{name}_suffixes` suffix
+                      STRAIGHT_JOIN `{name}` part
+                          ON part.id = suffix.RowId AND LOCATE(UPPER(?), UPPER(TRIM(part.PN))) = suffix.Position
+                      WHERE suffix.Suffix LIKE CONCAT(UPPER(?), '%')
+                      ORDER BY suffix.Suffix, suffix.Position, suffix.RowId
+                      LIMIT 25)",
+                    name = table.name(),
+                )
+            })
+            .join(" UNION ALL ")
+    });
+    let escaped = escape_like(number.as_str());
+    let query = sqlx::query_as(SEARCH_DIRECT.as_str());
+    let query = query.bind(number.as_str()).bind(&escaped).bind(number.as_str()).bind(&escaped);
+    Ok(query.fetch_all(connection).await?)
+}

@@ -1,0 +1,35 @@
+//! Counts of the tables and figures of the index.
+
+use app_core::http::ApiError;
+use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
+
+use crate::model::{DEFAULT_THRESHOLD, Stats, Table, Tables};
+
+/// Counts the rows of each table.
+pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, ApiError> {
+    let mut statement = QueryBuilder::<MySql>::new("SELECT ");
+    let mut counts = statement.separated(", ");
+    for table in Table::ALL {
+        counts.push(format!("(SELECT COUNT(*) FROM `{name}`) AS `{name}`", name = table.name()));
+    }
+    let row = statement.build().fetch_one(connection).await?;
+    let counts = Table::ALL.into_iter().map(|table| Ok((table, row.try_get(table.name())?)));
+    Ok(Tables::new(counts.collect::<Result<Vec<_>, sqlx::Error>>()?))
+}
+
+/// Reads the figures of the index.
+pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> {
+    let stock = sqlx::query_as(
+        "SELECT TableName,
+                COUNT(*) AS parts,
+                CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity,
+                COUNT(IF(COALESCE(Qty, 0) < ?, 1, NULL)) AS low,
+                COUNT(IF(COALESCE(Qty, 0) <= 0, 1, NULL)) AS `out`
+         FROM inventoryindex
+         GROUP BY TableName",
+    )
+    .bind(DEFAULT_THRESHOLD)
+    .fetch_all(connection)
+    .await?;
+    Ok(Stats::new(stock))
+}

@@ -1,0 +1,63 @@
+//! Quantities.
+
+use std::sync::LazyLock;
+
+use app_core::http::ApiError;
+use sqlx::{MySqlConnection, Row};
+
+use super::PerTable;
+use crate::model::{IndexId, Table};
+
+/// A row of the index that is locked until the transaction ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedStock {
+    pub part_number: String,
+    pub quantity: i64,
+    /// The table that has the part. `None` if the index names none of the eleven.
+    pub table: Option<Table>,
+}
+
+/// Returns a row of the index, if it exists, and locks it until the transaction ends.
+pub async fn lock_stock(connection: &mut MySqlConnection, id: IndexId) -> Result<Option<IndexedStock>, ApiError> {
+    let row = sqlx::query(
+        "SELECT PartNumber, COALESCE(Qty, 0) AS quantity, TableName
+         FROM inventoryindex
+         WHERE IndexId = ?
+         FOR UPDATE",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(IndexedStock {
+        part_number: row.try_get("PartNumber")?,
+        quantity: row.try_get("quantity")?,
+        table: Table::of_index(row.try_get("TableName")?),
+    }))
+}
+
+/// Sets the quantity of a row of the index, and of its row in `table`, if that exists.
+pub async fn set_quantity(
+    connection: &mut MySqlConnection,
+    id: IndexId,
+    table: Option<Table>,
+    quantity: i64,
+) -> Result<(), ApiError> {
+    static SET_BOTH_QUANTITIES: LazyLock<PerTable> = LazyLock::new(|| {
+        PerTable::new(|table| {
+            format!(
+                "UPDATE inventoryindex i
+                 LEFT JOIN `{}` part ON part.id = i.RowId
+                 SET i.Qty = ?, part.QTY = ?
+                 WHERE i.IndexId = ?",
+                table.name()
+            )
+        })
+    });
+    let query = match table {
+        Some(table) => sqlx::query(SET_BOTH_QUANTITIES.get(table)).bind(quantity).bind(quantity),
+        None => sqlx::query("UPDATE inventoryindex SET Qty = ? WHERE IndexId = ?").bind(quantity),
+    };
+    query.bind(id).execute(connection).await?;
+    Ok(())
+}
