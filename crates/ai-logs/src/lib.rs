@@ -1,9 +1,8 @@
-//! The log of what people asked the AI assistant and what it answered: entered, read, counted, deleted.
+//! The log of the AI assistant: questions and answers, which can be inserted, listed, counted and deleted.
 
 pub mod model;
 pub mod prune;
 mod routes;
-pub mod sql;
 pub mod store;
 
 use app_core::{
@@ -14,19 +13,16 @@ use app_core::{
 
 pub use routes::{openapi, router};
 
-/// What the handlers work with.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct AiLogsState {
-    /// The main database.
     pub db: Pool,
-    /// Says when an entry is made.
     pub clock: Clock,
 }
 
-/// Everything the function reads from the environment.
+/// The configuration of the function, read from the environment.
 #[derive(Debug)]
 pub struct AiLogsConfig {
-    /// Who may ask, and from where.
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,
@@ -47,9 +43,9 @@ impl AiLogsConfig {
         env.finish(config)
     }
 
-    /// The state that this configuration describes; nothing is connected yet.
+    /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> AiLogsState {
-        // Only instants matter here, and they are the same in every time zone.
+        // This function has no dates, only instants, for which the time zone does not matter.
         AiLogsState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

@@ -1,4 +1,4 @@
-//! What an entry of the log is, and the rules that need no database.
+//! The domain: log entries, usage, and the rules that need no database.
 
 use app_core::{
     http::{ApiError, FieldProblems, Period, Summary},
@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewLog {
-    /// The conversation it is part of.
+    /// The conversation that the exchange belongs to.
     #[schema(value_type = ConversationId)]
     conversation_id: Option<ConversationId>,
-    /// Who asked.
+    /// The user who asked.
     #[schema(value_type = User)]
     user: Option<User>,
     /// The question.
@@ -26,7 +26,7 @@ pub struct NewLog {
     /// The answer; empty if there was none.
     #[schema(value_type = LoggedText)]
     ai_response: Option<LoggedText>,
-    /// Whether it went well.
+    /// Whether the exchange succeeded.
     #[schema(value_type = bool)]
     success: Option<bool>,
     error: Option<LoggedText>,
@@ -40,7 +40,7 @@ pub struct NewLog {
 }
 
 impl NewLog {
-    /// The exchange that is to be entered. The answer may be empty, but not missing (design, reading 26).
+    /// Returns the exchange to be inserted. The answer may be empty but not missing.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] naming each field that is missing.
@@ -73,56 +73,53 @@ impl NewLog {
     }
 }
 
-/// An entry as answers show it.
+/// A log entry as responses show it.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
-    /// Its id.
     pub id: i64,
-    /// The conversation it is part of.
+    /// The conversation that the exchange belongs to.
     pub conversation_id: String,
-    /// When it was entered.
+    /// The time at which the entry was inserted.
     pub timestamp: Option<Timestamp>,
-    /// Who asked.
+    /// The user who asked.
     pub user: String,
     /// The question.
     pub user_message: String,
     /// The answer.
     pub ai_response: String,
-    /// Whether it went well; unknown where another program did not say.
+    /// Whether the exchange succeeded; null if another program did not say.
     pub success: Option<bool>,
-    /// What went wrong.
+    /// The error, if it failed.
     pub error: Option<String>,
-    /// What answered.
+    /// The model that answered.
     pub model: Option<String>,
-    /// From the question to the end of the answer.
+    /// The milliseconds from the question to the end of the answer.
     pub duration_ms: Option<i64>,
-    /// How many repair orders the model was told of.
+    /// The number of repair orders that the question told the model about.
     pub context_ro_count: Option<i64>,
-    /// As [`Tokens::input`].
+    /// The input tokens that were neither read from the prompt cache nor written to it.
     pub input_tokens: Option<i64>,
-    /// As [`Tokens::output`].
+    /// The output tokens.
     pub output_tokens: Option<i64>,
-    /// As [`Tokens::cached`].
+    /// The input tokens that were read from the prompt cache.
     pub cached_tokens: Option<i64>,
-    /// As [`Tokens::cache_creation`].
+    /// The input tokens that were written to the prompt cache.
     pub cache_creation_tokens: Option<i64>,
 }
 
-/// Which entries to show; what is absent does not matter.
+/// The entries to list; `None` filters nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Who asked.
+    /// The user who asked.
     pub user: Option<User>,
-    /// The conversation.
     pub conversation_id: Option<ConversationId>,
-    /// When they were entered.
     pub period: Period,
-    /// The only user whose entries may be shown.
+    /// The only user whose entries the caller may see.
     pub owner: Option<User>,
 }
 
-/// What is said of a conversation beside its entries.
+/// The members of a conversation beside its entries.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationSummary {
@@ -133,7 +130,6 @@ pub struct ConversationSummary {
 }
 
 impl ConversationSummary {
-    /// No entries yet.
     pub fn new(conversation_id: &ConversationId) -> Self {
         Self { conversation_id: conversation_id.to_string(), message_count: 0, first_message: None, last_message: None }
     }
@@ -147,77 +143,74 @@ impl Summary<LogEntry> for ConversationSummary {
     }
 }
 
-/// The log in figures (design, reading 28).
+/// The figures of the log.
 #[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = LogStats)]
 pub struct Stats {
-    /// Entries.
+    /// The number of entries.
     pub total_logs: i64,
-    /// Conversations that they are part of.
+    /// The number of conversations.
     pub total_conversations: i64,
-    /// Users who asked.
+    /// The number of users.
     pub total_users: i64,
-    /// Which part of the exchanges went well, from 0 to 1, to two decimals; 0 without any.
+    /// The share of the exchanges that succeeded, from 0 to 1 with two decimals; 0 if there are none.
     pub success_rate: f64,
-    /// How long they took in ms, on average over those of which that is known.
+    /// The average duration in milliseconds of those whose duration is known.
     pub average_duration: Option<i64>,
-    /// The models that answered most often.
+    /// The ten models that answered most often.
     pub top_models: Vec<ModelCount>,
-    /// The users who asked most often.
+    /// The ten users who asked most often.
     pub top_users: Vec<UserCount>,
 }
 
-/// How often a model answered.
+/// The number of answers of a model.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModelCount {
-    /// Its id.
     pub model: String,
-    /// How often.
     pub count: i64,
 }
 
-/// How often a user asked.
+/// The number of questions of a user.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UserCount {
-    /// Who.
     pub user: String,
-    /// How often.
     pub count: i64,
 }
 
-/// `part` of `whole`, to two decimals; nothing of nothing is 0.
+/// Returns `part` divided by `whole`, rounded to two decimals; 0 if `whole` is 0.
 #[expect(clippy::cast_precision_loss, reason = "shown to two decimals")]
 pub fn rate(part: i64, whole: i64) -> f64 {
     (part as f64 / whole.max(1) as f64 * 100.0).round() / 100.0
 }
 
-/// Whose tokens to count; what is absent does not matter.
+/// The usage to list; `None` filters nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageFilter {
-    /// Who asked.
+    /// The user who asked.
     pub user: Option<User>,
-    /// What answered.
+    /// The model that answered.
     pub model: Option<Model>,
-    /// When.
     pub period: Period,
-    /// The only user whose tokens may be shown.
+    /// The only user whose usage the caller may see.
     pub owner: Option<User>,
 }
 
-/// What one user used of one model on one day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+/// The usage of a model by a user on a day.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
 pub struct Usage {
-    /// The date in UTC, as a period's bounds are given.
+    /// The date in UTC.
     #[serde(serialize_with = "as_date")]
     #[schema(value_type = Option<String>, format = Date)]
     pub day: Option<NaiveDate>,
-    /// Who asked.
+    /// The user who asked.
+    #[sqlx(rename = "user_name")]
     pub user: String,
-    /// What answered.
+    /// The model that answered.
+    #[sqlx(rename = "model_name")]
     pub model: Option<String>,
-    /// How much.
+    #[sqlx(flatten)]
     #[serde(flatten)]
     pub figures: UsageFigures,
 }
@@ -229,19 +222,19 @@ fn as_date<S: Serializer>(day: &Option<NaiveDate>, serializer: S) -> Result<S::O
     }
 }
 
-/// How much was used. Exchanges whose tokens are unknown count, but add no tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+/// The number of exchanges and their tokens. Exchanges with unknown tokens are counted, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageFigures {
-    /// Exchanges.
+    /// The number of exchanges.
     pub exchanges: i64,
-    /// As [`Tokens::input`].
+    /// The input tokens that were neither read from the prompt cache nor written to it.
     pub input_tokens: i64,
-    /// As [`Tokens::output`].
+    /// The output tokens.
     pub output_tokens: i64,
-    /// As [`Tokens::cached`].
+    /// The input tokens that were read from the prompt cache.
     pub cached_tokens: i64,
-    /// As [`Tokens::cache_creation`].
+    /// The input tokens that were written to the prompt cache.
     pub cache_creation_tokens: i64,
 }
 
@@ -255,7 +248,7 @@ impl std::ops::AddAssign for UsageFigures {
     }
 }
 
-/// The sums over what is listed.
+/// The sums of the list.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct UsageSummary {
     totals: UsageFigures,
@@ -273,7 +266,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::float_cmp, reason = "two decimals are written the same way")]
-    fn a_rate_has_two_decimals_and_that_of_nothing_is_0() {
+    fn rates_have_two_decimals() {
         for (part, whole, shown) in [(0, 0, 0.0), (0, 5, 0.0), (5, 5, 1.0), (2, 3, 0.67), (1, 8, 0.13), (49, 50, 0.98)]
         {
             assert_eq!(rate(part, whole), shown, "{part} of {whole}");

@@ -1,26 +1,20 @@
-//! Deletes what is too old to keep, batch by batch beside the running functions.
+//! Deletes old entries in batches, beside the running functions.
 
 use app_core::{
-    db::{self, Pool, Transaction},
+    db::{self, Pool},
     http::ApiError,
 };
 use chrono::{DateTime, Utc};
 
 use crate::store;
 
-/// How many entries are deleted in one transaction: few enough that nobody waits for their locks.
+/// The most entries to delete in one transaction. Larger batches would make requests wait for their locks.
 pub const BATCH: u64 = 1000;
 
-/// Deletes a batch of the entries that are older than `instant`; the answer is how many there were, and fewer than
-/// [`BATCH`] when it was the last.
+/// Deletes a batch of the entries older than `instant` and returns how many. The last batch has fewer than [`BATCH`].
 ///
 /// # Errors
-/// When the database fails; what earlier batches did stays.
-pub async fn next_batch(db: &Pool, instant: DateTime<Utc>) -> Result<u64, ApiError> {
-    db::retry(|| async {
-        let mut transaction = Transaction::begin(db).await?;
-        let deleted = store::delete_older(&mut transaction, instant, BATCH).await;
-        transaction.commit_or_roll_back(deleted).await
-    })
-    .await
+/// When the database fails. The work of earlier batches stays.
+pub async fn delete_next_batch(db: &Pool, instant: DateTime<Utc>) -> Result<u64, ApiError> {
+    db::transaction!(db, |connection| store::delete_older(connection, instant, BATCH).await)
 }

@@ -1,110 +1,240 @@
-//! The log in the database. Functions take a connection and decide nothing; their statements are in [`crate::sql`].
+//! The log in the database. Functions take a connection and decide nothing; handlers open and commit transactions. The statement
+//! that inserts into the log is in the crate `conversations`.
 
 use app_core::{
-    db::{Pool, stream_rows},
+    db::{Pool, push_limit, push_period, stream_rows},
     http::{ApiError, Page},
 };
-use async_stream::try_stream;
 use chrono::{DateTime, Utc};
 use conversations::{ConversationId, User};
-use futures_util::{Stream, TryStreamExt};
-use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
+use futures_util::Stream;
+use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
 
-use crate::{
-    model::{LogEntry, LogFilter, ModelCount, Stats, Usage, UsageFigures, UsageFilter, UserCount, rate},
-    sql,
-};
+use crate::model::{LogEntry, LogFilter, ModelCount, Stats, Usage, UsageFilter, UserCount, rate};
+
+/// The columns of a log entry. Other programs may have left zero dates, which are no instants.
+const LOG_COLUMNS: &str = "
+    id, conversation_id, IF(timestamp > '1000-01-01', timestamp, NULL) AS timestamp, user,
+    COALESCE(user_message, '') AS user_message, COALESCE(ai_response, '') AS ai_response, success <> 0 AS success, error,
+    model, duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens";
 
 /// Counts the entries that `filter` selects.
 pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {
-    Ok(sql::count(filter).build_query_scalar().fetch_one(connection).await?)
+    let mut statement = QueryBuilder::new("SELECT COUNT(*) FROM ai_conversation_logs WHERE TRUE");
+    push_filter(&mut statement, filter);
+    Ok(statement.build_query_scalar().fetch_one(connection).await?)
 }
 
-/// Lists a page of the entries that `filter` selects, newest first.
+/// Lists a page of the entries that `filter` selects, newest first. The page is found by ids alone, which the indexes have, so
+/// that the long texts of its entries are never sorted.
 pub fn list(db: Pool, filter: &LogFilter, page: Page) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send + use<> {
-    stream_rows(db, sql::list(filter, page))
+    let mut statement = QueryBuilder::new(format!(
+        "SELECT {LOG_COLUMNS}
+         FROM (SELECT id AS page_id, timestamp AS page_timestamp
+               FROM ai_conversation_logs
+               WHERE TRUE"
+    ));
+    push_filter(&mut statement, filter);
+    statement.push(" ORDER BY timestamp DESC, id DESC");
+    push_limit(&mut statement, page);
+    statement.push(
+        ") page
+         JOIN ai_conversation_logs ON id = page_id
+         ORDER BY page_timestamp DESC, page_id DESC",
+    );
+    stream_rows(db, statement)
 }
 
-/// Lists the entries of a conversation, only those of `owner` if there is one, oldest first.
+/// Lists the entries of a conversation, oldest first; if there is an `owner`, only those of that user. The order is found by ids
+/// alone, as in [`list`].
 pub fn conversation(
     db: Pool,
     id: &ConversationId,
     owner: Option<&User>,
 ) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send + use<> {
-    stream_rows(db, sql::conversation(id, owner))
+    let mut statement = QueryBuilder::new(format!(
+        "SELECT {LOG_COLUMNS}
+         FROM (SELECT id AS entry_id, timestamp AS entry_timestamp
+               FROM ai_conversation_logs
+               WHERE conversation_id = "
+    ));
+    statement.push_bind(&**id);
+    push_owner(&mut statement, owner);
+    statement.push(
+        ") entries
+         JOIN ai_conversation_logs ON id = entry_id
+         ORDER BY entry_timestamp, entry_id",
+    );
+    stream_rows(db, statement)
 }
 
-/// Deletes an entry, of `owner` if it is given; whether it was there.
+/// Deletes an entry; if there is an `owner`, only one of that user. Returns whether it existed.
 pub async fn delete(connection: &mut MySqlConnection, id: i64, owner: Option<&User>) -> Result<bool, ApiError> {
-    Ok(sql::delete(id, owner).build().execute(connection).await?.rows_affected() > 0)
+    let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE id = ");
+    statement.push_bind(id);
+    push_owner(&mut statement, owner);
+    Ok(statement.build().execute(connection).await?.rows_affected() > 0)
 }
 
-/// Deletes the entries of a user, that very subject or a name whatever its case; the answer is how many there were.
+/// Deletes the entries of a user and returns how many there were. A subject of tokens is compared byte by byte, another name
+/// without case.
 pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User, is_subject: bool) -> Result<u64, ApiError> {
-    Ok(sql::delete_of_user(user, is_subject).build().execute(connection).await?.rows_affected())
+    let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE TRUE");
+    if is_subject {
+        push_owner(&mut statement, Some(user));
+    } else {
+        // The first condition uses the index. Its collation takes é for e; the second condition does not.
+        statement.push(" AND user = ").push_bind(&**user);
+        statement.push(" AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(").push_bind(&**user).push(") AS BINARY)");
+    }
+    Ok(statement.build().execute(connection).await?.rows_affected())
 }
 
-/// The log in figures, that of `owner` if it is given.
+/// Reads the figures of the log; if there is an `owner`, only those of that user's entries.
 pub async fn stats(connection: &mut MySqlConnection, owner: Option<&User>) -> Result<Stats, ApiError> {
-    let mut stats = Stats::default();
-    for row in sql::stats(owner).build().fetch_all(connection).await? {
-        let count = row.try_get(2)?;
-        match row.try_get::<i64, _>(0)? {
-            1 => stats.top_models.push(ModelCount { model: row.try_get(1)?, count }),
-            2 => stats.top_users.push(UserCount { user: row.try_get(1)?, count }),
-            _ => {
-                stats.total_logs = count;
-                stats.total_conversations = row.try_get(3)?;
-                stats.total_users = row.try_get(4)?;
-                stats.success_rate = rate(row.try_get(6)?, row.try_get(5)?);
-                stats.average_duration = row.try_get(7)?;
-            }
+    let totals = totals_statement(owner).build().fetch_one(&mut *connection).await?;
+    let mut stats = Stats {
+        total_logs: totals.try_get("entries")?,
+        total_conversations: totals.try_get("conversations")?,
+        total_users: totals.try_get("users")?,
+        success_rate: rate(totals.try_get("successes")?, totals.try_get("known_outcomes")?),
+        average_duration: totals.try_get("average_duration")?,
+        top_models: Vec::new(),
+        top_users: Vec::new(),
+    };
+    for row in top_lists_statement(owner).build().fetch_all(connection).await? {
+        let (name, count) = (row.try_get("name")?, row.try_get("entries")?);
+        match row.try_get("list")? {
+            "models" => stats.top_models.push(ModelCount { model: name, count }),
+            _ => stats.top_users.push(UserCount { user: name, count }),
         }
     }
     Ok(stats)
 }
 
-/// What was used by day, user and model, newest day first.
+/// Returns the statement that reads the totals of [`stats`].
+pub fn totals_statement(owner: Option<&User>) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "SELECT COUNT(*) AS entries,
+                COUNT(DISTINCT conversation_id) AS conversations,
+                COUNT(DISTINCT user) AS users,
+                -- Another program may not have said whether an exchange succeeded.
+                COUNT(success) AS known_outcomes,
+                COUNT(IF(success <> 0, 1, NULL)) AS successes,
+                CAST(ROUND(AVG(duration_ms)) AS SIGNED) AS average_duration
+         FROM ai_conversation_logs
+         WHERE TRUE",
+    );
+    push_owner(&mut statement, owner);
+    statement
+}
+
+/// Returns the statement that reads the top lists of [`stats`]: the ten models and the ten users with the most entries. Names
+/// that the collation takes for the same are one.
+pub fn top_lists_statement(owner: Option<&User>) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "(SELECT 'models' AS list, MIN(model) AS name, COUNT(*) AS entries
+          FROM ai_conversation_logs
+          WHERE model IS NOT NULL",
+    );
+    push_owner(&mut statement, owner);
+    statement.push(
+        " GROUP BY model
+          ORDER BY entries DESC, name
+          LIMIT 10)
+         UNION ALL
+         (SELECT 'users', MIN(user) AS name, COUNT(*) AS entries
+          FROM ai_conversation_logs
+          WHERE user IS NOT NULL",
+    );
+    push_owner(&mut statement, owner);
+    statement.push(
+        " GROUP BY user
+          ORDER BY entries DESC, name
+          LIMIT 10)
+         ORDER BY list, entries DESC, name",
+    );
+    statement
+}
+
+/// Lists the usage by day, user and model, newest day first.
 pub fn usage(db: Pool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage, ApiError>> + Send + use<> {
-    let mut statement = sql::usage(filter);
-    try_stream! {
-        let mut connection = db.acquire().await?;
-        {
-            let mut rows = statement.build().fetch(&mut *connection);
-            while let Some(row) = rows.try_next().await? {
-                yield decode_usage(&row)?;
-            }
-        }
-        connection.release();
+    stream_rows(db, usage_statement(filter))
+}
+
+/// Returns the statement of [`usage`].
+pub fn usage_statement(filter: &UsageFilter) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(
+        "SELECT day,
+                MIN(user) AS user_name,
+                MIN(model) AS model_name,
+                COUNT(*) AS exchanges,
+                CAST(COALESCE(SUM(input_tokens), 0) AS SIGNED) AS input_tokens,
+                CAST(COALESCE(SUM(output_tokens), 0) AS SIGNED) AS output_tokens,
+                CAST(COALESCE(SUM(cached_tokens), 0) AS SIGNED) AS cached_tokens,
+                CAST(COALESCE(SUM(cache_creation_tokens), 0) AS SIGNED) AS cache_creation_tokens
+         FROM (SELECT IF(timestamp > '1000-01-01', DATE(timestamp), NULL) AS day, user, model, input_tokens, output_tokens,
+                      cached_tokens, cache_creation_tokens
+               FROM ai_conversation_logs
+               WHERE TRUE",
+    );
+    if let Some(user) = &filter.user {
+        statement.push(" AND user = ").push_bind(&**user);
     }
+    if let Some(model) = &filter.model {
+        statement.push(" AND model = ").push_bind(&**model);
+    }
+    push_period(&mut statement, "timestamp", filter.period);
+    push_owner(&mut statement, filter.owner.as_ref());
+    statement.push(
+        ") used
+         GROUP BY day, user, model
+         ORDER BY day DESC, user_name, model_name",
+    );
+    statement
 }
 
-fn decode_usage(row: &MySqlRow) -> Result<Usage, ApiError> {
-    Ok(Usage {
-        day: row.try_get(0)?,
-        user: row.try_get(1)?,
-        model: row.try_get(2)?,
-        figures: UsageFigures {
-            exchanges: row.try_get(3)?,
-            input_tokens: row.try_get(4)?,
-            output_tokens: row.try_get(5)?,
-            cached_tokens: row.try_get(6)?,
-            cache_creation_tokens: row.try_get(7)?,
-        },
-    })
-}
-
-/// How many entries are older than `instant`.
+/// Counts the entries older than `instant`. Entries with zero dates and without a date are of no known age.
 pub async fn count_older(connection: &mut MySqlConnection, instant: DateTime<Utc>) -> Result<u64, ApiError> {
-    let count: i64 = sqlx::query_scalar(sql::COUNT_OLDER).bind(instant).fetch_one(connection).await?;
+    let query = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM ai_conversation_logs WHERE timestamp < ? AND timestamp > '1000-01-01'",
+    );
+    let count: i64 = query.bind(instant).fetch_one(connection).await?;
     Ok(count.unsigned_abs())
 }
 
-/// Deletes at most `limit` of the entries that are older than `instant`, the oldest first; the answer is how many.
+/// Deletes at most `limit` of the entries that [`count_older`] counts, the oldest first, and returns how many.
 pub async fn delete_older(
     connection: &mut MySqlConnection,
     instant: DateTime<Utc>,
     limit: u64,
 ) -> Result<u64, ApiError> {
-    Ok(sqlx::query(sql::DELETE_OLDER).bind(instant).bind(limit).execute(connection).await?.rows_affected())
+    let query = sqlx::query(
+        "DELETE FROM ai_conversation_logs
+         WHERE timestamp < ? AND timestamp > '1000-01-01'
+         ORDER BY timestamp, id
+         LIMIT ?",
+    );
+    Ok(query.bind(instant).bind(limit).execute(connection).await?.rows_affected())
+}
+
+fn push_filter(statement: &mut QueryBuilder<MySql>, filter: &LogFilter) {
+    if let Some(user) = &filter.user {
+        statement.push(" AND user = ").push_bind(&**user);
+    }
+    if let Some(id) = &filter.conversation_id {
+        statement.push(" AND conversation_id = ").push_bind(&**id);
+    }
+    push_period(statement, "timestamp", filter.period);
+    push_owner(statement, filter.owner.as_ref());
+}
+
+/// Adds the condition that entries belong to `owner`, if there is one. The first part uses the index, whose collation takes A for
+/// a and é for e. The second compares byte by byte, because issuers give subjects that differ only in such letters to different
+/// people.
+fn push_owner(statement: &mut QueryBuilder<MySql>, owner: Option<&User>) {
+    if let Some(owner) = owner {
+        statement.push(" AND user = ").push_bind(&**owner);
+        statement.push(" AND CAST(user AS BINARY) = CAST(").push_bind(&**owner).push(" AS BINARY)");
+    }
 }

@@ -61,7 +61,7 @@ pub async fn prune(pool: &Pool, older_than: DateTime<Utc>, dry_run: bool) -> Res
         .with_style(ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} entries, {eta} left")?);
     let mut deleted = 0;
     loop {
-        let batch = prune::next_batch(pool, older_than).await.with_context(|| {
+        let batch = prune::delete_next_batch(pool, older_than).await.with_context(|| {
             format!("{deleted} entries were deleted, and maybe {} more; run it again for the rest", prune::BATCH)
         })?;
         deleted += batch;

@@ -1,12 +1,12 @@
-//! Texts of any length, made to fit: what the assistant logs by itself nobody can be asked to shorten.
+//! Cuts long texts, because a client cannot be asked to shorten what the assistant logs.
 
 use crate::{LoggedText, MAX_TEXT_BYTES};
 
-/// What a text ends with of which the rest was cut.
+/// The end of a text that was cut.
 pub const CUT_MARK: &str = "… [cut]";
 
-/// `text` as the log can hold it: of one that is too long the beginning, as many whole characters as fit, and
-/// [`CUT_MARK`] after them. NUL, which the log does not take, becomes U+FFFD.
+/// Makes `text` fit the log. A longer one is cut after the last whole character that fits, and [`CUT_MARK`] is added. NUL, which the
+/// log does not take, becomes U+FFFD.
 pub fn cut_text(text: &str) -> LoggedText {
     let text = text.replace('\0', "\u{fffd}");
     let fitting = if text.len() > MAX_TEXT_BYTES {

@@ -26,7 +26,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
         ("page", 2, Method::GET, "?user=u&limit=10&offset=5&startDate=2024-01-01", None),
         ("conversation", 1, Method::GET, "/conversation/conv-abc-123", None),
         ("conversation of nobody", 1, Method::GET, "/conversation/none", None),
-        ("stats", 1, Method::GET, "/stats", None),
+        ("stats", 2, Method::GET, "/stats", None),
         ("usage", 1, Method::GET, "/usage?user=u&model=m&endDate=2024-11-15", None),
         ("create", 3, Method::POST, "", Some(new_log(json!({})))),
         ("bad create", 0, Method::POST, "", Some(json!({}))),
@@ -81,9 +81,9 @@ async fn a_page_of_a_user_a_conversation_or_a_day_reads_only_its_entries() {
 async fn statistics_and_usage_never_read_the_texts() {
     let app = app_with_one_connection().await;
     fill(&app).await;
-    let usage = ai_logs::sql::usage(&ai_logs::model::UsageFilter::default());
-    let stats = ai_logs::sql::stats(None);
-    for statement in [stats.sql().as_str(), usage.sql().as_str()] {
+    let usage = ai_logs::store::usage_statement(&ai_logs::model::UsageFilter::default());
+    let (totals, top_lists) = (ai_logs::store::totals_statement(None), ai_logs::store::top_lists_statement(None));
+    for statement in [totals.sql().as_str(), top_lists.sql().as_str(), usage.sql().as_str()] {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN FORMAT = TRADITIONAL {statement}"));
         for row in sqlx::query(explain).fetch_all(&mut *app.connection().await).await.unwrap() {
             let table: Option<String> = row.get("table");

@@ -16,7 +16,7 @@ use crate::{
     store,
 };
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Conversation {
@@ -25,9 +25,9 @@ struct Conversation {
     summary: ConversationSummary,
 }
 
-/// All entries of a conversation, oldest first; of them the caller's own, but for administrators.
+/// Lists the entries of a conversation, oldest first: the caller's own, and for administrators those of all users.
 #[utoipa::path(get, path = "", operation_id = "getConversation",
-    params(("conversationId" = inline(ConversationId), Path, description = "The name that the client gave it")),
+    params(("conversationId" = inline(ConversationId), Path, description = "The name that the client gave the conversation")),
     responses((status = 200, body = Conversation), (status = 404, response = NotFound)))]
 pub(super) async fn conversation(
     State(state): State<AiLogsState>,
@@ -36,12 +36,12 @@ pub(super) async fn conversation(
 ) -> Result<Response, ApiError> {
     let id = ConversationId::parse(&id).map_err(|problem| ApiError::invalid("conversationId", problem))?;
     let owner = conversations::owner(&caller)?;
-    let entries = || found(store::conversation(state.db.clone(), &id, owner.as_ref()));
+    let entries = || not_empty(store::conversation(state.db.clone(), &id, owner.as_ref()));
     json_object("logs", entries, ConversationSummary::new(&id)).await
 }
 
-/// `entries`, of which there must be one: a conversation is its entries.
-fn found(
+/// Fails with 404 if there is no entry, since a conversation exists only through its entries.
+fn not_empty(
     entries: impl Stream<Item = Result<LogEntry, ApiError>> + Send,
 ) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send {
     try_stream! {

@@ -17,12 +17,12 @@ use crate::{
     store,
 };
 
-/// Query parameters, as text, so that each can be named when it is wrong.
+/// The query parameters. They arrive as text, so that each can be named when it is wrong.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
-    /// Who asked.
+    /// The user who asked.
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
@@ -30,16 +30,16 @@ pub(super) struct Parameters {
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     conversation_id: Option<String>,
-    /// When the period begins.
+    /// The start of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
-    /// When it ends.
+    /// The end of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
-    /// How many entries at most; 50 unless given, and never more than 100.
+    /// The most entries to return; 50 by default, at most 100.
     #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
     limit: Option<String>,
-    /// How many entries are left out at the start.
+    /// How many entries to skip at the start.
     #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
     offset: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Parameters {
     }
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct Logs {
@@ -68,7 +68,7 @@ struct Logs {
     page: PageSummary,
 }
 
-/// The log, newest entries first; of them the caller's own, but for administrators.
+/// Lists the entries of the log, newest first: the caller's own, and for administrators those of all users.
 #[utoipa::path(get, path = "", operation_id = "listLogs", params(Parameters),
     responses((status = 200, body = Logs), (status = 403, response = Forbidden)))]
 pub(super) async fn list(

@@ -30,29 +30,29 @@ route_table! {
     }
 }
 
-/// All routes, without the layers around them.
+/// Creates the router, without the layers around it.
 pub fn router(state: AiLogsState) -> Router {
     under_both_prefixes("/ai-logs", Logs::routes()).with_state(state)
 }
 
-/// The description of all routes.
+/// Describes the routes for the OpenAPI document.
 pub fn openapi() -> Description {
-    let asked = [("conversationId", "$request.body#/conversationId"), ("user", "$request.body#/user")];
-    Description::new("AI logs", "What people asked the assistant and what it answered.")
+    let request = [("conversationId", "$request.body#/conversationId"), ("user", "$request.body#/user")];
+    Description::new("AI logs", "The questions to the assistant and its answers.")
         .examples(include_str!("examples.json"))
         .table::<Logs>("/api/ai-logs")
-        .links("createLog", 201, &[("id", "$response.body#/id"), asked[0], asked[1]])
+        .links("createLog", 201, &[("id", "$response.body#/id"), request[0], request[1]])
         .links("listLogs", 200, &[("conversationId", "$response.body#/logs/0/conversationId")])
 }
 
-/// Whose entries `caller` may see, where those of `user` are asked for.
+/// Returns the only user whose entries `caller` may see when the request asks for those of `user`; `None` if all may be seen.
 fn owner_among(caller: &Caller, user: Option<&User>) -> Result<Option<User>, ApiError> {
     let owner = conversations::owner(caller)?;
     match (&owner, user) {
         (Some(owner), Some(user)) if owner != user => {
-            Err(ApiError::Forbidden("Only administrators may see what others asked.".to_owned()))
+            Err(ApiError::Forbidden("Only administrators may see the questions of other users.".to_owned()))
         }
-        // Of a subject, not of whoever looks like it.
+        // With tokens, an administrator means one subject, and not names that the collation takes for it.
         (None, Some(user)) if caller.subject().is_some() => Ok(Some(user.clone())),
         _ => Ok(owner),
     }

@@ -17,23 +17,23 @@ use crate::{
     store,
 };
 
-/// Query parameters, as text, so that each can be named when it is wrong.
+/// The query parameters. They arrive as text, so that each can be named when it is wrong.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
-    /// Who asked.
+    /// The user who asked.
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
-    /// What answered.
+    /// The model that answered.
     #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     model: Option<String>,
-    /// When the period begins.
+    /// The start of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     start_date: Option<String>,
-    /// When it ends.
+    /// The end of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
 }
@@ -52,19 +52,19 @@ impl Parameters {
     }
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[schema(as = Usage)]
 #[expect(dead_code, reason = "only described")]
-struct UsageAnswer {
+struct UsageResponse {
     usage: Vec<Usage>,
     #[serde(flatten)]
     summary: UsageSummary,
 }
 
-/// Tokens by day, user and model, newest day first; the caller's own, but for administrators.
+/// Lists the used tokens by day, user and model, newest day first: the caller's own, and for administrators those of all users.
 #[utoipa::path(get, path = "", operation_id = "getUsage", params(Parameters),
-    responses((status = 200, body = UsageAnswer), (status = 403, response = Forbidden)))]
+    responses((status = 200, body = UsageResponse), (status = 403, response = Forbidden)))]
 pub(super) async fn usage(
     State(state): State<AiLogsState>,
     caller: Caller,
