@@ -16,7 +16,7 @@ async fn main() -> Result<()> {
     let mut config = LimiterConfig::read(&mut env);
     // So many at once, on so few cores, take longer than a function would wait, and all must reach the store.
     config.store.timeouts = Timeouts { attempt: Duration::from_secs(60), total: Duration::from_secs(120) };
-    config.remembered_refusals = 0;
+    config.cached_refusals = 0;
     let limiter = Limiter::new(&env.finish(config)?, Clock::system(chrono_tz::Tz::UTC));
     for user in io::stdin().lines() {
         let user = user?;

@@ -5,8 +5,8 @@ use std::{error::Error, process::Stdio, time::Duration};
 use ai::limiter::{
     Decision, Limiter, LimiterConfig, LimiterError, OnFailure, Policy, Quota, StoreConfig,
     config::{MAX_LIMIT, Timeouts},
-    register::Register,
-    store::{self, Shifted},
+    recent_requests::RecentRequests,
+    store::{self, UpdateOutcome},
 };
 use app_core::clock::Clock;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -86,10 +86,10 @@ fn later(quota: Quota, random: &mut StdRng) -> i64 {
 
 /// Asks the embedded emulator as the limiter does.
 fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: &str) -> Decision {
-    let register = |item| Register::of_item(&item, policy.limit).unwrap();
-    match store.apply(user, &policy.shift(now, request_id)) {
-        Shifted::Done(item) => Decision::Admitted(policy.quota(&register(item), now)),
-        Shifted::Refused(item) => policy.after_refused_write(&register(item), now, request_id),
+    let recent_requests = |item| RecentRequests::from_item(&item, policy.limit).unwrap();
+    match store.apply(user, &policy.conditional_update(now, request_id)) {
+        UpdateOutcome::Applied(item) => Decision::Admitted(policy.quota(&recent_requests(item), now)),
+        UpdateOutcome::Rejected(item) => policy.after_rejected_update(&recent_requests(item), now, request_id),
     }
 }
 
@@ -340,7 +340,7 @@ async fn a_store_that_waiting_will_not_cure_is_unusable() {
     damaged.item(store::KEY, key).item("t2", time).send().await.unwrap();
     let limiter = Limiter::new(&config, clock());
     let error = limiter.admit("someone").await.unwrap_err();
-    assert_eq!(error.source().unwrap().to_string(), "the attribute t2 is not of its type");
+    assert_eq!(error.source().unwrap().to_string(), "the attribute t2 has the wrong type");
     limiter.clear("someone").await.unwrap();
     assert!(limiter.admit("someone").await.unwrap().is_admitted());
 }

@@ -338,7 +338,7 @@ async fn every_line_of_a_failing_request_carries_the_id_of_its_answer() {
                 assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{what}: {line}");
             }
         }
-        for message in ["an exchange was not entered in the log", "request"] {
+        for message in ["an exchange could not be inserted into the log", "request"] {
             assert!(lines.iter().any(|line| line["message"] == message), "{message}: {lines:#?}");
         }
         for question in &anthropic.questions()[asked..] {

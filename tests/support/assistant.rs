@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
-    journal::Journals,
+    conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig, Policy},
     models::Models,
 };
@@ -135,7 +135,7 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
         anthropic: Anthropic::new(&config).expect("the client can be set up"),
         models: Arc::new(Models::default()),
         limiter: Limiter::new(limiter, clock.clone()),
-        journals: Journals::new(Some(pool.clone()), clock.clone()),
+        conversation_log: ConversationLog::new(Some(pool.clone()), clock.clone()),
     };
     let router: Router = with_layers(ai::router(state), &options.http, Delivery::Streaming);
     App { router, pool, clock, database }

@@ -8,8 +8,8 @@ use std::{
 
 use ai::limiter::{
     Limiter, LimiterConfig, Policy,
-    register::Shift,
-    store::{self, Item, Shifted},
+    recent_requests::ConditionalUpdate,
+    store::{self, Item, UpdateOutcome},
 };
 use app_core::{clock::Clock, config::Env};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -38,7 +38,7 @@ pub async fn emulator() -> DynamoDb {
 
 /// A limiter on `endpoint` that remembers no refusals.
 pub fn forgetful_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
-    let config = LimiterConfig { remembered_refusals: 0, ..limiter_config(endpoint, policy) };
+    let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
     Limiter::new(&config, clock.clone())
 }
 
@@ -184,7 +184,7 @@ impl EmbeddedStore {
     }
 
     /// Does what [`store::Store::apply`] does.
-    pub fn apply(&self, key: &str, shift: &Shift) -> Shifted {
+    pub fn apply(&self, key: &str, shift: &ConditionalUpdate) -> UpdateOutcome {
         let values = shift.values.iter().map(|(name, value)| ((*name).to_owned(), to_emulator(value)));
         let request = UpdateItemRequest {
             table_name: self.table.clone(),
@@ -197,9 +197,9 @@ impl EmbeddedStore {
             ..UpdateItemRequest::default()
         };
         match self.database.update_item(request) {
-            Ok(done) => Shifted::Done(from_emulator(done.attributes.expect("the new item"))),
+            Ok(done) => UpdateOutcome::Applied(from_emulator(done.attributes.expect("the new item"))),
             Err(DynoxideError::ConditionalCheckFailedException(_, old)) => {
-                Shifted::Refused(from_emulator(old.expect("the old item")))
+                UpdateOutcome::Rejected(from_emulator(old.expect("the old item")))
             }
             Err(error) => panic!("{error}"),
         }

@@ -1,4 +1,4 @@
-//! What a request to the assistant can fail with, beside what any request can.
+//! The errors of requests to the assistant.
 
 use app_core::{
     http::{ApiError, Json},
@@ -13,22 +13,22 @@ use crate::{
     limiter::{Decision, LimiterError},
 };
 
-/// Everything that a request to the assistant can fail with.
+/// An error of a request to the assistant.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
-    /// As any request can.
+    /// An error that any request can have.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// 503: there is no key.
+    /// 503: no API key is configured.
     #[error("the assistant has no API key")]
     NotConfigured,
-    /// 429: the user asked too often.
+    /// 429: the user has asked too often.
     #[error("too many requests")]
     Limited(Decision),
-    /// 503: nobody knows how often the user asked.
+    /// 503: the rate limit cannot be checked.
     #[error(transparent)]
     Limiter(#[from] LimiterError),
-    /// What Anthropic failed with.
+    /// An error of Anthropic.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -38,7 +38,7 @@ pub enum AiError {
 struct ErrorBody {
     error: &'static str,
     message: String,
-    /// Seconds.
+    /// In seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
@@ -66,8 +66,8 @@ impl IntoResponse for AiError {
             Self::Upstream(error) => {
                 if error.status().is_server_error() {
                     let is_ours = matches!(error, UpstreamError::Misconfigured { .. });
-                    let what = if is_ours { "configuration fault" } else { "request failed" };
-                    tracing::error!(error = %telemetry::error_chain(&error), "{what}");
+                    let message = if is_ours { "configuration fault" } else { "request failed" };
+                    tracing::error!(error = %telemetry::error_chain(&error), "{message}");
                 }
                 let headers = error.retry_after().map(|wait| retry_after(wait.as_secs())).unwrap_or_default();
                 (error.status(), kind(&error), error.message(), headers)
@@ -84,7 +84,7 @@ fn retry_after(seconds: u64) -> HeaderMap {
     HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from(seconds))])
 }
 
-/// The `error` member, as `app_core` words it where it has the same status.
+/// Returns the `error` member, the same as that of [`ApiError`] where the status is the same.
 fn kind(error: &UpstreamError) -> &'static str {
     match error.status() {
         StatusCode::BAD_REQUEST => "Validation error",

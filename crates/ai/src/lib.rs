@@ -1,10 +1,10 @@
-//! The assistant: a proxy for Anthropic's Messages API that keeps the key, limits how often a person may ask, streams
-//! answers on as they come, and enters exchanges in the log.
+//! The AI assistant: a proxy for Anthropic's Messages API. It holds the API key, limits the requests of each user, streams answers,
+//! and logs exchanges.
 
 pub mod anthropic;
-pub mod chat;
+pub mod chat_request;
+pub mod conversation_log;
 mod error;
-pub mod journal;
 pub mod limiter;
 pub mod models;
 mod routes;
@@ -23,36 +23,31 @@ pub use routes::{openapi, router};
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},
-    journal::Journals,
+    conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig},
     models::Models,
 };
 
-/// What the handlers work with.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct AiState {
-    /// Anthropic, where there is a key.
+    /// The client; `None` without an API key.
     pub anthropic: Option<Anthropic>,
     /// The models that clients may ask for.
     pub models: Arc<Models>,
-    /// Who may ask how often.
     pub limiter: Limiter,
-    /// The log of conversations.
-    pub journals: Journals,
+    pub conversation_log: ConversationLog,
 }
 
-/// Everything the function reads from the environment.
+/// The configuration of the function, read from the environment.
 #[derive(Debug)]
 pub struct AiConfig {
-    /// Who may ask, and from where.
     pub http: HttpConfig,
-    /// Anthropic.
     pub anthropic: AnthropicConfig,
     /// The models that clients may ask for.
     pub models: Models,
-    /// Who may ask how often.
     pub limiter: LimiterConfig,
-    /// The main database, where conversations are logged: with `AI_LOG_CONVERSATIONS=true`.
+    /// The main database, in which conversations are logged if `AI_LOG_CONVERSATIONS` is true.
     database: Option<(DatabaseConfig, String)>,
 }
 
@@ -75,19 +70,19 @@ impl AiConfig {
         env.finish(config)
     }
 
-    /// The state that this configuration describes; nothing is connected yet.
+    /// Creates the state. Nothing is connected yet.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
     pub fn state(&self) -> Result<AiState, Box<dyn std::error::Error + Send + Sync>> {
-        // Only instants matter here, and they are the same in every time zone.
+        // This function has no dates, only instants, for which the time zone does not matter.
         let clock = Clock::system(chrono_tz::Tz::UTC);
         let db = self.database.as_ref().map(|(server, database)| Pool::new(server, database));
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,
             models: Arc::new(self.models.clone()),
             limiter: Limiter::new(&self.limiter, clock.clone()),
-            journals: Journals::new(db, clock),
+            conversation_log: ConversationLog::new(db, clock),
         })
     }
 }
@@ -100,6 +95,6 @@ impl AiState {
                 anthropic.warm_up().await;
             }
         };
-        tokio::join!(anthropic, self.limiter.warm_up(), self.journals.warm_up());
+        tokio::join!(anthropic, self.limiter.warm_up(), self.conversation_log.warm_up());
     }
 }

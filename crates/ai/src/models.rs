@@ -1,20 +1,20 @@
-//! The models that clients may ask for. They come and go faster than deployments, so they are configuration.
+//! The models that clients may ask for. They are configuration, because models change more often than this program.
 
 use app_core::config::Env;
 use serde::Deserialize;
 
-/// A model that clients may ask for (design, reading 22).
+/// A model that clients may ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
-    /// What clients call it.
+    /// Its name in requests of clients.
     pub id: String,
-    /// What Anthropic calls it, if not the same.
+    /// Its name in requests to Anthropic, if that differs.
     upstream: Option<String>,
-    /// The most tokens that an answer may have.
+    /// The most tokens of an answer.
     #[serde(default = "default_max_tokens")]
     pub max_tokens: u32,
-    /// Whether it takes `temperature`; newer models answer 400 to it.
+    /// Whether it accepts `temperature`. Newer models answer 400 to it.
     #[serde(default = "default_sampling")]
     pub sampling: bool,
 }
@@ -28,18 +28,18 @@ fn default_sampling() -> bool {
 }
 
 impl Model {
-    /// What Anthropic calls it.
+    /// Returns its name in requests to Anthropic.
     pub fn upstream(&self) -> &str {
         self.upstream.as_deref().unwrap_or(&self.id)
     }
 }
 
-/// The models, of which there is at least one; the first is the default.
+/// The models, at least one. The first is the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Models(Vec<Model>);
 
-/// The specification's "Valid Models".
-const SPECIFIED: [&str; 5] = [
+/// The models unless `AI_MODELS` is set.
+const DEFAULT_MODELS: [&str; 5] = [
     "claude-sonnet-4-20250514",
     "claude-3-5-sonnet-20241022",
     "claude-3-5-sonnet-20240620",
@@ -55,12 +55,12 @@ impl Default for Models {
             max_tokens: default_max_tokens(),
             sampling: default_sampling(),
         };
-        Self(SPECIFIED.into_iter().map(model).collect())
+        Self(DEFAULT_MODELS.into_iter().map(model).collect())
     }
 }
 
 impl Models {
-    /// Reads `AI_MODELS`, a JSON list; the specification's five unless set.
+    /// Reads `AI_MODELS`, a JSON list.
     pub fn read(env: &mut Env) -> Self {
         let Some(json) = env.optional("AI_MODELS") else { return Self::default() };
         let problem = match serde_json::from_str::<Vec<Model>>(json) {
@@ -77,17 +77,17 @@ impl Models {
         Self::default()
     }
 
-    /// The model of that id.
+    /// Returns the model with the name `id` in requests of clients.
     pub fn find(&self, id: &str) -> Option<&Model> {
         self.0.iter().find(|model| model.id == id)
     }
 
-    /// The model of those who ask for none.
+    /// Returns the model of requests that name none.
     pub fn default_model(&self) -> &Model {
         &self.0[0]
     }
 
-    /// What clients call them.
+    /// Returns the names of the models in requests of clients.
     pub fn ids(&self) -> Vec<&str> {
         self.0.iter().map(|model| &*model.id).collect()
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_configuration_and_the_first_is_the_default() {
+    fn the_first_configured_model_is_the_default() {
         let models = read(r#"[{"id":"fast","upstream":"claude-x-1","maxTokens":64000,"sampling":false},{"id":"b"}]"#);
         let models = models.unwrap();
         let fast = models.default_model();
@@ -116,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn unset_it_is_the_specifications_five() {
+    fn there_are_five_models_by_default() {
         let models = read(" ").unwrap();
         assert_eq!(models.ids().len(), 5);
         assert_eq!(models.default_model().id, "claude-sonnet-4-20250514");
     }
 
     #[test]
-    fn a_wrong_list_is_named() {
+    fn malformed_lists_are_reported() {
         for json in ["[]", "{}", "x", r#"[{"upstream":"a"}]"#, r#"[{"id":"a","maxtokens":1}]"#, r#"[{"id":""}]"#] {
             assert!(read(json).unwrap_err().contains("AI_MODELS must"), "{json}");
         }

@@ -1,4 +1,4 @@
-//! A streamed answer on its way through: each event leaves as it comes (design, reading 24).
+//! The body of a streamed response: each event is sent as soon as it comes from Anthropic.
 
 use app_core::{
     metrics::{self, Metric},
@@ -12,41 +12,45 @@ use sse_stream::Sse;
 use tokio::sync::mpsc;
 
 use crate::{
-    anthropic::{Events, Observed, UpstreamError},
-    journal::{Journal, Outcome},
+    anthropic::{Events, ResponseSummary, UpstreamError},
+    conversation_log::{Outcome, PendingEntry},
 };
 
-/// Events that may wait for a client that reads slowly; then Anthropic waits, too.
-const WAITING_EVENTS: usize = 16;
+/// The most events that wait for a slow client. When as many wait, Anthropic has to wait, too.
+const MAX_WAITING_EVENTS: usize = 16;
 
 /// The last event of every stream.
 const DONE: &str = "[DONE]";
 
-/// The body of the answer of `model`: each event's data in an event of its own, then `[DONE]`. A failure on the way is an event,
-/// too. When everything is sent, or the client has left, the exchange is entered in `journal`.
-pub(crate) fn body(events: Events, model: String, journal: Journal) -> Body {
-    let (sender, mut receiver) = mpsc::channel(WAITING_EVENTS);
-    // On its own, so that it still enters what arrived when nobody asks for more of the body.
-    telemetry::spawn(pass_on(events, model, journal, sender));
+/// The end of a stream before its last event.
+#[derive(Debug, thiserror::Error)]
+enum StreamError {
+    #[error("the client disconnected")]
+    ClientDisconnected,
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// Creates the body of a response of `model`: the data of each event in an event of its own, and then `[DONE]`. A failure is an
+/// event, too. When everything is sent, or the client has disconnected, `log_entry` is inserted.
+pub(crate) fn body(events: Events, model: String, log_entry: PendingEntry) -> Body {
+    let (sender, mut receiver) = mpsc::channel(MAX_WAITING_EVENTS);
+    // In a task of its own, so that the exchange is logged even if nobody reads the rest of the body.
+    telemetry::spawn(forward(events, model, log_entry, sender));
     Body::from_stream(stream::poll_fn(move |context| {
-        receiver.poll_recv(context).map(|event| event.map(Ok::<Bytes, Gone>))
+        receiver.poll_recv(context).map(|event| event.map(Ok::<Bytes, StreamError>))
     }))
 }
 
-/// The client has left.
-#[derive(Debug, thiserror::Error)]
-#[error("the client left")]
-struct Gone;
-
-async fn pass_on(mut events: Events, model: String, journal: Journal, client: mpsc::Sender<Bytes>) {
-    let mut observed = Observed::default();
-    let outcome = match pass_events(&mut events, &mut observed, journal.keeps_text(), &client).await {
-        Err(Gone) => Outcome::ClientLeft,
-        Ok(Err(error)) => {
+async fn forward(mut events: Events, model: String, log_entry: PendingEntry, client: mpsc::Sender<Bytes>) {
+    let mut summary = ResponseSummary::default();
+    let outcome = match forward_events(&mut events, &mut summary, log_entry.needs_text(), &client).await {
+        Err(StreamError::ClientDisconnected) => Outcome::ClientDisconnected,
+        Err(StreamError::Upstream(error)) => {
             error.count();
             Outcome::Failed(error.message())
         }
-        Ok(Ok(())) => match observed.error.take() {
+        Ok(()) => match summary.error.take() {
             Some(message) => {
                 metrics::count(Metric::UpstreamErrors, 1);
                 Outcome::Failed(message)
@@ -55,66 +59,67 @@ async fn pass_on(mut events: Events, model: String, journal: Journal, client: mp
         },
     };
     if matches!(outcome, Outcome::Failed(_)) {
-        // To HTTP it is whole, since the failure is an event of it.
+        // HTTP takes the response for complete, since the failure is an event of it.
         metrics::count(Metric::BrokenAnswers, 1);
     }
-    observed.usage.count(&model);
-    // Whoever waits for Anthropic in vain does not wait any longer.
+    summary.usage.count(&model);
+    // Close the connection to Anthropic before the log is written.
     drop(events);
-    journal.enter(observed, outcome).await;
-    // Only now the body ends: an instance may be frozen as soon as it has.
+    log_entry.insert(summary, outcome).await;
+    // End the body last, because the instance may be frozen as soon as it has ended.
     drop(client);
 }
 
-/// Sends everything there is to send; the inner result says how Anthropic ended.
-async fn pass_events(
+/// Sends the events of Anthropic and then `[DONE]`. If Anthropic fails, sends that as an event before `[DONE]`, and returns the
+/// error.
+async fn forward_events(
     events: &mut Events,
-    observed: &mut Observed,
+    summary: &mut ResponseSummary,
     keep_text: bool,
     client: &mpsc::Sender<Bytes>,
-) -> Result<Result<(), UpstreamError>, Gone> {
-    let end = loop {
+) -> Result<(), StreamError> {
+    let result = loop {
         let next = tokio::select! {
             next = events.next() => next,
-            () = client.closed() => return Err(Gone),
+            () = client.closed() => return Err(StreamError::ClientDisconnected),
         };
         match next {
             Ok(Some(data)) => {
-                observed.note(&data, keep_text);
+                summary.record(&data, keep_text);
                 send(client, data).await?;
             }
-            Ok(None) if observed.is_complete || observed.error.is_some() => break Ok(()),
-            Ok(None) => break Err(UpstreamError::Broken("the stream ended before the message".into())),
+            Ok(None) if summary.is_complete || summary.error.is_some() => break Ok(()),
+            Ok(None) => break Err(UpstreamError::ConnectionLost("the stream ended before the message did".into())),
             Err(error) => break Err(error),
         }
     };
-    if let Err(error) = &end {
-        tracing::error!(error = %telemetry::error_chain(error), "an answer broke off after it had begun");
+    if let Err(error) = &result {
+        tracing::error!(error = %telemetry::error_chain(error), "a streamed response failed");
         send(client, error_event(error)).await?;
     }
     send(client, DONE.to_owned()).await?;
-    Ok(end)
+    Ok(result?)
 }
 
-async fn send(client: &mpsc::Sender<Bytes>, data: String) -> Result<(), Gone> {
-    // Only names and ids can be unfit, and there are none.
-    let event = Sse::default().data(data).encode().map_err(|_| Gone)?;
-    client.send(event).await.map_err(|_| Gone)
+async fn send(client: &mpsc::Sender<Bytes>, data: String) -> Result<(), StreamError> {
+    // Encoding fails only for names and ids of events, and these have none.
+    let event = Sse::default().data(data).encode().map_err(|_| StreamError::ClientDisconnected)?;
+    client.send(event).await.map_err(|_| StreamError::ClientDisconnected)
 }
 
-/// A failure as Anthropic would tell it.
+/// Writes a failure as an event in Anthropic's format.
 fn error_event(error: &UpstreamError) -> String {
     #[derive(Serialize)]
     struct Event<'a> {
         r#type: &'a str,
-        error: Inner<'a>,
+        error: EventError<'a>,
     }
     #[derive(Serialize)]
-    struct Inner<'a> {
+    struct EventError<'a> {
         r#type: &'a str,
         message: String,
     }
     let kind = if matches!(error, UpstreamError::TimedOut) { "timeout_error" } else { "api_error" };
-    let event = Event { r#type: "error", error: Inner { r#type: kind, message: error.message() } };
+    let event = Event { r#type: "error", error: EventError { r#type: kind, message: error.message() } };
     serde_json::to_string(&event).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ai::limiter::{LimiterConfig, config::Timeouts, register, store};
+use ai::limiter::{LimiterConfig, config::Timeouts, recent_requests, store};
 use anyhow::{Context, Result, anyhow};
 use aws_sdk_dynamodb::{
     Client,
@@ -159,7 +159,8 @@ async fn expire(client: &Client, table: &str) -> Result<()> {
     if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
         return Ok(());
     }
-    let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(register::EXPIRES_AT).build()?;
+    let expiry =
+        TimeToLiveSpecification::builder().enabled(true).attribute_name(recent_requests::EXPIRES_AT).build()?;
     client.update_time_to_live().table_name(table).time_to_live_specification(expiry).send().await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a request to Anthropic can fail with, by what can be done about it (design, reading 23).
+//! The errors of requests to Anthropic, by what can be done about them.
 
 use std::time::Duration;
 
@@ -7,83 +7,84 @@ use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// The most characters of Anthropic's own words that are shown.
+/// The most characters of Anthropic's message that are shown.
 const MAX_MESSAGE: usize = 1_000;
 
-/// Everything that a request to Anthropic can fail with.
+/// An error of a request to Anthropic.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// The request is wrong or too large; Anthropic says how.
-    #[error("Anthropic refused the request with {status}: {message}")]
-    Refused {
+    /// The request is invalid or too large.
+    #[error("Anthropic rejected the request with {status}: {message}")]
+    InvalidRequest {
         /// 400 or 413.
         status: StatusCode,
-        /// Anthropic's words, for the client.
+        /// Anthropic's message, for the client.
         message: String,
     },
-    /// The key, the account or the model does not work: our configuration.
+    /// The key, the account or the model is wrong, which is our configuration.
     #[error("Anthropic does not accept the configuration, with {status}: {message}")]
     Misconfigured {
-        /// What it answered.
         status: StatusCode,
-        /// Anthropic's words, for the log.
+        /// Anthropic's message, for the log.
         message: String,
     },
-    /// Anthropic is overloaded, or we ask too much of it.
+    /// Anthropic is overloaded, or its rate limit is exceeded.
     #[error("Anthropic is busy, with {status}")]
     Busy {
         /// 429 or 529.
         status: StatusCode,
-        /// When another request is welcome, if it says.
+        /// The time until another request is welcome, if Anthropic says so.
         retry_after: Option<Duration>,
     },
     /// Anthropic failed.
     #[error("Anthropic failed with {status}")]
-    Failed {
-        /// What it answered.
-        status: StatusCode,
-    },
-    /// No connection could be had, or it broke.
-    #[error("the connection to Anthropic broke")]
-    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Nothing came in time.
+    Failed { status: StatusCode },
+    /// There was no connection, or it was lost.
+    #[error("the connection to Anthropic was lost")]
+    ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A successful response is not JSON.
+    #[error("the response of Anthropic is not JSON")]
+    InvalidResponse(#[source] serde_json::Error),
+    /// There was no response in time.
     #[error("Anthropic did not answer in time")]
     TimedOut,
 }
 
-/// Overloaded; Anthropic's own status.
+/// Anthropic's own status for overload.
 const OVERLOADED: u16 = 529;
 
 impl UpstreamError {
-    /// The error that an answer other than 200 stands for. `key` is taken out of its words, should it be in them.
-    pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &SecretString) -> Self {
-        let message = || message_of(body).replace(key.expose_secret(), "[key]");
+    /// Creates the error for a response other than 200. `key` is removed from its message.
+    pub(super) fn from_response(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &SecretString) -> Self {
+        let message = || message_in(body).replace(key.expose_secret(), "[key]");
         match status.as_u16() {
-            400 | 413 => Self::Refused { status, message: message() },
-            // 404: the model is not there (any more).
+            400 | 413 => Self::InvalidRequest { status, message: message() },
+            // 404: the model does not exist (any more).
             401 | 403 | 404 => Self::Misconfigured { status, message: message() },
             429 | OVERLOADED => Self::Busy { status, retry_after: retry_after(headers) },
             _ => Self::Failed { status },
         }
     }
 
-    /// Whether another try may well succeed.
-    pub(super) fn is_passing(&self) -> bool {
+    /// Returns whether another attempt may succeed.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Busy { status, retry_after } => status.as_u16() == OVERLOADED || retry_after.is_some(),
             Self::Failed { status } => status.is_server_error(),
-            Self::Broken(_) => true,
-            Self::Refused { .. } | Self::Misconfigured { .. } | Self::TimedOut => false,
+            Self::ConnectionLost(_) => true,
+            Self::InvalidRequest { .. } | Self::Misconfigured { .. } | Self::InvalidResponse(_) | Self::TimedOut => {
+                false
+            }
         }
     }
 
-    /// Counts what became of a question, unless it was at fault itself.
+    /// Counts the error in the metrics, unless the request was invalid.
     pub(crate) fn count(&self) {
-        metrics::count(Metric::UpstreamErrors, (!matches!(self, Self::Refused { .. })).into());
+        metrics::count(Metric::UpstreamErrors, (!matches!(self, Self::InvalidRequest { .. })).into());
         metrics::count(Metric::UpstreamMisconfigured, matches!(self, Self::Misconfigured { .. }).into());
     }
 
-    /// When another request is welcome.
+    /// Returns the time until another request is welcome, if Anthropic says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => *retry_after,
@@ -91,23 +92,25 @@ impl UpstreamError {
         }
     }
 
-    /// The status of our own answer.
+    /// Returns the status of our own response.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Refused { status, .. } => *status,
+            Self::InvalidRequest { status, .. } => *status,
             Self::Misconfigured { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed { .. } | Self::Broken(_) => StatusCode::BAD_GATEWAY,
+            Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => StatusCode::BAD_GATEWAY,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
-    /// What our own answer says. Nothing of what Anthropic said but about the request itself.
+    /// Returns the message of our own response. It repeats Anthropic's message only if that is about the request.
     pub fn message(&self) -> String {
         match self {
-            Self::Refused { message, .. } => format!("The assistant refused the request: {message}"),
+            Self::InvalidRequest { message, .. } => format!("The assistant refused the request: {message}"),
             Self::Misconfigured { .. } => "The assistant is not configured correctly.".to_owned(),
             Self::Busy { .. } => "The assistant is busy. Try again later.".to_owned(),
-            Self::Failed { .. } | Self::Broken(_) => "The assistant failed. Try again.".to_owned(),
+            Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => {
+                "The assistant failed. Try again.".to_owned()
+            }
             Self::TimedOut => "The assistant did not answer in time.".to_owned(),
         }
     }
@@ -115,14 +118,13 @@ impl UpstreamError {
 
 impl From<reqwest::Error> for UpstreamError {
     fn from(error: reqwest::Error) -> Self {
-        // The address is no secret, but it is in every log line already.
         let error = error.without_url();
-        if error.is_timeout() { Self::TimedOut } else { Self::Broken(error.into()) }
+        if error.is_timeout() { Self::TimedOut } else { Self::ConnectionLost(error.into()) }
     }
 }
 
-/// What Anthropic says in the body of an error.
-fn message_of(body: &[u8]) -> String {
+/// Reads Anthropic's message from the body of an error.
+fn message_in(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Body {
         error: Inner,
@@ -137,7 +139,7 @@ fn message_of(body: &[u8]) -> String {
     }
 }
 
-/// The seconds of a `Retry-After` header; Anthropic sends no dates.
+/// Reads a `Retry-After` header in seconds. Anthropic sends no dates.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u32>().ok()?;
     Some(Duration::from_secs(seconds.into()))
@@ -150,12 +152,12 @@ mod tests {
     fn error(status: u16, retry_after: Option<&'static str>, body: &str) -> UpstreamError {
         let headers = retry_after.map(|value| (header::RETRY_AFTER, http::HeaderValue::from_static(value)));
         let status = StatusCode::from_u16(status).unwrap();
-        UpstreamError::of_answer(status, &HeaderMap::from_iter(headers), body.as_bytes(), &"canary".into())
+        UpstreamError::from_response(status, &HeaderMap::from_iter(headers), body.as_bytes(), &"canary".into())
     }
 
     #[test]
-    fn each_answer_has_its_status_and_is_tried_again_where_that_helps() {
-        for (theirs, retry_after, ours, is_tried_again) in [
+    fn transient_errors_are_retried() {
+        for (theirs, retry_after, ours, is_retried) in [
             (400, None, 400, false),
             (401, None, 503, false),
             (403, None, 503, false),
@@ -172,18 +174,18 @@ mod tests {
         ] {
             let error = error(theirs, retry_after, "");
             assert_eq!(error.status().as_u16(), ours, "{theirs}");
-            assert_eq!(error.is_passing(), is_tried_again, "{theirs} {retry_after:?}");
+            assert_eq!(error.is_transient(), is_retried, "{theirs} {retry_after:?}");
             let seconds = error.retry_after().map(|wait| wait.as_secs());
             assert_eq!(seconds, retry_after.map(|text| text.parse().unwrap()), "{theirs}");
         }
         assert_eq!(UpstreamError::TimedOut.status(), StatusCode::GATEWAY_TIMEOUT);
-        assert!(!UpstreamError::TimedOut.is_passing());
-        let broken = UpstreamError::Broken("reset".into());
-        assert_eq!((broken.status(), broken.is_passing()), (StatusCode::BAD_GATEWAY, true));
+        assert!(!UpstreamError::TimedOut.is_transient());
+        let lost = UpstreamError::ConnectionLost("reset".into());
+        assert_eq!((lost.status(), lost.is_transient()), (StatusCode::BAD_GATEWAY, true));
     }
 
     #[test]
-    fn only_what_is_about_the_request_is_passed_on_and_never_the_key() {
+    fn only_messages_about_the_request_are_shown() {
         let body = r#"{"type":"error","error":{"type":"x","message":"messages: no canary here"}}"#;
         assert_eq!(error(400, None, body).message(), "The assistant refused the request: messages: no [key] here");
         for status in [401, 403, 404, 429, 500, 529] {

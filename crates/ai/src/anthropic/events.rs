@@ -1,4 +1,4 @@
-//! The events of a streamed answer, and what of them is worth knowing.
+//! The events of a streamed response, and their summary.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::UpstreamError;
 
-/// The events of a streamed answer.
+/// The events of a streamed response.
 pub struct Events {
     events: BoxStream<'static, Result<Sse, Error>>,
     deadline: Instant,
@@ -27,54 +27,51 @@ impl Events {
         Self { events: SseByteStream::new(bytes.boxed()).boxed(), deadline, between_events }
     }
 
-    /// The data of the next event, of whatever kind, as it was sent; none when the answer is over.
+    /// Returns the data of the next event, of any kind, byte for byte, or `None` at the end.
     ///
     /// # Errors
-    /// When the connection breaks, nothing comes in time, or what comes is no stream of events.
+    /// When the connection is lost, the next event does not come in time, or the body is not a stream of events.
     pub async fn next(&mut self) -> Result<Option<String>, UpstreamError> {
         loop {
             let by = self.deadline.min(Instant::now() + self.between_events);
             match timeout_at(by, self.events.next()).await {
                 Err(_) => return Err(UpstreamError::TimedOut),
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => return Err(UpstreamError::Broken(error.into())),
+                Ok(Some(Err(error))) => return Err(UpstreamError::ConnectionLost(error.into())),
                 Ok(Some(Ok(Sse { data: Some(data), .. }))) => return Ok(Some(data)),
-                // A comment or a name alone.
+                // A comment, or a name without data.
                 Ok(Some(Ok(_))) => {}
             }
         }
     }
 }
 
-/// What an answer turned out to be, learnt from its events or its body. Everything may be missing: kinds of events and
-/// blocks that nobody knows yet pass by.
+/// The parts of a response that this program uses. Unknown kinds of events and blocks are ignored, and everything may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// The answer's text, if it was asked for.
+pub struct ResponseSummary {
+    /// The text, if it is needed.
     pub text: String,
-    /// Tokens that were read and written.
     pub usage: Usage,
-    /// Whether Anthropic said that the answer is complete.
+    /// Whether Anthropic sent the end of the message.
     pub is_complete: bool,
-    /// The error that Anthropic sent in the middle of the answer.
+    /// The message of an error that Anthropic sent as an event.
     pub error: Option<String>,
 }
 
-/// Tokens of an exchange, as Anthropic counts them.
+/// The tokens of an exchange, as Anthropic counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Usage {
-    /// Read, and neither found in the cache nor written to it.
+    /// The input tokens that were neither read from the prompt cache nor written to it.
     pub input_tokens: Option<i64>,
-    /// Written.
     pub output_tokens: Option<i64>,
-    /// Read from the cache.
+    /// The input tokens read from the prompt cache.
     pub cache_read_input_tokens: Option<i64>,
-    /// Read and written to the cache.
+    /// The input tokens written to the prompt cache.
     pub cache_creation_input_tokens: Option<i64>,
 }
 
 impl Usage {
-    /// Takes over what `later` knows: counts are running totals.
+    /// Takes over the counts of `later` that are there. Counts are running totals.
     fn update(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
@@ -82,7 +79,7 @@ impl Usage {
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
     }
 
-    /// Counts the tokens of an exchange with `model`, if they are known.
+    /// Adds the tokens to the metrics of `model`, if they are known.
     pub(crate) fn count(&self, model: &str) {
         let counts = [
             (Metric::InputTokens, self.input_tokens),
@@ -99,7 +96,7 @@ impl Usage {
         }
     }
 
-    /// Whether tokens were read from the prompt cache (design, reading 25).
+    /// Returns whether tokens were read from the prompt cache.
     pub fn is_cached(&self) -> bool {
         self.cache_read_input_tokens.is_some_and(|tokens| tokens > 0)
     }
@@ -126,7 +123,7 @@ enum Event {
     Other,
 }
 
-/// A message, whole or at its beginning.
+/// A whole message, or the beginning of one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message {
@@ -152,9 +149,9 @@ struct EventError {
     message: String,
 }
 
-impl Observed {
-    /// Takes notice of an event; of its text only with `keep_text`, so that it need not be kept for nothing.
-    pub fn note(&mut self, data: &str, keep_text: bool) {
+impl ResponseSummary {
+    /// Takes an event into account, its text only with `keep_text`.
+    pub fn record(&mut self, data: &str, keep_text: bool) {
         match serde_json::from_str(data) {
             Ok(Event::MessageStart { message }) => self.usage.update(message.usage),
             Ok(Event::ContentBlockDelta { delta: Delta { text: Some(text) } }) if keep_text => {
@@ -167,8 +164,8 @@ impl Observed {
         }
     }
 
-    /// What a whole message says; nothing of a body that is none.
-    pub fn of_message(body: &[u8]) -> Self {
+    /// Summarises a whole message. A body that is not a message gives an empty summary.
+    pub fn from_message(body: &[u8]) -> Self {
         let Message { content, usage } = serde_json::from_slice(body).unwrap_or_default();
         let text = content.into_iter().filter_map(|block| block.text).collect();
         Self { text, usage, is_complete: true, error: None }
@@ -180,8 +177,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_tokens_and_the_end_are_learnt_and_the_unknown_passes_by() {
-        let mut observed = Observed::default();
+    fn events_are_summarised_and_unknown_ones_ignored() {
+        let mut summary = ResponseSummary::default();
         for data in [
             r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":245,"output_tokens":1,"cache_read_input_tokens":12}}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
@@ -193,24 +190,24 @@ mod tests {
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" there"}}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":156}}"#,
         ] {
-            observed.note(data, true);
+            summary.record(data, true);
         }
-        assert!(!observed.is_complete);
-        observed.note(r#"{"type":"message_stop"}"#, true);
-        assert!(observed.is_complete && observed.usage.is_cached());
-        assert_eq!(observed.text, "Hi there");
-        assert_eq!((observed.usage.input_tokens, observed.usage.output_tokens), (Some(245), Some(156)));
-        observed.note(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, true);
-        assert_eq!(observed.error.as_deref(), Some("Overloaded"));
+        assert!(!summary.is_complete);
+        summary.record(r#"{"type":"message_stop"}"#, true);
+        assert!(summary.is_complete && summary.usage.is_cached());
+        assert_eq!(summary.text, "Hi there");
+        assert_eq!((summary.usage.input_tokens, summary.usage.output_tokens), (Some(245), Some(156)));
+        summary.record(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, true);
+        assert_eq!(summary.error.as_deref(), Some("Overloaded"));
     }
 
     #[test]
-    fn a_whole_message_says_the_same() {
+    fn whole_messages_are_summarised() {
         let body = r#"{"content":[{"type":"text","text":"A"},{"type":"tool_use","name":"x"},{"type":"text","text":"B"}],
                        "usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":0}}"#;
-        let observed = Observed::of_message(body.as_bytes());
-        assert_eq!((&*observed.text, observed.usage.output_tokens), ("AB", Some(2)));
-        assert!(!observed.usage.is_cached());
-        assert_eq!(Observed::of_message(b"x").text, "");
+        let summary = ResponseSummary::from_message(body.as_bytes());
+        assert_eq!((&*summary.text, summary.usage.output_tokens), ("AB", Some(2)));
+        assert!(!summary.usage.is_cached());
+        assert_eq!(ResponseSummary::from_message(b"x").text, "");
     }
 }

@@ -1,5 +1,4 @@
-//! Anthropic's Messages API, as far as this service needs it. One client owns the outside: where it is, the key, the
-//! timeouts, what is tried again.
+//! The client of Anthropic's Messages API: address, key, timeouts and retries.
 
 mod error;
 mod events;
@@ -21,54 +20,53 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 pub use error::UpstreamError;
-pub use events::{Events, Observed};
+pub use events::{Events, ResponseSummary};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
-/// Our name of a request, for whatever stands between us and Anthropic.
+/// The header with our own id of the request.
 const OUR_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Anthropic's name of a request, by which its support finds it.
+/// The header with Anthropic's id of the request, by which its support finds it.
 const THEIR_REQUEST_ID: &str = "request-id";
 
-/// How often a request is sent at most (design, reading 23).
+/// The most attempts of a request.
 const MAX_TRIES: usize = 3;
 
-/// The longest wait that Anthropic may ask for before another try; whoever is asked to wait longer should know.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait before another attempt. If Anthropic asks for a longer one, the client is told at once.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// What is read of an answer that is an error.
+/// How long to read the body of an error.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the connection that is opened ahead of the first request may take.
+/// How long opening the connection ahead of the first request may take.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where Anthropic is and how it is spoken to.
+/// The configuration of the client.
 #[derive(Clone, Debug)]
 pub struct AnthropicConfig {
-    /// `ANTHROPIC_BASE_URL`, `https://api.anthropic.com` unless set; without a slash at the end.
+    /// `ANTHROPIC_BASE_URL`, `https://api.anthropic.com` by default, without a slash at the end.
     pub base_url: String,
-    /// `ANTHROPIC_API_KEY`; without it, chats are answered 503.
+    /// `ANTHROPIC_API_KEY`. Without it chats fail with 503.
     pub key: Option<SecretString>,
-    /// `ANTHROPIC_VERSION`, `2023-06-01` unless set.
+    /// `ANTHROPIC_VERSION`, `2023-06-01` by default.
     pub version: String,
-    /// How long things may take.
     pub timeouts: Timeouts,
 }
 
-/// How long things may take.
+/// The timeouts of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// `ANTHROPIC_CONNECT_TIMEOUT_SECONDS`, 5 unless set.
+    /// `ANTHROPIC_CONNECT_TIMEOUT_SECONDS`: for a connection, 5 s by default.
     pub connect: Duration,
-    /// `ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS`: until an answer begins, 240 unless set. An answer that is not streamed
-    /// begins when it is complete.
+    /// `ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS`: until the response begins, 240 s by default. A response that is not streamed
+    /// begins when the answer is complete.
     pub first_byte: Duration,
-    /// `ANTHROPIC_IDLE_TIMEOUT_SECONDS`: between two parts of an answer, 60 unless set. Anthropic sends pings more often.
+    /// `ANTHROPIC_IDLE_TIMEOUT_SECONDS`: between two events, 60 s by default. Anthropic sends pings more often.
     pub between_events: Duration,
-    /// `ANTHROPIC_TOTAL_TIMEOUT_SECONDS`: all tries and the whole answer, 840 unless set, a minute less than a function
-    /// may run.
+    /// `ANTHROPIC_TOTAL_TIMEOUT_SECONDS`: for all attempts and the whole response, 840 s by default, a minute less than a
+    /// function may run.
     pub total: Duration,
 }
 
@@ -115,21 +113,21 @@ fn read_seconds(env: &mut Env, name: &str, default: Duration) -> Duration {
     Duration::from_secs(env.parsed(name, default, "a whole number of seconds from 1").get().into())
 }
 
-/// Speaks to Anthropic. Clones share their connections.
+/// The client. Clones share their connections.
 #[derive(Clone)]
 pub struct Anthropic {
     http: Client,
     messages_url: String,
     base_url: String,
-    /// Every header of a request, the key among them, marked as sensitive.
+    /// The headers of every request, among them the key, which is marked as sensitive.
     headers: HeaderMap,
-    /// To be taken out of whatever is shown.
+    /// Removed from every text that is shown.
     key: SecretString,
     timeouts: Timeouts,
 }
 
 impl Anthropic {
-    /// A client for `config`, or none where it has no key; nothing is connected yet.
+    /// Creates a client, or `None` without a key. Nothing is connected yet.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
@@ -142,7 +140,7 @@ impl Anthropic {
             (VERSION, HeaderValue::from_str(&config.version)?),
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
-        // It follows no redirect: the key goes to Anthropic and nowhere else.
+        // It follows no redirect, so that the key goes to Anthropic only.
         let http = outbound::client_builder()?.connect_timeout(config.timeouts.connect).build()?;
         Ok(Some(Self {
             http,
@@ -154,7 +152,7 @@ impl Anthropic {
         }))
     }
 
-    /// Opens a connection ahead of the first request. A failure is only logged: the request will try again.
+    /// Opens a connection ahead of the first request. A failure is logged, and the request will try again.
     pub async fn warm_up(&self) {
         let head = self.http.head(&self.base_url).timeout(WARM_UP_TIMEOUT).send();
         if let Err(error) = head.await {
@@ -165,13 +163,12 @@ impl Anthropic {
         }
     }
 
-    /// Sends `request` and returns the answer as soon as it has begun, with the instant by which it must be complete.
-    /// Until then, what passes by itself is tried again (design, reading 23): overload, failures of the service, broken
-    /// connections, and a limit that says when it ends; one that does not is a cap on spending. `id` is that of the
-    /// request to us.
+    /// Sends `request` and returns the response as soon as it begins. Transient errors are retried: overload, failures of
+    /// Anthropic, lost connections, and a rate limit that says when it ends. (One that does not is a limit of spending.) `id` is
+    /// the id of the request to this service.
     ///
     /// # Errors
-    /// What the last try failed with.
+    /// The error of the last attempt.
     pub async fn send(&self, request: Bytes, id: &RequestId) -> Result<AnthropicResponse, UpstreamError> {
         let started = Instant::now();
         let deadline = started + self.timeouts.total;
@@ -185,25 +182,25 @@ impl Anthropic {
             .with_max_times(MAX_TRIES - 1)
             .with_jitter();
         let attempt = || self.attempt(request.clone(), headers.clone(), deadline);
-        let answer = attempt
+        let response = attempt
             .retry(backoff)
-            .when(UpstreamError::is_passing)
+            .when(UpstreamError::is_transient)
             .adjust(|error, delay| {
                 let delay = delay?;
                 let delay = error.retry_after().map_or(delay, |wanted| wanted.max(delay));
-                // Somebody waits: better an answer now than one that comes too late.
-                (delay <= LONGEST_WAIT && Instant::now() + delay < deadline).then_some(delay)
+                // A person waits, so an early error is better than a late one.
+                (delay <= MAX_RETRY_DELAY && Instant::now() + delay < deadline).then_some(delay)
             })
             .notify(|error, delay| {
                 tracing::warn!(
                     error = %telemetry::error_chain(error),
                     delay_ms = delay.as_millis(),
-                    "Anthropic is tried again"
+                    "the request to Anthropic is sent again"
                 );
             })
             .await?;
         metrics::add_time(Metric::UpstreamTimeToFirstByte, started.elapsed());
-        Ok(AnthropicResponse { response: answer, deadline, between_events: self.timeouts.between_events })
+        Ok(AnthropicResponse { response, deadline, between_events: self.timeouts.between_events })
     }
 
     async fn attempt(&self, request: Bytes, headers: HeaderMap, deadline: Instant) -> Result<Response, UpstreamError> {
@@ -218,11 +215,11 @@ impl Anthropic {
         let (status, headers) = (response.status(), response.headers().clone());
         let read = timeout_at(deadline.min(Instant::now() + ERROR_BODY_TIMEOUT), response.bytes()).await;
         let body = read.ok().and_then(Result::ok).unwrap_or_default();
-        Err(UpstreamError::of_answer(status, &headers, &body, &self.key))
+        Err(UpstreamError::from_response(status, &headers, &body, &self.key))
     }
 }
 
-/// An answer that has begun.
+/// A response that has begun.
 pub struct AnthropicResponse {
     response: Response,
     deadline: Instant,
@@ -230,15 +227,15 @@ pub struct AnthropicResponse {
 }
 
 impl AnthropicResponse {
-    /// The whole answer, of a request that was not to be streamed.
+    /// Reads the whole response to a request without streaming.
     ///
     /// # Errors
-    /// When it breaks off or does not come in time.
+    /// When the connection is lost or the response does not come in time.
     pub async fn bytes(self) -> Result<Bytes, UpstreamError> {
         Ok(timeout_at(self.deadline, self.response.bytes()).await.map_err(|_| UpstreamError::TimedOut)??)
     }
 
-    /// The answer's events as they come.
+    /// Returns the events of a streamed response.
     pub fn events(self) -> Events {
         Events::new(self.response.bytes_stream(), self.deadline, self.between_events)
     }

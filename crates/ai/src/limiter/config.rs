@@ -1,11 +1,11 @@
-//! What the limiter reads from the environment.
+//! The configuration of the limiter.
 
 use std::{str::FromStr, time::Duration};
 
 use app_core::config::Env;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 
-use super::register::Policy;
+use super::recent_requests::Policy;
 
 /// The limiter's configuration.
 #[derive(Clone, Debug)]
@@ -14,27 +14,26 @@ pub struct LimiterConfig {
     pub policy: Policy,
     /// `AI_RATE_TABLE`: the DynamoDB table.
     pub table: String,
-    /// `RATE_LIMIT_ON_FAILURE`: what happens while the store fails.
+    /// `RATE_LIMIT_ON_FAILURE`.
     pub on_failure: OnFailure,
-    /// Where DynamoDB is.
     pub store: StoreConfig,
-    /// How many users' refusals an instance remembers.
-    pub remembered_refusals: usize,
+    /// The number of users whose refusals an instance caches.
+    pub cached_refusals: usize,
 }
 
-/// What happens to requests while the store fails.
+/// The decision on requests while the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// They fail, too.
+    /// Requests fail.
     #[default]
     Deny,
-    /// They go on uncounted.
+    /// Requests go on uncounted.
     Allow,
 }
 
-/// Where DynamoDB is, and who asks. The variables are those that every AWS SDK reads. Profiles, roles of containers
-/// and the like are not looked for: Lambda, SAM and `cargo dev` set these variables, and the crate that looks
-/// elsewhere would double the number of AWS crates.
+/// The address of DynamoDB and the credentials. The variables are those that every AWS SDK reads. Profiles and roles of
+/// containers are not supported: Lambda, SAM and `cargo dev` set these variables, and the crate that reads the others would
+/// double the number of AWS crates.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`; with an endpoint it may be missing.
@@ -43,51 +42,50 @@ pub struct StoreConfig {
     pub endpoint_url: Option<String>,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; with an endpoint they may be missing.
     pub credentials: Credentials,
-    /// How long a decision may take.
     pub timeouts: Timeouts,
 }
 
-/// How long a call may take.
+/// The timeouts of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// One attempt, with connecting if need be.
+    /// For one attempt, including a new connection.
     pub attempt: Duration,
-    /// All attempts and the pauses between them.
+    /// For all attempts and the pauses between them.
     pub total: Duration,
 }
 
-/// The greatest limit: more would not fit into the 4 KB that DynamoDB allows an expression.
+/// The greatest limit. A greater one would not fit into the 4 KB of an expression of DynamoDB.
 pub const MAX_LIMIT: u32 = 50;
 
-/// The longest window: a day.
+/// The longest window: one day.
 pub const MAX_WINDOW_SECONDS: u32 = 86_400;
 
 const DEFAULT_LIMIT: u32 = 3;
 const DEFAULT_WINDOW_SECONDS: u32 = 60;
 const DEFAULT_TABLE: &str = "ro-tracker-ai-rate-limit";
-const DEFAULT_REMEMBERED_REFUSALS: usize = 1_000;
+const DEFAULT_CACHED_REFUSALS: usize = 1_000;
 
-/// What emulators take for a region and for keys.
+/// The region and keys for an emulator, which accepts any.
 const EMULATOR_REGION: &str = "us-east-1";
 const EMULATOR_KEY: &str = "emulator";
 
 impl LimiterConfig {
     /// Reads the environment.
     pub fn read(env: &mut Env) -> Self {
-        let limit = within(env, "AI_RATE_LIMIT", DEFAULT_LIMIT, MAX_LIMIT);
-        let window_seconds = within(env, "AI_RATE_WINDOW_SECONDS", DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS);
+        let limit = read_bounded(env, "AI_RATE_LIMIT", DEFAULT_LIMIT, MAX_LIMIT);
+        let window_seconds = read_bounded(env, "AI_RATE_WINDOW_SECONDS", DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS);
         Self {
             policy: Policy { limit, window_seconds },
             table: env.optional("AI_RATE_TABLE").unwrap_or(DEFAULT_TABLE).trim().to_owned(),
             on_failure: env.parsed("RATE_LIMIT_ON_FAILURE", OnFailure::default(), "deny or allow"),
             store: StoreConfig::read(env),
-            remembered_refusals: DEFAULT_REMEMBERED_REFUSALS,
+            cached_refusals: DEFAULT_CACHED_REFUSALS,
         }
     }
 }
 
-/// The variable, a whole number from 1 to `most`.
-fn within(env: &mut Env, name: &str, default: u32, most: u32) -> u32 {
+/// Reads a variable that is a whole number from 1 to `most`.
+fn read_bounded(env: &mut Env, name: &str, default: u32, most: u32) -> u32 {
     let expected = format!("a whole number from 1 to {most}");
     let value = env.parsed(name, default, &expected);
     if (1..=most).contains(&value) {
@@ -115,7 +113,7 @@ impl StoreConfig {
             None if has_endpoint => EMULATOR_REGION.to_owned(),
             None => env.required("AWS_REGION"),
         };
-        // Half a pair of keys is a mistake everywhere.
+        // One key without the other is an error in any case.
         let has_no_keys =
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].into_iter().all(|name| env.optional(name).is_none());
         let credentials = if has_endpoint && has_no_keys {

@@ -1,8 +1,7 @@
-//! What an answer says of the rate limit: the `X-RateLimit-…` headers that the dashboard knows, and the fields of the
-//! IETF's draft (draft-ietf-httpapi-ratelimit-headers), which say the same in a form that libraries read.
+//! The headers of the rate limit: `X-RateLimit-…`, which the dashboard reads, and those of the IETF draft
+//! draft-ietf-httpapi-ratelimit-headers, which say the same for libraries.
 //!
-//! Every one of them that tells a time tells the same: when one more request than now would be admitted. That is what
-//! keeps `Retry-After` from contradicting the others.
+//! All times among them are the time from which one more request would be admitted, so that `Retry-After` agrees with the others.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
 
@@ -15,12 +14,12 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 impl Decision {
-    /// The headers of the answer to a request on which this was decided. `X-RateLimit-Reset` is in seconds since the
-    /// epoch, `Retry-After` and the `t` of `RateLimit` in seconds from now.
+    /// Returns the headers of the response. `X-RateLimit-Reset` is in seconds since the epoch, `Retry-After` and the `t` of
+    /// `RateLimit` in seconds from now.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let (Self::Admitted(quota) | Self::Refused(quota)) = self else {
-            // Nothing is known of this user.
+            // The state of the user is unknown.
             return headers;
         };
         let Policy { limit, window_seconds } = quota.policy;
@@ -36,7 +35,7 @@ impl Decision {
             (RATE_LIMIT_POLICY, format!(r#""default";q={limit};w={window_seconds}"#)),
         ];
         for (name, value) in fields {
-            // Digits and quotation marks are always valid.
+            // These characters are always valid.
             headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
         }
         headers
@@ -57,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_when_to_come_back() {
+    fn refusals_have_retry_after() {
         let expected = [
             r#"ratelimit-policy: "default";q=3;w=60"#,
             r#"ratelimit: "default";r=0;t=42"#,
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admission_says_what_is_left() {
+    fn admissions_have_the_remaining_requests() {
         let mut quota = POLICY.refusal(160_000, 100_000);
         quota.remaining = 1;
         let expected = [

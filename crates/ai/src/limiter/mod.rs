@@ -1,12 +1,12 @@
-//! The rate limiter: at most so many requests of a user in any window of time, exactly, whatever instance they reach.
+//! The rate limiter. It admits at most N requests of a user in any window of time, exactly, over all instances.
 //!
-//! One DynamoDB item per user holds the last admissions ([`register`]); a decision is one conditional write
-//! ([`store`]). Refusals are remembered for a moment ([`refusals`]), since a refused write costs as much as another.
+//! One DynamoDB item per user has the last admissions ([`recent_requests`]), and a decision is one conditional update
+//! ([`store`]). Refusals are cached for a few seconds ([`refusal_cache`]), because a rejected update costs as much as another.
 
 pub mod config;
 pub mod headers;
-pub mod refusals;
-pub mod register;
+pub mod recent_requests;
+pub mod refusal_cache;
 pub mod store;
 
 use std::{error::Error, time::Instant};
@@ -19,75 +19,74 @@ use app_core::{
 use uuid::Uuid;
 
 pub use config::{LimiterConfig, OnFailure, StoreConfig};
-pub use register::{Policy, Quota};
+pub use recent_requests::{Policy, Quota};
 
-use refusals::Refusals;
-use register::Register;
-use store::{Shifted, Store};
+use recent_requests::RecentRequests;
+use refusal_cache::RefusalCache;
+use store::{Store, UpdateOutcome};
 
-/// What became of a request.
+/// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It may go on, and took a place in the window.
+    /// The request goes on and counts.
     Admitted(Quota),
-    /// It must wait until [`Quota::reset_in`] seconds have passed, and took nothing.
+    /// The request must wait for [`Quota::reset_in`] seconds. It does not count.
     Refused(Quota),
-    /// It may go on uncounted: the store failed, and the configuration prefers that to an error.
+    /// The request goes on uncounted, because the store failed and the configuration says so.
     Unchecked(Policy),
 }
 
-/// Why no decision could be made. To the client both mean 503.
+/// The reason why no decision could be made. The client gets a 503.
 #[derive(Debug, thiserror::Error)]
 pub enum LimiterError {
-    /// The store was unreachable, too slow or busy. Waiting may help. The request may have taken a place in the
-    /// window: nobody knows.
+    /// The store was unreachable, too slow or busy. Waiting may help. It is unknown whether the request counts.
     #[error("the store of the rate limit is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// The store answered something that waiting will not cure: no such table, no permission, a damaged item.
+    /// The store cannot work: no such table, no permission, a malformed item. Waiting does not help.
     #[error("the store of the rate limit cannot be used")]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Decides which requests may go on. Clones share the connections and what is remembered.
+/// Decides which requests may go on. Clones share their connections and the cache.
 #[derive(Clone)]
 pub struct Limiter {
     policy: Policy,
     on_failure: OnFailure,
     store: Store,
-    refusals: Refusals,
+    refusals: RefusalCache,
     clock: Clock,
 }
 
 impl Limiter {
-    /// The limiter that `config` describes; nothing is connected yet.
+    /// Creates the limiter. Nothing is connected yet.
     pub fn new(config: &LimiterConfig, clock: Clock) -> Self {
         Self {
             policy: config.policy,
             on_failure: config.on_failure,
             store: Store::new(&config.store, &config.table),
-            refusals: Refusals::new(config.remembered_refusals),
+            refusals: RefusalCache::new(config.cached_refusals),
             clock,
         }
     }
 
-    /// Decides on a request of `user`, by at most one write.
+    /// Decides on a request of `user` with at most one update.
     ///
-    /// The id that lets a repeated write be recognised is made here: were it the client's, whoever sends the same one
-    /// again would be admitted again.
+    /// The id by which a repeated update is recognised is made here. A client that could choose it would bypass the limit by
+    /// sending one id again and again.
     ///
     /// # Errors
-    /// [`LimiterError`] within a second, unless the configuration says to let requests go on then.
+    /// [`LimiterError`] within a second, unless the configuration lets requests go on when the store fails.
     pub async fn admit(&self, user: &str) -> Result<Decision, LimiterError> {
         let started = Instant::now();
         let decided = self.admit_unmeasured(user).await;
         metrics::add_time(Metric::RateLimitTime, started.elapsed());
-        for (metric, is_it) in [
+        for (metric, applies) in [
             (Metric::RateLimitAdmitted, matches!(decided, Ok(Decision::Admitted(_)))),
             (Metric::RateLimitRefused, matches!(decided, Ok(Decision::Refused(_)))),
             (Metric::RateLimitUnchecked, matches!(decided, Ok(Decision::Unchecked(_)))),
             (Metric::RateLimitUnavailable, decided.is_err()),
         ] {
-            metrics::count(metric, is_it.into());
+            metrics::count(metric, applies.into());
         }
         decided
     }
@@ -101,7 +100,7 @@ impl Limiter {
         let decided = self.decide(&key, now).await;
         match (decided, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(error = %telemetry::error_chain(&error), "a request went on without its rate being checked");
+                tracing::warn!(error = %telemetry::error_chain(&error), "the rate limit was not checked");
                 Ok(Decision::Unchecked(self.policy))
             }
             (decided, _) => decided,
@@ -110,50 +109,51 @@ impl Limiter {
 
     async fn decide(&self, key: &str, now: i64) -> Result<Decision, LimiterError> {
         let request_id = Uuid::new_v4().simple().to_string();
-        let shift = self.policy.shift(now, &request_id);
-        let decision = match self.store.apply(key, &shift).await? {
-            Shifted::Done(item) => Decision::Admitted(self.policy.quota(&self.register(&item)?, now)),
-            Shifted::Refused(item) => self.policy.after_refused_write(&self.register(&item)?, now, &request_id),
+        let update = self.policy.conditional_update(now, &request_id);
+        let decision = match self.store.apply(key, &update).await? {
+            UpdateOutcome::Applied(item) => Decision::Admitted(self.policy.quota(&self.recent_requests(&item)?, now)),
+            UpdateOutcome::Rejected(item) => {
+                self.policy.after_rejected_update(&self.recent_requests(&item)?, now, &request_id)
+            }
         };
         if let Decision::Refused(quota) = decision {
-            self.refusals.remember(key, now, quota.next_admission);
+            self.refusals.insert(key, now, quota.next_admission);
         }
         Ok(decision)
     }
 
-    fn register(&self, item: &store::Item) -> Result<Register, LimiterError> {
-        Register::of_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
+    fn recent_requests(&self, item: &store::Item) -> Result<RecentRequests, LimiterError> {
+        RecentRequests::from_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
     }
 
-    /// Gives `user` an empty window. Other instances may go on refusing for [`refusals::MEMORY`].
+    /// Empties the window of `user`. Other instances may refuse for up to [`refusal_cache::CACHED_FOR_MS`].
     ///
     /// # Errors
-    /// [`LimiterError`], whatever the configuration says of failures.
+    /// [`LimiterError`], whatever the configuration says about failures of the store.
     pub async fn clear(&self, user: &str) -> Result<(), LimiterError> {
         let key = store::key(user);
-        // A decision that is under way may remember its refusal meanwhile, so forget afterwards, too.
-        self.refusals.forget(&key);
+        // A simultaneous decision may cache its refusal meanwhile, so remove it afterwards, too.
+        self.refusals.remove(&key);
         let cleared = self.store.delete(&key).await;
-        self.refusals.forget(&key);
+        self.refusals.remove(&key);
         cleared
     }
 
-    /// Opens the connection to the store, during a function's Init. A failure is only logged: the first request tries
-    /// again.
+    /// Opens the connection to the store during Init. A failure is logged, and the first request tries again.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.store.touch().await {
-            tracing::warn!(error = %telemetry::error_chain(&error), "the store of the rate limit is not reachable yet");
+        if let Err(error) = self.store.connect().await {
+            tracing::warn!(error = %telemetry::error_chain(&error), "the store of the rate limit was not reached during start-up");
         }
     }
 }
 
 impl Decision {
-    /// Whether the request may go on.
+    /// Returns whether the request may go on.
     pub fn is_admitted(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
 
-    /// The seconds after which a refused request would be admitted: exactly then, and not a second earlier.
+    /// Returns the seconds after which a refused request would be admitted, and not a second earlier.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Refused(quota) => Some(quota.reset_in()),

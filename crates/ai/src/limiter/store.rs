@@ -1,4 +1,4 @@
-//! The table of the rate limit, and the only place that talks to DynamoDB.
+//! The DynamoDB table of the rate limit. Nothing else calls DynamoDB.
 
 use std::{
     collections::HashMap,
@@ -25,24 +25,24 @@ use tracing::Span;
 use super::{
     LimiterError,
     config::{StoreConfig, Timeouts},
-    register::Shift,
+    recent_requests::ConditionalUpdate,
 };
 
-/// An item, by attribute.
+/// The attributes of an item.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The name of the table's key, a string.
 pub const KEY: &str = "pk";
 
-/// The longest key that is stored as it is; DynamoDB takes 2,048 bytes.
+/// The longest user whose name is the key. DynamoDB takes 2,048 bytes.
 const MAX_KEY: usize = 256;
 
-/// How often a call is tried. Pauses between attempts are random, up to 25 and 50 milliseconds: the connection is the
-/// likeliest thing to be at fault, and a new one is wanted at once.
+/// The most attempts of a call. The random pauses between them are short, up to 25 and 50 milliseconds, because the most likely
+/// cause is a lost connection, and a new one can be had at once.
 const MAX_ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// How long opening the connection may take during Init, where nobody waits: TLS is slow on a small instance.
+/// Timeouts for opening the connection during Init, when no request waits. TLS is slow on a small instance.
 const WARM_UP: Timeouts = Timeouts { attempt: Duration::from_secs(2), total: Duration::from_secs(3) };
 
 /// The table of the rate limit. Clones share its connections.
@@ -52,46 +52,46 @@ pub struct Store {
     table: String,
 }
 
-/// What became of a [`Shift`].
+/// The outcome of a [`ConditionalUpdate`].
 #[derive(Debug)]
-pub enum Shifted {
-    /// It was made; the item as it is now.
-    Done(Item),
-    /// Its condition did not hold; the item as it is.
-    Refused(Item),
+pub enum UpdateOutcome {
+    /// The update was applied. This is the item afterwards.
+    Applied(Item),
+    /// The condition was false. This is the unchanged item.
+    Rejected(Item),
 }
 
 impl Store {
-    /// The table; nothing is connected yet.
+    /// Creates the client. Nothing is connected yet.
     pub fn new(config: &StoreConfig, table: &str) -> Self {
         Self { client: client(config), table: table.to_owned() }
     }
 
-    /// Makes the write, or learns why not.
+    /// Runs the update.
     ///
     /// # Errors
     /// [`LimiterError`].
-    pub async fn apply(&self, key: &str, shift: &Shift) -> Result<Shifted, LimiterError> {
-        let mut update = self
+    pub async fn apply(&self, key: &str, update: &ConditionalUpdate) -> Result<UpdateOutcome, LimiterError> {
+        let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .key(KEY, AttributeValue::S(key.to_owned()))
-            .update_expression(&shift.update)
-            .condition_expression(&shift.condition)
+            .update_expression(&update.update)
+            .condition_expression(&update.condition)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        for (name, value) in &shift.values {
-            update = update.expression_attribute_values(*name, value.clone());
+        for (name, value) in &update.values {
+            request = request.expression_attribute_values(*name, value.clone());
         }
-        match update.send().await {
-            Ok(done) => Ok(Shifted::Done(done.attributes.unwrap_or_default())),
+        match request.send().await {
+            Ok(done) => Ok(UpdateOutcome::Applied(done.attributes.unwrap_or_default())),
             Err(SdkError::ServiceError(failure)) => match failure.into_err() {
-                // Without an item there is no admission that could have stood in the way.
+                // The condition can only be false on an existing item. Without one this is an error.
                 UpdateItemError::ConditionalCheckFailedException(refused) if refused.item.is_some() => {
-                    Ok(Shifted::Refused(refused.item.unwrap_or_default()))
+                    Ok(UpdateOutcome::Rejected(refused.item.unwrap_or_default()))
                 }
-                error => Err(of_service(error)),
+                error => Err(service_error(error)),
             },
             Err(error) => Err(LimiterError::Unavailable(error.into())),
         }
@@ -104,18 +104,18 @@ impl Store {
     pub async fn delete(&self, key: &str) -> Result<(), LimiterError> {
         let key = AttributeValue::S(key.to_owned());
         let deleted = self.client.delete_item().table_name(&self.table).key(KEY, key).send().await;
-        deleted.map(drop).map_err(failed)
+        deleted.map(drop).map_err(limiter_error)
     }
 
-    /// Reads an item that need not be there, which opens the connection.
+    /// Opens the connection by reading an item, which need not exist.
     ///
     /// # Errors
     /// [`LimiterError`].
-    pub async fn touch(&self) -> Result<(), LimiterError> {
+    pub async fn connect(&self) -> Result<(), LimiterError> {
         let key = AttributeValue::S("warm-up".to_owned());
         let read = self.client.get_item().table_name(&self.table).key(KEY, key).customize();
         let patient = Config::builder().timeout_config(timeout_config(WARM_UP));
-        read.config_override(patient).send().await.map(drop).map_err(failed)
+        read.config_override(patient).send().await.map(drop).map_err(limiter_error)
     }
 }
 
@@ -125,7 +125,7 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The key of a user's item: their id, so that an administrator finds it, or its hash where that is no key.
+/// Returns the key of a user's item: the user's name, so that an administrator finds it, or a hash of it if it is too long.
 pub fn key(user: &str) -> String {
     if (1..=MAX_KEY).contains(&user.len()) {
         return user.to_owned();
@@ -137,9 +137,9 @@ pub fn key(user: &str) -> String {
     key
 }
 
-/// A client with our timeouts, retries and TLS.
+/// Creates a client with our timeouts, retries and TLS.
 pub fn client(config: &StoreConfig) -> Client {
-    // Ring, as everywhere here: the SDK's default would compile C for minutes.
+    // Ring, as everywhere in this program. The SDK's default compiles C for minutes.
     let tls = Provider::Rustls(CryptoMode::Ring);
     let http_client = Builder::new().pool_idle_timeout(outbound::MAX_IDLE).tls_provider(tls).build_https();
     let mut builder = Config::builder()
@@ -148,7 +148,7 @@ pub fn client(config: &StoreConfig) -> Client {
         .region(config.region.clone())
         .credentials_provider(config.credentials.clone())
         .timeout_config(timeout_config(config.timeouts))
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_PAUSE));
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF));
     builder.set_endpoint_url(config.endpoint_url.clone());
     Client::from_conf(builder.build())
 }
@@ -157,25 +157,24 @@ fn timeout_config(timeouts: Timeouts) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(timeouts.attempt).operation_timeout(timeouts.total).build()
 }
 
-fn failed<E>(error: SdkError<E>) -> LimiterError
+fn limiter_error<E>(error: SdkError<E>) -> LimiterError
 where
     E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
     match error {
-        SdkError::ServiceError(failure) => of_service(failure.into_err()),
+        SdkError::ServiceError(failure) => service_error(failure.into_err()),
         error => LimiterError::Unavailable(error.into()),
     }
 }
 
-/// Whether waiting helps against an error that the service answered. From here on the request's log lines say under
-/// which id the service knows the call.
-fn of_service<E>(error: E) -> LimiterError
+/// Classifies an error that DynamoDB returned, and adds DynamoDB's request id to the log lines of the request.
+fn service_error<E>(error: E) -> LimiterError
 where
     E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
     Span::current().record("dynamodb.request_id", error.request_id());
     match error.code() {
-        // Whatever else the service complains of is how it was asked, and stays so.
+        // Waiting does not help against these.
         Some(
             "ResourceNotFoundException"
             | "AccessDeniedException"
@@ -193,13 +192,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_the_users_id_where_it_can_be() {
+    fn keys_are_user_names_or_their_hashes() {
         assert_eq!(key("alice@example.com"), "alice@example.com");
         assert_eq!(key(&"x".repeat(256)), "x".repeat(256));
         let long = key(&"x".repeat(257));
         assert_eq!((long.len(), &long[..7]), (71, "sha256:"));
         assert_ne!(long, key(&"x".repeat(258)));
-        // DynamoDB takes no empty key.
+        // DynamoDB rejects empty keys.
         assert_eq!(key(""), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -17,16 +17,16 @@ use utoipa::ToSchema;
 
 use crate::{
     AiError, AiState,
-    anthropic::{Anthropic, Observed, UpstreamError},
-    chat::{ChatBody, ChatRequest},
-    journal::{Journal, Outcome},
+    anthropic::{Anthropic, ResponseSummary, UpstreamError},
+    chat_request::{ChatBody, ChatRequest},
+    conversation_log::{Outcome, PendingEntry},
     stream,
 };
 
-/// Who asks if nobody says.
+/// The user of a request that names none.
 const ANONYMOUS: &str = "anonymous";
 
-/// A streamed answer, for the description.
+/// The example of a streamed response in the OpenAPI document.
 fn streamed_example() -> &'static str {
     r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"This "}}
 
@@ -37,11 +37,12 @@ data: [DONE]
 
 /// Asks the assistant.
 ///
-/// In this order (design, reading 20): is there a key, may this user ask, is the question valid.
+/// The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
+/// valid.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
-    params(("X-User-Id" = Option<String>, Header, description = "Who asks, if neither a token nor the body says so; text of 1 to 255 characters, or nobody is named")),
+    params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored.")),
     responses(
-        (status = 200, description = "The answer: whole, or with `stream` its events as they come and then `[DONE]`", content(
+        (status = 200, description = "The answer: whole, or with `stream` its events as they come, and then `[DONE]`", content(
             (ChatAnswer = "application/json"),
             (String = "text/event-stream", example = streamed_example),
         )),
@@ -58,7 +59,7 @@ pub(super) async fn chat(
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
     let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
-    // Whom the token names, whatever else the request says; without authentication, whom the request names.
+    // With authentication the user is the subject of the token. Without it, the request names the user.
     let (user, body) = match caller.subject() {
         Some(subject) => (User::parse(subject), body),
         None => {
@@ -72,22 +73,22 @@ pub(super) async fn chat(
     if !decision.is_admitted() {
         return Err(AiError::Limited(decision));
     }
-    let answer = match body.and_then(|body| body.parse(&state.models)) {
+    let response = match body.and_then(|body| body.parse(&state.models)) {
         Ok(request) => {
-            let journal = state.journals.begin(&user, &request);
-            ask(anthropic, request, &id, journal).await
+            let log_entry = state.conversation_log.begin(&user, &request);
+            ask(anthropic, request, &id, log_entry).await
         }
         Err(error) => Err(error.into()),
     };
-    // Whatever became of it, it took a place.
-    let mut response = answer.into_response();
+    // Any admitted request counts, also one that fails.
+    let mut response = response.into_response();
     for (name, value) in &decision.headers() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     Ok(response)
 }
 
-/// Who asks, as a header says.
+/// Reads the user from the header.
 fn user_header(headers: &HeaderMap) -> Option<User> {
     User::parse(headers.get(USER_ID)?.to_str().ok()?).ok()
 }
@@ -96,30 +97,30 @@ async fn ask(
     anthropic: &Anthropic,
     request: ChatRequest,
     id: &RequestId,
-    journal: Journal,
+    log_entry: PendingEntry,
 ) -> Result<Response, AiError> {
     let started = Instant::now();
     let ChatRequest { model, stream, body, .. } = request;
-    let answer = match anthropic.send(body, id).await {
-        Ok(answer) if stream => return Ok(streamed(stream::body(answer.events(), model, journal))),
-        Ok(answer) => answer
+    let received = match anthropic.send(body, id).await {
+        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, log_entry))),
+        Ok(response) => response
             .bytes()
             .await
-            .and_then(|body| RawMessage::new(&body).map(|message| (message, Observed::of_message(&body)))),
+            .and_then(|body| RawMessage::new(&body).map(|message| (message, ResponseSummary::from_message(&body)))),
         Err(error) => Err(error),
     };
-    match answer {
-        Ok((response, observed)) => {
-            observed.usage.count(&model);
-            let cached = observed.usage.is_cached();
-            journal.enter(observed, Outcome::Complete).await;
+    match received {
+        Ok((response, summary)) => {
+            summary.usage.count(&model);
+            let cached = summary.usage.is_cached();
+            log_entry.insert(summary, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
             let metadata = Metadata { duration_ms, model, cached };
             Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
         }
         Err(error) => {
             error.count();
-            journal.enter(Observed::default(), Outcome::Failed(error.message())).await;
+            log_entry.insert(ResponseSummary::default(), Outcome::Failed(error.message())).await;
             Err(error.into())
         }
     }
@@ -129,11 +130,11 @@ fn streamed(body: axum::body::Body) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))], body).into_response()
 }
 
-/// The answer that is not streamed (design, reading 25).
+/// A response that is not streamed.
 #[derive(Serialize, ToSchema)]
 struct ChatAnswer {
     success: bool,
-    /// Anthropic's message, as it came.
+    /// Anthropic's message, byte for byte.
     #[schema(value_type = Object)]
     response: RawMessage,
     metadata: Metadata,
@@ -143,22 +144,22 @@ struct ChatAnswer {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ChatMetadata)]
 struct Metadata {
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     #[schema(value_type = u64)]
     duration_ms: u128,
-    /// What answered.
+    /// The model that answered.
     model: String,
-    /// Whether a part of the question was in the prompt cache.
+    /// Whether a part of the question was read from the prompt cache.
     cached: bool,
 }
 
-/// Anthropic's answer, as it came.
+/// Anthropic's message, byte for byte.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct RawMessage(Box<RawValue>);
 
 impl RawMessage {
     fn new(body: &[u8]) -> Result<Self, UpstreamError> {
-        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::Broken(error.into()))
+        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::InvalidResponse(error))
     }
 }

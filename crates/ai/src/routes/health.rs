@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::AiState;
 
-/// What the assistant is able to do.
+/// The state of the assistant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AssistantHealth)]
@@ -17,7 +17,7 @@ pub(super) struct Health {
     models: Vec<String>,
 }
 
-/// Whether there is a key, and which models may be asked for. Asks nobody.
+/// Returns whether an API key is configured, and the models. It does not call Anthropic.
 #[utoipa::path(get, path = "", operation_id = "getAssistantHealth", responses((status = 200, body = Health)))]
 pub(super) async fn health(State(state): State<AiState>) -> Json<Health> {
     Json(Health {

@@ -22,14 +22,14 @@ route_table! {
     }
 }
 
-/// All routes, without the layers around them.
+/// Creates the router, without the layers around it.
 pub fn router(state: AiState) -> Router {
     under_both_prefixes("/ai", Assistant::routes()).with_state(state)
 }
 
-/// The description of all routes.
+/// Describes the routes for the OpenAPI document.
 pub fn openapi() -> Description {
-    Description::new("Assistant", "An AI assistant, asked through Anthropic's Messages API.")
+    Description::new("Assistant", "An AI assistant: a proxy for Anthropic's Messages API.")
         .examples(include_str!("examples.json"))
         .table::<Assistant>("/api/ai")
 }

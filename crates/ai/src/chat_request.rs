@@ -1,4 +1,4 @@
-//! What a client may ask of the assistant, and what is asked of Anthropic then (design, reading 22).
+//! The request of a client to the assistant, and the request to Anthropic that is made from it.
 
 use app_core::{
     http::{ApiError, FieldProblems},
@@ -12,14 +12,13 @@ use utoipa::ToSchema;
 
 use crate::models::{Model, Models};
 
-/// The tokens of an answer unless a request says otherwise (specification, "POST /api/ai/chat").
+/// The most tokens of an answer by default.
 const DEFAULT_MAX_TOKENS: u32 = 4096;
 
-/// The temperature unless a request says otherwise.
+/// The temperature by default: low, since the assistant is asked about facts.
 const DEFAULT_TEMPERATURE: f64 = 0.2;
 
-/// The body of `POST /api/ai/chat` as it came: who asks must be known before anything in it is found wrong. Members that
-/// are not listed here are ignored.
+/// The body of `POST /api/ai/chat` before it is validated, because the rate limit needs the user first. Other members are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schema(as = ChatRequest)]
@@ -27,16 +26,16 @@ pub struct ChatBody {
     /// The conversation so far, at least one message.
     #[schema(value_type = Vec<MessageBody>, required = true, min_items = 1)]
     messages: Option<Box<RawValue>>,
-    /// One of the models that `GET /api/ai/health` lists; the first unless given.
+    /// One of the models that `GET /api/ai/health` lists; the first by default.
     #[schema(value_type = Option<String>, example = "claude-sonnet-4-20250514")]
     model: Option<Box<RawValue>>,
-    /// The most tokens of the answer; 4096 unless given. Some models may have more than 8192.
+    /// The most tokens of the answer; 4096 by default. Some models allow more than 8192.
     #[schema(value_type = Option<BoundedInt<1, 8192>>)]
     max_tokens: Option<Box<RawValue>>,
-    /// 0.2 unless given.
+    /// The temperature; 0.2 by default.
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     temperature: Option<Box<RawValue>>,
-    /// Tools, passed on as they are.
+    /// Tools in Anthropic's format, passed on unchanged.
     #[schema(value_type = Option<Vec<Object>>)]
     tools: Option<Box<RawValue>>,
     /// The system prompt.
@@ -45,13 +44,13 @@ pub struct ChatBody {
     /// Whether the answer is streamed.
     #[schema(value_type = Option<bool>)]
     stream: Option<Box<RawValue>>,
-    /// Who asks.
+    /// The user who asks.
     #[schema(value_type = Option<Trimmed<255>>)]
     user_id: Option<Box<RawValue>>,
-    /// The conversation under which the exchange is logged.
+    /// The conversation to log the exchange under.
     #[schema(value_type = Option<ConversationId>)]
     conversation_id: Option<Box<RawValue>>,
-    /// How many repair orders the question tells of; for the log.
+    /// The number of repair orders that the question tells the model about, for the log.
     #[schema(value_type = Option<Count>)]
     context_ro_count: Option<Box<RawValue>>,
 }
@@ -59,21 +58,20 @@ pub struct ChatBody {
 /// A valid request.
 #[derive(Debug)]
 pub struct ChatRequest {
-    /// The model's id, as clients know it.
+    /// The name of the model in requests of clients.
     pub model: String,
-    /// Whether the answer is streamed.
     pub stream: bool,
-    /// The conversation under which the exchange is logged.
+    /// The conversation to log the exchange under.
     pub conversation_id: Option<ConversationId>,
-    /// How many repair orders the client put into the context; for the log.
+    /// The number of repair orders that the question tells the model about, for the log.
     pub context_ro_count: Option<Count>,
-    /// The text of the last message of the user; for the log.
+    /// The text of the last message of the user, for the log.
     pub question: String,
-    /// What is sent to Anthropic.
+    /// The body of the request to Anthropic.
     pub body: Bytes,
 }
 
-/// A message, for the description.
+/// Describes a message in the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = ChatMessage)]
 #[expect(dead_code, reason = "only described")]
@@ -82,7 +80,7 @@ struct MessageBody {
     content: ContentBody,
 }
 
-/// Text, or content blocks as Anthropic defines them; passed on as it is.
+/// Text, or content blocks in Anthropic's format, passed on unchanged.
 #[derive(ToSchema)]
 #[schema(as = ChatContent)]
 #[serde(untagged)]
@@ -92,19 +90,19 @@ enum ContentBody {
     Blocks(ContentBlocks),
 }
 
-/// For the description.
+/// Describes it in the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = ChatText, min_length = 1)]
 #[expect(dead_code, reason = "only described")]
 struct ContentText(String);
 
-/// For the description.
+/// Describes it in the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = ChatContentBlocks, min_items = 1)]
 #[expect(dead_code, reason = "only described")]
 struct ContentBlocks(Vec<BlockBody>);
 
-/// A content block, for the description.
+/// Describes a content block in the OpenAPI document.
 #[derive(ToSchema)]
 #[schema(as = ChatContentBlock)]
 #[expect(dead_code, reason = "only described")]
@@ -113,7 +111,7 @@ struct BlockBody {
     text: Option<String>,
 }
 
-/// A message: its content is passed on as it came.
+/// A message. Its content is passed on byte for byte.
 #[derive(Deserialize, Serialize)]
 struct Message<'a> {
     role: Role,
@@ -129,9 +127,9 @@ enum Role {
     Assistant,
 }
 
-/// What is sent to Anthropic.
+/// The body of the request to Anthropic.
 #[derive(Serialize)]
-struct Upstream<'a> {
+struct UpstreamRequest<'a> {
     model: &'a str,
     max_tokens: u32,
     messages: Vec<Message<'a>>,
@@ -144,7 +142,7 @@ struct Upstream<'a> {
     stream: bool,
 }
 
-/// A content block, as far as it is looked at.
+/// The members of a content block that this program reads.
 #[derive(Deserialize)]
 struct Block {
     #[serde(rename = "type")]
@@ -154,12 +152,12 @@ struct Block {
 }
 
 impl ChatBody {
-    /// Who the client says it is asking; nobody if that is no name.
+    /// Returns the user that the body names, if that is a valid name.
     pub fn user_id(&self) -> Option<User> {
         trimmed(self.user_id.as_ref()?.get()).ok()
     }
 
-    /// Checks everything.
+    /// Validates the body and makes the request to Anthropic.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] naming each field that is wrong.
@@ -180,15 +178,15 @@ impl ChatBody {
             typed::<Vec<serde_json::Map<String, serde_json::Value>>>(json, "must be a list of tools")
         });
         let messages = problems.require("messages", self.messages.as_deref());
-        let messages = problems.parse("messages", messages.map(RawValue::get), messages_of);
+        let messages = problems.parse("messages", messages.map(RawValue::get), parse_messages);
         let (messages, question) = problems.finish(messages)?;
         let stream = stream.unwrap_or(false);
-        let upstream = Upstream {
+        let upstream = UpstreamRequest {
             model: model.upstream(),
             max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS.min(model.max_tokens)),
             messages,
-            system: given(&self.system_prompt).filter(|prompt| prompt.get() != "\"\""),
-            tools: given(&self.tools).filter(|tools| tools.get() != "[]"),
+            system: non_null(&self.system_prompt).filter(|prompt| prompt.get() != "\"\""),
+            tools: non_null(&self.tools).filter(|tools| tools.get() != "[]"),
             temperature: model.sampling.then_some(temperature.unwrap_or(DEFAULT_TEMPERATURE)),
             stream,
         };
@@ -203,13 +201,13 @@ impl ChatBody {
     }
 }
 
-/// The member, unless it is absent or null.
-fn given(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
+/// Returns the member, unless it is absent or null.
+fn non_null(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
     member.as_deref().filter(|json| json.get() != "null")
 }
 
 fn raw(member: &Option<Box<RawValue>>) -> Option<&str> {
-    given(member).map(RawValue::get)
+    non_null(member).map(RawValue::get)
 }
 
 fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
@@ -237,8 +235,8 @@ fn temperature(json: &str) -> Result<f64, String> {
         .and_then(|number| if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(expected.to_owned()) })
 }
 
-/// The messages, and the text of the last one of the user.
-fn messages_of(json: &str) -> Result<(Vec<Message<'_>>, String), String> {
+/// Reads the messages, and the text of the last one of the user.
+fn parse_messages(json: &str) -> Result<(Vec<Message<'_>>, String), String> {
     let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| "must be a list of messages".to_owned())?;
     if raw.is_empty() {
         return Err("must hold at least one message".to_owned());
@@ -259,7 +257,7 @@ fn messages_of(json: &str) -> Result<(Vec<Message<'_>>, String), String> {
     Ok((messages, question))
 }
 
-/// The text of a message's content; nothing if it is no content.
+/// Returns the text of a message's content, or `None` if it is not valid content.
 fn text_of(content: &RawValue) -> Option<String> {
     if let Ok(text) = serde_json::from_str::<String>(content.get()) {
         return Some(text).filter(|text| !text.is_empty());
@@ -289,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_defaults() {
+    fn missing_members_have_defaults() {
         let request = parse(&json!({ "messages": [{ "role": "user", "content": "Hi" }], "stream": null })).unwrap();
         let expected = json!({
             "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2, "stream": false,
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn content_blocks_and_tools_are_passed_on_byte_for_byte() {
+    fn content_and_tools_are_passed_on_byte_for_byte() {
         let content = r#"[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ]"#;
         let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true}]"#;
         let body = format!(
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_named() {
+    fn invalid_members_are_reported() {
         let good = json!([{ "role": "user", "content": "Hi" }]);
         for (field, value) in [
             ("messages", Value::Null),
