@@ -92,14 +92,18 @@ async fn migrate(main: &TestDatabase, inventory: &TestDatabase) -> Result<(), St
     migrate::migrate_all(&databases, Options { dry_run: false }).await.map_err(|error| format!("{error:#}"))
 }
 
-/// The definitions of all tables and triggers, with the number of rows of each table.
+/// The columns, indexes and triggers of the database.
 async fn schema(connection: &mut MySqlConnection) -> Vec<(String, String)> {
     let tables = "SELECT CAST(CONCAT(TABLE_NAME, '.', COLUMN_NAME) AS CHAR), CAST(CONCAT_WS(' ', COLUMN_TYPE, IS_NULLABLE, \
                   COLLATION_NAME, COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION) AS CHAR) FROM information_schema.COLUMNS \
                   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> '_sqlx_migrations' ORDER BY 1";
     let triggers = "SELECT CAST(TRIGGER_NAME AS CHAR), CAST(ACTION_STATEMENT AS CHAR) FROM information_schema.TRIGGERS \
                     WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1";
+    let indexes = "SELECT CAST(CONCAT_WS('.', TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX) AS CHAR), \
+                   CAST(CONCAT(COLUMN_NAME, ' ', NON_UNIQUE) AS CHAR) FROM information_schema.STATISTICS \
+                   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME <> '_sqlx_migrations' ORDER BY 1";
     let mut schema: Vec<(String, String)> = sqlx::query_as(tables).fetch_all(&mut *connection).await.unwrap();
+    schema.extend(sqlx::query_as::<_, (String, String)>(indexes).fetch_all(&mut *connection).await.unwrap());
     schema.extend(sqlx::query_as::<_, (String, String)>(triggers).fetch_all(connection).await.unwrap());
     schema
 }
@@ -160,6 +164,7 @@ async fn tables_of_other_programs_are_named_and_kept() {
         [(true, &["active", "Paid"][..]), (true, &["idempotency_keys"]), (false, &["stock_room", "transactions"])]
     {
         let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
+        let other = if is_main { &inventory } else { &main };
         let mut connection = if is_main { &main } else { &inventory }.connect().await;
         for table in tables {
             execute(&mut connection, &format!("CREATE TABLE {table} (id INT PRIMARY KEY)")).await;
@@ -176,6 +181,7 @@ async fn tables_of_other_programs_are_named_and_kept() {
         }
         let begun = "information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '_sqlx_migrations'";
         assert_eq!((schema(&mut connection).await, count(&mut connection, begun).await), (before, 0));
+        assert_eq!(schema(&mut other.connect().await).await, [], "the other database is not migrated either");
         for table in tables {
             execute(&mut connection, &format!("RENAME TABLE {table} TO {table}_of_others")).await;
         }

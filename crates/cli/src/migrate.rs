@@ -84,6 +84,17 @@ pub async fn run(options: Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn migrate_all(databases: &Databases, options: Options) -> Result<()> {
+    // Both are checked before either is created or changed.
+    let mut refusals = Vec::new();
+    for name in [&databases.main, &databases.inventory] {
+        if let Err(refusal) = check(&databases.server, name).await {
+            refusals.push(format!("the database {name} was not migrated: {refusal:#}"));
+        }
+    }
+    refusals.dedup();
+    if !refusals.is_empty() {
+        bail!("{}", refusals.join("\n"));
+    }
     for (name, migrator) in [(&databases.main, &*MAIN), (&databases.inventory, &*INVENTORY)] {
         if !create_database(&databases.server, name, options).await? {
             print(&format!("{name}: would be created"));
@@ -116,16 +127,34 @@ pub async fn migrate_inventory(pool: &Pool) -> Result<()> {
     apply(&mut *pool.acquire().await?, &INVENTORY).await
 }
 
+/// Refuses a database that must not be migrated. One that does not exist yet may be.
+async fn check(server: &DatabaseConfig, name: &str) -> Result<()> {
+    if !exists(&mut connect(server, None).await?, name).await? {
+        return Ok(());
+    }
+    let mut connection = connect(server, Some(name)).await?;
+    let begun = begun_migrations(&mut connection).await?;
+    refuse_unknown_migrations(&begun)?;
+    refuse_foreign_tables(&mut connection, &begun).await
+}
+
+async fn connect(server: &DatabaseConfig, name: Option<&str>) -> Result<MySqlConnection> {
+    let connected = db::connect_options(server, name).connect().await;
+    connected.with_context(|| format!("the database server {}:{} cannot be used", server.host, server.port))
+}
+
+async fn exists(connection: &mut MySqlConnection, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?)")
+        .bind(name)
+        .fetch_one(connection)
+        .await
+}
+
 /// Creates the database if it does not exist and this is no dry run. Returns whether it exists afterwards.
 async fn create_database(server: &DatabaseConfig, name: &str, options: Options) -> Result<bool> {
-    let unreachable = || format!("the database server {}:{} cannot be used", server.host, server.port);
-    let mut connection = db::connect_options(server, None).connect().await.with_context(unreachable)?;
-    let exists: Option<i64> = sqlx::query_scalar("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?")
-        .bind(name)
-        .fetch_optional(&mut connection)
-        .await
-        .with_context(unreachable)?;
-    if exists.is_none() && !options.dry_run {
+    let mut connection = connect(server, None).await?;
+    let exists = exists(&mut connection, name).await?;
+    if !exists && !options.dry_run {
         let quoted = name.replace('`', "``");
         let create = format!("CREATE DATABASE `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci");
         // A name cannot be bound. This one comes from the operator and is quoted.
@@ -135,7 +164,7 @@ async fn create_database(server: &DatabaseConfig, name: &str, options: Options) 
             .with_context(|| format!("the database {name} does not exist and cannot be created"))?;
         print(&format!("{name}: created"));
     }
-    Ok(exists.is_some() || !options.dry_run)
+    Ok(exists || !options.dry_run)
 }
 
 async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
@@ -158,8 +187,6 @@ async fn migrate_locked(
     options: Options,
 ) -> Result<()> {
     let begun = begun_migrations(connection).await?;
-    refuse_unknown_migrations(&begun)?;
-    refuse_foreign_tables(connection, &begun).await?;
     let is_done =
         |migration: &&Migration| begun.iter().any(|begun| begun.version == migration.version && begun.success);
     let pending: Vec<&Migration> = migrator.iter().filter(|migration| !is_done(migration)).collect();
@@ -283,5 +310,26 @@ fn advice(error: &sqlx::Error) -> &'static str {
              binary logging is on and the account has no SUPER privilege, the server needs log_bin_trust_function_creators = 1."
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_migration_begins_with_a_table_that_is_found() {
+        let migrations: Vec<&Migration> = MAIN.iter().chain(INVENTORY.iter()).collect();
+        for migration in &migrations {
+            let statements = migration.sql.as_str().lines().find(|line| !line.is_empty() && !line.starts_with("--"));
+            // Its implicit commit saves that the migration was begun.
+            assert!(statements.unwrap().starts_with("CREATE TABLE IF NOT EXISTS "), "{}", migration.version);
+            let tables = migration.sql.as_str().matches("CREATE TABLE").count();
+            assert_eq!(created_tables(migration).count(), tables, "{}", migration.version);
+        }
+        let versions: BTreeSet<i64> = migrations.iter().map(|migration| migration.version).collect();
+        assert_eq!(versions.len(), migrations.len(), "both databases may be one");
     }
 }

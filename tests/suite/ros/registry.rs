@@ -80,4 +80,17 @@ async fn a_move_to_a_table_without_such_a_column_changes_nothing() {
     assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
     let kept: String = sqlx::query_scalar("SELECT SISTEMA FROM active").fetch_one(&mut node).await.unwrap();
     assert_eq!(kept, "kept");
+    assert_eq!(registry(&app).await, [("RO1".to_owned(), "ACTIVE".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_move_to_a_taken_number_changes_nothing() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    app.create("RO2").await;
+    let body = json!({ "archiveStatus": "PAID", "roNumber": "ro2" });
+    app.patch(&path_of(&order), &body).await.expect_error(409);
+    assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
+    let expected = ["RO1", "RO2"].map(|number| (number.to_owned(), "ACTIVE".to_owned()));
+    assert_eq!(registry(&app).await, expected);
 }
