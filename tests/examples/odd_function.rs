@@ -1,4 +1,4 @@
-//! A Lambda function with routes that no real one has: they panic, break their answer off, or send odd headers.
+//! A Lambda function with routes that no real one has: they panic, fail in the middle of a response, or send odd headers.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,6 @@ use app_core::{
     config::HttpConfig,
     http::{ApiError, json_array, with_layers},
     lambda::{self, Delivery},
-    telemetry,
 };
 use axum::{
     Router,
@@ -17,7 +16,6 @@ use futures_util::{StreamExt, stream};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init();
     let routes = Router::new()
         .route("/api/odd/fine", get(async || "fine"))
         .route("/api/odd/panic", get(panic))
@@ -26,7 +24,7 @@ async fn main() -> ExitCode {
         .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
     let config = HttpConfig::local(Vec::new());
-    lambda::exit_code(lambda::run(with_layers(routes, &config, delivery), delivery).await)
+    lambda::start(lambda::run(with_layers(routes, &config, delivery), delivery)).await
 }
 
 #[expect(clippy::panic, reason = "it is what this route is for")]

@@ -56,3 +56,21 @@ fn every_operation_says_what_it_does_and_answers() {
     }
     assert!(count >= 36, "{count} operations");
 }
+
+#[test]
+fn descriptions_refer_to_nothing_outside_the_document() {
+    fn check(value: &Value) {
+        match value {
+            Value::String(text) => {
+                let text = text.to_lowercase();
+                for word in ["(design", "specification", "reading 1", "reading 2", "[`"] {
+                    assert!(!text.contains(word), "{text}");
+                }
+            }
+            Value::Array(items) => items.iter().for_each(check),
+            Value::Object(members) => members.values().for_each(check),
+            _ => {}
+        }
+    }
+    check(&serde_json::from_str(&openapi::document().unwrap()).unwrap());
+}

@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{ApiError, FieldProblems},
-    values::{BoundedInt, Trimmed},
+    values::{BoundedInt, TrimmedText},
 };
 use bytes::Bytes;
 use conversations::{ConversationId, Count, User};
@@ -45,7 +45,7 @@ pub struct ChatBody {
     #[schema(value_type = Option<bool>)]
     stream: Option<Box<RawValue>>,
     /// The user who asks.
-    #[schema(value_type = Option<Trimmed<255>>)]
+    #[schema(value_type = Option<TrimmedText<255>>)]
     user_id: Option<Box<RawValue>>,
     /// The conversation to log the exchange under.
     #[schema(value_type = Option<ConversationId>)]
@@ -214,8 +214,8 @@ fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|_| expected.to_owned())
 }
 
-fn trimmed<const MAX: usize>(json: &str) -> Result<Trimmed<MAX>, String> {
-    Trimmed::parse(&typed::<String>(json, "must be text")?)
+fn trimmed<const MAX: usize>(json: &str) -> Result<TrimmedText<MAX>, String> {
+    TrimmedText::parse(&typed::<String>(json, "must be text")?)
 }
 
 fn model<'m>(json: &str, models: &'m Models) -> Result<&'m Model, String> {

@@ -1,12 +1,9 @@
-//! The `docs` Lambda function: the API's documentation page, where requests can be tried out. Only `cargo dev` runs it, on
-//! the same origin as the others; it is not deployed.
+//! The `docs` Lambda function: the documentation page of the API, on which requests can be tried out. Only `cargo dev` runs it, on
+//! the same origin as the other functions. It is not deployed.
 
 use std::process::ExitCode;
 
-use app_core::{
-    lambda::{self, Delivery},
-    telemetry,
-};
+use app_core::lambda::{self, Delivery};
 use axum::{Router, http::header, routing::get};
 use rotracker_cli::openapi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -15,8 +12,7 @@ const DESCRIPTION: &str = "/openapi.json";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init();
-    lambda::exit_code(serve().await)
+    lambda::start(serve()).await
 }
 
 async fn serve() -> Result<(), lambda::Error> {
@@ -25,10 +21,10 @@ async fn serve() -> Result<(), lambda::Error> {
         Config::from(DESCRIPTION)
             .try_it_out_enabled(true)
             .display_operation_id(true)
-            // It would ask a server on the Internet.
+            // The validator is a server on the Internet.
             .validator_url("none"),
     );
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], document));
-    // Without the layers around the other functions: they take slashes off the ends of paths, and the page needs its one.
+    // Without the layers of the other functions, which remove the slash at the end of the page's path.
     lambda::run(Router::from(page).route(DESCRIPTION, description), Delivery::Streaming).await
 }

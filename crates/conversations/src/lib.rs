@@ -5,7 +5,7 @@ mod cut;
 
 use app_core::{
     http::{ApiError, Caller},
-    values::{BoundedInt, BoundedText, Text, Trimmed},
+    values::{BoundedInt, BoundedText, Text, TrimmedText},
 };
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
@@ -13,10 +13,10 @@ use sqlx::MySqlConnection;
 pub use cut::{CUT_MARK, cut_text};
 
 /// The name that a client gives a conversation.
-pub type ConversationId = Trimmed<100>;
+pub type ConversationId = TrimmedText<100>;
 
 /// The user who asked: the subject of a token, or an email address or another name that the client knows.
-pub type User = Trimmed<255>;
+pub type User = TrimmedText<255>;
 
 /// Returns the only user whose entries `caller` may see and delete: the caller. Administrators may see and delete all, which is
 /// `None`.

@@ -1,12 +1,11 @@
-//! Time as the program sees it. Nobody asks the wall clock: handlers get the [`Clock`] from their state, so that
-//! tests can set it.
+//! The clock. Handlers take it from their state instead of reading the system's, so that tests can set it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-/// The current instant and, in the business's time zone, the current date.
+/// The current time and, in the time zone of the business, the current date.
 #[derive(Clone)]
 pub struct Clock {
     source: Source,
@@ -20,24 +19,23 @@ enum Source {
 }
 
 impl Clock {
-    /// The machine's clock; dates are those of `zone` (`BUSINESS_TIME_ZONE`).
+    /// Returns the system's clock. Dates are in `zone` (`BUSINESS_TIME_ZONE`).
     pub fn system(zone: Tz) -> Self {
         Self { source: Source::System, zone }
     }
 
-    /// A clock that stands at `instant` until [`set`](Self::set) moves it. Clones share the instant.
+    /// Returns a clock that stands at `instant` until [`set`](Self::set) moves it. Clones share the instant.
     pub fn standing_at(instant: DateTime<Utc>, zone: Tz) -> Self {
         Self { source: Source::Set(Arc::new(Mutex::new(instant))), zone }
     }
 
-    /// Moves a standing clock; the system's clock stays as it is.
+    /// Sets a standing clock. It has no effect on the system's clock.
     pub fn set(&self, instant: DateTime<Utc>) {
         if let Source::Set(current) = &self.source {
             *current.lock().unwrap_or_else(PoisonError::into_inner) = instant;
         }
     }
 
-    /// The current instant.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> DateTime<Utc> {
         match &self.source {
@@ -46,13 +44,13 @@ impl Clock {
         }
     }
 
-    /// Today's date where the business is (design, reading 6).
+    /// Returns the current date in the time zone of the business.
     pub fn today(&self) -> NaiveDate {
         self.now().with_timezone(&self.zone).date_naive()
     }
 }
 
-/// `date` less `days`, or the earliest date there is.
+/// Returns the date `days` before `date`, or the earliest possible date.
 pub fn days_before(date: NaiveDate, days: u64) -> NaiveDate {
     date.checked_sub_days(Days::new(days)).unwrap_or(NaiveDate::MIN)
 }

@@ -1,4 +1,4 @@
-//! What tells one content from another without keeping it.
+//! Digests, which tell whether two contents are equal.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::ApiError;
 
-/// The first 128 bits of the SHA-256 of some content: equal for equal contents, and for no others that anybody could find.
+/// The first 128 bits of a SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 16]);
 
 impl Digest {
-    /// Of `parts`, one after the other; where one ends and the next begins matters.
+    /// Digests `parts` one after the other. The boundaries between them count.
     pub fn of_bytes(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -24,7 +24,7 @@ impl Digest {
         Self(digest)
     }
 
-    /// Of `content` as it is written in JSON.
+    /// Digests `content` as JSON.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -33,14 +33,14 @@ impl Digest {
         Ok(Self::of_bytes(&[&content]))
     }
 
-    /// The bits, as a `BINARY(16)` column keeps them.
+    /// Returns the 16 bytes of a `BINARY(16)` column.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl fmt::Display for Digest {
-    /// In hexadecimal.
+    /// Writes it in hexadecimal.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_equal_contents_have_the_same() {
+    fn different_contents_have_different_digests() {
         let parts = [&b"ab"[..], &b"c"[..]];
         assert_eq!(Digest::of_bytes(&parts), Digest::of_bytes(&parts));
         assert_ne!(Digest::of_bytes(&parts), Digest::of_bytes(&[b"a", b"bc"]));

@@ -1,5 +1,5 @@
-//! What every function of the service shares, free of any domain's words: HTTP plumbing, who asks, configuration, the
-//! clock, the database, telemetry and the Lambda runner.
+//! The code that all functions share, without a word of any domain: HTTP, authentication, configuration, the clock, the database,
+//! logs and metrics, the OpenAPI document and the Lambda runner.
 
 pub mod auth;
 pub mod clock;

@@ -1,19 +1,19 @@
-//! HTTPS to services outside.
+//! The client for HTTPS requests to other services.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore};
 
-/// A connection that was idle for that long is not used again: an instance may have been frozen meanwhile.
+/// A connection that was idle for this long is not used again, because the instance may have been frozen meanwhile.
 pub const MAX_IDLE: Duration = Duration::from_secs(30);
 
-/// A connection on which nothing that was sent arrives for that long is given up, and the request sent again: the network
-/// forgot it while the instance was frozen. Waiting for an answer is something else and may take minutes.
-const MAX_SILENCE: Duration = Duration::from_secs(5);
+/// If sent data is not acknowledged for this long, the connection is given up and the request sent again. The network may have
+/// dropped the connection while the instance was frozen. This does not limit the wait for a response.
+const MAX_UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 
-/// A client that trusts the web's authorities, follows no redirect (what it sends goes where it was meant to and
-/// nowhere else) and takes no proxy from the environment.
+/// Returns a builder for a client that trusts the usual certificate authorities. It follows no redirect, so that secrets go only
+/// where they are meant to, and takes no proxy from the environment.
 ///
 /// # Errors
 /// When the TLS library cannot be set up.
@@ -27,7 +27,7 @@ pub fn client_builder() -> Result<ClientBuilder, Box<dyn Error + Send + Sync>> {
     Ok(Client::builder()
         .tls_backend_preconfigured(tls)
         .pool_idle_timeout(MAX_IDLE)
-        .tcp_user_timeout(MAX_SILENCE)
+        .tcp_user_timeout(MAX_UNACKNOWLEDGED)
         .tcp_nodelay(true)
         .redirect(redirect::Policy::none())
         .no_proxy())

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A field of a partial update: absent leaves the column, `null` clears it, a value sets it (design, reading 13).
-/// Use it with `#[serde(default)]`.
+/// A field of a partial update. An absent field leaves the column, `null` clears it, and a value sets it. Use it with
+/// `#[serde(default)]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// The request does not mention the field.
+    /// The request does not have the field.
     #[default]
     Absent,
     /// The request sets the field to `null`.
@@ -16,12 +16,12 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// Whether the request does not mention the field.
+    /// Returns whether the request does not have the field.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Carries the change over to `target`, converting a value on its way.
+    /// Applies the change to `target`, after converting the value.
     pub fn apply<U>(self, target: &mut Option<U>, convert: impl FnOnce(T) -> U) {
         match self {
             Self::Absent => {}
@@ -37,7 +37,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
-/// A field that is absent has no form of its own; where it must have one, it is null.
+/// An absent field is written as null.
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

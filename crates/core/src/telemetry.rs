@@ -1,4 +1,4 @@
-//! Logs: JSON on Lambda, where CloudWatch reads them, and readable lines at a desk. And whether metrics are written.
+//! Starts logs and metrics. Logs are JSON on Lambda, for CloudWatch, and plain text elsewhere.
 
 use std::{
     error::Error,
@@ -16,16 +16,16 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-use crate::metrics::{self, Statements};
+use crate::metrics::{self, StatementCounter};
 
-/// What libraries say at `debug` and `trace` of what they send and receive: bodies, prompts, names, and tokens among it.
-/// They stay quiet unless `RUST_LOG` names them, which comes later and then wins. (The runtime's own span around every
-/// request says nothing that ours does not.)
-const QUIET: &str = "lambda_runtime=warn,lambda_http=info,aws_=info,hyper=info,h2=info";
+/// At `debug` and `trace` these libraries log what they send and receive: bodies, prompts, names and tokens. They stay at these
+/// levels unless `RUST_LOG` names them, whose filter comes later and wins. (The runtime's own span around every request repeats
+/// ours.)
+const LIBRARY_LEVELS: &str = "lambda_runtime=warn,lambda_http=info,aws_=info,hyper=info,h2=info";
 
-/// Starts logging for the process and sends panics through it. `RUST_LOG` filters as usual (default `info`);
-/// `LOG_FORMAT=json|text` overrides the guess of where this runs. `METRICS=emf|off` says whether [metrics](crate::metrics)
-/// are written, which they are where logs are JSON. To be called first, since Init is measured from here.
+/// Starts the logs of the process, panics included, and its [metrics](crate::metrics). `RUST_LOG` filters as usual (default
+/// `info`). `LOG_FORMAT=json|text` sets the format, and `METRICS=emf|off` turns metrics on or off; they are on where logs are JSON.
+/// Call it first, because the duration of Init is measured from here.
 pub fn init() {
     let metrics = metrics::is_wanted(&std::env::var("METRICS").unwrap_or_default(), wants_json());
     if metrics {
@@ -33,7 +33,7 @@ pub fn init() {
     }
     let filter = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
-    let filter = EnvFilter::builder().parse_lossy(format!("{QUIET},{filter}"));
+    let filter = EnvFilter::builder().parse_lossy(format!("{LIBRARY_LEVELS},{filter}"));
     let logs = if wants_json() {
         tracing_subscriber::fmt::layer()
             .json()
@@ -48,9 +48,10 @@ pub fn init() {
             .with_writer(|| OneLine(io::stdout()))
             .boxed()
     };
-    // Statements are counted whatever is logged, hence a filter for each.
-    let statements =
-        metrics.then(|| Statements.with_filter(Targets::new().with_target(Statements::TARGET, LevelFilter::DEBUG)));
+    // StatementCounter are counted independently of `RUST_LOG`, so this layer has a filter of its own.
+    let statements = metrics.then(|| {
+        StatementCounter.with_filter(Targets::new().with_target(StatementCounter::TARGET, LevelFilter::DEBUG))
+    });
     // A second call (tests start several functions in one process) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(logs.with_filter(filter)).with(statements).try_init();
     panic::set_hook(Box::new(|panic| {
@@ -60,8 +61,7 @@ pub fn init() {
     }));
 }
 
-/// An error for the log, with everything that led to it: `tracing`'s JSON would tell the outermost error alone, which
-/// says no more than that something failed.
+/// Returns the error with all its causes, for the log. The JSON of `tracing` would have the outermost error only.
 pub fn error_chain(error: &dyn Error) -> impl Display {
     fmt::from_fn(move |formatter| {
         for (depth, error) in successors(Some(error), |&error| error.source()).enumerate() {
@@ -72,8 +72,8 @@ pub fn error_chain(error: &dyn Error) -> impl Display {
     })
 }
 
-/// Starts a task that is part of the current request: its log lines carry the request's id, and what it counts counts
-/// for the request, whose metrics are written when it has ended, too.
+/// Starts a task that is part of the current request: its log lines carry the request's id, its metrics are added to those of the
+/// request, and these are written after the task has ended, too.
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -81,8 +81,8 @@ where
     tokio::spawn(metrics::scope(metrics::current(), task.in_current_span()))
 }
 
-/// On Lambda and in `sam local`'s containers, `LAMBDA_TASK_ROOT` names the function's folder; `cargo lambda watch`
-/// leaves it unset.
+/// Returns whether logs are JSON. `LAMBDA_TASK_ROOT` is set on Lambda and in containers of `sam local`, but not by `cargo lambda
+/// watch`.
 fn wants_json() -> bool {
     match std::env::var("LOG_FORMAT").as_deref() {
         Ok("json") => true,
@@ -91,8 +91,8 @@ fn wants_json() -> bool {
     }
 }
 
-/// Writes each event as one line of visible characters, whatever it holds: a value with a line break or a terminal's
-/// commands in it must not look like another event. JSON needs no such help.
+/// Writes each event on one line, with control characters escaped, so that a value with a line break or a terminal command cannot
+/// look like another event. JSON escapes them itself.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {

@@ -69,7 +69,7 @@ async fn a_deployed_function_without_an_issuer_lets_nobody_in_unless_told_to() {
     assert_eq!(get("/api/ros").await, (503, true, true));
     assert_eq!(get("/nothing").await, (503, true, true));
     assert_eq!(get("/health").await, (200, true, false));
-    assert!(ros.log()[0].contains("there is no AUTH_ISSUER"), "{:?}", ros.log());
+    assert!(ros.log()[0].contains("AUTH_ISSUER is not set"), "{:?}", ros.log());
     ros.stop().await;
 
     let open = [production.as_slice(), &[("AUTH_MODE", "none".to_owned())]].concat();

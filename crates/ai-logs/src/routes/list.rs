@@ -4,7 +4,7 @@ use app_core::{
     db,
     http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::{BoundedInt, Trimmed},
+    values::{BoundedInt, TrimmedText},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -48,8 +48,8 @@ impl Parameters {
     fn parse(self) -> Result<(LogFilter, Page), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = LogFilter {
-            user: problems.parse("user", self.user.as_deref(), Trimmed::parse),
-            conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), Trimmed::parse),
+            user: problems.parse("user", self.user.as_deref(), TrimmedText::parse),
+            conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), TrimmedText::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
             owner: None,
         };

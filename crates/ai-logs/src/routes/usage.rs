@@ -3,7 +3,7 @@
 use app_core::{
     http::{ApiError, Caller, FieldProblems, Period, Query, json_object, non_blank},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::Trimmed,
+    values::TrimmedText,
 };
 use axum::{extract::State, response::Response};
 use conversations::Model;
@@ -42,7 +42,7 @@ impl Parameters {
     fn parse(self) -> Result<UsageFilter, ApiError> {
         let mut problems = FieldProblems::default();
         let filter = UsageFilter {
-            user: problems.parse("user", self.user.as_deref(), Trimmed::parse),
+            user: problems.parse("user", self.user.as_deref(), TrimmedText::parse),
             model: problems.parse("model", self.model.as_deref(), |model| Model::parse(model.to_owned())),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
             owner: None,

@@ -3,7 +3,7 @@
 use app_core::{
     http::{Administrator, FieldProblems, Json},
     openapi::Forbidden,
-    values::Trimmed,
+    values::TrimmedText,
 };
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,8 @@ use crate::{AiError, AiState};
 #[serde(rename_all = "camelCase")]
 pub(super) struct RateLimitTarget {
     /// The user who may ask again.
-    #[schema(value_type = Trimmed<255>)]
-    user_id: Option<Trimmed<255>>,
+    #[schema(value_type = TrimmedText<255>)]
+    user_id: Option<TrimmedText<255>>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -1,33 +1,33 @@
-//! Whose tokens are taken, read from the environment.
+//! The configuration of authentication.
 
 use reqwest::Url;
 
 use crate::config::{Env, Stage};
 
-/// Whether and how callers are asked who they are.
+/// How requests are authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthConfig {
-    /// They are not: locally unless there is an issuer, elsewhere where `AUTH_MODE=none` says so on purpose.
+    /// They are not: on a developer's machine without an issuer, or because of `AUTH_MODE=none`.
     Off {
-        /// Whether that was said, and is then said again at every start.
+        /// Whether `AUTH_MODE=none` is set. Every start then logs a warning.
         on_purpose: bool,
     },
-    /// Nobody said how: every request but those for health is refused.
+    /// No issuer is configured. Every request except those for health is answered 503.
     Missing,
-    /// By tokens of an issuer.
+    /// By the tokens of an issuer.
     Issuer(IssuerConfig),
 }
 
-/// Whose tokens are taken.
+/// The issuer whose tokens are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerConfig {
-    /// `AUTH_ISSUER`, without a slash at the end. Its discovery document is below it.
+    /// `AUTH_ISSUER`, without a slash at the end. The URL of the discovery document begins with it.
     pub issuer: String,
-    /// What tokens may call their issuer (`iss`).
+    /// The values that the claim `iss` may have.
     pub accepted: Vec<String>,
-    /// `AUTH_AUDIENCE`: whom tokens must be for (`aud`), one or a comma-separated list.
+    /// `AUTH_AUDIENCE`: the values that the claim `aud` may have, one or a comma-separated list.
     pub audiences: Vec<String>,
-    /// `AUTH_ADMIN_ROLE`: who has it is an administrator. Without it nobody is.
+    /// `AUTH_ADMIN_ROLE`: the role or group of administrators. Without it nobody is one.
     pub admin_role: Option<String>,
 }
 
@@ -54,9 +54,9 @@ impl AuthConfig {
     }
 }
 
-/// Whether this is surely a developer's machine: `cargo lambda watch`, whose runtime API has a path below `/.rt/`
-/// (Lambda's own has none, and Lambda lets nobody set that variable), or a container of `sam local`. In doubt it is not,
-/// and production never is.
+/// Returns whether this is certainly a developer's machine: under `cargo lambda watch`, whose runtime API has a path below `/.rt/`
+/// (that of Lambda has none, and Lambda does not let anybody set this variable), or in a container of `sam local`. Never in
+/// production.
 pub fn is_local(env: &Env, stage: Stage) -> bool {
     let is_emulated = env.optional("AWS_LAMBDA_RUNTIME_API").is_some_and(|api| api.contains("/.rt/"));
     let is_sam_local = env.optional("AWS_SAM_LOCAL") == Some("true");
@@ -68,7 +68,7 @@ impl IssuerConfig {
         match Url::parse(&issuer) {
             Ok(url) if url.scheme() == "https" || (is_local && url.scheme() == "http") => {
                 if is_of_every_tenant(&url) {
-                    env.problem("AUTH_ISSUER", "must name a tenant; this one would take tokens of all of them");
+                    env.problem("AUTH_ISSUER", "must name a tenant; this one would accept the tokens of all tenants");
                 }
             }
             _ => env.problem("AUTH_ISSUER", "must be a URL such as https://issuer.example.com/tenant"),
@@ -81,7 +81,7 @@ impl IssuerConfig {
     }
 }
 
-/// Entra's endpoints for accounts of whichever tenant.
+/// Returns whether `url` is one of Entra's endpoints for the accounts of all tenants.
 fn is_of_every_tenant(url: &Url) -> bool {
     let tenant = url.path_segments().and_then(|mut segments| segments.next());
     url.host_str() == Some(ENTRA) && matches!(tenant, Some("common" | "organizations" | "consumers"))
@@ -89,9 +89,9 @@ fn is_of_every_tenant(url: &Url) -> bool {
 
 const ENTRA: &str = "login.microsoftonline.com";
 
-/// What tokens of `issuer` call it: its URL, with or without a slash at the end (Auth0's has one). Which of its two kinds
-/// of tokens Entra makes for an API is set at the API's registration; both are of the same tenant and signed with the
-/// same keys, so for Entra's own name the older one is taken as well.
+/// Returns the values of `iss` in tokens of `issuer`: its URL, with or without a slash at the end (Auth0 has one). Entra makes two
+/// versions of tokens, depending on the registration of the API. Both belong to the tenant and are signed with the same keys, so
+/// the older name of the tenant is accepted, too.
 fn accepted(issuer: &str) -> Vec<String> {
     let mut accepted = vec![issuer.to_owned(), format!("{issuer}/")];
     let tenant = issuer.strip_prefix("https://").and_then(|rest| rest.strip_prefix(ENTRA)?.strip_suffix("/v2.0"));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_issuer_nobody_is_let_in_but_where_that_is_surely_safe_or_on_purpose() {
+    fn an_issuer_is_needed_except_locally_or_on_purpose() {
         let production = ("APP_ENV", "production");
         for (variables, config) in [
             (vec![], AuthConfig::Missing),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_or_is_incomplete_is_refused() {
+    fn incomplete_configurations_are_reported() {
         let issuer = ("AUTH_ISSUER", "https://issuer.example");
         let audience = ("AUTH_AUDIENCE", "api");
         for (variables, said) in [
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_known_by_its_names() {
+    fn issuers_have_several_names() {
         let tenant = "6f8b3f4a-0000-4000-8000-000000000000";
         for (issuer, accepted) in [
             ("https://dev.auth0.com/", vec!["https://dev.auth0.com", "https://dev.auth0.com/"]),

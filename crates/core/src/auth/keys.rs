@@ -1,6 +1,5 @@
-//! The issuer's public keys: found by OpenID Connect discovery, kept, and fetched anew when they are old or when a token
-//! names one that is not among them, though at most once in a while. While the issuer is down, those that are known
-//! serve on for a day.
+//! The issuer's public keys. They are found by OpenID Connect discovery and cached. They are fetched again when they are old, or
+//! when a token names an unknown one, but not too often. While the issuer is down, cached keys serve for a day.
 
 use std::{
     collections::HashMap,
@@ -23,146 +22,146 @@ use tokio::sync::Mutex;
 use super::crypto;
 use crate::{clock::Clock, outbound, telemetry};
 
-/// After this long keys are fetched anew, so that one that the issuer withdrew is not taken for much longer.
+/// Keys are fetched again after this time, so that a key that the issuer has withdrawn is not accepted for much longer.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
 
-/// How long keys serve while the issuer is down.
+/// Cached keys serve for this time while the issuer is down.
 const STALE_LIMIT: TimeDelta = TimeDelta::hours(24);
 
-/// The least time from one fetch to the next, however many tokens name keys that nobody knows.
-const LEAST_INTERVAL: TimeDelta = TimeDelta::seconds(30);
+/// The shortest time between two fetches, however many tokens name unknown keys.
+const MIN_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 
-/// The same while there are no keys that may be used, so that everybody is refused.
-const LEAST_INTERVAL_WITHOUT_KEYS: TimeDelta = TimeDelta::seconds(2);
+/// The same while there are no usable keys, so that every request fails.
+const MIN_INTERVAL_WITHOUT_KEYS: TimeDelta = TimeDelta::seconds(2);
 
-/// The same while the issuer is down and the old keys serve: whoever comes then waits for a fetch that is likely in vain.
-const LEAST_INTERVAL_WHILE_DOWN: TimeDelta = TimeDelta::minutes(5);
+/// The same while the issuer is down and cached keys serve, because each fetch makes a request wait and is likely to fail.
+const MIN_INTERVAL_WHILE_DOWN: TimeDelta = TimeDelta::minutes(5);
 
-/// How long one of the two requests of a fetch may take, and how long the fetch, for which somebody waits.
+/// The timeouts of each of the two requests of a fetch, and of the whole fetch, for which a client waits.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More than any issuer's document has.
+/// The longest document of an issuer. Real ones are much shorter.
 const DOCUMENT_LIMIT_BYTES: usize = 512 * 1024;
 
-/// A key, and the only algorithm that it is used with.
+/// A key and the only algorithm that it is used with.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// RS256 or ES256, by the kind of key.
+    /// RS256 or ES256, according to the kind of the key.
     pub algorithm: Algorithm,
-    /// The public key.
     pub key: Arc<DecodingKey>,
 }
 
-/// Why a key is not to be had.
+/// The reason why a key is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The issuer has no such key, as far as is known, and it was asked a moment ago.
+    /// The issuer has no such key.
     #[error("the issuer has no such key")]
     Unknown,
-    /// The issuer cannot be asked, and no keys are known, or not this one.
-    #[error("the issuer's keys cannot be had")]
+    /// The issuer is down, and the key is not cached.
+    #[error("the issuer's keys are not available")]
     Unavailable,
 }
 
 /// The keys of an issuer. Clones share them.
 #[derive(Clone)]
-pub struct Keys(Arc<Inner>);
+pub struct Keys(Arc<SharedKeys>);
 
-struct Inner {
+struct SharedKeys {
     http: Client,
     issuer: String,
     clock: Clock,
-    known: RwLock<Known>,
-    /// Held while keys are fetched.
+    cache: RwLock<KeyCache>,
+    /// Locked while keys are fetched.
     fetching: Mutex<()>,
 }
 
 #[derive(Clone, Default)]
-struct Known {
+struct KeyCache {
     keys: Arc<HashMap<String, Key>>,
-    /// When they were fetched; never where there are none.
+    /// The time of the last successful fetch.
     fetched: Option<DateTime<Utc>>,
-    /// When that was tried last, and whether in vain.
+    /// The time of the last attempt.
     tried: Option<DateTime<Utc>>,
+    /// Whether the last attempt failed.
     is_issuer_down: bool,
 }
 
-impl Known {
-    fn is_younger(&self, now: DateTime<Utc>, than: TimeDelta) -> bool {
-        self.fetched.is_some_and(|fetched| now.signed_duration_since(fetched).abs() < than)
+impl KeyCache {
+    fn is_younger_than(&self, age: TimeDelta, now: DateTime<Utc>) -> bool {
+        self.fetched.is_some_and(|fetched| now.signed_duration_since(fetched).abs() < age)
     }
 }
 
 impl Keys {
-    /// The keys of `issuer`; nothing is fetched yet.
+    /// Creates an empty cache of the keys of `issuer`.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
     pub fn new(issuer: &str, clock: Clock) -> Result<Self, Box<dyn Error + Send + Sync>> {
         crypto::install();
         let http = outbound::client_builder()?.connect_timeout(REQUEST_TIMEOUT).timeout(REQUEST_TIMEOUT).build()?;
-        let (known, fetching) = (RwLock::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { http, issuer: issuer.to_owned(), clock, known, fetching })))
+        let (cache, fetching) = (RwLock::default(), Mutex::default());
+        Ok(Self(Arc::new(SharedKeys { http, issuer: issuer.to_owned(), clock, cache, fetching })))
     }
 
-    /// Fetches the keys ahead of the first request. A failure is only logged.
+    /// Fetches the keys ahead of the first request. A failure is logged.
     pub async fn warm_up(&self) {
         self.refresh(TimeDelta::zero()).await;
     }
 
-    /// The key that the issuer calls `id`.
+    /// Returns the key with the id `id`.
     ///
     /// # Errors
     /// [`KeyError`] within seconds.
     pub async fn find(&self, id: &str) -> Result<Key, KeyError> {
         let now = self.0.clock.now();
-        let known = self.known();
-        let least_interval = match known.keys.get(id) {
-            Some(key) if known.is_younger(now, MAX_AGE) => return Ok(key.clone()),
-            Some(key) if known.is_younger(now, STALE_LIMIT) => {
-                // Good enough for those who would have to wait for somebody else's fetch.
+        let cached = self.cached();
+        let min_interval = match cached.keys.get(id) {
+            Some(key) if cached.is_younger_than(MAX_AGE, now) => return Ok(key.clone()),
+            Some(key) if cached.is_younger_than(STALE_LIMIT, now) => {
+                // Use the old key instead of waiting for another request's fetch.
                 if self.0.fetching.try_lock().is_err() {
                     return Ok(key.clone());
                 }
-                if known.is_issuer_down { LEAST_INTERVAL_WHILE_DOWN } else { LEAST_INTERVAL }
+                if cached.is_issuer_down { MIN_INTERVAL_WHILE_DOWN } else { MIN_INTERVAL }
             }
-            None if known.is_younger(now, STALE_LIMIT) => LEAST_INTERVAL,
-            _ => LEAST_INTERVAL_WITHOUT_KEYS,
+            None if cached.is_younger_than(STALE_LIMIT, now) => MIN_INTERVAL,
+            _ => MIN_INTERVAL_WITHOUT_KEYS,
         };
-        self.refresh(least_interval).await;
-        let known = self.known();
-        match known.keys.get(id) {
-            _ if !known.is_younger(self.0.clock.now(), STALE_LIMIT) => Err(KeyError::Unavailable),
+        self.refresh(min_interval).await;
+        let cached = self.cached();
+        match cached.keys.get(id) {
+            _ if !cached.is_younger_than(STALE_LIMIT, self.0.clock.now()) => Err(KeyError::Unavailable),
             Some(key) => Ok(key.clone()),
-            // It may be a new one.
-            None if known.is_issuer_down => Err(KeyError::Unavailable),
+            // It may be a new key.
+            None if cached.is_issuer_down => Err(KeyError::Unavailable),
             None => Err(KeyError::Unknown),
         }
     }
 
-    fn known(&self) -> Known {
-        self.0.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached(&self) -> KeyCache {
+        self.0.cache.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches the keys, unless that was tried less than `least_interval` ago. One at a time: whoever comes meanwhile waits,
-    /// and then finds that it was tried.
-    async fn refresh(&self, least_interval: TimeDelta) {
+    /// Fetches the keys, unless that was tried less than `min_interval` ago. Requests that come meanwhile wait for this fetch and do
+    /// not repeat it.
+    async fn refresh(&self, min_interval: TimeDelta) {
         let _one_at_a_time = self.0.fetching.lock().await;
-        let tried = self.known().tried;
-        if tried.is_some_and(|tried| self.0.clock.now().signed_duration_since(tried).abs() < least_interval) {
+        let tried = self.cached().tried;
+        if tried.is_some_and(|tried| self.0.clock.now().signed_duration_since(tried).abs() < min_interval) {
             return;
         }
         let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.0.fetch()).await;
         let fetched = fetch.unwrap_or_else(|_| Err(FetchError::TimedOut));
-        // At its end, since it may have taken longer than the interval.
+        // The time after the fetch, which may have taken longer than the interval.
         let now = self.0.clock.now();
-        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
-        (known.tried, known.is_issuer_down) = (Some(now), fetched.is_err());
+        let mut cached = self.0.cache.write().unwrap_or_else(PoisonError::into_inner);
+        (cached.tried, cached.is_issuer_down) = (Some(now), fetched.is_err());
         match fetched {
-            Ok(keys) => (known.keys, known.fetched) = (Arc::new(keys), Some(now)),
+            Ok(keys) => (cached.keys, cached.fetched) = (Arc::new(keys), Some(now)),
             Err(error) => {
-                tracing::warn!(error = %telemetry::error_chain(&error), "the keys of the issuer of tokens could not be fetched");
+                tracing::warn!(error = %telemetry::error_chain(&error), "the keys of the issuer could not be fetched");
             }
         }
     }
@@ -176,7 +175,7 @@ enum FetchError {
     TimedOut,
     #[error("the issuer's document is too long")]
     TooLong,
-    #[error("the issuer's document is not what it should be")]
+    #[error("the issuer's document is malformed")]
     Json(#[from] serde_json::Error),
     #[error("the discovery document is that of another issuer")]
     OtherIssuer,
@@ -205,7 +204,7 @@ struct KeySet {
     keys: Vec<Value>,
 }
 
-impl Inner {
+impl SharedKeys {
     async fn fetch(&self) -> Result<HashMap<String, Key>, FetchError> {
         let discovery: Discovery = self.get(&format!("{}/.well-known/openid-configuration", self.issuer)).await?;
         if discovery.issuer.trim_end_matches('/') != self.issuer {

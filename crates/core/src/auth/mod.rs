@@ -1,8 +1,8 @@
-//! Who asks: bearer tokens of an OpenID Connect issuer (Microsoft Entra ID, Amazon Cognito, Auth0), checked in every
-//! function, since REST APIs of the gateway cannot check them and the check must be the same everywhere.
+//! Authentication by bearer tokens of an OpenID Connect issuer (Microsoft Entra ID, Amazon Cognito, Auth0). Every function checks
+//! them, because REST APIs of API Gateway cannot.
 //!
-//! A token is a signed JWT. Its signature is checked with the issuer's public keys ([`keys`]), its claims with the
-//! configuration ([`config`]); what it says of the caller becomes a [`Caller`](crate::http::Caller) ([`verify`]).
+//! A token is a signed JWT. [`verify`] checks its signature with the issuer's public keys ([`keys`]) and its claims with the
+//! configuration ([`config`]), and makes a [`Caller`](crate::http::Caller) of them.
 
 pub mod config;
 mod crypto;
@@ -18,18 +18,25 @@ pub use verify::{TokenError, VerifyError};
 use crate::{clock::Clock, http::Caller};
 use keys::Keys;
 
-/// Decides who a request is from. Clones share the issuer's keys.
+/// Authenticates requests. Clones share the issuer's keys.
 #[derive(Clone)]
 pub struct Authentication(Arc<Policy>);
 
 enum Policy {
-    Off { on_purpose: bool },
+    /// No authentication, because of `AUTH_MODE=none` or on a developer's machine.
+    Off {
+        on_purpose: bool,
+    },
+    /// No request is let in, because no issuer is configured.
     Missing,
-    Issuer { config: IssuerConfig, keys: Keys },
+    Issuer {
+        config: IssuerConfig,
+        keys: Keys,
+    },
 }
 
 impl Authentication {
-    /// Authentication as `config` says; nothing is connected yet. `clock` says how old keys are.
+    /// Creates it from the configuration. Nothing is connected yet.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
@@ -41,31 +48,31 @@ impl Authentication {
         })))
     }
 
-    /// None: everybody may do everything.
+    /// Lets every request in, as one of an administrator.
     pub fn off() -> Self {
         Self(Arc::new(Policy::Off { on_purpose: false }))
     }
 
-    /// Says in the log when nobody is asked who they are, or nobody is let in; fetches the issuer's keys ahead of the
-    /// first request. A failure is only logged: the request will try again.
+    /// Fetches the issuer's keys ahead of the first request. A failure is logged, and the request will try again. Also logs a warning
+    /// if authentication is off, or if no request is let in.
     pub async fn warm_up(&self) {
         match &*self.0 {
             Policy::Off { on_purpose: false } => {}
             Policy::Off { on_purpose: true } => {
-                tracing::warn!("AUTH_MODE is none: nobody is asked who they are, and everybody may do everything");
+                tracing::warn!("AUTH_MODE is none: requests are not authenticated, and everybody may do everything");
             }
             Policy::Missing => tracing::error!(
-                "there is no AUTH_ISSUER: every request but those for health is answered 503; AUTH_MODE=none would \
+                "AUTH_ISSUER is not set: every request except those for health is answered 503; AUTH_MODE=none would \
                  let everybody in"
             ),
             Policy::Issuer { keys, .. } => keys.warm_up().await,
         }
     }
 
-    /// Who sends a request with these headers.
+    /// Returns the caller of a request with these headers.
     ///
     /// # Errors
-    /// [`VerifyError`]: nobody whom the issuer vouches for, or that cannot be told.
+    /// [`VerifyError`] when the token is not valid or cannot be checked.
     pub async fn caller(&self, headers: &http::HeaderMap) -> Result<Caller, VerifyError> {
         match &*self.0 {
             Policy::Off { .. } => Ok(Caller::unknown()),

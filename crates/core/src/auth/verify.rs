@@ -13,13 +13,13 @@ use crate::http::Caller;
 /// How far clocks may be apart.
 const LEEWAY_SECONDS: u64 = 60;
 
-/// The longest token that is looked at; API Gateway takes 10 KB of headers in all.
+/// The longest token. API Gateway takes 10 KB of headers in all.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The longest subject: what the columns for users hold.
+/// The longest subject that fits the columns for users.
 const MAX_SUBJECT_CHARS: usize = 255;
 
-/// Why a request is from nobody. The client is told: it knows the token anyway.
+/// The reason why a token is rejected. The client may know it, since it knows the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// There is no bearer token.
@@ -28,34 +28,34 @@ pub enum TokenError {
     /// There is more than one `Authorization` header.
     #[error("There must be one Authorization header.")]
     SeveralHeaders,
-    /// It is no token, or not whole.
+    /// The token is not a well-formed JWT.
     #[error("The token is malformed.")]
     Malformed,
-    /// Its signature is not that of a key of the issuer.
+    /// The signature does not belong to a key of the issuer.
     #[error("The token is not signed by the expected issuer.")]
     Signature,
-    /// It is of another issuer.
+    /// The claim `iss` names another issuer.
     #[error("The token is of another issuer.")]
     Issuer,
-    /// It is for somebody else.
+    /// The claim `aud` names another audience.
     #[error("The token is for another audience.")]
     Audience,
-    /// It has expired.
+    /// The token has expired.
     #[error("The token has expired.")]
     Expired,
-    /// Its time has not come.
+    /// The token is not valid yet.
     #[error("The token is not valid yet.")]
     NotYetValid,
-    /// It does not say who its bearer is, or says it in a way that others could be meant by.
+    /// The claim `sub` is missing, or cannot be told from another subject.
     #[error("The token does not say whose it is.")]
     Subject,
 }
 
 impl TokenError {
-    /// The challenge (`WWW-Authenticate`) by which the client is told (RFC 6750, section 3).
+    /// Returns the value of `WWW-Authenticate` (RFC 6750, section 3).
     pub fn challenge(self) -> String {
         let error = match self {
-            // Who sent no token is told no error.
+            // A request without a token gets no error code.
             Self::Missing => return "Bearer realm=\"ro-tracker\"".to_owned(),
             Self::SeveralHeaders => "invalid_request",
             _ => "invalid_token",
@@ -64,21 +64,21 @@ impl TokenError {
     }
 }
 
-/// Why it cannot be told who sends a request.
+/// The reason why a request is not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// 401: from nobody whom the issuer vouches for.
+    /// 401: the token is not valid.
     #[error(transparent)]
     Rejected(#[from] TokenError),
-    /// 503: the issuer's keys cannot be had.
-    #[error("the keys of the issuer of tokens are not known")]
+    /// 503: the issuer's keys are not available.
+    #[error("the keys of the issuer are not available")]
     Unavailable,
-    /// 503: the function was given no issuer.
-    #[error("there is no issuer of tokens")]
+    /// 503: no issuer is configured.
+    #[error("no issuer of tokens is configured")]
     NotConfigured,
 }
 
-/// The bearer token among `headers` (RFC 6750, section 2.1).
+/// Returns the bearer token in `headers` (RFC 6750, section 2.1).
 pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
@@ -92,13 +92,13 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     }
 }
 
-/// Who bears `token`.
+/// Verifies `token` and returns its caller.
 pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> Result<Caller, VerifyError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::Malformed.into());
     }
     let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-    // Extensions that must be understood, and are not (RFC 7515, section 4.1.11).
+    // Extensions that a verifier must know, and this one does not (RFC 7515, section 4.1.11).
     if header.crit.is_some() {
         return Err(TokenError::Malformed.into());
     }
@@ -110,7 +110,7 @@ pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> R
     let mut rules = Validation::new(key.algorithm);
     rules.leeway = LEEWAY_SECONDS;
     rules.validate_nbf = true;
-    // Looked at below.
+    // Checked below.
     rules.validate_aud = false;
     rules.set_issuer(&config.accepted);
     rules.set_required_spec_claims(&["exp", "iss", "sub"]);
@@ -134,8 +134,8 @@ fn token_error(error: &jsonwebtoken::errors::Error) -> TokenError {
     }
 }
 
-/// Whether the token is for one of `audiences`. The access tokens of Cognito have no `aud`: they name the client that they
-/// were made for (`client_id`), and say that they are access tokens. Its identity tokens are for clients, not for APIs.
+/// Returns whether the token is for one of `audiences`. Access tokens of Cognito have no `aud`; they name the client that they were
+/// made for (`client_id`) and say that they are access tokens. Its identity tokens are for clients and not for APIs.
 fn is_for_us(claims: &Map<String, Value>, audiences: &[String]) -> bool {
     let is_ours = |audience: &str| audiences.iter().any(|ours| ours == audience);
     let token_use = claims.get("token_use");
@@ -149,12 +149,12 @@ fn is_for_us(claims: &Map<String, Value>, audiences: &[String]) -> bool {
     }
 }
 
-/// The claims that may name roles: Entra's roles of an application, its groups, Cognito's groups.
+/// The claims with roles: Entra's roles of an application, its groups, and Cognito's groups.
 const ROLE_CLAIMS: [&str; 3] = ["roles", "groups", "cognito:groups"];
 
 fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> {
     let subject = claims.get("sub")?.as_str()?;
-    // Where users are stored, they are stored without white space around them: two subjects must not become one.
+    // Users are stored without white space around them, and two subjects must not become one user.
     let is_plain = subject == subject.trim() && !subject.chars().any(char::is_control);
     if subject.is_empty() || !is_plain || subject.chars().count() > MAX_SUBJECT_CHARS {
         return None;
@@ -164,7 +164,7 @@ fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> 
     Some(Caller::verified(subject, is_administrator))
 }
 
-/// The texts of a claim that is one text or a list of them.
+/// Returns the texts of a claim that is a text or a list of texts.
 fn texts(claim: &Value) -> impl Iterator<Item = &str> {
     let list = claim.as_array().map(Vec::as_slice).unwrap_or_else(|| std::slice::from_ref(claim));
     list.iter().filter_map(Value::as_str)

@@ -1,4 +1,4 @@
-//! Where the database is and how to reach it safely.
+//! The configuration of the database server and of TLS.
 
 use std::str::FromStr;
 
@@ -11,27 +11,27 @@ use sqlx::{
 
 use crate::config::{Env, Stage};
 
-/// The server that holds all databases, and their names.
+/// The server of all databases.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
     /// `DB_HOST`.
     pub host: String,
-    /// `DB_PORT`, 3306 unless set.
+    /// `DB_PORT`, 3306 by default.
     pub port: u16,
     /// `DB_USER`.
     pub user: String,
-    /// `DB_PASSWORD`; set, though it may be empty.
+    /// `DB_PASSWORD`, which must be set but may be empty.
     pub password: SecretString,
     /// `DB_SSL_MODE`; see [`TlsMode`].
     pub tls: TlsMode,
-    /// The certificate authority, PEM: `DB_SSL_CA_CONTENT` (PEM or bare base64), else the file that `DB_SSL_CA` names.
+    /// The certificate authority as PEM: `DB_SSL_CA_CONTENT` (PEM or bare base64), else the file that `DB_SSL_CA` names.
     pub certificate_authority: Option<Vec<u8>>,
-    /// `DB_MAX_CONNECTIONS`: connections of one instance, 2 unless set (design, budgets).
+    /// `DB_MAX_CONNECTIONS`: the most connections of one instance, 2 by default.
     pub max_connections: u32,
 }
 
-/// `DB_SSL_MODE`, in MySQL's words. Unset it is `VERIFY_CA` when a certificate authority is given (whoever gives one
-/// wants it checked) and `PREFERRED` otherwise.
+/// `DB_SSL_MODE`, with the values that MySQL uses. The default is `VERIFY_CA` with a certificate authority and `PREFERRED` without
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// `DISABLED`: never TLS.
@@ -62,7 +62,7 @@ impl FromStr for TlsMode {
 }
 
 impl DatabaseConfig {
-    /// Reads the `DB_*` variables, database names aside.
+    /// Reads the `DB_*` variables, except the names of databases.
     pub fn read(env: &mut Env) -> Self {
         let certificate_authority = read_certificate_authority(env);
         let tls = read_tls_mode(env, certificate_authority.is_some());
@@ -79,7 +79,7 @@ impl DatabaseConfig {
         }
     }
 
-    /// The main database's name: `DB_NAME_PROD` in production, else `DB_NAME_DEV`.
+    /// Reads the name of the main database: `DB_NAME_PROD` in production, else `DB_NAME_DEV`.
     pub fn main_database(env: &mut Env, stage: Stage) -> String {
         env.required(match stage {
             Stage::Development => "DB_NAME_DEV",
@@ -87,7 +87,7 @@ impl DatabaseConfig {
         })
     }
 
-    /// The inventory database's name: `DB_NAME_INVENTORY`.
+    /// Reads the name of the inventory database: `DB_NAME_INVENTORY`.
     pub fn inventory_database(env: &mut Env) -> String {
         env.required("DB_NAME_INVENTORY")
     }
@@ -97,7 +97,7 @@ fn read_tls_mode(env: &mut Env, has_authority: bool) -> TlsMode {
     let default = if has_authority { TlsMode::VerifyCa } else { TlsMode::Preferred };
     let mode = env.parsed("DB_SSL_MODE", default, "one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY");
     match mode {
-        // MySQL's clients take REQUIRED with an authority as VERIFY_CA, and so do existing settings of this service.
+        // MySQL's clients take REQUIRED with an authority for VERIFY_CA, too.
         TlsMode::Required | TlsMode::Preferred if has_authority => TlsMode::VerifyCa,
         TlsMode::VerifyCa | TlsMode::VerifyIdentity if !has_authority => {
             env.problem("DB_SSL_MODE", "asks for verification, but neither DB_SSL_CA nor DB_SSL_CA_CONTENT is set");
@@ -136,8 +136,8 @@ fn is_pem(text: &str) -> bool {
     text.contains(PEM_BEGIN) && text.contains(PEM_END)
 }
 
-/// PEM as it is (environment editors often turn its line breaks into `\n`), or PEM made of bare base64, whether that
-/// is the certificate itself or a whole PEM file encoded once more.
+/// Returns PEM from PEM (in which editors of environments often turn line breaks into `\n`) or from bare base64, which may be the
+/// certificate itself or a whole PEM file.
 fn pem_from(content: &str) -> Option<Vec<u8>> {
     let content = content.replace("\\n", "\n");
     if is_pem(&content) {
@@ -153,7 +153,7 @@ fn pem_from(content: &str) -> Option<Vec<u8>> {
     is_certificate.then(|| format!("{PEM_BEGIN}\n{base64}\n{PEM_END}\n").into_bytes())
 }
 
-/// Options to connect to `database`, or to the server alone.
+/// Returns the options to connect to `database`, or to the server without a database.
 pub fn connect_options(config: &DatabaseConfig, database: Option<&str>) -> MySqlConnectOptions {
     let options = MySqlConnectOptions::new()
         .host(&config.host)

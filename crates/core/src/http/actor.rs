@@ -1,4 +1,4 @@
-//! Who made a change, and in which request: what every change leaves behind beside itself.
+//! The originator of a change, which is stored with the change.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::{ApiError, Caller, RequestId};
 
-/// Who made a change. Where authentication is off, requests are made by nobody by name.
+/// The originator of a change: a user in a request, or a program. Without authentication users have no name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
     user: Option<Arc<str>>,
@@ -16,28 +16,27 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A program that works by itself, such as `rotracker reindex`.
+    /// Returns the actor for a program, such as `rotracker reindex`.
     pub fn program(name: &'static str) -> Self {
         Self { program: Some(name), ..Self::default() }
     }
 
-    /// The same actor, on behalf of `user`.
     #[must_use]
     pub fn on_behalf_of(self, user: &str) -> Self {
         Self { user: Some(user.into()), ..self }
     }
 
-    /// The subject of the verified token.
+    /// Returns the subject of the verified token.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The program's name, of changes that no request asked for.
+    /// Returns the name of the program, if no request asked for the change.
     pub fn program_name(&self) -> Option<&'static str> {
         self.program
     }
 
-    /// The id of the request, which is in its log lines and its answer.
+    /// Returns the id of the request, which its log lines and its response carry, too.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Who asks, and in which request: what a change leaves behind beside itself.
+//! The authenticated caller and the id of the request.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::ApiError;
 
-/// Who sends the request. Known to every handler but those of health, whether it asks or not.
+/// The caller. Every request has one, except those for health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     subject: Option<Arc<str>>,
@@ -15,23 +15,22 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller where authentication is off: nobody by name, who may do everything.
+    /// Returns the caller when authentication is off: one without a name who may do everything.
     pub fn unknown() -> Self {
         Self { subject: None, is_administrator: true }
     }
 
-    /// The bearer of a verified token.
+    /// Returns the caller with a verified token.
     pub fn verified(subject: &str, is_administrator: bool) -> Self {
         Self { subject: Some(subject.into()), is_administrator }
     }
 
-    /// The subject of the verified token, by which the issuer knows the caller for good; none where authentication is
-    /// off. 1 to 255 characters, without white space around them.
+    /// Returns the subject of the verified token, 1 to 255 characters without white space around them. An issuer never gives it to
+    /// anybody else. `None` without authentication.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 
-    /// Whether the caller may do what only administrators may.
     pub fn is_administrator(&self) -> bool {
         self.is_administrator
     }
@@ -41,13 +40,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        // Put there by the layer that asks; a route without it must not take anybody for an administrator.
-        parts.extensions.get().cloned().ok_or_else(|| ApiError::internal("nobody asked who the caller is"))
+        // The authentication layer inserts it. Without that layer nobody may be taken for an administrator.
+        parts.extensions.get().cloned().ok_or_else(|| ApiError::internal("the request was not authenticated"))
     }
 }
 
-/// A caller who may do what only administrators may; anybody else is answered 403. Comes before the body among a handler's
-/// arguments, so that nobody else learns what is wrong with theirs.
+/// A caller who is an administrator. Others get a 403. As an argument of a handler it comes before the body, so that others do not
+/// learn whether their body is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Administrator(pub Caller);
 
@@ -64,7 +63,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Administrator {
     }
 }
 
-/// The request's id, which is in its log lines and in its answer (`x-request-id`).
+/// The id of the request, which its log lines and its response (`x-request-id`) carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
 

@@ -1,5 +1,4 @@
-//! Requests that depend on what the client has seen (RFC 9110, sections 8.8.3 and 13): tags, `If-Match` and
-//! `If-None-Match`.
+//! Conditional requests (RFC 9110, sections 8.8.3 and 13): entity tags, `If-Match` and `If-None-Match`.
 
 use axum::{
     extract::FromRequestParts,
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::{ApiError, JsonResponse};
 use crate::Digest;
 
-/// The strong tag of `content`: another one as soon as its JSON is another one.
+/// Returns the strong entity tag of `content`, a digest of its JSON.
 ///
 /// # Errors
 /// When it cannot be written as JSON, which would be a defect.
@@ -20,7 +19,7 @@ pub fn entity_tag(content: &impl Serialize) -> Result<ETag, ApiError> {
     format!("\"{}\"", Digest::of(content)?).parse().map_err(ApiError::internal)
 }
 
-/// What a request says that the client has seen; nothing, if it says nothing.
+/// The conditional headers of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Preconditions {
     if_match: Option<IfMatch>,
@@ -28,26 +27,26 @@ pub struct Preconditions {
 }
 
 impl Preconditions {
-    /// Checks, before a change, what is there and has the tag `current`. To be asked under the lock of what is changed.
+    /// Checks the headers before a change of a resource with the tag `current`, which must be locked.
     ///
     /// # Errors
-    /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it (weak tags never do), or `If-None-Match` does.
+    /// [`ApiError::PreconditionFailed`] when `If-Match` does not contain the tag (weak tags never match), or `If-None-Match` does.
     pub fn check(&self, current: &ETag) -> Result<(), ApiError> {
         self.check_match(current)?;
         if self.is_known(current) { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 
-    /// Comes first, whatever else is asked (RFC 9110, section 13.2.2).
+    /// Checks `If-Match`, which comes before `If-None-Match` (RFC 9110, section 13.2.2).
     fn check_match(&self, current: &ETag) -> Result<(), ApiError> {
-        let is_other = self.if_match.as_ref().is_some_and(|tags| !tags.precondition_passes(current));
-        if is_other { Err(ApiError::PreconditionFailed) } else { Ok(()) }
+        let differs = self.if_match.as_ref().is_some_and(|tags| !tags.precondition_passes(current));
+        if differs { Err(ApiError::PreconditionFailed) } else { Ok(()) }
     }
 
-    /// Answers a read of what has the tag `current`: with `content`, or 304 without it where the client has it already.
+    /// Responds to a GET with `content`, which has the tag `current`, or with 304 if the client has it already.
     ///
     /// # Errors
-    /// [`ApiError::PreconditionFailed`] when `If-Match` does not name it.
-    pub fn answer(&self, current: ETag, content: &impl Serialize) -> Result<Response, ApiError> {
+    /// [`ApiError::PreconditionFailed`] when `If-Match` does not contain the tag.
+    pub fn respond(&self, current: ETag, content: &impl Serialize) -> Result<Response, ApiError> {
         self.check_match(&current)?;
         if self.is_known(&current) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -71,9 +70,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
 }
 
 fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, ApiError> {
-    let malformed = || ApiError::BadRequest(format!("The header {} must be * or a list of tags.", H::name()));
+    let malformed = || ApiError::BadRequest(format!("The header {} must be * or a list of entity tags.", H::name()));
     let lines = headers.get_all(H::name());
-    // The crate passes over what is no tag in a list.
+    // The crate `headers` ignores malformed tags in a list.
     let mut texts = lines.iter().map(|line| line.to_str().map(str::trim).unwrap_or_default());
     let is_any = lines.iter().count() == 1 && lines.iter().all(|line| line.as_bytes().trim_ascii() == b"*");
     if !is_any && !texts.all(is_list_of_tags) {
@@ -82,8 +81,8 @@ fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, ApiError> {
     headers.typed_try_get().map_err(|_| malformed())
 }
 
-/// Whether `text` is a list of tags, in which elements may be empty (RFC 9110, sections 5.6.1 and 8.8.3). Tags hold no
-/// quotation mark, so that what is between two of them by turns is what separates tags, and a tag.
+/// Returns whether `text` is a list of tags; elements may be empty (RFC 9110, sections 5.6.1 and 8.8.3). Tags contain no quotation
+/// mark, so that the text between quotation marks is by turns a separator and a tag.
 fn is_list_of_tags(text: &str) -> bool {
     let is_tag = |text: &str| text.bytes().all(|byte| byte == b'!' || (b'#'..=b'~').contains(&byte));
     let pieces: Vec<&str> = text.split('"').collect();
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_made_where_the_client_has_seen_the_latest() {
+    fn changes_need_the_latest_tag() {
         let current: ETag = "\"a\"".parse().unwrap();
         for (header, value, passes) in [
             (header::IF_MATCH, "\"a\"", true),
@@ -140,18 +139,19 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_refused_before_it_is_spared() {
+    fn if_match_comes_before_if_none_match() {
         let current: ETag = "\"a\"".parse().unwrap();
-        let answer = |lines: &[_]| conditions(lines).unwrap().answer(current.clone(), &1).map(|answer| answer.status());
+        let respond =
+            |lines: &[_]| conditions(lines).unwrap().respond(current.clone(), &1).map(|response| response.status());
         let known = (header::IF_NONE_MATCH, "\"a\"");
-        assert_eq!(answer(std::slice::from_ref(&known)).unwrap(), StatusCode::NOT_MODIFIED);
-        assert_eq!(answer(&[known.clone(), (header::IF_MATCH, "*")]).unwrap(), StatusCode::NOT_MODIFIED);
-        assert!(matches!(answer(&[known, (header::IF_MATCH, "\"b\"")]), Err(ApiError::PreconditionFailed)));
-        assert_eq!(answer(&[(header::IF_NONE_MATCH, "\"b\"")]).unwrap(), StatusCode::OK);
+        assert_eq!(respond(std::slice::from_ref(&known)).unwrap(), StatusCode::NOT_MODIFIED);
+        assert_eq!(respond(&[known.clone(), (header::IF_MATCH, "*")]).unwrap(), StatusCode::NOT_MODIFIED);
+        assert!(matches!(respond(&[known, (header::IF_MATCH, "\"b\"")]), Err(ApiError::PreconditionFailed)));
+        assert_eq!(respond(&[(header::IF_NONE_MATCH, "\"b\"")]).unwrap(), StatusCode::OK);
     }
 
     #[test]
-    fn what_is_no_list_of_tags_is_refused() {
+    fn malformed_lists_of_tags_are_rejected() {
         for value in [
             "",
             ",",

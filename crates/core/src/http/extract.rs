@@ -1,5 +1,5 @@
-//! Our own `Json`, `Path` and `Query`: axum's rejections answer in plain text, these with our error body and the name
-//! of the field.
+//! Our own `Json`, `Path` and `Query`. Those of axum reject requests in plain text; these respond with our error body, which names
+//! the field.
 
 #![expect(clippy::disallowed_types, reason = "these wrap the originals")]
 
@@ -20,7 +20,7 @@ use serde::{
 use super::{ApiError, BODY_LIMIT_BYTES};
 use crate::telemetry;
 
-/// A JSON body, in both directions.
+/// The JSON body of a request or a response.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// The body of a request that says that it is JSON, as it was sent.
+/// Reads the body of a request whose `Content-Type` is JSON, byte for byte.
 pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
@@ -50,25 +50,25 @@ impl<T: Serialize> IntoResponse for Json<T> {
         match serde_json::to_vec(&self.0) {
             Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
             Err(error) => {
-                tracing::error!(error = %telemetry::error_chain(&error), "an answer could not be written as JSON");
+                tracing::error!(error = %telemetry::error_chain(&error), "a response could not be written as JSON");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
     }
 }
 
-/// `application/json` or another type that is JSON underneath (`application/…+json`).
+/// Returns whether the `Content-Type` is `application/json` or `application/…+json`.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(content_type)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The deepest nesting of a body. What is deeper is nobody's order or question, and would be passed on to others as it came.
+/// The deepest nesting of a body. No valid request is deeper, and parts of bodies are passed on to others unchanged.
 const MAX_DEPTH: usize = 64;
 
-/// Whether brackets are nested deeper than they may be. Counted ahead of parsing: parsers do not look into what is ignored
-/// or passed on as it came.
+/// Returns whether brackets are nested too deep. They are counted before parsing, because the parser does not look into parts that
+/// are ignored or passed on unchanged.
 fn is_too_deep(body: &[u8]) -> bool {
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
     for byte in body {
@@ -87,13 +87,13 @@ fn is_too_deep(body: &[u8]) -> bool {
     false
 }
 
-/// Reads the body of a request.
+/// Parses the body of a request, which must be a JSON object.
 pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if is_too_deep(body) {
         return Err(ApiError::BadRequest(format!("The body must not be nested more than {MAX_DEPTH} levels deep.")));
     }
     if !is_object(body) {
-        // A struct could be read from an array as well.
+        // Serde would read a struct from an array, too.
         return Err(ApiError::BadRequest(match serde_json::from_slice::<IgnoredAny>(body) {
             Ok(_) => "The body must be a JSON object.".to_owned(),
             Err(error) => format!("The body is not valid JSON: {error}."),
@@ -119,7 +119,7 @@ fn is_object(body: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }
 
-/// What serde says, as the rest of a sentence that begins with the field's name, without the position.
+/// Returns the message of serde without the position, as the rest of a sentence that begins with the field's name.
 fn problem_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
@@ -132,7 +132,7 @@ fn problem_of(error: &serde_json::Error) -> String {
     }
 }
 
-/// Parameters in the path, percent-decoded.
+/// The percent-decoded parameters of the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
 
@@ -148,7 +148,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// Parameters in the query string. Unknown ones are ignored.
+/// The parameters of the query string. Unknown ones are ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_body_is_answered_with_the_name_of_the_field() {
+    fn invalid_bodies_are_rejected_with_the_field_name() {
         for (sent, said) in [
             ("", "not valid JSON"),
             ("{", "not valid JSON"),

@@ -17,10 +17,10 @@ const URI_LIMIT_BYTES: usize = 8 * 1024;
 const HEADERS_LIMIT: usize = 64;
 const HEADERS_LIMIT_BYTES: usize = 16 * 1024;
 
-/// For two years: a browser that came once by HTTPS comes by nothing else.
+/// For two years a browser that has used HTTPS uses nothing else.
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Refuses requests whose path or headers are larger than any client of ours needs.
+/// Rejects requests whose path or headers are larger than any valid request needs.
 pub(super) async fn limit(request: Request, next: Next) -> Response {
     if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > URI_LIMIT_BYTES) {
         return ApiError::UriTooLong(URI_LIMIT_BYTES).into_response();
@@ -34,9 +34,9 @@ pub(super) async fn limit(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// What every answer says, unless its handler said otherwise.
+/// The security headers of every response, unless the handler sets them.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    // Nobody may take JSON for a page or a script, show it in a frame, or load it from another site but by CORS.
+    // Browsers must not take JSON for a page or a script, show it in a frame, or load it from another site except by CORS.
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -44,7 +44,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
-/// Adds the security headers to an answer.
+/// Adds the security headers to a response.
 pub(super) async fn secure(State(is_deployed): State<bool>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -53,7 +53,7 @@ pub(super) async fn secure(State(is_deployed): State<bool>, mut response: Respon
     if is_deployed {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(TWO_YEARS);
     }
-    // What has a tag may be kept, by the caller alone, and is asked for anew each time.
+    // A response with an entity tag may be cached by the caller, who must validate it each time.
     let caching = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(caching));
     response

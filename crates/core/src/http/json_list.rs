@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ApiError, Page};
-use crate::{db, metrics::Pause};
+use crate::{db, metrics::ClientWait};
 
 /// The approximate size of the chunks that are sent. A chunk for each row would cost more than the row.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -160,7 +160,7 @@ where
             is_first = false;
             serde_json::to_writer((&mut buffer).writer(), &item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
-                let waiting_for_the_client = Pause::begin();
+                let waiting_for_the_client = ClientWait::begin();
                 yield buffer.split().freeze();
                 drop(waiting_for_the_client);
                 buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);

@@ -1,4 +1,4 @@
-//! HTTP without a domain's words: errors, extractors, the parameters of lists, the layers around every router, streamed lists.
+//! HTTP: errors, extractors, parameters of lists, the layers around every router, streamed lists.
 
 mod actor;
 mod caller;

@@ -24,12 +24,11 @@ use crate::{auth::TokenError, metrics};
 /// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The trace that the client's request is part of, as W3C says it.
+/// The client's trace (W3C Trace Context).
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Runs the request in a span with its id, answers with that id, and writes its lines when the last byte was handed
-/// over. Whatever else is known of the request is recorded in the span, so that all lines after it say it, too: the ids
-/// by which those whom we asked know our question.
+/// Runs the request in a span with its id, adds the id to the response, and writes the log line and the metrics when the last byte
+/// was sent. The span also has the request ids of upstream services, as soon as they are known, for all later log lines.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let context = request.extensions().get::<lambda_http::Context>();
@@ -45,11 +44,11 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         dynamodb.request_id = Empty,
     );
     let method = request.method().clone();
-    // What a client calls itself in this header is its own affair.
+    // A client's own id is ignored.
     request.headers_mut().remove(REQUEST_ID);
     request.extensions_mut().insert(RequestId(id.clone()));
 
-    let measured = metrics::Request::begin();
+    let measured = metrics::RequestMetrics::begin();
     let mut response = metrics::scope(measured.clone(), next.run(request)).instrument(span.clone()).await;
 
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -70,24 +69,24 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     response.map(|body| Body::new(ObservedBody { body, line }))
 }
 
-/// The trace's id in what Lambda says of it (`Root=1-…;Parent=…;Sampled=…`).
+/// Returns the id of the trace in Lambda's header (`Root=1-…;Parent=…;Sampled=…`).
 fn trace_id(header: &str) -> Option<&str> {
     header.split(';').find_map(|part| part.trim().strip_prefix("Root="))
 }
 
-/// What a client says of its own trace, if that is what it should be: hexadecimal digits in four groups.
+/// Returns the client's trace, if it is well-formed: hexadecimal digits in four groups.
 fn trace_parent(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(TRACE_PARENT)?.to_str().ok()?;
     let is_valid = value.len() == 55 && value.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
     is_valid.then_some(value)
 }
 
-/// The matched route, carried from inside the router to [`observe`] outside of it.
+/// The matched route, which the inner layer passes to [`observe`].
 #[derive(Clone)]
 struct MatchedRoute(MatchedPath);
 
-/// Notes the route that matched; the innermost layer, since only there it is known.
-pub(super) async fn note_route(request: Request, next: Next) -> Response {
+/// Passes the matched route to [`observe`]. It is the innermost layer, because only there the route is known.
+pub(super) async fn add_matched_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     if let Some(route) = route {
@@ -102,11 +101,11 @@ struct RequestLine {
     method: Method,
     route: Option<MatchedPath>,
     status: StatusCode,
-    /// Why the caller's token was not taken.
+    /// The reason why the caller's token was rejected.
     refusal: Option<TokenError>,
     started: Instant,
     span: Span,
-    measured: Option<Arc<metrics::Request>>,
+    measured: Option<Arc<metrics::RequestMetrics>>,
     written: bool,
 }
 
@@ -130,7 +129,7 @@ impl RequestLine {
         });
         // Written when nobody else holds it: at once, unless a task of the request has still to end.
         if let Some(measured) = self.measured.take() {
-            measured.end(metrics::End {
+            measured.end(metrics::RequestEnd {
                 route: self.route_and_method(),
                 status: self.status,
                 duration,

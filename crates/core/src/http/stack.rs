@@ -22,13 +22,13 @@ use tower_http::{
 use super::{ApiError, IDEMPOTENCY_REPLAYED, guards, observe};
 use crate::{auth::layer::authenticate, config::HttpConfig, idempotency::IDEMPOTENCY_KEY, lambda::Delivery};
 
-/// The largest body: what Lambda takes per request (design, reading 7).
+/// The largest body: the limit of Lambda for a request.
 pub const BODY_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Who asks, where nothing better says so.
+/// The header that names the user of a chat, if neither a token nor the body does.
 pub const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
-/// What an answer may say of a rate limit, for the dashboard's scripts to read.
+/// The headers of the rate limit, which the dashboard's scripts may read.
 const RATE_LIMIT: [HeaderName; 5] = [
     HeaderName::from_static("x-ratelimit-limit"),
     HeaderName::from_static("x-ratelimit-remaining"),
@@ -37,16 +37,16 @@ const RATE_LIMIT: [HeaderName; 5] = [
     HeaderName::from_static("ratelimit-policy"),
 ];
 
-/// Puts the layers that every function needs around `routes`: request id and log line, security headers, CORS, limits,
-/// compression, who asks, panics, and errors of our shape for unknown routes and methods.
+/// Adds the layers of every function to `routes`: request id and log line, security headers, CORS, limits, compression,
+/// authentication, panics, and our error body for unknown routes and methods.
 pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> Router {
     let routes = routes
         .fallback(async || ApiError::NotFound("There is nothing at this path.".to_owned()))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(CatchPanicLayer::custom(panic_answer))
-        // Inside of the router, where it is known which route matched; fallbacks are behind it, too.
+        .layer(CatchPanicLayer::custom(panic_response))
+        // Inside the router, where the matched route is known. Fallbacks are authenticated, too.
         .layer(from_fn_with_state(config.auth.clone(), authenticate))
-        .layer(from_fn(observe::note_route))
+        .layer(from_fn(observe::add_matched_route))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES));
     let routes = match delivery {
         Delivery::Streaming => {
@@ -54,8 +54,7 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
         }
         Delivery::Buffered => routes,
     };
-    // As the Node service did, take `/api/ros/` for `/api/ros`. Outside of the router, since it changes the path that
-    // is routed by.
+    // Takes `/api/ros/` for `/api/ros`. Outside the router, because it changes the path before routing.
     let routes = NormalizePath::trim_trailing_slash(routes);
     Router::new()
         .fallback_service(routes)
@@ -65,12 +64,12 @@ pub fn with_layers(routes: Router, config: &HttpConfig, delivery: Delivery) -> R
         .layer(from_fn(observe::observe))
 }
 
-/// A strong tag is of the very bytes, which another encoding would change. What has one is short.
+/// Responses with a strong entity tag are not compressed, because the tag stands for the exact bytes. They are short.
 fn is_untagged(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     !headers.contains_key(header::ETAG)
 }
 
-/// Browsers may call from the configured origins only, with credentials, as the specification's service allowed.
+/// Lets browsers call from the configured origins only, with credentials.
 fn cors(config: &HttpConfig) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(config.frontend_origins.clone())
@@ -94,7 +93,7 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .max_age(std::time::Duration::from_secs(600))
 }
 
-/// The panic itself was logged by the panic hook.
-fn panic_answer(_: Box<dyn Any + Send>) -> Response {
+/// The panic hook has logged the panic.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
     ApiError::internal("a handler panicked").response()
 }

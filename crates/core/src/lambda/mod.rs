@@ -1,4 +1,4 @@
-//! The Lambda runner: hands a router to the runtime in the way the place needs it.
+//! The Lambda runner, which serves invocations with a router.
 
 mod framing;
 #[cfg(target_os = "linux")]
@@ -15,34 +15,35 @@ use axum::{
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
-use crate::{config::HttpConfig, http::with_layers, metrics};
+use crate::{config::HttpConfig, http::with_layers, metrics, telemetry};
 
-/// Where the function runs, as far as answers differ by it.
+/// How responses are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// AWS Lambda and `cargo lambda watch`: answers are streamed.
+    /// Streamed, on AWS Lambda and under `cargo lambda watch`.
     Streaming,
-    /// `sam local`, which can neither stream nor pass compressed bytes on: answers are sent whole and plain.
+    /// Whole and uncompressed, under `sam local`, which can neither stream nor pass on compressed bytes.
     Buffered,
 }
 
 impl Delivery {
-    /// `AWS_SAM_LOCAL` is set to `true` by `sam local` in its containers, and nowhere else.
+    /// Reads `AWS_SAM_LOCAL`, which only `sam local` sets to `true` in its containers.
     pub fn of_process() -> Self {
         if std::env::var("AWS_SAM_LOCAL").is_ok_and(|value| value == "true") { Self::Buffered } else { Self::Streaming }
     }
 }
 
-/// How many requests the instance may have at once. Lambda says so in `AWS_LAMBDA_MAX_CONCURRENCY` where it is more than
-/// one.
+/// Returns the number of requests that the instance may have at once. Lambda sets `AWS_LAMBDA_MAX_CONCURRENCY` if it is more than one.
 pub(crate) fn concurrency() -> u32 {
     let concurrency = std::env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok();
     concurrency.and_then(|number| number.parse().ok()).unwrap_or(1).max(1)
 }
 
-/// What a function's `main` returns: an instance that cannot start or go on says why in its log, once.
-pub fn exit_code(served: Result<(), Error>) -> ExitCode {
-    match served {
+/// Runs a function: starts its logs and metrics, and then `serve`. Returns the exit code of `main`, after logging the error of an
+/// instance that cannot start or go on.
+pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    telemetry::init();
+    match serve.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the function ends: {error}");
@@ -51,12 +52,12 @@ pub fn exit_code(served: Result<(), Error>) -> ExitCode {
     }
 }
 
-/// How often an instance goes on after its runtime gave up. More often than clients leave, and rare enough for an
-/// instance whose runtime API is gone to end within seconds.
+/// How often an instance restarts its runtime. It is more often than clients disconnect, and still lets an instance whose runtime
+/// API is gone end within seconds.
 const MAX_RESUMPTIONS: usize = 500;
 
-/// Serves a function's routes, with the layers that every function has around them, until the instance ends. Before the
-/// first request it waits for `warm_up`, which opens the function's connections, and fetches the issuer's keys beside it.
+/// Serves the routes of a function, with the layers of every function, until the instance ends. Before the first request it waits
+/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile.
 ///
 /// # Errors
 /// As [`run`].
@@ -68,15 +69,15 @@ pub async fn serve(routes: Router, config: &HttpConfig, warm_up: impl Future<Out
 
 /// Serves invocations with `router` until the instance ends.
 ///
-/// The runtime gives up when an answer cannot be handed over, as when a client leaves in the middle of it. Nothing in
-/// the instance is wrong then, so it goes on instead of being started anew.
+/// The runtime ends when a response cannot be delivered, for example because the client disconnects in the middle of it. The
+/// instance is sound then, so the runtime is started again.
 ///
 /// # Errors
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     metrics::ready();
     let router = router.layer(map_response(|response: Response| ready(framing::join_headers(response))));
-    // Outside of the router, since it changes the path that is routed by.
+    // Outside the router, because it changes the path before routing.
     let router = Router::new()
         .fallback_service(router)
         .layer(map_request(|request: Request| ready(framing::restore_path(request))));
@@ -84,16 +85,16 @@ pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     let connections = nodelay::RuntimeConnections::of_process();
     #[cfg(target_os = "linux")]
     let router = router.layer(map_request(move |request: Request| {
-        connections.send_at_once();
+        connections.set_nodelay();
         ready(request)
     }));
     let serve = || async {
         match delivery {
-            // Falls back to one invocation at a time where the place asks for no more.
+            // One invocation at a time, unless the environment asks for more.
             Delivery::Streaming => lambda_http::run_with_streaming_response_concurrent(router.clone()).await,
             Delivery::Buffered => lambda_http::run(router.clone()).await,
         }
     };
     let again = ConstantBuilder::new().with_delay(Duration::from_millis(10)).with_max_times(MAX_RESUMPTIONS);
-    serve.retry(again).notify(|error, _| tracing::warn!(error = %error, "an answer could not be handed over")).await
+    serve.retry(again).notify(|error, _| tracing::warn!(error = %error, "a response could not be delivered")).await
 }

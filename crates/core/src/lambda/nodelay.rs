@@ -1,8 +1,8 @@
-//! Sends answers at once.
+//! Sets `TCP_NODELAY` on the connections to the runtime API.
 //!
-//! The runtime's client writes a streamed answer in several small pieces over a connection on which Nagle's algorithm
-//! is on: the second piece waits until the first one is acknowledged, which Linux delays by 40 ms. The client cannot be
-//! configured, so its connection is found among the process's own and told not to wait (`TCP_NODELAY`).
+//! The runtime's client writes a streamed response in several small pieces, with Nagle's algorithm on. The second piece waits for
+//! the acknowledgement of the first one, which Linux delays by 40 ms. The client cannot be configured, so its connection is found
+//! among the file descriptors of the process.
 
 use std::{
     fs, io,
@@ -24,26 +24,26 @@ pub(super) struct RuntimeConnections {
 }
 
 impl RuntimeConnections {
-    /// Connections to the address in `AWS_LAMBDA_RUNTIME_API`.
+    /// Reads the address from `AWS_LAMBDA_RUNTIME_API`.
     pub(super) fn of_process() -> Self {
         let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
         let authority = api.rsplit("//").next().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
         Self { addresses: authority.to_socket_addrs().map(Iterator::collect).unwrap_or_default() }
     }
 
-    /// Turns Nagle's algorithm off on all of them. Cheap enough for every request: some ten system calls.
-    pub(super) fn send_at_once(&self) {
-        // Where it cannot be done answers are late, but right.
-        if let Err(error) = self.try_send_at_once() {
+    /// Sets `TCP_NODELAY` on all of them. This takes some ten system calls, which is cheap enough for every request.
+    pub(super) fn set_nodelay(&self) {
+        // Without it responses are late but correct.
+        if let Err(error) = self.try_set_nodelay() {
             tracing::debug!(error = %telemetry::error_chain(&error), "TCP_NODELAY cannot be set");
         }
     }
 
-    fn try_send_at_once(&self) -> io::Result<()> {
+    fn try_set_nodelay(&self) -> io::Result<()> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
         for entry in fs::read_dir("/proc/self/fd")? {
             let Ok(number) = entry?.file_name().to_string_lossy().parse::<RawFd>() else { continue };
-            // A second descriptor of the same connection; options belong to the connection.
+            // A second descriptor of the same connection. Options belong to the connection.
             let Ok(socket) = pidfd_getfd(this_process.as_fd(), number, PidfdGetfdFlags::empty()) else { continue };
             if self.is_runtime_connection(&socket) {
                 sockopt::set_tcp_nodelay(&socket, true)?;
@@ -65,10 +65,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_connections_to_the_runtime_api_stop_waiting() {
+    fn nodelay_is_set_on_runtime_connections_only() {
         let [runtime, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [to_runtime, to_other] = [&runtime, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
-        RuntimeConnections { addresses: vec![runtime.local_addr().unwrap()] }.send_at_once();
+        RuntimeConnections { addresses: vec![runtime.local_addr().unwrap()] }.set_nodelay();
         assert!(to_runtime.nodelay().unwrap());
         assert!(!to_other.nodelay().unwrap());
     }

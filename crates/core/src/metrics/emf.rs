@@ -1,4 +1,4 @@
-//! The lines themselves, in CloudWatch's embedded metric format, on the standard output.
+//! Writes metrics in CloudWatch's embedded metric format to the standard output.
 
 use std::{
     borrow::Cow,
@@ -13,27 +13,27 @@ use std::{
 use metrique_writer_core::{Entry, EntryWriter, MetricFlags, Observation, Value, ValueWriter, format::Format};
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
-use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measures};
+use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measurements};
 use crate::telemetry;
 
-/// What writes the metrics of this process.
+/// The writer of the metrics of this process.
 struct Writer {
     function: String,
     started: Instant,
     init: OnceLock<Duration>,
     has_begun: AtomicBool,
-    /// Lines of requests that asked no model, and of those that did: a line may name no dimension that it does not have.
+    /// The formats of requests without and with a model, because a line must not name a dimension that it does not have.
     formats: [Mutex<Emf>; 2],
 }
 
 static WRITER: OnceLock<Writer> = OnceLock::new();
 
-/// Whether `METRICS` is one of the words that it may be.
+/// Returns whether the value of `METRICS` is valid.
 pub(crate) fn is_valid(metrics: &str) -> bool {
     matches!(metrics.trim(), "" | "emf" | "off")
 }
 
-/// Whether `METRICS` asks for metrics; unless set they are where logs are JSON.
+/// Returns whether to write metrics. Unless `METRICS` is set they are written where logs are JSON.
 pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
     match metrics.trim() {
         "emf" => true,
@@ -42,7 +42,7 @@ pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
     }
 }
 
-/// Begins to write metrics, at the process's start.
+/// Begins to write metrics, at the start of the process.
 pub(crate) fn init() {
     // A second call (tests start several functions in one process) changes nothing.
     let _ = WRITER.set(Writer {
@@ -54,22 +54,22 @@ pub(crate) fn init() {
     });
 }
 
-/// The instance is about to ask for its first request.
+/// Ends the time of Init.
 pub(crate) fn ready() {
     if let Some(writer) = WRITER.get() {
         writer.init.get_or_init(|| writer.started.elapsed());
     }
 }
 
-/// A request begins, if metrics are written: how long Init took, if it is the first.
+/// Begins a request, if metrics are written. The first request gets the time of Init.
 pub(super) fn begin_request() -> Option<Option<Duration>> {
     let writer = WRITER.get()?;
     let is_first = !writer.has_begun.swap(true, Ordering::Relaxed);
     Some(is_first.then(|| *writer.init.get_or_init(|| writer.started.elapsed())))
 }
 
-/// The format of lines that have `dimensions` beside the function. All metrics of a line are kept by function; each further
-/// set of dimensions is a directive for those that have it.
+/// Returns the format of lines that have `dimensions` beside the function. All metrics of a line are stored by function; each further
+/// set of dimensions is a directive for the metrics that have it.
 fn format(dimensions: &[&str]) -> Emf {
     let by_function = BY_FUNCTION.iter().map(|set| set.iter().map(|&name| name.to_owned()).collect()).collect();
     let mut builder = Emf::builder(NAMESPACE.to_owned(), by_function);
@@ -93,19 +93,19 @@ fn format(dimensions: &[&str]) -> Emf {
     builder.build()
 }
 
-/// Writes the line of a request that has ended.
-pub(super) fn write(measures: &Measures) {
+/// Writes the line of a request.
+pub(super) fn write(measurements: &Measurements) {
     let Some(writer) = WRITER.get() else { return };
-    // A request that was given up before it had an answer.
-    if measures.end.is_none() {
+    // The request was cancelled before it had a response.
+    if measurements.end.is_none() {
         return;
     }
-    let format = &writer.formats[usize::from(measures.model.is_some())];
+    let format = &writer.formats[usize::from(measurements.model.is_some())];
     let mut line = Vec::with_capacity(2048);
     let formatted = format
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .format(&Line { function: &writer.function, measures }, &mut line);
+        .format(&Line { function: &writer.function, measurements }, &mut line);
     if let Err(error) = formatted {
         tracing::error!(error = %telemetry::error_chain(&error), "the metrics of a request could not be written");
         return;
@@ -117,13 +117,13 @@ pub(super) fn write(measures: &Measures) {
 /// A request as a line: its dimensions, what else is worth knowing of it, and its metrics.
 struct Line<'m> {
     function: &'m str,
-    measures: &'m Measures,
+    measurements: &'m Measurements,
 }
 
 impl Entry for Line<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
         writer.value(FUNCTION, self.function);
-        if let Some(end) = &self.measures.end {
+        if let Some(end) = &self.measurements.end {
             writer.value(ROUTE, &end.route);
             writer.value(STATUS, &format!("{}xx", end.status.as_u16() / 100));
             writer.value("http.status", end.status.as_str());
@@ -133,11 +133,11 @@ impl Entry for Line<'_> {
                 writer.value("trace.id", trace_id);
             }
         }
-        if let Some(model) = &self.measures.model {
+        if let Some(model) = &self.measurements.model {
             writer.value(MODEL, model);
         }
         for metric in METRICS {
-            if let Some(value) = self.measures.values[*metric as usize] {
+            if let Some(value) = self.measurements.values[*metric as usize] {
                 writer.value(Cow::Borrowed(metric.name()), &Measured { metric: *metric, value });
             }
         }

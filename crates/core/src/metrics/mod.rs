@@ -1,25 +1,26 @@
-//! What operators see of every request: counts and times in CloudWatch's embedded metric format, one line per request
-//! ([`emf`]). What happens during a request is added here where it happens, and written when the request is over and
-//! nothing can be added any more.
+//! Metrics of every request, written as one line of CloudWatch's embedded metric format ([`emf`]). Code adds to the metrics of the
+//! current request where something happens; they are written when the request and all its tasks have ended.
 
 mod emf;
 mod request;
 
 pub(crate) use emf::{init, is_valid, is_wanted, ready};
 use metrique_writer_core::{Unit, unit::NegativeScale};
-pub(crate) use request::{End, Pause, PoolWait, Request, Statements, current, scope, sync_scope};
+pub(crate) use request::{
+    ClientWait, PoolWait, RequestEnd, RequestMetrics, StatementCounter, current, scope, sync_scope,
+};
 pub use request::{add_time, count, name_model};
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "RoTracker";
 
-/// The function's name on AWS, which has the stage in it.
+/// The name of the function on AWS, which includes the stage.
 pub const FUNCTION: &str = "Function";
-/// Method and path of the route that answered, such as `GET /api/ros/{id}`; `(none)` where there is no such route.
+/// The method and path of the matched route, such as `GET /api/ros/{id}`, or `(none)`.
 pub const ROUTE: &str = "Route";
-/// The class of the answer's status: `2xx`, `3xx`, `4xx` or `5xx`.
+/// The class of the status: `2xx`, `3xx`, `4xx` or `5xx`.
 pub const STATUS: &str = "Status";
-/// The model that was asked, as clients call it.
+/// The model's name in requests of clients.
 pub const MODEL: &str = "Model";
 
 const MILLISECONDS: Unit = Unit::Second(NegativeScale::Milli);
@@ -29,10 +30,10 @@ const BY_FUNCTION: &[&[&str]] = &[&[FUNCTION]];
 const BY_ROUTE: &[&[&str]] = &[&[FUNCTION], &[FUNCTION, ROUTE, STATUS]];
 const BY_MODEL: &[&[&str]] = &[&[FUNCTION], &[FUNCTION, MODEL]];
 
-/// Declares the metrics once, so that their list is the one that is written.
+/// Declares the metrics with their units and dimensions in one list.
 macro_rules! metrics {
     ($($(#[$documentation:meta])* $name:ident: $unit:ident, $dimension_sets:ident;)*) => {
-        /// A metric. Its name in CloudWatch is the variant's.
+        /// A metric. Its name in CloudWatch is that of the variant.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Metric { $($(#[$documentation])* $name,)* }
 
@@ -40,17 +41,17 @@ macro_rules! metrics {
         pub const METRICS: &[Metric] = &[$(Metric::$name),*];
 
         impl Metric {
-            /// Its name in CloudWatch.
+            /// Returns the name in CloudWatch.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),* }
             }
 
-            /// Its unit, in CloudWatch's words.
+            /// Returns the unit.
             pub const fn unit(self) -> Unit {
                 match self { $(Self::$name => $unit),* }
             }
 
-            /// The sets of dimensions under which CloudWatch keeps it.
+            /// Returns the sets of dimensions under which CloudWatch stores it.
             pub const fn dimension_sets(self) -> &'static [&'static [&'static str]] {
                 match self { $(Self::$name => $dimension_sets),* }
             }
@@ -59,57 +60,55 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// From a request's start to its last byte.
+    /// The time from the start of the request to the last byte of the response.
     Duration: MILLISECONDS, BY_ROUTE;
-    /// 1 for an answer of status 5xx, else 0.
+    /// 1 for a response with status 5xx, else 0.
     Errors: COUNT, BY_FUNCTION;
-    /// 1 for an answer that broke off after its first byte, else 0. A client that left broke nothing.
+    /// 1 for a response that failed after its first byte, else 0. A client that disconnects is no failure.
     BrokenAnswers: COUNT, BY_FUNCTION;
     /// 1 for the first request of an instance, else 0.
     ColdStarts: COUNT, BY_FUNCTION;
-    /// From the process's start until it asked for its first request; with that request.
+    /// The time from the start of the process until it was ready for its first request, on that request.
     InitDuration: MILLISECONDS, BY_FUNCTION;
-    /// What a request waited for its statements, from sending each until its last row was read. While a list waits for
-    /// its client, the clock stands. Only of requests that sent statements.
+    /// The time of the statements of the request, from sending each until its last row was read, without the time that a list
+    /// waits for a slow client. Only of requests with statements.
     DatabaseTime: MILLISECONDS, BY_FUNCTION;
-    /// A request's statements, `BEGIN` and `COMMIT` among them, those that set up a connection not. This and the
-    /// other `Database…` metrics: only of requests that asked the database.
+    /// The number of statements, including `BEGIN` and `COMMIT` but not those that set up a connection. This and the other
+    /// `Database…` metrics are written only for requests that use the database.
     DatabaseStatements: COUNT, BY_FUNCTION;
-    /// What a request waited for connections, opening and checking them included.
+    /// The time of waiting for a connection, including opening and pinging it.
     DatabasePoolWait: MILLISECONDS, BY_FUNCTION;
-    /// Connections opened during the request: after Init, those that were lost.
+    /// The number of connections opened during the request.
     DatabaseConnects: COUNT, BY_FUNCTION;
-    /// Attempts beyond the first, because of contention or lost connections.
+    /// The number of attempts after the first, because of contention or lost connections.
     DatabaseRetries: COUNT, BY_FUNCTION;
-    /// 1 for a request that failed since the database could not be reached or stayed busy, else 0.
+    /// 1 for a request that failed because the database could not be reached or stayed busy, else 0.
     DatabaseUnavailable: COUNT, BY_FUNCTION;
-    /// 1 for a request that the rate limit let through. Every decision counts for one of the four `RateLimit…` metrics
-    /// and is 0 for the others.
+    /// 1 for a request that the rate limit admitted. Every decision is 1 for one of these four metrics and 0 for the others.
     RateLimitAdmitted: COUNT, BY_FUNCTION;
     /// 1 for a request that the rate limit refused.
     RateLimitRefused: COUNT, BY_FUNCTION;
-    /// 1 for a request that went on although nobody knows how often the user asked (`RATE_LIMIT_ON_FAILURE=allow`).
+    /// 1 for a request that went on unchecked (`RATE_LIMIT_ON_FAILURE=allow`).
     RateLimitUnchecked: COUNT, BY_FUNCTION;
-    /// 1 for a request that failed since nobody knows how often the user asked.
+    /// 1 for a request that failed because the rate limit could not be checked.
     RateLimitUnavailable: COUNT, BY_FUNCTION;
-    /// What the decision took.
+    /// The time of the decision.
     RateLimitTime: MILLISECONDS, BY_FUNCTION;
-    /// From the first try to send a question until its answer began, all tries included; only of those that began. An
-    /// answer that is not streamed begins when it is complete.
+    /// The time from the first attempt of a request to Anthropic until the response began. A response that is not streamed begins
+    /// when the answer is complete.
     UpstreamTimeToFirstByte: MILLISECONDS, BY_FUNCTION;
-    /// 1 for a question that the model's maker failed to answer whole, else 0. One that it found wrong or too large is
-    /// not its failure.
+    /// 1 for a request that Anthropic failed to answer completely, else 0. A request that it rejects as invalid is no failure.
     UpstreamErrors: COUNT, BY_FUNCTION;
-    /// 1 for a question that the model's maker refused because of our key, account or model, else 0.
+    /// 1 for a request that Anthropic rejected because of our key, account or model, else 0.
     UpstreamMisconfigured: COUNT, BY_FUNCTION;
-    /// Tokens read, neither found in the cache nor written to it. Tokens: of every exchange of which they are known.
+    /// The input tokens that were neither read from the prompt cache nor written to it.
     InputTokens: COUNT, BY_MODEL;
-    /// Tokens written.
+    /// The output tokens.
     OutputTokens: COUNT, BY_MODEL;
-    /// Tokens read from the cache.
+    /// The input tokens read from the prompt cache.
     CacheReadTokens: COUNT, BY_MODEL;
-    /// Tokens read and written to the cache.
+    /// The input tokens written to the prompt cache.
     CacheWriteTokens: COUNT, BY_MODEL;
-    /// 1 for an exchange that could not be entered in the log, 0 for one that was.
+    /// 1 for an exchange that could not be logged, 0 for one that was.
     JournalFailures: COUNT, BY_FUNCTION;
 }

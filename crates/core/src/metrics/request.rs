@@ -1,5 +1,4 @@
-//! What is measured of one request, wherever its work is done: in the handler, in its answer's body, in tasks of its
-//! own.
+//! The metrics of one request, wherever its work is done: in the handler, in the body of its response, in its tasks.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,45 +15,42 @@ use tracing_subscriber::{Layer, layer::Context};
 use super::{METRICS, Metric, emf};
 
 tokio::task_local! {
-    static CURRENT: Option<Arc<Request>>;
+    static CURRENT: Option<Arc<RequestMetrics>>;
 }
 
-/// The measures of a request. They are written when the last part of its work lets go of them; a client that leaves
-/// does not end that work.
-pub(crate) struct Request {
-    measures: Mutex<Measures>,
+/// The metrics of a request. They are written when the last part of its work drops them. A client that disconnects does not end
+/// that work.
+pub(crate) struct RequestMetrics {
+    measurements: Mutex<Measurements>,
 }
 
-/// What was measured so far.
+/// The measurements so far.
 #[derive(Default)]
-pub(super) struct Measures {
+pub(super) struct Measurements {
     pub(super) values: [Option<f64>; METRICS.len()],
     pub(super) model: Option<String>,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<RequestEnd>,
     statement_time: Duration,
-    paused: Duration,
+    client_wait: Duration,
     waits_for_connection: bool,
 }
 
-/// How a request ended.
-pub(crate) struct End {
-    /// Method and path of the route, or `(none)`.
+/// The end of a request.
+pub(crate) struct RequestEnd {
+    /// The method and path of the route, or `(none)`.
     pub(crate) route: String,
-    /// The answer's status.
     pub(crate) status: StatusCode,
-    /// From the request's start to its last byte.
+    /// The time from the start of the request to its last byte.
     pub(crate) duration: Duration,
-    /// In the log's words.
+    /// The word that the log line has, too.
     pub(crate) outcome: &'static str,
-    /// Whether the answer broke off.
+    /// Whether the response failed after its first byte.
     pub(crate) is_broken: bool,
-    /// The request's id.
     pub(crate) request_id: Arc<str>,
-    /// The id of the trace that it is part of.
     pub(crate) trace_id: Option<String>,
 }
 
-impl Measures {
+impl Measurements {
     fn add(&mut self, metric: Metric, amount: f64) {
         *self.values[metric as usize].get_or_insert(0.0) += amount;
     }
@@ -68,99 +64,97 @@ impl Measures {
     }
 }
 
-impl Request {
-    /// A request that begins now; none where no metrics are written.
+impl RequestMetrics {
+    /// Begins the metrics of a request; `None` where no metrics are written.
     pub(crate) fn begin() -> Option<Arc<Self>> {
-        let mut measures = Measures::default();
+        let mut measurements = Measurements::default();
         let init = emf::begin_request()?;
-        measures.add(Metric::ColdStarts, f64::from(init.is_some()));
+        measurements.add(Metric::ColdStarts, f64::from(init.is_some()));
         if let Some(init) = init {
-            measures.add_time(Metric::InitDuration, init);
+            measurements.add_time(Metric::InitDuration, init);
         }
-        Some(Arc::new(Self { measures: Mutex::new(measures) }))
+        Some(Arc::new(Self { measurements: Mutex::new(measurements) }))
     }
 
-    /// Notes how it ended. Tasks of its own may still add to it.
-    pub(crate) fn end(&self, end: End) {
-        let mut measures = self.measures();
-        measures.add_time(Metric::Duration, end.duration);
-        measures.add(Metric::Errors, f64::from(end.status.is_server_error()));
-        measures.add(Metric::BrokenAnswers, f64::from(end.is_broken));
-        measures.end = Some(end);
+    /// Adds the end of the request. Its tasks may still add to the metrics.
+    pub(crate) fn end(&self, end: RequestEnd) {
+        let mut measurements = self.measurements();
+        measurements.add_time(Metric::Duration, end.duration);
+        measurements.add(Metric::Errors, f64::from(end.status.is_server_error()));
+        measurements.add(Metric::BrokenAnswers, f64::from(end.is_broken));
+        measurements.end = Some(end);
     }
 
-    fn measures(&self) -> MutexGuard<'_, Measures> {
-        self.measures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn measurements(&self) -> MutexGuard<'_, Measurements> {
+        self.measurements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Request {
+impl Drop for RequestMetrics {
     fn drop(&mut self) {
-        let measures = self.measures.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if measures.values[Metric::DatabaseStatements as usize].is_some_and(|statements| statements > 0.0) {
-            let time = measures.statement_time.saturating_sub(measures.paused);
-            measures.add_time(Metric::DatabaseTime, time);
+        let measurements = self.measurements.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if measurements.values[Metric::DatabaseStatements as usize].is_some_and(|statements| statements > 0.0) {
+            let time = measurements.statement_time.saturating_sub(measurements.client_wait);
+            measurements.add_time(Metric::DatabaseTime, time);
         }
-        emf::write(measures);
+        emf::write(measurements);
     }
 }
 
-/// The request that this work is part of.
-pub(crate) fn current() -> Option<Arc<Request>> {
+/// Returns the metrics of the current request.
+pub(crate) fn current() -> Option<Arc<RequestMetrics>> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Makes `future` part of `request`.
-pub(crate) fn scope<F: Future>(request: Option<Arc<Request>>, future: F) -> impl Future<Output = F::Output> {
+/// Runs `future` as part of `request`.
+pub(crate) fn scope<F: Future>(request: Option<Arc<RequestMetrics>>, future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(request, future)
 }
 
-/// Makes what `poll` does part of `request`.
-pub(crate) fn sync_scope<T>(request: Option<Arc<Request>>, poll: impl FnOnce() -> T) -> T {
+/// Runs `poll` as part of `request`.
+pub(crate) fn sync_scope<T>(request: Option<Arc<RequestMetrics>>, poll: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(request, poll)
 }
 
-fn with_current(change: impl FnOnce(&mut Measures)) {
+fn with_current(change: impl FnOnce(&mut Measurements)) {
     let _ = CURRENT.try_with(|request| {
         if let Some(request) = request {
-            change(&mut request.measures());
+            change(&mut request.measurements());
         }
     });
 }
 
-/// Adds `amount` to a count of the current request. 0 says that there was nothing to count, which is more than
-/// silence.
+/// Adds `amount` to a count of the current request. An amount of 0 records 0 explicitly.
 pub fn count(metric: Metric, amount: u64) {
-    with_current(|measures| measures.add(metric, amount as f64));
+    with_current(|measurements| measurements.add(metric, amount as f64));
 }
 
-/// Adds to a time of the current request.
+/// Adds `time` to a time of the current request.
 pub fn add_time(metric: Metric, time: Duration) {
-    with_current(|measures| measures.add_time(metric, time));
+    with_current(|measurements| measurements.add_time(metric, time));
 }
 
-/// Says which model the current request's tokens are of.
+/// Sets the model of the current request, whose tokens are counted.
 pub fn name_model(model: &str) {
-    with_current(|measures| measures.model = Some(model.to_owned()));
+    with_current(|measurements| measurements.model = Some(model.to_owned()));
 }
 
-/// The current request waits for a connection until this is dropped.
+/// The current request waits for a connection of the pool until this is dropped.
 pub(crate) struct PoolWait {
     started: Instant,
 }
 
 impl PoolWait {
-    /// Begins to wait.
     pub(crate) fn begin() -> Self {
-        with_current(|measures| {
-            measures.waits_for_connection = true;
+        with_current(|measurements| {
+            measurements.waits_for_connection = true;
             for metric in [
                 Metric::DatabaseStatements,
                 Metric::DatabaseConnects,
                 Metric::DatabaseRetries,
                 Metric::DatabaseUnavailable,
             ] {
-                measures.add(metric, 0.0);
+                measurements.add(metric, 0.0);
             }
         });
         Self { started: Instant::now() }
@@ -169,58 +163,57 @@ impl PoolWait {
 
 impl Drop for PoolWait {
     fn drop(&mut self) {
-        with_current(|measures| {
-            measures.waits_for_connection = false;
-            measures.add_time(Metric::DatabasePoolWait, self.started.elapsed());
+        with_current(|measurements| {
+            measurements.waits_for_connection = false;
+            measurements.add_time(Metric::DatabasePoolWait, self.started.elapsed());
         });
     }
 }
 
-/// The current request's only statement is not waited for until this is dropped: its client is.
-pub(crate) struct Pause {
-    request: Option<Arc<Request>>,
+/// The current request waits for its client until this is dropped. That time does not count as time of the statement.
+pub(crate) struct ClientWait {
+    request: Option<Arc<RequestMetrics>>,
     started: Instant,
 }
 
-impl Pause {
-    /// Begins the pause.
+impl ClientWait {
     pub(crate) fn begin() -> Self {
         Self { request: current(), started: Instant::now() }
     }
 }
 
-impl Drop for Pause {
+impl Drop for ClientWait {
     fn drop(&mut self) {
         if let Some(request) = &self.request {
-            request.measures().paused += self.started.elapsed();
+            request.measurements().client_wait += self.started.elapsed();
         }
     }
 }
 
-/// Notices every statement: sqlx tells of each in an event, when its last row was read, in the task that sent it. There
-/// is no other place that all of them pass, those of transactions and of streamed lists included.
-pub(crate) struct Statements;
+/// Counts statements. sqlx logs an event for each one when its last row was read, in the task that sent it. No other place sees all of
+/// them, including those of transactions and of streamed lists.
+pub(crate) struct StatementCounter;
 
-impl Statements {
-    /// The target of those events.
+impl StatementCounter {
+    /// The target of these events.
     pub(crate) const TARGET: &str = "sqlx::query";
 }
 
-impl<S: Subscriber> Layer<S> for Statements {
+impl<S: Subscriber> Layer<S> for StatementCounter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut elapsed = Elapsed::default();
         event.record(&mut elapsed);
-        with_current(|measures| {
-            // What sets a connection up is part of the wait for it.
-            if !measures.waits_for_connection && measures.is_known(Metric::DatabaseStatements) {
-                measures.add(Metric::DatabaseStatements, 1.0);
-                measures.statement_time += elapsed.0;
+        with_current(|measurements| {
+            // The statements that set up a connection are part of the wait for it.
+            if !measurements.waits_for_connection && measurements.is_known(Metric::DatabaseStatements) {
+                measurements.add(Metric::DatabaseStatements, 1.0);
+                measurements.statement_time += elapsed.0;
             }
         });
     }
 }
 
-/// The time that an event tells of.
+/// The time in an event.
 #[derive(Default)]
 struct Elapsed(Duration);
 

@@ -1,13 +1,12 @@
-//! The published description of the API (OpenAPI 3.1), made of the same table that the router is made of, the attributes
-//! above the handlers and the types that they read and answer with.
+//! The OpenAPI document of the API (OpenAPI 3.1). It is made from the route tables, the attributes of the handlers, and the types of
+//! requests and responses.
 //!
-//! What every operation has in common is added here and nowhere else: the answers to a wrong or failing request, the
-//! header with the request's id, the form of an error. Nothing here is called by a function's binary, so the linker
-//! leaves it out there.
+//! The parts that all operations share are added here: errors, and the header with the request id. The functions do not call this
+//! module, so that the linker leaves it out of their binaries.
 
-mod answers;
+mod responses;
+mod simplify;
 mod table;
-mod tidy;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,19 +16,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{PathItem, RefOr, Schema, path::Paths};
 
-pub use answers::*;
+pub use responses::*;
 pub use table::RouteTable;
 pub use utoipa;
 pub use utoipa_axum;
 pub use values::{Digits, Filter, NotBlank, PeriodBound};
 
-/// The path below which the deployed dashboard finds the API (design, reading 3), as a server's address.
+/// The second prefix of all routes, as the address of a server.
 const NETLIFY_FUNCTIONS: &str = "/.netlify/functions";
 
-/// The methods in the order in which they are read best; a path item has no others.
+/// The methods that a route may have.
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
-/// A description, of one domain or of all.
+/// The description of the routes of one domain or of all.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     tags: Vec<Value>,
@@ -39,23 +38,24 @@ pub struct Description {
     problems: Vec<String>,
 }
 
-/// A request and what the service answered to it, for the description.
+/// An example of a request and its response.
 #[derive(Clone, Debug, Deserialize)]
 struct Example {
-    /// The body of the request, if the operation takes one.
+    /// The body of the request, if it has one.
     request: Option<Value>,
-    /// The body of the answer.
-    answer: Value,
+    /// The body of the response.
+    #[serde(rename = "answer")]
+    response: Value,
 }
 
 impl Description {
-    /// The description of a domain without a path yet. Its operations are listed under `name`.
+    /// Creates the description of a domain, without routes yet. `name` is the tag of its operations.
     pub fn new(name: &str, about: &str) -> Self {
         Self { tags: vec![json!({ "name": name, "description": about })], ..Self::default() }
     }
 
-    /// Says of the routes that are added from now on what requests and answers look like: `examples` is JSON,
-    /// `{operationId: {request?, answer}}`. The suite sends the requests and compares the answers (`examples`).
+    /// Sets the examples of the routes that are added afterwards: JSON, `{operationId: {request?, answer}}`. The test suite sends the
+    /// requests and compares the responses (tests/suite/examples.rs).
     #[must_use]
     pub fn examples(mut self, examples: &str) -> Self {
         match serde_json::from_str(examples) {
@@ -65,7 +65,7 @@ impl Description {
         self
     }
 
-    /// Adds the routes of a table, mounted at `prefix`.
+    /// Adds the routes of a table that is mounted at `prefix`.
     #[must_use]
     pub fn table<T: RouteTable>(mut self, prefix: &str) -> Self {
         let mut routes = DescribedRoutes::default();
@@ -82,14 +82,14 @@ impl Description {
             operation.insert("tags".to_owned(), json!([self.tags[0]["name"]]));
             self.insert_example(&mut operation);
             self.keep_parameters_of(&path, &mut operation);
-            answers::complete(&method, &mut operation);
+            responses::complete(&method, &mut operation);
             self.paths.entry(path).or_default().insert(method, operation.into());
         }
-        self.tell_apart();
+        self.make_operation_ids_unique();
         self
     }
 
-    /// Says that anybody may ask for what is described so far, without a token.
+    /// Marks the routes so far as public: they need no token.
     #[must_use]
     pub fn public(mut self) -> Self {
         for operation in self.paths.values_mut().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
@@ -101,8 +101,8 @@ impl Description {
         self
     }
 
-    /// Adds links from the answer `status` of the operation `id`: for each of `parameters`, a path parameter and where
-    /// the answer or the request has its value, to every operation of the domain that takes this parameter alone.
+    /// Adds links from the response `status` of the operation `id`. `parameters` are path parameters with the place of their values in
+    /// the response or the request; each is linked to every operation of the domain that takes only this parameter.
     #[must_use]
     pub fn links(mut self, id: &str, status: u16, parameters: &[(&str, &str)]) -> Self {
         let mut links = Map::new();
@@ -119,10 +119,10 @@ impl Description {
         self
     }
 
-    /// Adds a link from the answer `status` of the operation `id` to the operation `target`, whose body it gives.
+    /// Adds a link from the response `status` of the operation `id` to the operation `target` with this body.
     #[must_use]
     pub fn link_to_body(mut self, id: &str, status: u16, target: &str, body: &Value) -> Self {
-        // Schemathesis invents the members that are not given.
+        // Schemathesis generates the other members.
         let link = json!({ "operationId": target, "requestBody": body, "x-schemathesis": { "merge_body": true } });
         self.insert_links(id, status, Map::from_iter([(target.to_owned(), link)]));
         self
@@ -138,11 +138,11 @@ impl Description {
                     all.extend(links);
                 }
             }
-            _ => self.problems.push(format!("{id} has no answer {status}, or its link leads nowhere")),
+            _ => self.problems.push(format!("{id} has no response {status}, or its link has no target")),
         }
     }
 
-    /// This and `other` as one.
+    /// Joins both descriptions.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.tags.extend(other.tags);
@@ -160,10 +160,10 @@ impl Description {
         self
     }
 
-    /// The description as a document.
+    /// Makes the document.
     ///
     /// # Errors
-    /// What in it contradicts itself, which is a mistake in an attribute.
+    /// The contradictions in it, which are mistakes in attributes.
     pub fn document(self, title: &str, version: &str, about: &str) -> Result<Value, String> {
         let mut problems = self.problems;
         let ids: Vec<&str> =
@@ -173,13 +173,12 @@ impl Description {
             problems.push("an operationId is there twice".to_owned());
         }
         let paths = serde_json::to_value(&self.paths).map_err(|error| error.to_string())?;
-        let shared = answers::shared();
+        let shared = responses::shared();
         let mut schemas = self.schemas;
         schemas.extend(shared.schemas);
-        // Of what is shared, only what is referred to.
         let responses = used("responses", shared.responses, &paths);
         let mut described = json!({ "paths": paths, "responses": responses });
-        let schemas = tidy::tidy(&mut described, schemas, &mut problems);
+        let schemas = simplify::simplify(&mut described, schemas, &mut problems);
         let headers = used("headers", shared.headers, &described);
         if !problems.is_empty() {
             return Err(problems.join("; "));
@@ -188,8 +187,8 @@ impl Description {
             "openapi": "3.1.0",
             "info": { "title": title, "version": version, "description": about },
             "servers": [
-                { "url": "/", "description": "Where the description was found" },
-                { "url": NETLIFY_FUNCTIONS, "description": "The same below the prefix that the deployed dashboard uses" },
+                { "url": "/", "description": "The server of this document" },
+                { "url": NETLIFY_FUNCTIONS, "description": "The same routes under the prefix that the deployed dashboard uses" },
             ],
             "tags": self.tags,
             "security": [{ "bearer": [] }],
@@ -203,10 +202,10 @@ impl Description {
         }))
     }
 
-    /// Shows the request and the answer of `operation` that are among the examples.
+    /// Adds the example of `operation`.
     fn insert_example(&mut self, operation: &mut Map<String, Value>) {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-        let Some(Example { request, answer }) = self.examples.get(id).cloned() else {
+        let Some(Example { request, response }) = self.examples.get(id).cloned() else {
             self.problems.push(format!("{id} has no example"));
             return;
         };
@@ -214,12 +213,12 @@ impl Description {
         match (operation.get_mut("requestBody").and_then(json_content), request) {
             (Some(content), Some(request)) => _ = content.insert("example".to_owned(), request),
             (None, None) => {}
-            _ => self.problems.push(format!("the example of {id} and its description differ about a body")),
+            _ => self.problems.push(format!("the example of {id} and its description disagree about a body")),
         }
         let answers = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
         let mut successes = answers.filter(|(status, _)| status.starts_with('2'));
         match successes.find_map(|(_, success)| json_content(success)) {
-            Some(content) => _ = content.insert("example".to_owned(), answer),
+            Some(content) => _ = content.insert("example".to_owned(), response),
             None => self.problems.push(format!("{id} does not answer with JSON")),
         }
     }
@@ -228,8 +227,8 @@ impl Description {
         self.paths.values().flat_map(Map::values)
     }
 
-    /// Of the parameters that a handler takes wherever it is mounted, keeps those that are in this path, and notes one that
-    /// nobody described.
+    /// Keeps only those parameters of the handler that are in this path, since it may be mounted at several paths. Adds a problem if one
+    /// is not described.
     fn keep_parameters_of(&mut self, path: &str, operation: &mut Map<String, Value>) {
         let in_path: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
         let mut described = BTreeSet::new();
@@ -244,9 +243,9 @@ impl Description {
         }
     }
 
-    /// Gives the operations of a handler that is mounted at several paths names of their own: by the parameter that names
-    /// the thing, or by the first part of the path.
-    fn tell_apart(&mut self) {
+    /// Gives each operation of a handler that is mounted at several paths its own `operationId`, with the path's parameter or first
+    /// part.
+    fn make_operation_ids_unique(&mut self) {
         let mut paths_of: BTreeMap<String, usize> = BTreeMap::new();
         for operation in self.operations() {
             *paths_of.entry(operation["operationId"].to_string()).or_default() += 1;
@@ -267,12 +266,12 @@ impl Description {
     }
 }
 
-/// What `body`, of a request or an answer, says of its JSON.
+/// Returns the JSON content of the body of a request or a response.
 fn json_content(body: &mut Value) -> Option<&mut Map<String, Value>> {
     body.pointer_mut("/content/application~1json")?.as_object_mut()
 }
 
-/// The components of that kind to which `document` refers.
+/// Returns the components of this kind to which `document` refers.
 fn used(kind: &str, mut components: Map<String, Value>, document: &Value) -> Map<String, Value> {
     let text = document.to_string();
     components.retain(|name, _| text.contains(&format!("\"#/components/{kind}/{name}\"")));
@@ -285,7 +284,7 @@ fn path_parameters(operation: &Value) -> BTreeSet<String> {
     in_path.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
 }
 
-/// `/by-number/{ro_number}` as clients read it: `/by-number/{roNumber}`.
+/// Returns `/by-number/{ro_number}` as `/by-number/{roNumber}`.
 fn published(path: &str) -> String {
     let mut parts = path.split('_');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -297,7 +296,7 @@ fn capitalized(word: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// What a table says of its routes.
+/// The descriptions of the routes of a table.
 #[derive(Default)]
 pub struct DescribedRoutes {
     operations: Vec<(String, String, Map<String, Value>)>,
@@ -306,7 +305,7 @@ pub struct DescribedRoutes {
 }
 
 impl DescribedRoutes {
-    /// Adds the description that is above a handler, which answers `method` at `path`. For [`route_table!`](crate::route_table).
+    /// Adds the description of a handler, which serves `method` at `path`. For [`route_table!`](crate::route_table).
     pub fn add(&mut self, path: &str, method: &str, schemas: Vec<(String, RefOr<Schema>)>, described: Paths) {
         self.schemas.extend(schemas);
         let item: Option<PathItem> = described.paths.into_values().next();

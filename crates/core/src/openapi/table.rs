@@ -1,4 +1,4 @@
-//! Route tables: one text from which a domain's router and its description are both made.
+//! Route tables, from which both the router of a domain and its description are made.
 
 use axum::Router;
 
@@ -6,17 +6,16 @@ use super::DescribedRoutes;
 
 /// A table made by [`route_table!`](crate::route_table).
 pub trait RouteTable {
-    /// What the handlers work with.
     type State;
 
-    /// The routes, at paths relative to where they are mounted.
+    /// Returns the routes, with paths relative to the prefix.
     fn routes() -> Router<Self::State>;
 
-    /// What is above their handlers.
+    /// Adds the descriptions of the handlers.
     fn describe(routes: &mut DescribedRoutes);
 }
 
-/// Makes a [`RouteTable`] of lines that say which handler answers which method at which path:
+/// Makes a [`RouteTable`] from lines with a path, methods and handlers:
 ///
 /// ```ignore
 /// route_table! {
@@ -28,8 +27,8 @@ pub trait RouteTable {
 /// }
 /// ```
 ///
-/// Each handler has a `#[utoipa::path(…)]` above it, or this does not compile. That attribute wants a path as well, which
-/// is left empty there: where a handler is mounted is said here alone, and some are at two paths.
+/// A handler without `#[utoipa::path(…)]` does not compile. The path in that attribute is left empty, because a handler may be mounted
+/// at several paths.
 #[macro_export]
 macro_rules! route_table {
     (

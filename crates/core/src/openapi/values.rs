@@ -1,7 +1,7 @@
-//! How the values of [`crate::values`] and the fields of a PATCH are written.
+//! The schemas of the types in [`crate::values`] and of the fields of a PATCH.
 //!
-//! Their schemas are written out where they are used instead of being referred to: `string` says more to a reader than
-//! `Text100`. A value that requests may write in more ways than answers do has a second schema for requests.
+//! They are written out where they are used, because `string` tells a reader more than a reference to `Text100`. A value that requests
+//! may write in more ways than responses has a second schema for requests.
 
 use std::borrow::Cow;
 
@@ -17,25 +17,25 @@ use utoipa::{
 
 use crate::{
     Patch,
-    values::{BoundedInt, BoundedText, Day, Money, Text, Timestamp, Trimmed},
+    values::{BoundedInt, BoundedText, Day, Money, Text, Timestamp, TrimmedText},
 };
 
-/// What the names of schemas begin with that are written out where they are used.
+/// The beginning of the names of schemas that are written out where they are used.
 pub(super) const INLINE: &str = "inline.";
 
-/// What the name of a value's schema for requests ends with.
+/// The end of the names of schemas for requests.
 pub(super) const IN_REQUESTS: &str = ".request";
 
-/// Text without NUL, which no column takes.
+/// The pattern of text without NUL, which columns do not take.
 const NO_NUL: &str = r"^[^\u0000]*$";
 
-/// Text without NUL that is not blank.
+/// The pattern of text without NUL that is not blank.
 const NOT_BLANK: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// A value whose schema is written out where it is used, and which requests may write in other ways.
-macro_rules! value {
+/// Implements the schema of a value, which is written out where it is used, and optionally a second one for requests.
+macro_rules! inline_schema {
     ([$($generic:tt)*] $type:ty, $name:expr, $schema:expr $(, in requests: $sent:expr)?) => {
         impl<$($generic)*> PartialSchema for $type {
             fn schema() -> RefOr<Schema> {
@@ -64,51 +64,51 @@ fn string() -> ObjectBuilder {
     object(Type::String)
 }
 
-value!([const MAX: usize] Text<MAX>, format_args!("Text{MAX}"), string().max_length(Some(MAX)).pattern(Some(NO_NUL)));
-value!(
-    [const MAX: usize] Trimmed<MAX>,
-    format_args!("Trimmed{MAX}"),
+inline_schema!([const MAX: usize] Text<MAX>, format_args!("Text{MAX}"), string().max_length(Some(MAX)).pattern(Some(NO_NUL)));
+inline_schema!(
+    [const MAX: usize] TrimmedText<MAX>,
+    format_args!("TrimmedText{MAX}"),
     string().min_length(Some(1)).max_length(Some(MAX)).pattern(Some(NOT_BLANK))
         .description(Some("Without the white space around it."))
 );
-value!(
+inline_schema!(
     [const MAX: usize] NotBlank<MAX>,
     format_args!("NotBlank{MAX}"),
     string().min_length(Some(1)).max_length(Some(MAX)).pattern(Some(NOT_BLANK))
 );
-value!(
+inline_schema!(
     [const MAX: usize] Filter<MAX>,
     format_args!("Filter{MAX}"),
-    string().max_length(Some(MAX)).pattern(Some(NO_NUL)).description(Some("A blank one filters nothing."))
+    string().max_length(Some(MAX)).pattern(Some(NO_NUL)).description(Some("A blank text filters nothing."))
 );
-value!(
+inline_schema!(
     [const MAX: usize] BoundedText<MAX>,
     format_args!("BoundedText{MAX}"),
     string().max_length(Some(MAX)).pattern(Some(NO_NUL))
         .description(Some(format!("At most {MAX} bytes in UTF-8.")))
 );
-value!([const MIN: i64, const MAX: i64] BoundedInt<MIN, MAX>, format_args!("BoundedInt{MIN}To{MAX}"), whole(MIN, MAX));
+inline_schema!([const MIN: i64, const MAX: i64] BoundedInt<MIN, MAX>, format_args!("BoundedInt{MIN}To{MAX}"), integer(MIN, MAX));
 
-fn whole(min: i64, max: i64) -> ObjectBuilder {
+fn integer(min: i64, max: i64) -> ObjectBuilder {
     let number = object(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
     number.minimum(Some(min)).maximum(Some(max))
 }
 
-value!([] Timestamp, "Timestamp", date_time().examples([json!("2024-11-15T12:00:00.000Z")]));
-value!([] PeriodBound, "PeriodBound", date_or_instant("An instant, or a date for the whole day in UTC."));
-value!(
+inline_schema!([] Timestamp, "Timestamp", date_time().examples([json!("2024-11-15T12:00:00.000Z")]));
+inline_schema!([] PeriodBound, "PeriodBound", date_or_instant("An instant, or a date for the whole day in UTC."));
+inline_schema!(
     [] Day,
     "Day",
     date_time().pattern(Some(r"^\d{4}-\d{2}-\d{2}T00:00:00\.000Z$")).description(Some("A day, as its midnight in UTC."))
         .examples([json!("2024-11-15T00:00:00.000Z")]),
-    in requests: date_or_instant("A date, or an instant, whose date in UTC is taken.")
+    in requests: date_or_instant("A date, or an instant, which stands for its date in UTC.")
 );
 
 fn date_time() -> ObjectBuilder {
     string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
-/// What databases and programs agree on: the years 1000 to 9999.
+/// The schema of a date or an instant from the year 1000 on, the first that MySQL supports.
 fn date_or_instant(description: &str) -> AnyOfBuilder {
     let date = string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
     AnyOfBuilder::new()
@@ -117,33 +117,33 @@ fn date_or_instant(description: &str) -> AnyOfBuilder {
         .description(Some(format!("{description} From the year 1000 on.")))
 }
 
-value!(
+inline_schema!(
     [] Money,
     "Money",
     string().pattern(Some(r"^\d+\.\d{2}$")).examples([json!("2500.00")]),
     in requests: AnyOfBuilder::new()
         .item(string().pattern(Some(r"^\d{1,8}(\.\d{1,2})?$")).examples([json!("2500.00")]))
         .item(object(Type::Number).minimum(Some(0)).maximum(Some(99_999_999.99)).multiple_of(Some(0.01)))
-        .description(Some("An amount with at most two decimals; as a string, as answers have it, or as a number."))
+        .description(Some("An amount with at most two decimals; a string, as in responses, or a number."))
 );
 
-/// The first or last instant of a period. For `value_type` of a query parameter that [`Period`](crate::http::Period) reads.
+/// The start or end of a period, for `value_type` of a query parameter that [`Period`](crate::http::Period) reads.
 #[derive(Debug)]
 pub enum PeriodBound {}
 
-/// Text that must say something, kept as it is. For `value_type` of a field where that is checked later.
+/// Text that is not blank, for `value_type` of a field.
 #[derive(Debug)]
 pub enum NotBlank<const MAX: usize> {}
 
-/// Text that a list is filtered by. For `value_type` of a query parameter that [`given`](crate::http::given) reads.
+/// A text filter, for `value_type` of a query parameter that [`non_blank`](crate::http::non_blank) reads.
 #[derive(Debug)]
 pub enum Filter<const MAX: usize> {}
 
-/// An id: digits, of any length. For `value_type` of a field that is written as such, and for types that are.
+/// An id as a string of digits, for `value_type`.
 #[derive(Debug)]
 pub enum Digits {}
 
-value!(
+inline_schema!(
     [] Digits,
     "Digits",
     string().pattern(Some("^[0-9]+$")).examples([json!("123")]),
@@ -152,28 +152,28 @@ value!(
         .item(object(Type::Integer).minimum(Some(0)))
 );
 
-/// A list of tags as in `If-Match`, or a star. For `value_type` of a header.
+/// A list of entity tags as in `If-Match`, or a star, for `value_type` of a header.
 #[derive(Debug)]
-pub(super) enum Tags {}
+pub(super) enum ETagList {}
 
-value!(
-    [] Tags,
-    "Tags",
+inline_schema!(
+    [] ETagList,
+    "ETagList",
     string().min_length(Some(1)).pattern(Some(r#"^(\*|[ ,]*(W/)?"[!#-~]*"( *,[ ,]*(W/)?"[!#-~]*")*[ ,]*)$"#)).examples([json!("\"4b7a1f0c9d2e83a65f10b2c7d9e4a8f3\"")])
 );
 
-/// What `Idempotency-Key` holds; white space around a header does not count. For `value_type` of a header.
+/// The value of `Idempotency-Key`, without the white space around it, for `value_type` of a header.
 #[derive(Debug)]
-pub(super) enum Key {}
+pub(super) enum KeyText {}
 
-value!(
-    [] Key,
-    "Key",
+inline_schema!(
+    [] KeyText,
+    "KeyText",
     string().max_length(Some(255)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
         .examples([json!("6f1d3c1e-0a5b-4b0e-9a37-1c1f5a2d7e90")])
 );
 
-/// The derived descriptions of structs ask generic types for this trait, which `utoipa` does not call public.
+/// The derive macro of `ToSchema` needs this trait for generic types, although `utoipa` does not document it.
 impl<T: ToSchema> ComposeSchema for Patch<T> {
     fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
         OneOfBuilder::new().item(object(Type::Null)).item(Ref::from_schema_name(T::name())).into()
@@ -191,7 +191,7 @@ impl<T: ToSchema> ToSchema for Patch<T> {
     }
 }
 
-/// Describes a type that is written as another one is.
+/// Gives a type the schema of another one.
 #[macro_export]
 macro_rules! described_as {
     ($type:ty, $value:ty) => {
@@ -218,7 +218,7 @@ macro_rules! described_as {
     };
 }
 
-/// Describes a type that is written as one of several names.
+/// Gives a type the schema of a string with a list of names.
 #[macro_export]
 macro_rules! described_as_one_of {
     ($type:ty, $name:literal, $names:expr) => {

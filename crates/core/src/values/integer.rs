@@ -7,12 +7,15 @@ use serde::{
     de::{self, Unexpected},
 };
 
-/// A whole number from `MIN` to `MAX`: a JSON number in a body, digits in a query string.
+/// An integer from `MIN` to `MAX`: a JSON number in a body, digits in a query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BoundedInt<const MIN: i64, const MAX: i64>(i64);
 
 impl<const MIN: i64, const MAX: i64> BoundedInt<MIN, MAX> {
-    /// Reads decimal digits, or says in half a sentence what is wrong with them.
+    /// Reads decimal digits.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse()
@@ -22,26 +25,28 @@ impl<const MIN: i64, const MAX: i64> BoundedInt<MIN, MAX> {
             .ok_or_else(|| format!("must be {}", Expected(MIN, MAX)))
     }
 
-    /// The number.
     pub fn get(self) -> i64 {
         self.0
     }
 
-    /// `number`, if it is within the bounds.
+    /// Returns `number` if it is within the bounds.
     pub fn new(number: i64) -> Option<Self> {
         (MIN..=MAX).contains(&number).then_some(Self(number))
     }
 }
 
-/// The whole number that some programs write as `12.0`; JSON tells no difference. Not beyond what a float tells apart.
+/// Converts a number such as `12.0`, which some programs write for the integer 12. Beyond the integers that a float represents exactly
+/// it returns `None`.
 #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
 pub fn exact_integer(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// Reads an id in a path, or says in half a sentence what is wrong with it. It is a string of decimal digits; one that
-/// is too large for any row is no error of form: it becomes the largest number, which no row has.
+/// Reads an id in a path: decimal digits. An id that is too large for any row becomes the largest number, which no row has.
+///
+/// # Errors
+/// The problem, as the rest of a sentence that begins with the field's name.
 pub fn parse_id(text: &str) -> Result<i64, String> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("must be a string of decimal digits".to_owned());
@@ -49,7 +54,7 @@ pub fn parse_id(text: &str) -> Result<i64, String> {
     Ok(text.parse().unwrap_or(i64::MAX))
 }
 
-/// What a number must be, as part of a sentence.
+/// The expected number, as part of a sentence.
 struct Expected(i64, i64);
 
 impl fmt::Display for Expected {
@@ -95,7 +100,7 @@ mod tests {
     type Dozen = BoundedInt<1, 12>;
 
     #[test]
-    fn numbers_within_the_bounds_are_taken() {
+    fn numbers_within_the_bounds_are_accepted() {
         for (sent, number) in [("1", 1), ("12", 12), ("007", 7)] {
             assert_eq!(Dozen::parse(sent).unwrap().get(), number, "{sent}");
         }
@@ -105,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_with_the_bounds() {
+    fn other_numbers_are_rejected_with_the_bounds() {
         for sent in ["", "0", "13", "-1", "+1", " 1", "1.0", "1e1", "ten", "99999999999999999999"] {
             assert_eq!(Dozen::parse(sent).unwrap_err(), "must be a whole number from 1 to 12", "{sent}");
         }

@@ -1,4 +1,4 @@
-//! Values that requests and columns carry, parsed at the door: code behind it takes a [`Money`], never a string.
+//! Values of requests and columns. They are parsed where requests are read, so that other code takes a [`Money`] and never a string.
 
 mod day;
 mod integer;
@@ -9,5 +9,5 @@ mod timestamp;
 pub use day::{Day, StoredDay};
 pub use integer::{BoundedInt, exact_integer, parse_id};
 pub use money::Money;
-pub use text::{BoundedText, LongText, Text, Trimmed, deserialize_str};
+pub use text::{BoundedText, LongText, Text, TrimmedText, deserialize_str};
 pub use timestamp::Timestamp;

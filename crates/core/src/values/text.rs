@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// Takes `value` as it is, or says in half a sentence what is wrong with it.
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(value: String) -> Result<Self, String> {
         reject_nul(&value)?;
         if value.chars().count() > MAX {
@@ -19,32 +22,32 @@ impl<const MAX: usize> Text<MAX> {
         Ok(Self(value))
     }
 
-    /// The text itself.
     pub fn into_inner(self) -> String {
         self.0
     }
 }
 
-/// Text without white space around it, of 1 to `MAX` characters: a number or name by which people know something
-/// (design, readings 10 and 15).
+/// Text of 1 to `MAX` characters without white space around it: a number or a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Trimmed<const MAX: usize>(String);
+pub struct TrimmedText<const MAX: usize>(String);
 
-impl<const MAX: usize> Trimmed<MAX> {
-    /// Takes `value` without the white space around it, or says in half a sentence what is wrong with it.
+impl<const MAX: usize> TrimmedText<MAX> {
+    /// Trims `value` and checks it.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(value: &str) -> Result<Self, String> {
         let value = Text::<MAX>::parse(value.trim().to_owned())?.into_inner();
         if value.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self(value)) }
     }
 
-    /// The text itself.
     pub fn into_inner(self) -> String {
         self.0
     }
 }
 
-/// What MySQL's `TEXT` holds.
+/// Text that fits a `TEXT` column.
 pub type LongText = BoundedText<65_535>;
 
 /// Text of at most `MAX_BYTES` bytes in UTF-8, as `TEXT` columns count them, without NUL. Kept byte for byte.
@@ -53,7 +56,10 @@ pub type LongText = BoundedText<65_535>;
 pub struct BoundedText<const MAX_BYTES: usize>(String);
 
 impl<const MAX_BYTES: usize> BoundedText<MAX_BYTES> {
-    /// Takes `value` as it is, or says in half a sentence what is wrong with it.
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(value: String) -> Result<Self, String> {
         reject_nul(&value)?;
         if value.len() > MAX_BYTES {
@@ -62,7 +68,6 @@ impl<const MAX_BYTES: usize> BoundedText<MAX_BYTES> {
         Ok(Self(value))
     }
 
-    /// The text itself.
     pub fn into_inner(self) -> String {
         self.0
     }
@@ -80,7 +85,7 @@ impl<const MAX: usize> Deref for Text<MAX> {
     }
 }
 
-impl<const MAX: usize> Deref for Trimmed<MAX> {
+impl<const MAX: usize> Deref for TrimmedText<MAX> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -96,11 +101,10 @@ impl<const MAX_BYTES: usize> Deref for BoundedText<MAX_BYTES> {
     }
 }
 
-/// Reads a JSON string and hands it to `parse`, for values that are written as text; of anything else the error says
-/// that it must be `expected`.
+/// Reads a JSON string with `parse`. For other JSON the error says that it must be `expected`.
 ///
 /// # Errors
-/// What `parse` says, as the rest of a sentence that begins with the field's name.
+/// The error of `parse`, as the rest of a sentence that begins with the field's name.
 pub fn deserialize_str<'de, D, T>(
     deserializer: D,
     expected: &'static str,
@@ -136,7 +140,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
-impl<'de, const MAX: usize> Deserialize<'de> for Trimmed<MAX> {
+impl<'de, const MAX: usize> Deserialize<'de> for TrimmedText<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_str(deserializer, "text", |value| Self::parse(&value))
     }
@@ -153,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_varchar_counts_characters_and_a_text_counts_bytes() {
+    fn varchar_counts_characters_and_text_counts_bytes() {
         assert!(Text::<3>::parse("日本語".to_owned()).is_ok());
         assert!(Text::<3>::parse("日本語!".to_owned()).is_err());
         assert!(LongText::parse("x".repeat(65_535)).is_ok());
@@ -161,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_trimmed_and_must_not_be_empty_or_too_long() {
-        assert_eq!(&*Trimmed::<50>::parse(" RO 1\n").unwrap(), "RO 1");
-        assert!(Trimmed::<50>::parse(&format!(" {} ", "9".repeat(50))).is_ok());
+    fn trimmed_text_is_not_empty_or_too_long() {
+        assert_eq!(&*TrimmedText::<50>::parse(" RO 1\n").unwrap(), "RO 1");
+        assert!(TrimmedText::<50>::parse(&format!(" {} ", "9".repeat(50))).is_ok());
         for sent in ["", " \t ", &"9".repeat(51), "a\0b"] {
-            assert!(Trimmed::<50>::parse(sent).is_err(), "{sent:?}");
+            assert!(TrimmedText::<50>::parse(sent).is_err(), "{sent:?}");
         }
     }
 
     #[test]
-    fn nul_is_refused_and_everything_else_is_kept() {
+    fn only_nul_is_rejected() {
         assert!(Text::<10>::parse("a\0b".to_owned()).is_err());
         assert!(LongText::parse("\0".to_owned()).is_err());
         assert_eq!(&*Text::<20>::parse(" 'q' \"\n🛩 ".to_owned()).unwrap(), " 'q' \"\n🛩 ");

@@ -10,7 +10,8 @@ use super::IndexId;
 /// A part with fewer pieces is low, unless a request names another threshold.
 pub const DEFAULT_THRESHOLD: i64 = 5;
 
-/// How soon a part must be bought. The rule is in the statement of [`crate::store::low_stock`], which sorts by it.
+// The rule is in the statement of `store::low_stock`, which sorts by it.
+/// How soon a part must be bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {

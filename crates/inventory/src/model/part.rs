@@ -2,7 +2,7 @@
 
 use app_core::{
     openapi::Digits,
-    values::{Trimmed, exact_integer},
+    values::{TrimmedText, exact_integer},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -12,7 +12,7 @@ use serde::{
 /// A part number in a request: trimmed, 1 to 100 characters. Numbers are compared in capitals.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct PartNumber(Trimmed<100>);
+pub struct PartNumber(TrimmedText<100>);
 
 impl PartNumber {
     /// Reads a number.
@@ -20,7 +20,7 @@ impl PartNumber {
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(number: &str) -> Result<Self, String> {
-        Trimmed::parse(number).map(Self)
+        TrimmedText::parse(number).map(Self)
     }
 
     /// Returns the number as it was sent.
@@ -34,7 +34,7 @@ impl PartNumber {
     }
 }
 
-app_core::described_as!(PartNumber, Trimmed<100>);
+app_core::described_as!(PartNumber, TrimmedText<100>);
 
 /// The id of a row of the index. Requests send a string of digits or a number, responses show a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]

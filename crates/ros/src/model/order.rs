@@ -3,7 +3,7 @@
 use app_core::{
     http::{ApiError, ETag, JsonResponse, entity_tag},
     openapi::Digits,
-    values::{Day, Money, StoredDay, Trimmed, deserialize_str},
+    values::{Day, Money, StoredDay, TrimmedText, deserialize_str},
 };
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -78,7 +78,7 @@ impl TryFrom<String> for ArchiveStatus {
 }
 
 /// The number by which people know an order: trimmed, not empty, at most 50 characters.
-pub type RoNumber = Trimmed<50>;
+pub type RoNumber = TrimmedText<50>;
 
 /// The id or the number by which a request names an order.
 #[derive(Clone, Debug)]
@@ -96,10 +96,8 @@ pub struct ListRange {
     pub offset: i64,
 }
 
+// A new column needs a field here, a line in `columns` below, and a field in `OrderFields`.
 /// A repair order as its table has it.
-///
-/// A new column needs a field here, a line in [`columns`](RepairOrder::columns), and a field in
-/// [`OrderFields`](super::OrderFields).
 #[derive(Clone, Debug, Default, PartialEq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepairOrder {

@@ -18,5 +18,5 @@ pub(super) async fn dashboard(
 ) -> Result<Response, ApiError> {
     let today = state.clock.today();
     let figures = db::read!(state.db, |connection| store::dashboard(connection, today).await)?;
-    preconditions.answer(entity_tag(&figures)?, &figures)
+    preconditions.respond(entity_tag(&figures)?, &figures)
 }

@@ -27,5 +27,5 @@ pub(super) async fn get(
     let found = db::read!(state.db, |connection| store::find(connection, &key).await)?;
     let OrderDetail { order, revision, status_history } = found.ok_or_else(no_such_order)?;
     let view = order.into_view(state.clock.today());
-    preconditions.answer(view.tag(revision)?, &view.with_status_history(status_history))
+    preconditions.respond(view.tag(revision)?, &view.with_status_history(status_history))
 }

@@ -1,11 +1,10 @@
-//! What the answers of all operations have in common: errors in one shape, and headers.
+//! The parts of responses that all operations share: errors and headers.
 //!
-//! A handler names the errors that are its own (`(status = 404, response = NotFound)`); those that any request may be
-//! answered with are added by [`complete`].
+//! A handler names its own errors (`(status = 404, response = NotFound)`); [`complete`] adds those that every operation may have.
 
 use std::collections::BTreeMap;
 
-use super::values::{Key, Tags};
+use super::values::{ETagList, KeyText};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -13,7 +12,7 @@ use utoipa::{
     openapi::{RefOr, Response},
 };
 
-/// Errors, each with its status, its kind, what it means and a message as one really is.
+/// Declares errors with their status, kind, description and an example of their message.
 macro_rules! errors {
     ($($(#[$attribute:meta])* $name:ident($status:ident, $kind:literal, $meaning:literal, $message:literal);)+) => {
         $(
@@ -28,46 +27,45 @@ macro_rules! errors {
             }
         )+
 
-        /// All of them.
-        const ERRORS: &[Described] = &[$(Described {
+        const ERRORS: &[ErrorResponse] = &[$(ErrorResponse {
             name: stringify!($name),
             status: StatusCode::$status,
             kind: $kind,
-            meaning: $meaning,
+            description: $meaning,
             message: $message,
         }),+];
     };
 }
 
-struct Described {
+struct ErrorResponse {
     name: &'static str,
     status: StatusCode,
     kind: &'static str,
-    meaning: &'static str,
+    description: &'static str,
     message: &'static str,
 }
 
 errors! {
-    /// 304, which has no body.
-    NotModified(NOT_MODIFIED, "Not modified", "It still is what the client has.", "");
+    /// 304.
+    NotModified(NOT_MODIFIED, "Not modified", "The resource is the one that the client has.", "");
     /// 400.
     Invalid(BAD_REQUEST, "Validation error",
-        "Something in the request is wrong; `details.fields` says what, by field or parameter.",
+        "The request is not valid; `details.fields` has the problem of each field or parameter.",
         "limit must be a whole number from 1 to 1000.");
     /// 401.
-    Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no token, or one that is not taken; `WWW-Authenticate` says what is wrong with it.",
+    Unauthorized(UNAUTHORIZED, "Unauthorized", "There is no token, or it is not accepted; `WWW-Authenticate` says why.",
         "This request needs a bearer token.");
     /// 403.
-    Forbidden(FORBIDDEN, "Forbidden", "The caller is known, and may not do this. (Administrators may.)",
+    Forbidden(FORBIDDEN, "Forbidden", "The caller is known but may not do this. (Administrators may.)",
         "Only administrators may do this.");
     /// 404.
-    NotFound(NOT_FOUND, "Not found", "There is no such thing.", "Repair order not found");
+    NotFound(NOT_FOUND, "Not found", "The resource does not exist.", "Repair order not found");
     /// 409.
-    Conflict(CONFLICT, "Conflict", "The request clashes with what is there, or the first one with the same `Idempotency-Key` still runs, which \
-        `Retry-After` tells.",
+    Conflict(CONFLICT, "Conflict", "The request contradicts the data. Or the first request with the same `Idempotency-Key` is still running; then \
+        there is a `Retry-After`.",
         "There is already a repair order with the number RO38472.");
     /// 412.
-    PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "It is not what `If-Match` names: someone else was faster.",
+    PreconditionFailed(PRECONDITION_FAILED, "Precondition failed", "The resource does not have a tag of `If-Match`, because it was changed meanwhile.",
         "It has changed since you read it, or is not in the state that the request expects. Read it again.");
     /// 413.
     PayloadTooLarge(PAYLOAD_TOO_LARGE, "Payload too large", "The body is over 6 MB.",
@@ -76,58 +74,59 @@ errors! {
     UriTooLong(URI_TOO_LONG, "URI too long", "Path and query are over 8 KB.",
         "The path and its query must be at most 8192 bytes long together.");
     /// 415.
-    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The body is not said to be JSON.",
+    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The `Content-Type` is not JSON.",
         "The body must be JSON, with the header Content-Type: application/json.");
     /// 422.
     KeyReused(UNPROCESSABLE_ENTITY, "Idempotency key reused", "The `Idempotency-Key` came with another request before.",
         "This Idempotency-Key was sent with another request, which has been answered. Use a new one.");
     /// 429.
-    TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asked too often; `Retry-After` says when to come back.",
+    TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asks too often; `Retry-After` says when to try again.",
         "Too many requests. Try again in 42 seconds.");
     /// 431.
     HeadersTooLarge(REQUEST_HEADER_FIELDS_TOO_LARGE, "Request header fields too large",
-        "There are more than 64 headers, or over 16 KB of them beside the token.", "The headers are too many or too long.");
+        "There are more than 64 headers, or they are longer than 16 KB without the token.", "The headers are too many or too long.");
     /// 500.
-    Internal(INTERNAL_SERVER_ERROR, "Internal server error", "A defect of ours. The log says more, by `x-request-id`.",
+    Internal(INTERNAL_SERVER_ERROR, "Internal server error", "A defect. The log has the details under `x-request-id`.",
         "An unexpected error occurred.");
     /// 502.
     BadGateway(BAD_GATEWAY, "Bad gateway", "The service behind this one failed.", "The assistant failed. Try again.");
     /// 503.
     Unavailable(SERVICE_UNAVAILABLE, "Service unavailable",
-        "Something that this needs is busy or cannot be reached. If waiting helps, `Retry-After` says how long.",
+        "A service that this one needs is busy or cannot be reached. If waiting helps, `Retry-After` says how long.",
         "The database is busy or cannot be reached. Try again.");
     /// 504.
     GatewayTimeout(GATEWAY_TIMEOUT, "Gateway timeout", "The service behind this one did not answer in time.",
         "The assistant did not answer in time.");
 }
 
-/// Kinds of errors that no operation lists: those of routing and of the limiter, and the gateway's own.
-const ELSEWHERE: [&str; 4] = ["Method not allowed", "Rate limiter unavailable", "Request refused", "Too many requests"];
+/// The kinds of errors that no operation lists: those of routing, of the rate limiter and of the gateway.
+const OTHER_KINDS: [&str; 4] =
+    ["Method not allowed", "Rate limiter unavailable", "Request refused", "Too many requests"];
 
-/// `If-Match`, for `params(…)`.
+/// The header `If-Match`, for `params(…)`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IfMatch {
-    /// The `ETag` that the thing must still have; else the answer is 412.
-    #[param(rename = "If-Match", value_type = Tags, required = false, inline)]
+    /// The `ETag` that the resource must still have; otherwise the response is 412.
+    #[param(rename = "If-Match", value_type = ETagList, required = false, inline)]
     _if_match: Option<String>,
 }
 
-/// `If-None-Match`, for `params(…)`.
+/// The header `If-None-Match`, for `params(…)`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IfNoneMatch {
-    /// The `ETag` that the client has already; if it still is the same, the answer to a GET is 304 without a body, and that to a change 412.
-    #[param(rename = "If-None-Match", value_type = Tags, required = false, inline)]
+    /// The `ETag` that the client has. If the resource still has it, the response to a GET is 304 without a body, and that to a change 412.
+    #[param(rename = "If-None-Match", value_type = ETagList, required = false, inline)]
     _if_none_match: Option<String>,
 }
 
-/// `Idempotency-Key`, for `params(…)`.
+/// The header `Idempotency-Key`, for `params(…)`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyKeyHeader {
-    /// A text that the client invents, 1 to 255 printable ASCII characters. The same request with the same key has one effect and one answer for 24 hours.
-    #[param(rename = "Idempotency-Key", value_type = Key, required = false, inline)]
+    /// A text of the client's choice, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key has one effect and one response. The response is saved if the request succeeded, or if the data did not allow it (404, 409, 412); after other errors the request may be sent again with the same key. A repeated response has the header `Idempotency-Replayed: true`.
+    #[param(rename = "Idempotency-Key", value_type = KeyText, required = false, inline)]
     _idempotency_key: Option<String>,
 }
 
@@ -176,8 +175,7 @@ fn header_references(wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
         .collect()
 }
 
-/// Adds to `operation` what every operation answers: an error for what its request can be wrong in, for failures, and the
-/// headers.
+/// Adds to `operation` the errors that every operation may have, according to its parameters and body, and the headers of responses.
 pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
     let summary = operation.get("summary").cloned().unwrap_or_default();
     let has_body = operation.contains_key("requestBody");
@@ -189,7 +187,7 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
         .filter_map(|parameter| parameter["name"].as_str())
         .collect();
     let has_key = parameters.contains(&"Idempotency-Key");
-    let mut usual = vec![
+    let mut statuses = vec![
         StatusCode::UNAUTHORIZED,
         StatusCode::URI_TOO_LONG,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -197,29 +195,31 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
         StatusCode::SERVICE_UNAVAILABLE,
     ];
     if has_key {
-        usual.extend([StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY]);
+        statuses.extend([StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY]);
     }
     if parameters.contains(&"If-Match") {
-        usual.push(StatusCode::PRECONDITION_FAILED);
+        statuses.push(StatusCode::PRECONDITION_FAILED);
     }
     if parameters.contains(&"If-None-Match") && method == "get" {
-        usual.push(StatusCode::NOT_MODIFIED);
+        statuses.push(StatusCode::NOT_MODIFIED);
     }
     if has_body || !parameters.is_empty() {
-        usual.push(StatusCode::BAD_REQUEST);
+        statuses.push(StatusCode::BAD_REQUEST);
     }
     if has_body {
-        usual.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
     }
-    let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    let is_rate_limited = answers.contains_key(StatusCode::TOO_MANY_REQUESTS.as_str());
-    for error in ERRORS.iter().filter(|error| usual.contains(&error.status)) {
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+    let is_rate_limited = responses.contains_key(StatusCode::TOO_MANY_REQUESTS.as_str());
+    for error in ERRORS.iter().filter(|error| statuses.contains(&error.status)) {
         let reference = json!({ "$ref": format!("#/components/responses/{}", error.name) });
-        answers.entry(error.status.as_str()).or_insert(reference);
+        responses.entry(error.status.as_str()).or_insert(reference);
     }
-    for answer in answers.values_mut().filter_map(Value::as_object_mut).filter(|answer| !answer.contains_key("$ref")) {
-        answer.entry("description").or_insert_with(|| summary.clone());
-        let all = answer.entry("headers").or_insert_with(|| json!({}));
+    for response in
+        responses.values_mut().filter_map(Value::as_object_mut).filter(|response| !response.contains_key("$ref"))
+    {
+        response.entry("description").or_insert_with(|| summary.clone());
+        let all = response.entry("headers").or_insert_with(|| json!({}));
         if let Some(all) = all.as_object_mut() {
             let common = header_references(|name| match name {
                 "RequestId" => true,
@@ -232,7 +232,7 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
     }
 }
 
-/// What operations refer to.
+/// The components that operations refer to.
 pub(super) struct Shared {
     pub(super) schemas: BTreeMap<String, Value>,
     pub(super) responses: Map<String, Value>,
@@ -243,13 +243,13 @@ pub(super) struct Shared {
 pub(super) fn shared() -> Shared {
     let error = json!({
         "type": "object",
-        "description": "Every error.",
+        "description": "The body of every error.",
         "required": ["error", "message"],
         "properties": {
             "error": {
                 "type": "string",
-                "description": "Which kind of failure this is, in words that stay the same.",
-                "enum": ERRORS.iter().filter(|error| error.status.as_u16() >= 400).map(|error| error.kind).chain(ELSEWHERE).collect::<Vec<_>>(),
+                "description": "The kind of the error: a constant text for each status.",
+                "enum": ERRORS.iter().filter(|error| error.status.as_u16() >= 400).map(|error| error.kind).chain(OTHER_KINDS).collect::<Vec<_>>(),
             },
             "message": { "type": "string", "description": "A sentence for people." },
             "details": {
@@ -258,7 +258,7 @@ pub(super) fn shared() -> Shared {
                 "properties": {
                     "fields": {
                         "type": "object",
-                        "description": "What is wrong, by field or parameter; completes a sentence that begins with its name.",
+                        "description": "The problem of each field or parameter, as the rest of a sentence that begins with its name.",
                         "additionalProperties": { "type": "string" },
                     },
                 },
@@ -266,7 +266,7 @@ pub(super) fn shared() -> Shared {
             "retryAfter": { "type": "integer", "minimum": 0, "description": "Seconds, as the header `Retry-After`." },
         },
     });
-    let responses = ERRORS.iter().map(|Described { name, status, kind, meaning, message }| {
+    let responses = ERRORS.iter().map(|ErrorResponse { name, status, kind, description, message }| {
         let headers = header_references(|name| match *status {
             _ if name == "RequestId" => true,
             StatusCode::TOO_MANY_REQUESTS => name == "RetryAfter" || name.starts_with("RateLimit"),
@@ -276,7 +276,7 @@ pub(super) fn shared() -> Shared {
             _ => false,
         });
         if *status == StatusCode::NOT_MODIFIED {
-            return ((*name).to_owned(), json!({ "description": meaning, "headers": headers }));
+            return ((*name).to_owned(), json!({ "description": description, "headers": headers }));
         }
         let mut example = json!({ "error": kind, "message": message });
         match *status {
@@ -288,7 +288,7 @@ pub(super) fn shared() -> Shared {
         }
         let content = json!({ "schema": { "$ref": "#/components/schemas/Error" }, "example": example });
         let response =
-            json!({ "description": meaning, "headers": headers, "content": { "application/json": content } });
+            json!({ "description": description, "headers": headers, "content": { "application/json": content } });
         ((*name).to_owned(), response)
     });
     let headers = headers()

@@ -1,5 +1,5 @@
-//! What attributes cannot say, or would have to say at every field: values are written out where they are used, answers
-//! name every member that is always there, and nothing is kept that nobody refers to.
+//! Simplifies the schemas that `utoipa` makes. Schemas of simple values are written out where they are used, schemas of responses list
+//! the members that are always there as required, and schemas that nothing refers to are dropped.
 
 use std::collections::BTreeMap;
 
@@ -9,110 +9,102 @@ use super::values::{IN_REQUESTS, INLINE};
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// Marks a member of an answer that is not always there; for `#[schema(extensions(…))]`. Others that are `Option` are, as
-/// null. (One that is left out instead of null has `nullable = false`.)
+/// Marks a member of a response that may be missing, for `#[schema(extensions(…))]`. Other members that are `Option` are null instead.
+/// (A member that is left out instead of being null has `nullable = false`.)
 const OPTIONAL: &str = "x-optional";
 
-/// Where a schema is used.
+/// The use of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SchemaUse {
     Request,
-    Answer,
+    Response,
 }
 
-struct Tidying<'a> {
+struct Simplifier<'a> {
+    /// The schemas of `utoipa`.
     raw: BTreeMap<String, Value>,
-    done: BTreeMap<String, (Place, Value)>,
+    /// The simplified schemas that are referred to.
+    done: BTreeMap<String, (SchemaUse, Value)>,
     problems: &'a mut Vec<String>,
 }
 
-/// Tidies `document`, the paths or answers; the result are the schemas to which it refers, tidied as well.
-pub(super) fn tidy(
+/// Simplifies the schemas in `document`, and returns the simplified schemas to which it refers.
+pub(super) fn simplify(
     document: &mut Value,
     raw: BTreeMap<String, Value>,
     problems: &mut Vec<String>,
 ) -> Map<String, Value> {
-    let mut tidying = Tidying { raw, done: BTreeMap::new(), problems };
-    tidying.tidy(document, Place::Answer);
-    tidying.done.into_iter().map(|(name, (_, schema))| (name, schema)).collect()
+    let mut simplifier = Simplifier { raw, done: BTreeMap::new(), problems };
+    simplifier.simplify(document, SchemaUse::Response);
+    simplifier.done.into_iter().map(|(name, (_, schema))| (name, schema)).collect()
 }
 
-impl Tidying<'_> {
-    fn tidy(&mut self, value: &mut Value, place: Place) {
+impl Simplifier<'_> {
+    fn simplify(&mut self, value: &mut Value, schema_use: SchemaUse) {
         match value {
-            Value::Array(items) => items.iter_mut().for_each(|item| self.tidy(item, place)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.simplify(item, schema_use)),
             Value::Object(members) => {
                 for (name, member) in members.iter_mut() {
                     let is_request = matches!(&**name, "requestBody" | "parameters");
-                    // An example is what it is.
+                    // Examples are not schemas.
                     if !matches!(&**name, "example" | "examples" | "links") {
-                        self.tidy(member, if is_request { Place::Request } else { place });
+                        self.simplify(member, if is_request { SchemaUse::Request } else { schema_use });
                     }
                 }
                 if members.get("default").is_some_and(Value::is_null) {
                     members.remove("default");
                 }
-                if let Some(Value::String(text)) = members.get_mut("description") {
-                    *text = without_references(text);
-                }
-                self.resolve(members, place);
+                self.resolve(members, schema_use);
                 join_null(members);
-                if place == Place::Answer {
-                    require_what_is_always_there(members);
+                if schema_use == SchemaUse::Response {
+                    require_nullable_members(members);
                 }
             }
             _ => {}
         }
     }
 
-    /// Writes out the value that `members` refer to, or notes that its schema is needed.
-    fn resolve(&mut self, members: &mut Map<String, Value>, place: Place) {
+    /// Writes out the schema to which `members` refers if it is one of a simple value; otherwise adds it to those that are referred to.
+    fn resolve(&mut self, members: &mut Map<String, Value>, schema_use: SchemaUse) {
         let Some(name) = members.get("$ref").and_then(|reference| reference.as_str()?.strip_prefix(SCHEMAS)) else {
             return;
         };
         let name = name.to_owned();
         if name.starts_with(INLINE) {
             let in_requests = format!("{name}{IN_REQUESTS}");
-            let name = if place == Place::Request && self.raw.contains_key(&in_requests) { in_requests } else { name };
+            let name = if schema_use == SchemaUse::Request && self.raw.contains_key(&in_requests) {
+                in_requests
+            } else {
+                name
+            };
             let Some(mut schema) = self.raw.get(&name).cloned() else {
                 self.problems.push(format!("there is no schema {name}"));
                 return;
             };
-            self.tidy(&mut schema, place);
+            self.simplify(&mut schema, schema_use);
             members.remove("$ref");
             for (name, member) in schema.as_object().into_iter().flatten() {
-                // What a field says of itself is more than what its type says.
+                // A description of the field is more specific than that of its type.
                 members.entry(name).or_insert_with(|| member.clone());
             }
         } else if let Some((there, _)) = self.done.get(&name) {
             let is_plain = |schema: &Value| schema.get("enum").is_some() || schema.is_null();
-            if *there != place && !is_plain(&self.done[&name].1) {
-                self.problems.push(format!("{name} is used in requests and in answers"));
+            if *there != schema_use && !is_plain(&self.done[&name].1) {
+                self.problems.push(format!("{name} is used in requests and in responses"));
             }
         } else if let Some(mut schema) = self.raw.get(&name).cloned() {
-            // Noted first, for schemas that refer to themselves.
-            self.done.insert(name.clone(), (place, Value::Null));
-            self.tidy(&mut schema, place);
-            self.done.insert(name, (place, schema));
+            // Inserted first, for schemas that refer to themselves.
+            self.done.insert(name.clone(), (schema_use, Value::Null));
+            self.simplify(&mut schema, schema_use);
+            self.done.insert(name, (schema_use, schema));
         } else {
             self.problems.push(format!("there is no schema {name}"));
         }
     }
 }
 
-/// Leaves out where comments refer to papers that readers of the description do not have: `(design, reading 11)`.
-fn without_references(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(" (design, ").or_else(|| rest.split_once(" (specification, ")) {
-        kept.push_str(before);
-        rest = after.split_once(')').map_or("", |(_, after)| after);
-    }
-    kept + rest
-}
-
-/// `{oneOf: [{type: null}, {type: string, …}]}` as `{type: [string, null], …}`, and `{oneOf: [{type: null}, {anyOf: […]}]}`
-/// as `{anyOf: […, {type: null}]}`.
+/// Writes `{oneOf: [{type: null}, {type: string, …}]}` as `{type: [string, null], …}`, and `{oneOf: [{type: null}, {anyOf: […]}]}` as
+/// `{anyOf: […, {type: null}]}`.
 fn join_null(members: &mut Map<String, Value>) {
     let Some(items) = members.get("oneOf").and_then(Value::as_array) else { return };
     let is_null = |item: &&Value| **item == json!({ "type": "null" });
@@ -132,7 +124,8 @@ fn join_null(members: &mut Map<String, Value>) {
     }
 }
 
-fn require_what_is_always_there(members: &mut Map<String, Value>) {
+/// Adds the members that may be null to the required ones.
+fn require_nullable_members(members: &mut Map<String, Value>) {
     let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) else { return };
     let mut required = Vec::new();
     for (name, property) in properties {
