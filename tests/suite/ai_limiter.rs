@@ -126,32 +126,32 @@ fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
 }
 
 #[test]
-fn random_steps_with_a_limit_of_1_agree_with_the_reference() {
+fn limit_1_matches_model() {
     compare(40_000, 1, |_| Policy { limit: 1, window_seconds: 60 });
 }
 
 #[test]
-fn random_steps_with_a_limit_of_2_agree_with_the_reference() {
+fn limit_2_matches_model() {
     compare(30_000, 2, |_| Policy { limit: 2, window_seconds: 5 });
 }
 
 #[test]
-fn random_steps_with_a_limit_of_3_agree_with_the_reference() {
+fn limit_3_matches_model() {
     compare(24_000, 3, |_| POLICY);
 }
 
 #[test]
-fn random_steps_with_a_limit_of_20_agree_with_the_reference() {
+fn limit_20_matches_model() {
     compare(6_000, 4, |_| Policy { limit: 20, window_seconds: 60 });
 }
 
 #[test]
-fn instances_with_different_limits_each_keep_to_their_own() {
+fn instances_may_have_different_limits() {
     compare(6_000, 5, |random| Policy { limit: [1, 2, 3, 5][random.random_range(0..4)], window_seconds: 60 });
 }
 
 #[test]
-fn no_window_holds_more_than_the_limit_by_clocks_that_differ() {
+fn no_window_exceeds_the_limit_with_skewed_clocks() {
     let random = &mut StdRng::seed_from_u64(6);
     let store = EmbeddedStore::new();
     for policy in [1, 2, 3, 5].map(|limit| Policy { limit, window_seconds: 5 }) {
@@ -173,7 +173,7 @@ fn no_window_holds_more_than_the_limit_by_clocks_that_differ() {
 }
 
 #[tokio::test]
-async fn over_http_it_agrees_with_the_reference_and_asks_once_for_each_decision() {
+async fn http_matches_model_with_one_call_per_decision() {
     let emulator = emulator().await;
     let proxy = DynamoDbProxy::start(&emulator).await;
     let random = &mut StdRng::seed_from_u64(7);
@@ -195,7 +195,7 @@ async fn over_http_it_agrees_with_the_reference_and_asks_once_for_each_decision(
 }
 
 #[tokio::test]
-async fn a_refusal_is_remembered_and_costs_no_call() {
+async fn refusals_are_cached() {
     let emulator = emulator().await;
     let proxy = DynamoDbProxy::start(&emulator).await;
     let clock = clock();
@@ -218,7 +218,7 @@ async fn a_refusal_is_remembered_and_costs_no_call() {
 }
 
 #[tokio::test]
-async fn who_waits_as_long_as_told_is_admitted_and_a_second_less_is_refused() {
+async fn waiting_for_retry_after_admits_and_less_does_not() {
     let emulator = emulator().await;
     let clock = clock();
     let limiter = Limiter::new(&limiter_config(&emulator.endpoint, POLICY), clock.clone());
@@ -240,7 +240,7 @@ async fn who_waits_as_long_as_told_is_admitted_and_a_second_less_is_refused() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_costs_the_user_no_second_place() {
+async fn a_retried_update_counts_once() {
     let emulator = emulator().await;
     let proxy = DynamoDbProxy::start(&emulator).await;
     for loss in [Loss::Closed, Loss::Silent] {
@@ -317,7 +317,7 @@ async fn an_unreachable_or_silent_store_is_unavailable() {
 }
 
 #[test]
-fn a_decision_takes_less_than_a_second_by_the_timeouts_of_its_client() {
+fn the_timeouts_allow_less_than_a_second() {
     let config = limiter_config("http://127.0.0.1:1", POLICY);
     let client = store::client(&config.store);
     let timeouts = client.config().timeout_config().unwrap();
@@ -327,7 +327,7 @@ fn a_decision_takes_less_than_a_second_by_the_timeouts_of_its_client() {
 }
 
 #[tokio::test]
-async fn a_store_that_waiting_will_not_cure_is_unusable() {
+async fn a_permanent_failure_is_unusable() {
     let emulator = emulator().await;
     let config = LimiterConfig { table: "nothing".to_owned(), ..limiter_config(&emulator.endpoint, POLICY) };
     let error = Limiter::new(&config, clock()).admit("someone").await.unwrap_err();
@@ -346,7 +346,7 @@ async fn a_store_that_waiting_will_not_cure_is_unusable() {
 }
 
 #[tokio::test]
-async fn clearing_a_user_gives_an_empty_window() {
+async fn clearing_empties_the_window() {
     let emulator = emulator().await;
     let limiter = Limiter::new(&limiter_config(&emulator.endpoint, POLICY), clock());
     let long = "x".repeat(5_000);
@@ -377,7 +377,7 @@ async fn idle_users_expire_after_their_window() {
 }
 
 #[tokio::test]
-async fn the_connection_made_during_init_serves_the_first_request() {
+async fn the_first_request_reuses_the_connection_of_init() {
     let emulator = emulator().await;
     let proxy = DynamoDbProxy::start(&emulator).await;
     let limiter = Limiter::new(&limiter_config(&proxy.endpoint, POLICY), clock());
@@ -388,7 +388,7 @@ async fn the_connection_made_during_init_serves_the_first_request() {
 }
 
 #[tokio::test]
-async fn the_emulator_of_cargo_dev_keeps_its_tables_over_a_restart() {
+async fn the_emulator_keeps_its_tables() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("dynamodb");
     for remaining in [2, 1] {
@@ -405,7 +405,7 @@ async fn the_emulator_of_cargo_dev_keeps_its_tables_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_made_is_named() {
+async fn a_table_that_cannot_be_created_is_named() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = limiter_config(&format!("http://{closed}"), POLICY);
     let config = LimiterConfig {

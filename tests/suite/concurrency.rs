@@ -13,7 +13,7 @@ use serde_json::json;
 const ARCHIVES: [&str; 4] = ["ACTIVE", "PAID", "NET", "RETURNED"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_48_simultaneous_creates_of_one_number_one_succeeds() {
+async fn of_48_creates_of_one_number_one_succeeds() {
     let app = Arc::new(App::start().await);
     for round in 0..5 {
         let number = format!("RO{round}");
@@ -47,7 +47,7 @@ async fn simultaneous_creates_of_different_numbers_get_different_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_32_simultaneous_moves_and_updates_every_acknowledged_change_is_kept() {
+async fn no_acknowledged_change_is_lost_among_32_clients() {
     let app = Arc::new(App::start().await);
     for round in 0..5 {
         let number = format!("RO{round}");
@@ -81,7 +81,7 @@ async fn of_32_simultaneous_moves_and_updates_every_acknowledged_change_is_kept(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_on_the_move_is_always_seen_exactly_once() {
+async fn an_order_is_seen_once_while_it_moves() {
     let app = Arc::new(App::start().await);
     let order = app.create("RO1").await;
     let mover = {
@@ -102,7 +102,7 @@ async fn an_order_on_the_move_is_always_seen_exactly_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_moves_between_orders_is_never_there_twice() {
+async fn a_number_that_changes_orders_is_never_seen_twice() {
     let app = Arc::new(App::start().await);
     let orders = [app.create("RO-A").await, app.create("RO-B").await];
     let renames = (0..32).map(|index| {

@@ -53,7 +53,7 @@ fn named(value: &Value, metrics: &mut BTreeSet<Metric>) {
 }
 
 #[test]
-fn dashboard_and_alarms_name_what_is_emitted() {
+fn dashboard_and_alarms_use_emitted_metrics() {
     let emitted: BTreeSet<Metric> = METRICS
         .iter()
         .flat_map(|written| written.dimension_sets().iter().map(|set| metric(written.name(), set.iter().copied())))

@@ -78,7 +78,7 @@ fn processes_of(run: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cargo_dev_serves_sample_data_keeps_changes_and_leaves_nothing_running() {
+async fn cargo_dev_serves_keeps_data_and_stops() {
     let rotracker = binary("rotracker").await;
     let folder = tempfile::tempdir().unwrap();
     // Dropped from the server under test in the end; with a server of its own they go with the folder.

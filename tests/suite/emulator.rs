@@ -22,7 +22,7 @@ fn client() -> reqwest::Client {
 const STREAMED: &str = "lambda-runtime-function-response-mode";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_function_streams_compresses_and_logs_a_line_per_request() {
+async fn responses_are_streamed_compressed_and_logged() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
     let ros = emulator.ros(&database, &[("LAMBDA_TASK_ROOT", "/var/task".to_owned())]).await;
@@ -57,7 +57,7 @@ async fn the_function_streams_compresses_and_logs_a_line_per_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_sam_local_answers_are_whole_and_plain() {
+async fn under_sam_local_responses_are_buffered_and_plain() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
     let _ros = emulator.ros(&database, &[("AWS_SAM_LOCAL", "true".to_owned())]).await;
@@ -71,7 +71,7 @@ async fn under_sam_local_answers_are_whole_and_plain() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_of_50_000_orders_is_complete_and_takes_less_than_100_mb() {
+async fn a_list_of_50_000_orders_stays_below_100_mb() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
     fill(&database, 50_000).await;
@@ -88,7 +88,7 @@ async fn a_list_of_50_000_orders_is_complete_and_takes_less_than_100_mb() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_or_a_broken_answer_leaves_the_instance_alive() {
+async fn an_instance_survives_panics_and_broken_responses() {
     let emulator = Emulator::start().await;
     let odd = emulator.instance("ros", &example("odd_function").await, &[]);
     let url = format!("{}/lambda-url/ros/api/odd", emulator.url);
@@ -124,7 +124,7 @@ async fn a_panic_or_a_broken_answer_leaves_the_instance_alive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_instances_of_inventory_share_40_pieces_and_stream_lists() {
+async fn three_inventory_instances_share_40_pieces() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A 1/2", 40).await;
     let emulator = Emulator::start().await;
@@ -154,7 +154,7 @@ async fn three_instances_of_inventory_share_40_pieces_and_stream_lists() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_of_long_conversations_takes_less_memory_than_its_texts() {
+async fn long_pages_are_not_held_in_memory() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
     let logs = emulator.ai_logs(&database).await;
@@ -176,7 +176,7 @@ async fn a_page_of_long_conversations_takes_less_memory_than_its_texts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_instances_of_ai_admit_three_stream_and_log() {
+async fn two_ai_instances_share_one_rate_limit() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb, emulator) =
         (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
@@ -231,7 +231,7 @@ async fn two_instances_of_ai_admit_three_stream_and_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_of_100_000_events_leaves_memory_flat() {
+async fn a_stream_of_100_000_events_keeps_memory_flat() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb, emulator) =
         (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
@@ -255,7 +255,7 @@ async fn a_stream_of_100_000_events_leaves_memory_flat() {
 }
 
 #[tokio::test]
-async fn an_incomplete_environment_is_named_whole_and_ends_the_function() {
+async fn all_missing_variables_are_named_at_start() {
     let database = TestDatabase::empty().await;
     let emulator = Emulator::start().await;
     let mut variables = database_variables(&database);

@@ -87,7 +87,7 @@ fn keep_volatile(then: &Value, now: &mut Value) {
 }
 
 #[tokio::test]
-async fn an_order_is_made_out_repaired_paid_and_deleted() {
+async fn orders() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let mut story = Story::of("ros", &issuer);
@@ -106,7 +106,7 @@ async fn an_order_is_made_out_repaired_paid_and_deleted() {
 }
 
 #[tokio::test]
-async fn parts_are_found_taken_and_counted() {
+async fn inventory() {
     let issuer = Issuer::start().await;
     let app = App::inventory_for(&issuer).await;
     let mut story = Story::of("inventory", &issuer);
@@ -129,7 +129,7 @@ async fn parts_are_found_taken_and_counted() {
 }
 
 #[tokio::test]
-async fn the_assistant_is_asked() {
+async fn assistant() {
     let issuer = Issuer::start().await;
     let options = Options { http: issuer.config(clock()), ..Options::default() };
     let anthropic = StandIn::start([Script::message("RO38472 is overdue by three days.")]).await;
@@ -142,7 +142,7 @@ async fn the_assistant_is_asked() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_entered_read_counted_and_deleted() {
+async fn conversation_logs() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
     let mut story = Story::of("ai-logs", &issuer);

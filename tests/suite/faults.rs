@@ -24,7 +24,7 @@ async fn app_behind(proxy: &Proxy) -> App {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_at_any_statement_of_a_move_leaves_the_order_in_exactly_one_table() {
+async fn a_cut_move_leaves_one_order() {
     let proxy = Proxy::start().await;
     let app = app_behind(&proxy).await;
     let order = app.create("RO1").await;
@@ -64,7 +64,7 @@ async fn a_connection_cut_at_any_statement_of_a_move_leaves_the_order_in_exactly
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_all() {
+async fn a_cut_create_is_all_or_nothing() {
     let proxy = Proxy::start().await;
     let app = app_behind(&proxy).await;
     for cut in [Cut::Before, Cut::After] {
@@ -86,7 +86,7 @@ async fn a_connection_cut_at_any_statement_of_a_create_creates_once_or_not_at_al
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_at_any_statement_of_a_decrement_takes_the_piece_once_or_not_at_all() {
+async fn a_cut_decrement_is_all_or_nothing() {
     let proxy = Proxy::start().await;
     let database = TestDatabase::inventory().await;
     let pool = proxy.pool(&database, ONE_CONNECTION);
@@ -115,7 +115,7 @@ async fn a_connection_cut_at_any_statement_of_a_decrement_takes_the_piece_once_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_died_while_idle_cost_a_reconnect_and_no_error() {
+async fn dead_idle_connections_are_replaced() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let path = path_of(&order);
@@ -138,7 +138,7 @@ async fn connections_that_died_while_idle_cost_a_reconnect_and_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_another_program_keeps_locked_is_503_with_retry_after() {
+async fn a_locked_row_is_503_with_retry_after() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let mut other = app.database.connect().await;
@@ -151,7 +151,7 @@ async fn a_row_that_another_program_keeps_locked_is_503_with_retry_after() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadlock_with_another_program_is_tried_again_and_no_change_is_lost() {
+async fn deadlocks_are_retried() {
     let app = std::sync::Arc::new(App::start().await);
     let order = app.create("RO1").await;
     let mut other = app.database.connect().await;

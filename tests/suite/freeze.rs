@@ -74,7 +74,7 @@ enum End {
 const ENDS: [End; 4] = [End::Killed, End::Line(Fate::Closed), End::Line(Fate::Reset), End::Line(Fate::Silent)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_read_and_changed_after_a_freeze() {
+async fn orders_work_after_a_freeze() {
     let database = TestDatabase::migrated().await;
     let ros = Frozen::start("ros", &database, &[]).await;
     let patch = |notes: &str| {
@@ -94,7 +94,7 @@ async fn orders_are_read_and_changed_after_a_freeze() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stock_is_read_and_changed_after_a_freeze() {
+async fn stock_works_after_a_freeze() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 40).await;
     app.pool.close();
@@ -111,7 +111,7 @@ async fn stock_is_read_and_changed_after_a_freeze() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conversations_are_read_and_entered_after_a_freeze() {
+async fn conversation_logs_work_after_a_freeze() {
     let database = TestDatabase::migrated().await;
     let logs = Frozen::start("ai-logs", &database, &[]).await;
     let entry = json!({ "conversationId": "c", "user": "u", "userMessage": "m", "aiResponse": "a", "success": true });
@@ -123,7 +123,7 @@ async fn conversations_are_read_and_entered_after_a_freeze() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_assistant_answers_and_logs_after_a_freeze() {
+async fn the_assistant_works_after_a_freeze() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
     let to_anthropic = Line::to(anthropic.url.trim_start_matches("http://")).await;

@@ -34,7 +34,7 @@ fn assert_guarded(answer: &TestResponse, what: &str) {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_security_headers() {
+async fn every_response_has_the_security_headers() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let ann = bearer(&issuer.token("ann"));
@@ -104,7 +104,7 @@ async fn every_answer_has_the_security_headers() {
 }
 
 #[tokio::test]
-async fn a_path_or_headers_that_are_too_long_are_refused() {
+async fn long_paths_and_headers_are_rejected() {
     let app = App::start().await;
     let path = format!("/api/ros?archiveStatus={}", "x".repeat(9_000));
     assert_eq!(app.get(&path).await.expect(414)["error"], "URI too long");
@@ -123,7 +123,7 @@ async fn a_path_or_headers_that_are_too_long_are_refused() {
 }
 
 #[tokio::test]
-async fn json_that_is_nested_too_deeply_is_400_wherever_it_is() {
+async fn deeply_nested_json_is_400() {
     let app = App::start().await;
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let order = |extra: &str| {

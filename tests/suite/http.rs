@@ -58,7 +58,7 @@ async fn every_failure_has_the_same_shape() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_is_405_with_allow() {
     let app = App::start().await;
     let answer = app.send_text(Method::PUT, "/api/ros", "").await;
     let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(',').map(str::trim).collect();
@@ -67,7 +67,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[tokio::test]
-async fn a_body_over_6_mb_is_413_and_one_below_is_read() {
+async fn a_body_over_6_mb_is_413() {
     let app = App::start().await;
     let padded = |length: usize| {
         let order = new_order(json!({ "padding": "" })).to_string();
@@ -81,7 +81,7 @@ async fn a_body_over_6_mb_is_413_and_one_below_is_read() {
 }
 
 #[tokio::test]
-async fn every_route_answers_under_both_prefixes() {
+async fn routes_work_under_both_prefixes() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let id = order["id"].as_str().unwrap();
@@ -133,7 +133,7 @@ async fn browsers_may_call_from_the_configured_origin_only() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_as_the_client_accepts() {
+async fn responses_are_compressed_as_accepted() {
     let app = App::start().await;
     for number in 0..20 {
         app.create(&format!("RO{number}")).await;
@@ -166,7 +166,7 @@ async fn ask(router: &Router, path: &str, accepted: &str) -> (http::response::Pa
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_that_gives_nothing_away_and_the_next_request_is_served() {
+async fn a_panic_is_500_without_details() {
     let router = odd_router(Delivery::Streaming);
     for _ in 0..3 {
         let (parts, body) = ask(&router, "/panic", "identity").await;
@@ -179,7 +179,7 @@ async fn a_panic_is_a_500_that_gives_nothing_away_and_the_next_request_is_served
 }
 
 #[tokio::test]
-async fn event_streams_are_never_compressed_and_nothing_is_under_sam_local() {
+async fn event_streams_are_not_compressed() {
     for (delivery, path, compressed) in [
         (Delivery::Streaming, "/text", true),
         (Delivery::Streaming, "/events", false),
@@ -192,7 +192,7 @@ async fn event_streams_are_never_compressed_and_nothing_is_under_sam_local() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_a_request_id_of_our_own() {
+async fn every_response_has_a_request_id() {
     let router = odd_router(Delivery::Streaming);
     let mut ids = std::collections::HashSet::new();
     for path in ["/text", "/nothing", "/panic"] {
@@ -204,7 +204,7 @@ async fn every_answer_carries_a_request_id_of_our_own() {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_database_is_never_shown() {
+async fn database_errors_are_never_shown() {
     let app = App::start().await;
     let mut other = app.database.connect().await;
     rotracker_tests::database::execute(&mut other, "ALTER TABLE active DROP COLUMN NOTES").await;

@@ -50,7 +50,7 @@ async fn an_order_is_created_and_archived_once() {
 }
 
 #[tokio::test]
-async fn a_key_is_its_callers_own() {
+async fn keys_belong_to_their_caller() {
     let issuer = Issuer::start().await;
     let app = App::inventory_for(&issuer).await;
     let part = app.put("stock_room", "A-1", 10).await;
@@ -86,7 +86,7 @@ async fn stock_is_changed_once() {
 }
 
 #[tokio::test]
-async fn an_exchange_is_entered_once() {
+async fn a_log_entry_is_created_once() {
     let app = App::ai_logs().await;
     let body = json!({
         "conversationId": "c", "user": "u", "userMessage": "q", "aiResponse": "a", "success": true,
@@ -100,7 +100,7 @@ async fn an_exchange_is_entered_once() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_request_is_422_and_one_of_yesterday_is_new() {
+async fn a_key_reused_for_another_request_is_422() {
     let app = App::start().await;
     let body = |number: &str| new_order(json!({ "roNumber": number }));
     app.post_once("k", "/api/ros", &body("RO1")).await.expect(201);
@@ -122,7 +122,7 @@ async fn a_key_of_another_request_is_422_and_one_of_yesterday_is_new() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_400_and_a_request_that_was_wrong_is_not_remembered() {
+async fn invalid_keys_are_400_and_invalid_requests_not_saved() {
     let app = App::start().await;
     let body = new_order(json!({ "roNumber": "RO1" }));
     for key in ["", &"k".repeat(256), "a\tb"] {
@@ -137,7 +137,7 @@ async fn a_key_that_is_none_is_400_and_a_request_that_was_wrong_is_not_remembere
 }
 
 #[tokio::test]
-async fn what_was_refused_stays_refused_whatever_happens_meanwhile() {
+async fn saved_refusals_are_replayed() {
     let app = App::start().await;
     let body = new_order(json!({ "roNumber": "RO1" }));
     app.create("RO1").await;
@@ -175,7 +175,7 @@ async fn what_was_refused_stays_refused_whatever_happens_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_been_answered_is_replayed_to_all_who_ask_at_once() {
+async fn simultaneous_repeats_get_the_saved_response() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 10).await;
     let change = part.change(&json!({}));
@@ -188,7 +188,7 @@ async fn what_has_been_answered_is_replayed_to_all_who_ask_at_once() {
 }
 
 #[tokio::test]
-async fn old_keys_are_removed_by_the_way() {
+async fn expired_keys_are_deleted() {
     let app = App::start().await;
     let old = "INSERT INTO idempotency_keys (digest, request, created_at, status) SELECT \
                UNHEX(LPAD(n, 32, '0')), UNHEX(LPAD(n, 32, '0')), '2024-11-14 11:59:59', 200 FROM \
@@ -206,7 +206,7 @@ async fn old_keys_are_removed_by_the_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_first_request_runs_another_with_its_key_is_409_at_once() {
+async fn a_key_in_use_is_409() {
     let app = Arc::new(App::start().await);
     app.create("RO1").await;
     let archive = format!("{}/archive", path_by_number("RO1"));
@@ -236,7 +236,7 @@ async fn while_the_first_request_runs_another_with_its_key_is_409_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_connection_broke_the_same_key_tells_what_became_of_the_request() {
+async fn after_a_lost_connection_the_key_tells_the_outcome() {
     let proxy = Proxy::start().await;
     let database = TestDatabase::migrated().await;
     let pool = proxy.pool(&database, 1);
@@ -287,7 +287,7 @@ async fn quantity(app: &App) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_50_repeats_one_has_an_effect_though_the_functions_are_killed_in_between() {
+async fn of_50_repeats_one_takes_effect_despite_kills() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 40).await;
     let emulator = Emulator::start().await;

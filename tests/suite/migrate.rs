@@ -21,7 +21,7 @@ async fn count(connection: &mut MySqlConnection, what: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn both_databases_are_created_and_a_second_run_changes_nothing() {
+async fn databases_are_created_and_migrating_again_changes_nothing() {
     let (main, _inventory, databases) = new_databases();
     migrate::migrate_all(&databases, Options { dry_run: false }).await.unwrap();
     let mut connection = main.connect().await;
@@ -72,7 +72,7 @@ async fn two_programs_may_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn a_database_with_other_migrations_is_refused_with_the_version() {
+async fn unknown_migrations_are_refused() {
     let (main, _inventory, databases) = new_databases();
     migrate::migrate_all(&databases, Options { dry_run: false }).await.unwrap();
     let mut connection = main.connect().await;

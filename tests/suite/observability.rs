@@ -56,7 +56,7 @@ fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_per_request_says_what_it_cost() {
+async fn each_request_is_logged_with_its_cost() {
     let (database, emulator, proxy) = (TestDatabase::migrated().await, Emulator::start().await, Proxy::start().await);
     fill(&database, 2_000).await;
     // With more, a second one could be opened while the first is on its way back to the pool.
@@ -127,7 +127,7 @@ async fn a_line_per_request_says_what_it_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_metric_of_the_list_is_written_in_some_situation() {
+async fn every_metric_is_emitted() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let dynamodb = dynamodb::emulator().await;
     let nobody = ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{}", free_port()));
@@ -264,7 +264,7 @@ async fn a_broken_list_and_a_panic_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_are_written_where_logs_are_json_unless_said_otherwise() {
+async fn metrics_are_emitted_if_logs_are_json_or_as_set() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let url = format!("{}/lambda-url/ros/health", emulator.url);
     let variable = |name: &'static str, value: &str| (name, value.to_owned());
@@ -300,7 +300,7 @@ fn parsed(log: &[String], from: usize) -> Vec<Value> {
 const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_line_of_a_failing_request_carries_the_id_of_its_answer() {
+async fn all_lines_of_a_request_have_its_id() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
     let failing = || Script::error(500, "no").header("request-id", "req_theirs");
@@ -377,7 +377,7 @@ async fn every_line_of_a_failing_request_carries_the_id_of_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_assistants_connections_are_opened_side_by_side_during_init() {
+async fn init_opens_the_assistants_connections_in_parallel() {
     let (database, emulator, gates) = (TestDatabase::migrated().await, Emulator::start().await, Gates::closed());
     let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
     let address = |url: &str| url.trim_start_matches("http://").to_owned();
@@ -406,7 +406,7 @@ async fn the_assistants_connections_are_opened_side_by_side_during_init() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn init_opens_as_many_connections_as_requests_may_come_at_once() {
+async fn init_opens_one_connection_per_concurrent_request() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     for (concurrency, connections) in [("1", 1), ("2", 2), ("64", 3)] {
         let gates = Gates::closed();
@@ -427,7 +427,7 @@ async fn init_opens_as_many_connections_as_requests_may_come_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_reached_during_init_stops_nobody() {
+async fn unreachable_services_do_not_fail_init() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &database_at(free_port())).await;

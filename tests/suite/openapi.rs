@@ -5,7 +5,7 @@ use rotracker_tests::emulator::workspace;
 use serde_json::Value;
 
 #[test]
-fn the_committed_description_is_that_of_the_code() {
+fn the_committed_description_is_current() {
     let committed = std::fs::read_to_string(workspace().join("infra/openapi.json")).unwrap();
     let described = openapi::document().unwrap();
     // As values: which order members have depends on the features with which a library was built.
@@ -18,7 +18,7 @@ fn the_committed_description_is_that_of_the_code() {
 }
 
 #[test]
-fn every_operation_says_what_it_does_and_answers() {
+fn every_operation_is_described() {
     let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let mut count = 0;
@@ -58,7 +58,7 @@ fn every_operation_says_what_it_does_and_answers() {
 }
 
 #[test]
-fn descriptions_refer_to_nothing_outside_the_document() {
+fn descriptions_are_self_contained() {
     fn check(value: &Value) {
         match value {
             Value::String(text) => {

@@ -17,7 +17,7 @@ async fn statements(app: &App) -> i64 {
 }
 
 #[tokio::test]
-async fn every_session_is_strict_and_reads_what_is_committed_whatever_the_servers_defaults() {
+async fn sessions_are_strict_and_read_committed() {
     let database = TestDatabase::migrated().await;
     let mut connection = borrow(&database.pool(1)).await;
     let mode: String = sqlx::query_scalar("SELECT @@SESSION.sql_mode").fetch_one(&mut *connection).await.unwrap();
@@ -27,7 +27,7 @@ async fn every_session_is_strict_and_reads_what_is_committed_whatever_the_server
 }
 
 #[tokio::test]
-async fn no_request_costs_more_statements_than_its_budget() {
+async fn statement_counts_stay_within_limits() {
     let database = TestDatabase::migrated().await;
     let pool = database.pool(1);
     let app = App::on(database, pool);

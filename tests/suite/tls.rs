@@ -68,7 +68,7 @@ impl TlsServer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_servers_certificate_must_be_signed_by_the_given_authority() {
+async fn the_server_certificate_must_match_the_ca() {
     let tls = start().await;
     let good = tls.authority.as_str();
     let bad = authority("another authority").pem();

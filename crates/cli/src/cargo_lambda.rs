@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_read_from_what_it_prints() {
+    fn the_version_is_parsed() {
         assert_eq!(parse_version("cargo-lambda 1.9.2 (67129fc 2026-08-21Z)\n"), Some((1, 9)));
         assert_eq!(parse_version("something else"), None);
     }

@@ -516,7 +516,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_both_kinds_are_read() {
+    fn mysql_and_mariadb_versions_are_parsed() {
         let read = |text: &str| parse_version(text).map(|(kind, version)| (kind.to_string(), version));
         assert_eq!(
             read("mariadbd  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)\n"),
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_keeps_its_data_over_a_restart() {
+    async fn data_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options {
             // Longer than a socket's path may be.
@@ -561,7 +561,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn data_of_the_other_kind_are_refused_with_the_way_out() {
+    async fn data_of_another_server_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("data")).unwrap();
         fs::write(directory.path().join("data").join(MADE_BY), "another kind\n").unwrap();
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn damaged_data_are_named_with_the_servers_last_words() {
+    async fn damaged_data_are_reported_with_the_servers_log() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options {
             data_dir: directory.path().to_owned(),

@@ -531,7 +531,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_named_with_the_way_out() {
+    fn a_taken_port_is_reported() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let message = expect_free(port).unwrap_err().to_string();
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_system_on_the_same_data_is_refused() {
+    fn a_second_run_on_the_same_data_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let _first = lock(directory.path()).unwrap();
         assert!(lock(directory.path()).unwrap_err().to_string().contains("already running"));

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_at_least_a_day_and_says_its_unit() {
+    fn ages_have_a_unit_and_are_at_least_a_day() {
         for (sent, days) in [("1d", 1), ("24h", 1), ("365d", 365), ("2weeks", 14), ("36500d", 36_500)] {
             assert_eq!(parse_age(sent).unwrap(), TimeDelta::days(days), "{sent}");
         }

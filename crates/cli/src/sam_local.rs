@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn containers_are_told_addresses_that_they_reach() {
+    fn containers_get_reachable_addresses() {
         let containers = Containers { listen: Ipv4Addr::LOCALHOST, host: "host.docker.internal".to_owned() };
         for (name, value, seen) in [
             ("DB_HOST", "127.0.0.1", "host.docker.internal"),
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn dockers_end_of_its_network_is_read() {
+    fn the_docker_gateway_is_parsed() {
         let gateway = Some(Ipv4Addr::new(172, 17, 0, 1));
         assert_eq!((parse_gateway("172.17.0.1\n"), parse_gateway("172.17.0.0/16\n")), (gateway, gateway));
         assert_eq!(parse_gateway("<no value>"), None);
     }
 
     #[test]
-    fn every_address_at_once_is_refused() {
+    fn the_unspecified_address_is_refused() {
         assert!(parse_address("0.0.0.0").is_err() && parse_address("docker0").is_err());
         assert_eq!(parse_address("172.17.0.1"), Ok(Ipv4Addr::new(172, 17, 0, 1)));
     }

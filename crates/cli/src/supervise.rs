@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_ends_by_itself_gives_its_status() {
+    async fn the_exit_status_is_returned() {
         let status = run(&shell("exit 7")).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(7));
     }
 
     #[tokio::test]
-    async fn stopping_ends_the_program_and_orphans_in_groups_of_their_own() {
+    async fn stopping_ends_the_program_and_its_orphans() {
         let directory = tempfile::tempdir().unwrap();
         let orphan_file = directory.path().join("orphan");
         named_pipe(&orphan_file);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_ends_the_program_and_removes_its_directory() {
+    async fn dropping_ends_the_program_and_removes_its_data() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();

@@ -24,14 +24,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_fits_is_kept_whole() {
+    fn short_text_is_unchanged() {
         for text in ["", "a", " 'q' \"\n🛩 ", &"x".repeat(MAX_TEXT_BYTES)] {
             assert_eq!(&*cut_text(text), text);
         }
     }
 
     #[test]
-    fn a_longer_text_keeps_its_beginning_in_whole_characters_and_says_that_it_was_cut() {
+    fn long_text_is_cut_between_characters_and_marked() {
         for character in ["x", "é", "語", "🛩"] {
             let whole = character.repeat(MAX_TEXT_BYTES / character.len() + 1);
             let cut = cut_text(&whole);
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn nul_is_replaced_before_the_length_counts() {
+    fn nul_is_replaced_before_cutting() {
         assert_eq!(&*cut_text("a\0b"), "a\u{fffd}b");
         assert!(cut_text(&"\0".repeat(MAX_TEXT_BYTES)).len() <= MAX_TEXT_BYTES);
     }

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_a_value_are_told_apart() {
+    fn absent_null_and_value_are_distinct() {
         for (sent, kept, result) in [
             ("{}", Patch::Absent, Some(1)),
             (r#"{"field":null}"#, Patch::Null, None),

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_told_with_its_causes() {
+    fn errors_are_logged_with_their_causes() {
         let error = crate::http::ApiError::Database(sqlx::Error::Io(io::Error::other("the cable is cut")));
         assert_eq!(
             error_chain(&error).to_string(),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_it_holds() {
+    fn an_event_is_always_one_line() {
         let mut written = Vec::new();
         OneLine(&mut written).write_all("a\nb\r\u{1b}[31mc\u{9b}\u{2708}\n".as_bytes()).unwrap();
         assert_eq!(String::from_utf8(written).unwrap(), "a\\nb\\r\\u{1b}[31mc\\u{9b}\u{2708}\n");

@@ -12,7 +12,7 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_answer_is_anthropics_with_what_is_worth_knowing() {
+async fn the_response_is_anthropics_and_is_logged() {
     let assistant = Assistant::start(StandIn::start([Script::message("Here they are")]).await).await;
     let answer = assistant.ask(&chat(&json!({ "systemPrompt": "Be brief.", "maxTokens": 100 }))).await.expect(200);
     assert_eq!((&answer["success"], &answer["response"]), (&json!(true), &message("Here they are")));
@@ -35,7 +35,7 @@ async fn the_answer_is_anthropics_with_what_is_worth_knowing() {
 }
 
 #[tokio::test]
-async fn an_answer_without_tokens_from_the_cache_is_not_cached() {
+async fn a_response_without_cached_tokens_is_not_marked_cached() {
     let mut plain = message("x");
     plain["usage"] = json!({ "input_tokens": 1, "output_tokens": 1 });
     let assistant = Assistant::start(StandIn::start([Script::new(200, plain.to_string())]).await).await;
@@ -43,7 +43,7 @@ async fn an_answer_without_tokens_from_the_cache_is_not_cached() {
 }
 
 #[tokio::test]
-async fn three_in_a_minute_are_answered_and_the_fourth_is_told_when_to_come_back() {
+async fn the_fourth_request_in_a_minute_is_429_with_retry_after() {
     let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 3, ..Options::default() }).await;
     let clock = assistant.app.clock.clone();
     for remaining in [2, 1, 0] {
@@ -68,7 +68,7 @@ async fn three_in_a_minute_are_answered_and_the_fourth_is_told_when_to_come_back
 }
 
 #[tokio::test]
-async fn the_user_is_that_of_the_body_or_a_header_or_anonymous() {
+async fn the_user_comes_from_body_header_or_is_anonymous() {
     let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
     let ask = async |header: Option<&str>, body: Value| {
         let mut request = Request::builder().method(Method::POST).uri("/api/ai/chat");
@@ -88,7 +88,7 @@ async fn the_user_is_that_of_the_body_or_a_header_or_anonymous() {
 }
 
 #[tokio::test]
-async fn a_browser_may_name_the_user_and_read_the_rate_limit() {
+async fn browsers_may_read_the_rate_limit_headers() {
     let assistant = Assistant::start(StandIn::start([]).await).await;
     let preflight = Request::options("/api/ai/chat")
         .header("origin", "https://repairs.example")
@@ -111,7 +111,7 @@ async fn a_browser_may_name_the_user_and_read_the_rate_limit() {
 }
 
 #[tokio::test]
-async fn key_then_rate_then_validity_are_looked_at() {
+async fn checks_run_in_order_key_rate_limit_body() {
     let wrong = json!({ "messages": [], "temperature": 7 });
     let options = Options { has_key: false, ..Options::default() };
     let without_key = Assistant::with(StandIn::start([]).await, options).await;
@@ -128,7 +128,7 @@ async fn key_then_rate_then_validity_are_looked_at() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_object_takes_the_place_of_whom_the_token_names_or_of_nobody() {
+async fn invalid_json_counts_for_token_users_only() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 1, http: issuer.config(clock()), ..Options::default() };
     let assistant = Assistant::with(StandIn::start([]).await, options).await;
@@ -152,7 +152,7 @@ async fn what_is_no_json_object_takes_the_place_of_whom_the_token_names_or_of_no
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_json_is_502() {
+async fn a_response_that_is_not_json_is_502() {
     let assistant = Assistant::start(StandIn::start([Script::new(200, "<html>")]).await).await;
     assistant.ask(&chat(&json!({}))).await.expect_error(502);
 }

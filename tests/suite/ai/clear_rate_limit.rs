@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const CLEAR: &str = "/api/ai/clear-rate-limit";
 
 #[tokio::test]
-async fn a_user_may_ask_again_at_once_and_others_are_not_touched() {
+async fn clearing_admits_the_user_and_affects_no_other() {
     let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
     for user in ["a@example.com", "b@example.com"] {
         assistant.ask(&chat(&json!({ "userId": user }))).await.expect(200);
@@ -24,7 +24,7 @@ async fn a_user_may_ask_again_at_once_and_others_are_not_touched() {
 }
 
 #[tokio::test]
-async fn the_user_must_be_named() {
+async fn the_user_is_required() {
     let assistant = Assistant::start(StandIn::start([]).await).await;
     for user in [Value::Null, json!(""), json!(5), json!("u".repeat(256))] {
         let answer = assistant.app.post(CLEAR, &json!({ "userId": user })).await.expect(400);

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 
 #[tokio::test]
-async fn each_failure_has_its_status_and_is_tried_again_where_that_helps() {
+async fn each_failure_has_its_status_and_transient_ones_are_retried() {
     let error = |status| Script::error(status, LEAK);
     let again = |status| error(status).header("retry-after", "0");
     for (what, scripts, status, tries, retry_after) in [
@@ -71,7 +71,7 @@ async fn silent_store() -> (TcpListener, LimiterConfig) {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_503_of_its_own_and_anthropic_is_not_asked() {
+async fn an_unavailable_store_is_503_and_anthropic_is_not_called() {
     let anthropic = StandIn::start([]).await;
     let (_listener, limiter) = silent_store().await;
     let app = app(&anthropic.url, &limiter, &Options::default()).await;
@@ -84,7 +84,7 @@ async fn a_store_that_does_not_answer_is_503_of_its_own_and_anthropic_is_not_ask
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_lets_requests_pass_where_that_is_configured() {
+async fn an_unavailable_store_admits_if_configured_to() {
     let anthropic = StandIn::start([]).await;
     let (_listener, limiter) = silent_store().await;
     let app =
@@ -104,7 +104,7 @@ fn the_key_is_in_no_debug_output() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere() {
+async fn redirects_are_not_followed() {
     let elsewhere = StandIn::start([]).await;
     for status in [301, 302, 307, 308] {
         let redirect = Script::error(status, LEAK).header("location", format!("{}/v1/messages", elsewhere.url));

@@ -7,7 +7,7 @@ use rotracker_tests::{
 use serde_json::json;
 
 #[tokio::test]
-async fn it_says_whether_there_is_a_key_and_which_models_may_be_asked_for() {
+async fn health_reports_the_key_and_the_models() {
     for has_key in [true, false] {
         let assistant = Assistant::with(StandIn::start([]).await, Options { has_key, ..Options::default() }).await;
         let health = assistant.app.get("/api/ai/health").await.expect(200);

@@ -37,7 +37,7 @@ async fn only_entry(assistant: &Assistant) -> Logged {
 }
 
 #[tokio::test]
-async fn an_exchange_of_a_conversation_is_logged_when_its_answer_has_ended() {
+async fn a_conversation_is_logged_after_its_response() {
     for stream in [false, true] {
         let script =
             if stream { Script::stream(&events(&["Here they", " are"])) } else { Script::message("Here they are") };
@@ -48,7 +48,7 @@ async fn an_exchange_of_a_conversation_is_logged_when_its_answer_has_ended() {
 }
 
 #[tokio::test]
-async fn what_names_no_conversation_or_is_not_asked_is_not_logged() {
+async fn requests_without_a_conversation_are_not_logged() {
     let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 3, ..Options::default() }).await;
     assistant.ask(&chat(&json!({}))).await.expect(200);
     assistant.ask(&chat(&json!({ "stream": true }))).await;
@@ -58,7 +58,7 @@ async fn what_names_no_conversation_or_is_not_asked_is_not_logged() {
 }
 
 #[tokio::test]
-async fn a_failure_is_logged_with_what_had_arrived() {
+async fn a_failure_is_logged_with_the_partial_response() {
     let begun: Vec<Part> =
         events(&["Here they"])[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect();
     let broken = Script::parts(begun.into_iter().chain([Part::Break]).collect());
@@ -77,7 +77,7 @@ async fn a_failure_is_logged_with_what_had_arrived() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_stream_and_an_answer_that_is_too_long_are_logged() {
+async fn stream_errors_and_long_responses_are_logged() {
     let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let mut all = events(&["Here"]);
     all.insert(4, error);
@@ -93,7 +93,7 @@ async fn an_error_in_the_stream_and_an_answer_that_is_too_long_are_logged() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_written_costs_no_answer() {
+async fn a_failing_log_does_not_affect_the_response() {
     let assistant = Assistant::start(StandIn::start([]).await).await;
     sqlx::query("DROP TABLE ai_conversation_logs").execute(&mut *assistant.app.connection().await).await.unwrap();
     assistant.ask(&conversation(false)).await.expect(200);

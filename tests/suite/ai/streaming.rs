@@ -13,7 +13,7 @@ fn streamed() -> Value {
 }
 
 #[tokio::test]
-async fn every_event_is_passed_on_byte_for_byte_and_then_done() {
+async fn events_are_passed_on_byte_for_byte_then_done() {
     let mut all = events(&["Here", " are \u{2708} 部品"]);
     all.insert(3, json!({ "type": "something_new", "deep": [{ "x": 1.50 }] }));
     let assistant = Assistant::start(StandIn::start([Script::stream(&all)]).await).await;
@@ -26,7 +26,7 @@ async fn every_event_is_passed_on_byte_for_byte_and_then_done() {
 }
 
 #[tokio::test]
-async fn an_event_leaves_before_the_next_one_has_come() {
+async fn events_are_passed_on_immediately() {
     let all = events(&["one", "two"]);
     let parts = all.iter().flat_map(|event| [Part::Bytes(sse(event).into_bytes()), Part::Wait]).collect();
     let assistant = Assistant::start(StandIn::start([Script::parts(parts)]).await).await;
@@ -72,7 +72,7 @@ async fn events_split_at_any_byte_arrive_whole() {
 }
 
 #[tokio::test]
-async fn a_break_in_the_middle_is_an_event_before_done() {
+async fn a_lost_connection_is_an_error_event_before_done() {
     let all = events(&["one", "two"]);
     let begun: Vec<Part> = all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect();
     let cases = [
@@ -98,7 +98,7 @@ async fn a_break_in_the_middle_is_an_event_before_done() {
 }
 
 #[tokio::test]
-async fn an_error_that_anthropic_sends_in_the_stream_is_passed_on() {
+async fn upstream_error_events_are_passed_on() {
     let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let all = [events(&["one"])[0].clone(), error.clone()];
     let assistant = Assistant::start(StandIn::start([Script::stream(&all)]).await).await;
@@ -107,7 +107,7 @@ async fn an_error_that_anthropic_sends_in_the_stream_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_request_to_anthropic() {
+async fn a_client_disconnect_cancels_the_request() {
     let first = sse(&events(&["one"])[0]).into_bytes();
     let assistant =
         Assistant::start(StandIn::start([Script::parts(vec![Part::Bytes(first), Part::Silence])]).await).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{LOGS, ids, log, log_at};
 
 #[tokio::test]
-async fn a_conversation_is_told_from_its_beginning() {
+async fn a_conversation_is_listed_oldest_first() {
     let app = App::ai_logs().await;
     log_at(
         &app,
@@ -33,7 +33,7 @@ async fn a_conversation_is_told_from_its_beginning() {
 }
 
 #[tokio::test]
-async fn one_that_nobody_had_is_404_and_an_id_that_cannot_be_one_400() {
+async fn unknown_is_404_and_invalid_is_400() {
     let app = App::ai_logs().await;
     log(&app, json!({ "conversationId": "conv" })).await;
     for id in ["con", "con_", "con%", "conv2"] {
@@ -47,7 +47,7 @@ async fn one_that_nobody_had_is_404_and_an_id_that_cannot_be_one_400() {
 }
 
 #[tokio::test]
-async fn an_id_of_any_characters_can_be_asked_for() {
+async fn ids_may_have_any_characters() {
     let app = App::ai_logs().await;
     for id in ["a/b?c=d", "stats", "日本 語", "100%"] {
         log(&app, json!({ "conversationId": id })).await;
@@ -60,7 +60,7 @@ async fn an_id_of_any_characters_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_conversation_has_no_end_that_would_be_cut() {
+async fn long_conversations_are_complete() {
     let app = App::ai_logs().await;
     log_at(&app, &vec![("long", "2024-11-23 12:00:00", "ann"); 2_000]).await;
     let answer = app.get(&format!("{LOGS}/conversation/long")).await.expect(200);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{LOGS, all_ids, log, new_log};
 
 #[tokio::test]
-async fn an_entry_is_shown_as_it_was_sent() {
+async fn an_entry_is_returned_as_sent() {
     let app = App::ai_logs().await;
     app.clock.set("2024-11-23T12:00:00.999Z".parse().unwrap());
     let fields = json!({
@@ -28,7 +28,7 @@ async fn an_entry_is_shown_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn what_need_not_be_there_is_null_and_an_answer_may_be_empty() {
+async fn optional_fields_are_null_and_a_response_may_be_empty() {
     let app = App::ai_logs().await;
     log(&app, json!({ "aiResponse": "" })).await;
     log(&app, json!({ "error": null, "model": null, "durationMs": null, "inputTokens": null })).await;
@@ -43,7 +43,7 @@ async fn what_need_not_be_there_is_null_and_an_answer_may_be_empty() {
 }
 
 #[tokio::test]
-async fn every_field_that_is_missing_is_named() {
+async fn missing_fields_are_all_named() {
     let app = App::ai_logs().await;
     let body = app.post(LOGS, &json!({})).await.expect(400);
     let fields: Vec<&String> = body["details"]["fields"].as_object().unwrap().keys().collect();
@@ -56,7 +56,7 @@ async fn every_field_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn a_field_of_the_wrong_type_or_out_of_its_bounds_is_named() {
+async fn invalid_fields_are_named() {
     let app = App::ai_logs().await;
     for (field, value) in [
         ("conversationId", json!(7)),
@@ -98,7 +98,7 @@ async fn a_field_of_the_wrong_type_or_out_of_its_bounds_is_named() {
 const MEGABYTE: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn a_megabyte_is_kept_byte_for_byte_and_a_byte_more_is_refused() {
+async fn a_megabyte_is_accepted_and_a_byte_more_is_rejected() {
     let app = App::ai_logs().await;
     for character in ["x", "é", "🛩"] {
         let text = character.repeat(MEGABYTE / character.len());
@@ -118,7 +118,7 @@ async fn a_megabyte_is_kept_byte_for_byte_and_a_byte_more_is_refused() {
 }
 
 #[tokio::test]
-async fn a_killed_connection_costs_no_entry_and_makes_none_twice() {
+async fn a_killed_connection_loses_and_duplicates_no_entry() {
     let app = App::ai_logs().await;
     log(&app, json!({})).await;
     app.database.kill_sessions().await;
@@ -128,7 +128,7 @@ async fn a_killed_connection_costs_no_entry_and_makes_none_twice() {
 }
 
 #[tokio::test]
-async fn an_exchange_of_the_assistant_itself_is_entered_the_same_way() {
+async fn the_assistants_own_entries_are_the_same() {
     let database = TestDatabase::migrated().await;
     let pool = database.large_pool();
     let app = App::ai_logs_on(database, pool);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{LOGS, all_ids, log};
 
 #[tokio::test]
-async fn an_entry_is_deleted_once_and_no_other() {
+async fn only_that_entry_is_deleted() {
     let app = App::ai_logs().await;
     let (first, second) = (log(&app, json!({})).await, log(&app, json!({})).await);
     let answer = app.delete(&format!("{LOGS}/{first}")).await.expect(200);
@@ -21,7 +21,7 @@ async fn an_entry_is_deleted_once_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_id_that_nothing_has_is_404_and_one_that_is_no_number_400() {
+async fn unknown_ids_are_404_and_invalid_ones_400() {
     let app = App::ai_logs().await;
     let id = log(&app, json!({})).await;
     for unknown in ["0", "999999", "99999999999999999999999"] {
@@ -38,7 +38,7 @@ async fn an_id_that_nothing_has_is_404_and_one_that_is_no_number_400() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_simultaneous_deletes_of_an_entry_one_succeeds() {
+async fn of_simultaneous_deletes_one_succeeds() {
     let app = Arc::new(App::ai_logs().await);
     for _ in 0..5 {
         let id = log(&app, json!({})).await;

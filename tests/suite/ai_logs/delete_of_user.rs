@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{LOGS, all_ids, log, log_at};
 
 #[tokio::test]
-async fn all_entries_of_a_user_go_and_no_others() {
+async fn only_the_users_entries_are_deleted() {
     let app = App::ai_logs().await;
     let at = "2024-11-15 12:00:00";
     log_at(
@@ -42,7 +42,7 @@ async fn all_entries_of_a_user_go_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_user_that_cannot_be_one_is_400() {
+async fn an_invalid_user_is_400() {
     let app = App::ai_logs().await;
     log(&app, json!({})).await;
     for user in [" ", &"x".repeat(256), "a\0"] {

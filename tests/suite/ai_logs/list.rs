@@ -25,7 +25,7 @@ async fn logs() -> App {
 }
 
 #[tokio::test]
-async fn entries_are_filtered_and_the_newest_come_first() {
+async fn entries_are_filtered_and_newest_first() {
     let app = logs().await;
     for (query, found) in [
         ("", vec![6, 5, 4, 3, 2, 1, 7]),
@@ -53,7 +53,7 @@ async fn entries_are_filtered_and_the_newest_come_first() {
 }
 
 #[tokio::test]
-async fn pages_are_cut_at_100_and_the_answer_says_so() {
+async fn pages_have_at_most_100_entries() {
     let app = App::ai_logs().await;
     let day = "2024-01-01 00:00:00";
     log_at(&app, &vec![("c", day, "u"); 150]).await;
@@ -76,7 +76,7 @@ async fn pages_are_cut_at_100_and_the_answer_says_so() {
 }
 
 #[tokio::test]
-async fn entries_of_the_same_instant_keep_their_order_from_page_to_page() {
+async fn paging_is_stable_for_equal_timestamps() {
     let app = App::ai_logs().await;
     for second in [30, 10, 20] {
         let at = format!("2024-01-01 00:00:{second}");
@@ -91,7 +91,7 @@ async fn entries_of_the_same_instant_keep_their_order_from_page_to_page() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_not_what_they_must_be_are_named() {
+async fn invalid_params_are_reported() {
     let app = App::ai_logs().await;
     for (parameter, value) in [
         ("startDate", ""),
@@ -119,7 +119,7 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
 }
 
 #[tokio::test]
-async fn an_entry_without_a_date_or_an_outcome_is_shown_without() {
+async fn missing_dates_and_outcomes_are_null() {
     let app = App::ai_logs().await;
     execute(
         &mut app.database.connect().await,
@@ -137,7 +137,7 @@ async fn an_entry_without_a_date_or_an_outcome_is_shown_without() {
 }
 
 #[tokio::test]
-async fn a_page_of_long_entries_is_whole_and_in_order() {
+async fn a_page_of_long_entries_is_complete() {
     let app = App::ai_logs().await;
     let many = "INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, ai_response) \
                 SELECT 'c', '2024-11-15', 'u', CONCAT(n, REPEAT('x', 1000000)), REPEAT('y', 300000) FROM \

@@ -19,7 +19,7 @@ async fn app_with_one_connection() -> App {
 }
 
 #[tokio::test]
-async fn no_request_costs_more_statements_than_its_budget() {
+async fn statement_counts_stay_within_limits() {
     let app = app_with_one_connection().await;
     let id = log(&app, json!({})).await.to_string();
     for (what, budget, method, path, body) in [
@@ -61,7 +61,7 @@ async fn fill(app: &App) {
 }
 
 #[tokio::test]
-async fn a_page_of_a_user_a_conversation_or_a_day_reads_only_its_entries() {
+async fn filtered_pages_read_only_their_entries() {
     let app = app_with_one_connection().await;
     fill(&app).await;
     for (path, found, budget) in [

@@ -15,7 +15,7 @@ fn instant(text: &str) -> DateTime<Utc> {
 }
 
 #[tokio::test]
-async fn what_is_older_goes_in_several_batches_and_the_rest_stays() {
+async fn old_entries_are_deleted_in_batches() {
     let app = App::ai_logs().await;
     let fill = format!(
         "INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, ai_response) \
@@ -35,7 +35,7 @@ async fn what_is_older_goes_in_several_batches_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn an_entry_of_that_very_instant_or_of_no_known_age_stays() {
+async fn entries_at_the_cutoff_or_undated_are_kept() {
     let app = App::ai_logs().await;
     let at = |second| format!("2024-11-15 12:00:0{second}");
     log_at(&app, &[("c", &at(1), "u"), ("c", &at(0), "u"), ("c", "2024-11-15 11:59:59", "u")]).await;
@@ -50,7 +50,7 @@ async fn an_entry_of_that_very_instant_or_of_no_known_age_stays() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_not_migrated_is_told_so() {
+async fn an_unmigrated_database_is_reported() {
     let database = rotracker_tests::TestDatabase::empty().await;
     let error = prune(&database.pool(1), instant("2024-11-15T12:00:00Z"), true).await.unwrap_err();
     assert!(format!("{error:#}").contains("rotracker migrate"), "{error:#}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{LOGS, log, log_at};
 
 #[tokio::test]
-async fn an_empty_log_has_no_figures() {
+async fn an_empty_log_has_zero_counts() {
     let app = App::ai_logs().await;
     let stats = json!({
         "totalLogs": 0, "totalConversations": 0, "totalUsers": 0, "successRate": 0.0, "averageDuration": null,
@@ -16,7 +16,7 @@ async fn an_empty_log_has_no_figures() {
 }
 
 #[tokio::test]
-async fn the_log_is_counted() {
+async fn entries_are_counted() {
     let app = App::ai_logs().await;
     for (conversation, user, success, model, duration) in [
         ("c1", "bob", true, json!("sonnet"), json!(1_000)),
@@ -65,7 +65,7 @@ async fn an_average_is_rounded_to_whole_milliseconds() {
 }
 
 #[tokio::test]
-async fn top_lists_hold_ten_the_largest_first_and_then_by_name() {
+async fn top_lists_have_ten_sorted_by_count_then_name() {
     let app = App::ai_logs().await;
     let users = ["l", "k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "a"];
     for user in users {

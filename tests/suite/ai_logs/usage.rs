@@ -42,7 +42,7 @@ fn totals([exchanges, input, output, cached, cache_creation]: [i64; 5]) -> Value
 }
 
 #[tokio::test]
-async fn tokens_are_summed_by_day_user_and_model_the_newest_day_first() {
+async fn tokens_are_summed_by_day_user_and_model() {
     let app = used().await;
     let mut answer = app.get(USAGE).await.expect(200);
     // The collation takes both for one user; either spelling is right.
@@ -61,7 +61,7 @@ async fn tokens_are_summed_by_day_user_and_model_the_newest_day_first() {
 }
 
 #[tokio::test]
-async fn totals_are_those_of_what_is_listed() {
+async fn totals_match_the_list() {
     let app = used().await;
     for (query, groups, exchanges, input) in [
         ("user=BOB", 2, 2, 16),
@@ -82,7 +82,7 @@ async fn totals_are_those_of_what_is_listed() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_not_what_they_must_be_are_named() {
+async fn invalid_params_are_reported() {
     let app = App::ai_logs().await;
     for (parameter, value) in
         [("startDate", "x"), ("endDate", "2024-02-30"), ("user", &*"x".repeat(256)), ("model", &*"x".repeat(101))]
@@ -95,7 +95,7 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
 }
 
 #[tokio::test]
-async fn an_exchange_without_a_date_comes_last() {
+async fn undated_entries_come_last() {
     let app = App::ai_logs().await;
     super::log(&app, json!({ "inputTokens": 5 })).await;
     execute(

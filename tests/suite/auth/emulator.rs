@@ -18,7 +18,7 @@ fn requests(log: &[String]) -> Vec<&String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_refused_token_is_one_line_of_the_log_without_the_token() {
+async fn each_rejected_token_is_logged_once_without_the_token() {
     let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
     let ros = emulator.ros(&database, &issuer.variables()).await;
     let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
@@ -51,7 +51,7 @@ async fn each_refused_token_is_one_line_of_the_log_without_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deployed_function_without_an_issuer_lets_nobody_in_unless_told_to() {
+async fn without_an_issuer_all_requests_are_rejected() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let client = local_client().build().unwrap();
     let get = async |path: &str| {
@@ -79,7 +79,7 @@ async fn a_deployed_function_without_an_issuer_lets_nobody_in_unless_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_log_is() {
+async fn tokens_and_bodies_are_never_logged() {
     let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
     let (anthropic, dynamodb) = (StandIn::start([Script::message("canary-answer")]).await, dynamodb::emulator().await);
     let variables = [issuer.variables().as_slice(), &[("RUST_LOG", "trace,aws_sigv4=info".to_owned())]].concat();
@@ -111,7 +111,7 @@ async fn neither_tokens_nor_bodies_nor_prompts_are_logged_however_talkative_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_goes_out_takes_no_proxy_that_the_environment_names() {
+async fn proxy_variables_are_ignored() {
     let (issuer, proxy) = (Issuer::start().await, StandIn::start([]).await);
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let proxies = ["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, proxy.url.clone()));

@@ -20,7 +20,7 @@ fn later(app: &App, by: TimeDelta) {
 }
 
 #[tokio::test]
-async fn a_new_key_is_taken_when_a_token_names_it() {
+async fn a_new_key_is_fetched_when_a_token_names_it() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     app.get_as(&issuer.token("ann"), PATH).await.expect(200);
@@ -35,7 +35,7 @@ async fn a_new_key_is_taken_when_a_token_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_unknown_keys_asks_the_issuer_once_in_a_while() {
+async fn unknown_keys_cause_limited_fetches() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let good = issuer.token("ann");
@@ -62,7 +62,7 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn known_keys_serve_for_a_day_while_the_issuer_is_down() {
+async fn cached_keys_last_a_day_during_an_outage() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let token = issuer.token("ann");
@@ -82,7 +82,7 @@ async fn known_keys_serve_for_a_day_while_the_issuer_is_down() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_was_never_reached_is_503_and_asked_again_soon() {
+async fn an_unreachable_issuer_is_503_and_retried() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     issuer.set_down(true);
@@ -100,7 +100,7 @@ async fn an_issuer_that_was_never_reached_is_503_and_asked_again_soon() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_not_taken_for_much_longer() {
+async fn a_withdrawn_key_expires() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let token = issuer.token("ann");
@@ -112,7 +112,7 @@ async fn a_withdrawn_key_is_not_taken_for_much_longer() {
 }
 
 #[tokio::test]
-async fn keys_are_taken_from_nowhere_but_where_the_issuer_says() {
+async fn keys_come_from_the_issuers_jwks_only() {
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
     let app = App::start_for(&issuer).await;
     issuer.redirect_to(&other);
@@ -122,7 +122,7 @@ async fn keys_are_taken_from_nowhere_but_where_the_issuer_says() {
 }
 
 #[tokio::test]
-async fn while_the_issuer_is_down_a_key_that_may_be_new_is_503_and_known_ones_wait_for_nobody() {
+async fn an_outage_is_503_for_new_keys_only() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let known = issuer.token("ann");
@@ -147,7 +147,7 @@ async fn while_the_issuer_is_down_a_key_that_may_be_new_is_503_and_known_ones_wa
 }
 
 #[tokio::test]
-async fn whoever_waits_for_an_issuer_that_says_nothing_waits_once() {
+async fn waiting_requests_share_one_timeout() {
     let issuer = Issuer::start().await;
     issuer.fall_silent();
     // By the system's clock, since it matters how long a fetch takes.

@@ -19,7 +19,7 @@ fn users(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn people_see_and_delete_their_own_entries_and_administrators_all() {
+async fn users_access_their_own_entries_and_administrators_all() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
     let (ann, bob, eve) = (issuer.token("ann"), issuer.token("bob"), issuer.admin("eve"));
@@ -66,7 +66,7 @@ async fn people_see_and_delete_their_own_entries_and_administrators_all() {
 }
 
 #[tokio::test]
-async fn a_subject_that_only_looks_the_same_is_somebody_else() {
+async fn subjects_compare_byte_for_byte() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
     let id = log(&app, &issuer.token("Ab-é"), "x", "c").await;
@@ -83,7 +83,7 @@ async fn a_subject_that_only_looks_the_same_is_somebody_else() {
 }
 
 #[tokio::test]
-async fn an_administrator_who_names_a_subject_means_nobody_else() {
+async fn administrators_may_name_a_subject() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
     let eve = issuer.admin("eve");

@@ -18,7 +18,7 @@ fn expect_forbidden(answer: TestResponse) {
 }
 
 #[tokio::test]
-async fn a_role_is_found_in_each_claim_that_may_name_it() {
+async fn roles_are_read_from_each_claim() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
     let path = "/api/ai-logs/user/bob";
@@ -42,7 +42,7 @@ async fn a_role_is_found_in_each_claim_that_may_name_it() {
 }
 
 #[tokio::test]
-async fn stock_is_counted_by_administrators_and_taken_by_anybody() {
+async fn only_administrators_adjust_stock() {
     let issuer = Issuer::start().await;
     let app = App::inventory_for(&issuer).await;
     let part = app.put("stock_room", "A1", 5).await;
@@ -60,7 +60,7 @@ async fn stock_is_counted_by_administrators_and_taken_by_anybody() {
 }
 
 #[tokio::test]
-async fn the_subject_is_who_is_limited_and_logged_whatever_else_a_request_says() {
+async fn the_subject_is_limited_and_logged() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 2, http: issuer.config(clock()), ..Options::default() };
     let assistant = Assistant::with(StandIn::start([]).await, options).await;

@@ -118,7 +118,7 @@ fn expect_refusal(answer: TestResponse, challenge: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_right_in_every_way_is_401_and_says_why() {
+async fn invalid_tokens_are_401_with_the_reason() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     for (what, token, said) in bad_tokens(&issuer) {
@@ -130,7 +130,7 @@ async fn a_token_that_is_not_right_in_every_way_is_401_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_right_is_taken_whatever_the_issuer_makes_of_it() {
+async fn valid_tokens_of_every_form_are_accepted() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let now = issuer.claims("ann", json!({}))["iat"].as_u64().unwrap();
@@ -155,7 +155,7 @@ async fn a_token_that_is_right_is_taken_whatever_the_issuer_makes_of_it() {
 }
 
 #[tokio::test]
-async fn without_one_bearer_token_it_is_401_and_no_error_of_the_token() {
+async fn a_missing_token_is_401_without_an_error_code() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let none = "Bearer realm=\"ro-tracker\"";
@@ -183,7 +183,7 @@ async fn without_one_bearer_token_it_is_401_and_no_error_of_the_token() {
 }
 
 #[tokio::test]
-async fn only_health_needs_no_token_however_a_path_is_written() {
+async fn only_health_needs_no_token() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     for path in ["/health", "/api/health", "/api/health/", "/.netlify/functions/api/health"] {
@@ -213,7 +213,7 @@ async fn only_health_needs_no_token_however_a_path_is_written() {
 }
 
 #[tokio::test]
-async fn a_browser_of_the_dashboard_may_read_why_and_asks_beforehand_without_a_token() {
+async fn browsers_read_the_reason_and_preflight_without_token() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let preflight = Request::options("/api/ros")

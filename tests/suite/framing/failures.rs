@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Function;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_before_the_answer_has_its_status_in_the_prelude_and_our_shape() {
+async fn errors_have_their_status_in_the_prelude() {
     let app = App::start().await;
     execute(&mut app.database.connect().await, "ALTER TABLE active DROP COLUMN NOTES").await;
     let ros = Function::start("ros", &app.database, &[]).await;
@@ -32,7 +32,7 @@ async fn an_error_before_the_answer_has_its_status_in_the_prelude_and_our_shape(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_database_the_function_starts_and_says_503() {
+async fn without_a_database_requests_are_503() {
     let database = TestDatabase::empty().await;
     let nobody = free_port().to_string();
     let ros = Function::start("ros", &database, &[("DB_PORT", nobody.clone())]).await;
@@ -47,7 +47,7 @@ async fn without_a_database_the_function_starts_and_says_503() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_is_our_500_and_the_same_instance_serves_the_next_request() {
+async fn a_panic_is_500_and_the_instance_survives() {
     let odd = Function::odd().await;
     for gateway in Gateway::ALL {
         let panicked = odd.lambda.call(gateway, &Call::get("/api/odd/panic")).await.expect(500);
@@ -62,7 +62,7 @@ const APPENDED: &str =
     "Lambda-Runtime-Function-Error-Type: Runtime.StreamError\r\nLambda-Runtime-Function-Error-Body: ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_fails_half_way_is_no_list_and_gives_nothing_away() {
+async fn a_failing_list_is_invalid_json_without_details() {
     let database = TestDatabase::migrated().await;
     fill(&database, 50_000).await;
     let ros = Function::start("ros", &database, &[]).await;

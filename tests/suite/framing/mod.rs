@@ -1,9 +1,9 @@
 //! The real binaries before the runtime API, with the events of every gateway and the answers as they are posted: what
 //! Lambda would see of them.
 
-mod answers;
 mod failures;
 mod requests;
+mod responses;
 mod streams;
 
 use rotracker_tests::{

@@ -34,7 +34,7 @@ async fn same_answer(function: &Function, call: &Call) -> Framed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_of_orders_is_answered_the_same_through_every_gateway() {
+async fn orders_work_through_every_gateway() {
     let app = App::start().await;
     app.create("RO1").await;
     let ros = Function::start("ros", &app.database, &[]).await;
@@ -72,7 +72,7 @@ async fn a_request_of_orders_is_answered_the_same_through_every_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_of_inventory_is_answered_the_same_through_every_gateway() {
+async fn inventory_works_through_every_gateway() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A&B+1 100%", 40).await;
     let inventory = Function::start("inventory", &app.database, &[]).await;
@@ -91,7 +91,7 @@ async fn a_request_of_inventory_is_answered_the_same_through_every_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_of_the_assistant_and_its_log_is_answered_the_same_through_every_gateway() {
+async fn the_assistant_works_through_every_gateway() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
     let ai = Function::start("ai", &database, &assistant_variables(&anthropic.url, &dynamodb.endpoint)).await;
@@ -118,7 +118,7 @@ async fn a_request_of_the_assistant_and_its_log_is_answered_the_same_through_eve
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_of_any_characters_is_found_by_its_path() {
+async fn numbers_of_any_characters_work_in_paths() {
     let app = App::start().await;
     let ros = Function::start("ros", &app.database, &[]).await;
     for (number, through_http_api) in [
@@ -151,7 +151,7 @@ async fn a_number_of_any_characters_is_found_by_its_path() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_an_http_api_decodes_is_never_taken_for_another_one() {
+async fn decoded_paths_never_match_another_number() {
     let app = App::start().await;
     app.create("RO").await;
     let ros = Function::start("ros", &app.database, &[]).await;
@@ -165,7 +165,7 @@ async fn a_number_that_an_http_api_decodes_is_never_taken_for_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_may_be_text_base64_empty_or_missing() {
+async fn bodies_may_be_text_base64_empty_or_missing() {
     let app = App::start().await;
     let ros = Function::start("ros", &app.database, &[]).await;
     let create = |number: &str| Call::post("/api/ros", &new_order(json!({ "roNumber": number })));
@@ -189,7 +189,7 @@ async fn a_body_may_be_text_base64_empty_or_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_is_no_request_is_an_error_and_the_next_one_is_served() {
+async fn an_invalid_event_is_an_error() {
     let app = App::start().await;
     let ros = Function::start("ros", &app.database, &[]).await;
     let mut bad_body = Gateway::RestApi.event(&Call::new(Method::POST, "/api/ros").base64("%%%"));

@@ -17,7 +17,7 @@ use super::{Function, start_instance};
 const ORDERS: u32 = 50_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_list_arrives_while_it_is_being_read() {
+async fn a_long_list_is_streamed() {
     let database = TestDatabase::migrated().await;
     fill(&database, ORDERS).await;
     let ros = Function::start("ros", &database, &[]).await;
@@ -38,7 +38,7 @@ async fn a_long_list_arrives_while_it_is_being_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_leaves_event_by_event() {
+async fn a_chat_is_streamed() {
     let database = TestDatabase::migrated().await;
     let all = events(&["one", "two 部品"]);
     let parts = all.iter().flat_map(|event| [Part::Bytes(sse(event).into_bytes()), Part::Wait]).collect();
@@ -59,7 +59,7 @@ async fn a_chat_leaves_event_by_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_leaves_costs_the_instance_nothing() {
+async fn a_disconnect_does_not_harm_the_instance() {
     let database = TestDatabase::migrated().await;
     fill(&database, ORDERS).await;
     let ros = Function::start("ros", &database, &[]).await;
@@ -74,7 +74,7 @@ async fn a_client_that_leaves_costs_the_instance_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn instances_answer_beside_one_that_is_busy() {
+async fn instances_serve_beside_a_busy_one() {
     let app = App::start().await;
     fill(&app.database, ORDERS).await;
     let ros = Function::start("ros", &app.database, &[]).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const ADJUST: &str = "/api/inventory/adjust";
 
 #[tokio::test]
-async fn what_was_counted_is_set_with_the_reason() {
+async fn the_counted_quantity_is_set_with_the_reason() {
     let app = App::inventory().await;
     let part = app.put("md82_parts", "5915445-501", 7).await;
     for (counted, delta) in [(12, 5), (12, 0), (0, -12), (1, 1)] {

@@ -11,7 +11,7 @@ use sqlx::Row;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_100_simultaneous_decrements_of_40_pieces_40_succeed() {
+async fn of_100_decrements_of_40_pieces_40_succeed() {
     let app = Arc::new(App::inventory().await);
     for table in ["stock_room", "bins_inventory", "727_parts"] {
         let part = app.put(table, "A-1", 40).await;
@@ -34,7 +34,7 @@ async fn of_100_simultaneous_decrements_of_40_pieces_40_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_200_on_one_row_see_no_server_error() {
+async fn two_hundred_clients_on_one_row_get_no_5xx() {
     let app = Arc::new(App::inventory().await);
     let part = app.put("stock_room", "A-1", 100).await;
     let changes = (0..200).map(|client| {
@@ -63,7 +63,7 @@ const CHANGES_EACH: u64 = 20;
 const OPENING: i64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stock_is_conserved_while_64_clients_change_it_and_connections_are_killed() {
+async fn stock_is_conserved_despite_killed_connections() {
     let app = Arc::new(App::inventory().await);
     let mut openings = BTreeMap::new();
     // Two of them have the same number, as in real life.

@@ -17,7 +17,7 @@ fn both(quantity: i64) -> Quantities {
 }
 
 #[tokio::test]
-async fn a_piece_is_taken_from_index_and_table_and_entered_in_the_ledger() {
+async fn index_table_and_transaction_agree() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123-456", 5).await;
     let bystander = app.put("stock_room", "A123-456", 5).await;
@@ -56,7 +56,7 @@ async fn a_piece_is_taken_from_index_and_table_and_entered_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn every_table_goes_down_with_the_index() {
+async fn every_table_follows_the_index() {
     let app = App::inventory().await;
     for table in TABLES {
         let part = app.put(table, "A-1", 3).await;
@@ -66,7 +66,7 @@ async fn every_table_goes_down_with_the_index() {
 }
 
 #[tokio::test]
-async fn the_warning_begins_below_two() {
+async fn is_low_stock_below_two() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 3).await;
     for (previous, is_low) in [(3, false), (2, true), (1, true)] {
@@ -76,7 +76,7 @@ async fn the_warning_begins_below_two() {
 }
 
 #[tokio::test]
-async fn more_than_there_is_is_refused_and_changes_nothing() {
+async fn insufficient_stock_is_409() {
     let app = App::inventory().await;
     for (quantity, wanted) in [(0, 1), (3, 4), (3, 2_147_483_647)] {
         let part = app.put("terra", "A-1", quantity).await;
@@ -89,7 +89,7 @@ async fn more_than_there_is_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_part_is_named_by_id_and_number_and_both_must_fit() {
+async fn id_and_number_must_match() {
     let app = App::inventory().await;
     let part = app.put("stock_room", " ab-1 ", 9).await;
     for number in ["ab-1", " AB-1", "aB-1\t"] {
@@ -113,7 +113,7 @@ async fn a_part_is_named_by_id_and_number_and_both_must_fit() {
 }
 
 #[tokio::test]
-async fn a_wrong_body_is_400_with_the_field_and_changes_nothing() {
+async fn an_invalid_body_is_400_with_the_field() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 9).await;
     for path in [DECREMENT, "/api/inventory/increment"] {
@@ -161,7 +161,7 @@ async fn a_wrong_body_is_400_with_the_field_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_part_without_a_row_in_a_table_is_still_counted() {
+async fn a_part_without_a_table_row_is_decremented() {
     let app = App::inventory().await;
     let part = app.put("terra", "A-1", 2).await;
     let mut other = app.database.connect().await;
@@ -177,7 +177,7 @@ async fn a_part_without_a_row_in_a_table_is_still_counted() {
 }
 
 #[tokio::test]
-async fn a_table_that_says_something_else_is_in_step_afterwards() {
+async fn a_differing_table_is_corrected() {
     let app = App::inventory().await;
     let part = app.put("bins_inventory", "A-1", 5).await;
     for drifted in ["3", "NULL", "100"] {
@@ -189,7 +189,7 @@ async fn a_table_that_says_something_else_is_in_step_afterwards() {
 }
 
 #[tokio::test]
-async fn a_change_that_fails_half_way_leaves_everything_as_it_was() {
+async fn a_failed_change_is_rolled_back() {
     let app = App::inventory().await;
     let part: Part = app.put("stock_room", "A-1", 5).await;
     let mut other = app.database.connect().await;

@@ -50,7 +50,7 @@ async fn index(app: &App) -> BTreeMap<i64, i64> {
 }
 
 #[tokio::test]
-async fn an_entry_says_which_request_or_program_changed_the_quantity() {
+async fn transactions_name_the_request_or_program() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 5).await;
     let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await;
@@ -68,7 +68,7 @@ async fn an_entry_says_which_request_or_program_changed_the_quantity() {
 }
 
 #[tokio::test]
-async fn what_reindex_wrote_is_no_reason_for_it_to_keep_a_quantity() {
+async fn quantities_written_by_reindex_are_not_kept() {
     let app = App::inventory().await;
     app.put_unindexed("terra", "A-1", 7).await;
     reindex(&app.pool, REBUILD).await.unwrap();
@@ -84,7 +84,7 @@ async fn what_reindex_wrote_is_no_reason_for_it_to_keep_a_quantity() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replaying_the_ledger_from_nothing_makes_the_quantities_of_the_index() {
+async fn replayed_transactions_give_the_quantities() {
     let app = Arc::new(App::inventory().await);
     let tables = ["stock_room", "bins_inventory", "terra", "delta_apa"];
     for table in tables {

@@ -6,7 +6,7 @@ use serde_json::json;
 const INCREMENT: &str = "/api/inventory/increment";
 
 #[tokio::test]
-async fn pieces_come_in_one_unless_it_says_how_many() {
+async fn the_default_increment_is_one() {
     let app = App::inventory().await;
     let part = app.put("bins_inventory", "A-1", 0).await;
     let answer = app.post(INCREMENT, &part.change(&json!({}))).await.expect(200);
@@ -22,7 +22,7 @@ async fn pieces_come_in_one_unless_it_says_how_many() {
 }
 
 #[tokio::test]
-async fn more_than_a_column_can_count_is_409() {
+async fn an_overflowing_quantity_is_409() {
     let app = App::inventory().await;
     let part = app.put("terra", "A-1", 2_147_483_646).await;
     app.post(INCREMENT, &part.change(&json!({ "quantity": 2 }))).await.expect_error(409);

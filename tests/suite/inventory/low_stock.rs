@@ -15,7 +15,7 @@ async fn used(app: &App, number: &str, pieces: i64, at: &str) {
 const RECENTLY: &str = "2024-11-01 10:00:00";
 
 #[tokio::test]
-async fn each_item_carries_what_the_formulas_give() {
+async fn items_have_the_calculated_figures() {
     let app = App::inventory().await;
     // Number, quantity, used in 90 days; rate, reorder, urgency, days.
     let cases = [
@@ -74,7 +74,7 @@ async fn each_item_carries_what_the_formulas_give() {
 }
 
 #[tokio::test]
-async fn only_decrements_of_that_part_in_the_last_90_days_count() {
+async fn usage_counts_decrements_of_the_last_90_days() {
     let app = App::inventory().await;
     let part = app.put("stock_room", " ab-1", 3).await;
     app.put("terra", "AB-1", 3).await;

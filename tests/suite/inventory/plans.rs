@@ -18,7 +18,7 @@ async fn app_with_one_connection() -> App {
 }
 
 #[tokio::test]
-async fn no_request_costs_more_statements_than_its_budget() {
+async fn statement_counts_stay_within_limits() {
     let app = app_with_one_connection().await;
     let part = app.put("stock_room", "AB-1", 50).await;
     app.put_unindexed("bins_inventory", "CD-2", 1).await;
@@ -56,7 +56,7 @@ async fn no_request_costs_more_statements_than_its_budget() {
 }
 
 #[tokio::test]
-async fn an_exact_search_uses_an_index_although_it_trims_and_uppercases() {
+async fn an_exact_search_uses_an_index() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     let any = "SELECT LOWER(PartNumber) FROM inventoryindex ORDER BY IndexId LIMIT 1 OFFSET 1000";
@@ -77,7 +77,7 @@ async fn an_exact_search_uses_an_index_although_it_trims_and_uppercases() {
 }
 
 #[tokio::test]
-async fn a_search_for_a_part_of_a_number_reads_about_as_much_as_it_returns() {
+async fn a_partial_search_reads_about_what_it_returns() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     for (asked, most) in [("7919-1", 10), ("-", 50), ("5", 50), ("ACB3", 50)] {
@@ -90,7 +90,7 @@ async fn a_search_for_a_part_of_a_number_reads_about_as_much_as_it_returns() {
 }
 
 #[tokio::test]
-async fn a_search_that_finds_nothing_reads_next_to_nothing() {
+async fn a_search_without_results_reads_few_rows() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     let (answer, read) = rows_read(&app, "/api/inventory/search?partNumber=QQQ").await;
@@ -99,7 +99,7 @@ async fn a_search_that_finds_nothing_reads_next_to_nothing() {
 }
 
 #[tokio::test]
-async fn low_stock_reads_only_what_is_low_and_its_entries() {
+async fn low_stock_reads_only_low_parts() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     let (answer, read) = rows_read(&app, "/api/inventory/low-stock").await;
@@ -110,7 +110,7 @@ async fn low_stock_reads_only_what_is_low_and_its_entries() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_ledger_by_number_reads_only_that_numbers_entries() {
+async fn transactions_of_a_number_read_only_their_rows() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
     let entries = "INSERT INTO transactions (Action, PartNumber, DeltaQty, NewQty) VALUES ('DECREMENT', 'MINE', -1, 1), \

@@ -36,7 +36,7 @@ async fn index(app: &App) -> (Vec<(i64, String, String, i64, Option<i64>, Option
 }
 
 #[tokio::test]
-async fn what_the_index_misses_is_added_from_every_table() {
+async fn missing_rows_are_added_from_every_table() {
     let app = App::inventory().await;
     for table in Table::ALL {
         app.put(table.name(), "KNOWN", 1).await;
@@ -63,7 +63,7 @@ async fn what_the_index_misses_is_added_from_every_table() {
 }
 
 #[tokio::test]
-async fn only_a_rebuild_writes_what_differs_and_removes_what_is_gone() {
+async fn only_a_rebuild_updates_and_deletes() {
     let app = App::inventory().await;
     let shelf = app.put("stock_room", "SHELF", 5).await;
     let count = app.put("stock_room", "COUNT", 5).await;
@@ -96,7 +96,7 @@ async fn only_a_rebuild_writes_what_differs_and_removes_what_is_gone() {
 }
 
 #[tokio::test]
-async fn a_quantity_that_the_ledger_has_moved_is_never_touched() {
+async fn quantities_with_transactions_are_kept() {
     let app = App::inventory().await;
     let ours = app.put("stock_room", "OURS", 5).await;
     let theirs = app.put("stock_room", "THEIRS", 5).await;
@@ -131,7 +131,7 @@ async fn a_quantity_that_the_ledger_has_moved_is_never_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_beside_running_changes_loses_none() {
+async fn a_rebuild_loses_no_concurrent_change() {
     let app = Arc::new(App::inventory().await);
     let mut openings = BTreeMap::new();
     for number in 0..40 {
@@ -165,7 +165,7 @@ async fn a_rebuild_beside_running_changes_loses_none() {
 }
 
 #[tokio::test]
-async fn an_index_is_built_anew_in_many_batches_and_holds_what_it_held() {
+async fn an_index_is_rebuilt_in_batches() {
     let app = App::inventory().await;
     fill_stock(&app.database, 7_000, 100).await;
     let mut other = app.database.connect().await;

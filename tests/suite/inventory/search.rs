@@ -14,7 +14,7 @@ fn numbers(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_exact_number_is_found_with_all_that_is_known_of_it() {
+async fn an_exact_match_has_all_fields() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123-456", 15).await;
     app.put("stock_room", "A123-4567", 1).await;
@@ -37,7 +37,7 @@ async fn an_exact_number_is_found_with_all_that_is_known_of_it() {
 }
 
 #[tokio::test]
-async fn the_description_comes_from_whichever_table_has_the_part() {
+async fn the_description_comes_from_the_parts_table() {
     let app = App::inventory().await;
     for table in TABLES {
         app.put(table, "MS20470AD4-6", 1).await;
@@ -53,7 +53,7 @@ async fn the_description_comes_from_whichever_table_has_the_part() {
 }
 
 #[tokio::test]
-async fn a_part_whose_row_is_gone_or_whose_table_is_unknown_is_still_found() {
+async fn parts_without_a_table_row_are_found() {
     let app = App::inventory().await;
     let part = app.put("terra", "X-1", 2).await;
     let mut other = app.database.connect().await;
@@ -68,7 +68,7 @@ async fn a_part_whose_row_is_gone_or_whose_table_is_unknown_is_still_found() {
 }
 
 #[tokio::test]
-async fn blanks_and_case_do_not_matter_on_either_side() {
+async fn search_ignores_blanks_and_case() {
     let app = App::inventory().await;
     app.put("stock_room", "  bacb30nn4k5 ", 1).await;
     for asked in ["BACB30NN4K5", "bacb30nn4k5", "  BaCb30nN4k5  ", "\tBACB30NN4K5\n"] {
@@ -79,7 +79,7 @@ async fn blanks_and_case_do_not_matter_on_either_side() {
 }
 
 #[tokio::test]
-async fn an_exact_search_is_unlimited_and_tells_numbers_apart_character_by_character() {
+async fn exact_search_is_unlimited_and_exact() {
     let app = App::inventory().await;
     for _ in 0..120 {
         app.put("stock_room", "AN960-10", 1).await;
@@ -90,7 +90,7 @@ async fn an_exact_search_is_unlimited_and_tells_numbers_apart_character_by_chara
 }
 
 #[tokio::test]
-async fn a_part_of_a_number_finds_those_that_contain_it_and_at_most_50() {
+async fn partial_search_returns_at_most_50() {
     let app = App::inventory().await;
     for number in ["65-90305-17", "65-90305-18", "165-90305", "65-9030"] {
         app.put("727_parts", number, 1).await;
@@ -111,7 +111,7 @@ async fn a_part_of_a_number_finds_those_that_contain_it_and_at_most_50() {
 }
 
 #[tokio::test]
-async fn a_number_that_contains_the_text_several_times_is_found_once() {
+async fn repeated_matches_are_returned_once() {
     let app = App::inventory().await;
     app.put("terra", "1-1-1-1", 1).await;
     assert_eq!(numbers(&search(&app, "-1").await), ["1-1-1-1"]);
@@ -119,7 +119,7 @@ async fn a_number_that_contains_the_text_several_times_is_found_once() {
 }
 
 #[tokio::test]
-async fn a_part_that_the_index_misses_is_found_in_the_stock_room_or_the_bins() {
+async fn unindexed_parts_are_found_in_stock_room_and_bins() {
     let app = App::inventory().await;
     app.put("stock_room", "OTHER", 1).await;
     for number in 0..30 {
@@ -143,7 +143,7 @@ async fn a_part_that_the_index_misses_is_found_in_the_stock_room_or_the_bins() {
 }
 
 #[tokio::test]
-async fn the_first_way_that_finds_anything_is_the_only_one() {
+async fn the_first_successful_method_is_the_only_one() {
     let app = App::inventory().await;
     app.put_unindexed("stock_room", "AB-1", 1).await;
     assert_eq!(search(&app, "AB-1").await["searchMethod"], "direct");
@@ -155,7 +155,7 @@ async fn the_first_way_that_finds_anything_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn signs_that_like_and_sql_know_are_literal_in_every_way() {
+async fn special_characters_are_literal() {
     let app = App::inventory().await;
     for (indexed, number) in [
         (true, "100%"),
@@ -197,7 +197,7 @@ async fn signs_that_like_and_sql_know_are_literal_in_every_way() {
 }
 
 #[tokio::test]
-async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
+async fn the_partial_index_follows_foreign_writes() {
     let app = App::inventory().await;
     let part = app.put("terra", "OLD-77", 1).await;
     let mut other = app.database.connect().await;
@@ -222,7 +222,7 @@ async fn the_index_of_parts_of_numbers_follows_what_any_program_writes() {
 }
 
 #[tokio::test]
-async fn what_is_found_in_the_tables_follows_what_any_program_writes() {
+async fn direct_search_follows_foreign_writes() {
     let app = App::inventory().await;
     app.put_unindexed("stock_room", " a-b-a-b ", 1).await;
     let mut other = app.database.connect().await;

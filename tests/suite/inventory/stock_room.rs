@@ -8,7 +8,7 @@ fn numbers(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_answer_is_that_of_the_specification() {
+async fn the_response_has_all_fields() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123", 10).await;
     let answer = app.get("/api/inventory/stock-room?location=A-12").await.expect(200);
@@ -59,7 +59,7 @@ async fn filters_are_combined_and_literal() {
 }
 
 #[tokio::test]
-async fn what_was_asked_is_echoed() {
+async fn filters_are_echoed() {
     let app = App::inventory().await;
     let answer =
         app.get("/api/inventory/stock-room?condition=SV&search=%20pump%20&bin=B-5&location=").await.expect(200);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::TABLES;
 
 #[tokio::test]
-async fn every_table_is_answered_in_the_same_shape_and_bins_with_their_bin() {
+async fn all_tables_have_one_shape_and_bins_add_bin() {
     let app = App::inventory().await;
     for table in TABLES {
         let empty = app.get(&format!("/api/inventory/table/{table}")).await.expect(200);
@@ -33,7 +33,7 @@ async fn every_table_is_answered_in_the_same_shape_and_bins_with_their_bin() {
 }
 
 #[tokio::test]
-async fn what_a_sheet_did_not_say_is_null() {
+async fn empty_cells_are_null() {
     let app = App::inventory().await;
     execute(&mut app.database.connect().await, "INSERT INTO terra (PN) VALUES (NULL)").await;
     let answer = app.get("/api/inventory/table/terra").await.expect(200);
@@ -43,7 +43,7 @@ async fn what_a_sheet_did_not_say_is_null() {
 }
 
 #[tokio::test]
-async fn a_long_table_is_streamed_whole() {
+async fn a_long_table_is_complete() {
     let app = App::inventory().await;
     let rows = "INSERT INTO delta_apa (PN, QTY, DESCRIPTION) SELECT CONCAT('P-', place), place, REPEAT('x', 100) FROM \
                 (WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 900) \
@@ -56,7 +56,7 @@ async fn a_long_table_is_streamed_whole() {
 }
 
 #[tokio::test]
-async fn other_names_are_400_and_a_table_that_is_gone_is_404() {
+async fn unknown_names_are_400_and_dropped_tables_404() {
     let app = App::inventory().await;
     for name in ["STOCK_ROOM", "inventoryindex", "transactions", "stock-room", "terra%3B%20DROP%20TABLE%20terra", "x"] {
         let body = app.get(&format!("/api/inventory/table/{name}")).await.expect(400);

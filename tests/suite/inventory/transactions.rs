@@ -24,7 +24,7 @@ fn ids(page: &Value) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn entries_are_filtered_and_the_newest_come_first() {
+async fn entries_are_filtered_and_newest_first() {
     let app = ledger().await;
     for (query, found) in [
         ("", vec![6, 5, 4, 3, 2, 1]),
@@ -55,7 +55,7 @@ async fn entries_are_filtered_and_the_newest_come_first() {
 }
 
 #[tokio::test]
-async fn pages_are_cut_at_100_and_the_answer_says_so() {
+async fn pages_have_at_most_100_entries() {
     let app = ledger().await;
     let many = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) SELECT '2024-01-01', 'INCREMENT', \
                 'M', 1, 1 FROM transactions a, transactions b, transactions c WHERE a.TxnId <= 4";
@@ -84,7 +84,7 @@ async fn pages_are_cut_at_100_and_the_answer_says_so() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_not_what_they_must_be_are_named() {
+async fn invalid_params_are_reported() {
     let app = App::inventory().await;
     for (parameter, value) in [
         ("action", "decrement"),
@@ -113,7 +113,7 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
 }
 
 #[tokio::test]
-async fn an_entry_with_a_zero_date_is_shown_without_one() {
+async fn zero_dates_are_null() {
     let app = App::inventory().await;
     let mut other = app.database.connect().await;
     execute(

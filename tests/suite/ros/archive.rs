@@ -4,7 +4,7 @@ use rotracker_tests::App;
 use serde_json::json;
 
 #[tokio::test]
-async fn an_order_is_archived_by_its_number() {
+async fn an_order_is_archived_by_number() {
     let app = App::start().await;
     let order = app.create("RO 1").await;
     let moved = app.post("/api/ros/by-number/RO%201/archive", &json!({ "archiveStatus": "PAID" })).await.expect(200);
@@ -21,7 +21,7 @@ async fn archiving_a_paid_order_twice_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_wrong_target_is_refused_by_name() {
+async fn an_invalid_target_is_named() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     for body in

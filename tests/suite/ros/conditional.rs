@@ -21,7 +21,7 @@ async fn patch_if(app: &App, path: &str, if_match: &str, body: &Value) -> TestRe
 }
 
 #[tokio::test]
-async fn every_answer_that_shows_an_order_has_the_tag_that_a_read_has() {
+async fn every_order_response_has_its_tag() {
     let app = App::start().await;
     let created = app.post("/api/ros", &new_order(json!({ "roNumber": "RO1" }))).await;
     let mut tags = vec![tag(&created)];
@@ -49,7 +49,7 @@ async fn every_answer_that_shows_an_order_has_the_tag_that_a_read_has() {
 }
 
 #[tokio::test]
-async fn going_back_to_what_it_was_makes_no_old_tag_valid_again() {
+async fn undoing_a_change_does_not_restore_the_tag() {
     let app = App::start().await;
     let order = app.create_with(json!({ "terms": "A" })).await;
     let path = path_of(&order);
@@ -60,7 +60,7 @@ async fn going_back_to_what_it_was_makes_no_old_tag_valid_again() {
 }
 
 #[tokio::test]
-async fn a_change_with_an_old_tag_is_412_and_changes_nothing() {
+async fn a_stale_tag_is_412() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let (path, by_number) = (path_of(&order), path_by_number("RO1"));
@@ -103,7 +103,7 @@ async fn a_change_with_an_old_tag_is_412_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_client_has_is_not_sent_again() {
+async fn an_unchanged_order_is_304() {
     let app = App::start().await;
     let order = app.create_with(json!({ "nextDateToUpdate": "2024-11-15" })).await;
     for path in [path_of(&order), "/api/ros/stats/dashboard".to_owned()] {
@@ -129,7 +129,7 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_strong_tag_is_of_the_very_bytes_so_what_has_one_is_not_compressed() {
+async fn tagged_responses_are_not_compressed() {
     let app = App::start().await;
     let order = app.create_with(json!({ "notes": "x".repeat(5_000) })).await;
     for (path, encoding) in
@@ -142,7 +142,7 @@ async fn a_strong_tag_is_of_the_very_bytes_so_what_has_one_is_not_compressed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_10_000_conditional_updates_by_two_writers_none_is_lost() {
+async fn no_conditional_update_of_10_000_is_lost() {
     const EACH: usize = 5_000;
     let app = Arc::new(App::start().await);
     let path = path_of(&app.create_with(json!({ "estimatedCost": 0 })).await);

@@ -7,7 +7,7 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_specifications_example_is_created_as_it_says() {
+async fn an_order_is_created() {
     let app = App::start().await;
     let order = app
         .create_with(json!({
@@ -54,7 +54,7 @@ async fn the_specifications_example_is_created_as_it_says() {
 }
 
 #[tokio::test]
-async fn an_order_can_be_created_in_any_of_the_four_tables_and_ids_never_repeat() {
+async fn orders_are_created_in_all_tables_with_unique_ids() {
     let app = App::start().await;
     for (archive, table) in [("ACTIVE", "active"), ("PAID", "paid"), ("NET", "net"), ("RETURNED", "returns")] {
         let order = app.create_with(json!({ "roNumber": table, "archiveStatus": archive })).await;
@@ -67,7 +67,7 @@ async fn an_order_can_be_created_in_any_of_the_four_tables_and_ids_never_repeat(
 }
 
 #[tokio::test]
-async fn every_missing_required_field_is_named_at_once() {
+async fn missing_fields_are_named_together() {
     let app = App::start().await;
     let answer = app.post("/api/ros", &json!({ "shopName": null, "currentStatus": "  " })).await.expect(400);
     assert_eq!(answer["error"], "Validation error");
@@ -84,7 +84,7 @@ async fn every_missing_required_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_number_is_taken_whichever_table_has_it() {
+async fn numbers_are_unique_across_tables() {
     let app = App::start().await;
     app.create_with(json!({ "roNumber": "RO1", "archiveStatus": "PAID" })).await;
     for (archive, number) in [("ACTIVE", "RO1"), ("PAID", "RO1"), ("NET", " RO1 "), ("RETURNED", "ro1")] {
@@ -98,7 +98,7 @@ async fn a_number_is_taken_whichever_table_has_it() {
 }
 
 #[tokio::test]
-async fn a_deleted_orders_number_is_free_again_and_its_id_is_not() {
+async fn deleted_numbers_are_reusable_and_ids_are_not() {
     let app = App::start().await;
     let first = app.create("RO1").await;
     app.delete(&path_of(&first)).await.expect(200);
@@ -107,7 +107,7 @@ async fn a_deleted_orders_number_is_free_again_and_its_id_is_not() {
 }
 
 #[tokio::test]
-async fn text_survives_byte_for_byte() {
+async fn text_is_stored_byte_for_byte() {
     let app = App::start().await;
     let notes = "O'Brien said \"ok\"; DROP TABLE active;--\r\n\tЗапчасть 部品 🛩️ ﷽ \\ % _ {} ' \u{200b} e\u{301}  ";
     let order = app
@@ -124,7 +124,7 @@ async fn text_survives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn text_may_fill_its_column_and_not_a_character_more() {
+async fn text_may_fill_its_column() {
     let app = App::start().await;
     let limits = [
         ("roNumber", 50),
@@ -155,7 +155,7 @@ async fn text_may_fill_its_column_and_not_a_character_more() {
 }
 
 #[tokio::test]
-async fn what_the_database_would_bend_is_refused_by_name_and_changes_nothing() {
+async fn values_that_do_not_fit_are_rejected() {
     let app = App::start().await;
     let cases = [
         ("dateMade", json!("2024-13-45")),
@@ -204,7 +204,7 @@ async fn money_is_exact_and_may_be_a_string_or_a_number() {
 }
 
 #[tokio::test]
-async fn an_order_of_another_program_gets_an_id_and_keeps_its_number() {
+async fn orders_of_other_programs_get_an_id() {
     let app = App::start().await;
     let mut other = app.database.connect().await;
     rotracker_tests::database::execute(&mut other, "INSERT INTO net (RO, SHOP_NAME) VALUES ('RO7', 'Other')").await;

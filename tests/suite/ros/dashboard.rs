@@ -16,7 +16,7 @@ async fn an_empty_database_counts_nothing() {
 }
 
 #[tokio::test]
-async fn each_figure_counts_what_the_design_says() {
+async fn each_figure_follows_its_rule() {
     let app = App::start().await;
     // Today is 15 November 2024; 30 days before it is 16 October.
     let orders = [

@@ -31,7 +31,7 @@ async fn a_number_is_percent_encoded_in_the_path() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_is_404() {
+async fn an_unknown_order_is_404() {
     let app = App::start().await;
     for path in ["/api/ros/1", "/api/ros/99999999999999999999999", "/api/ros/by-number/RO1"] {
         let body = app.get(path).await.expect(404);
@@ -40,7 +40,7 @@ async fn an_order_that_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_number_is_400() {
+async fn an_invalid_id_is_400() {
     let app = App::start().await;
     for id in ["abc", "-1", "1.5", "0x1", "1%20", "%D9%A1", "1;2"] {
         let body = app.get(&format!("/api/ros/{id}")).await.expect(400);
@@ -49,7 +49,7 @@ async fn an_id_that_is_no_number_is_400() {
 }
 
 #[tokio::test]
-async fn zero_dates_of_older_programs_read_as_none() {
+async fn zero_dates_are_null() {
     let app = App::start().await;
     let mut other = app.database.connect().await;
     execute(

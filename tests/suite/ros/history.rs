@@ -61,7 +61,7 @@ fn stored(order: &Value) -> Map<String, Value> {
 }
 
 #[tokio::test]
-async fn each_change_says_who_when_and_what_also_after_a_move_a_rename_and_the_deletion() {
+async fn entries_survive_moves_renames_and_deletion() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     let path = path_of(&order);
@@ -95,7 +95,7 @@ async fn each_change_says_who_when_and_what_also_after_a_move_a_rename_and_the_d
 }
 
 #[tokio::test]
-async fn a_number_means_the_order_that_has_it_or_else_the_one_that_had_it_last() {
+async fn a_number_means_its_current_or_last_order() {
     let app = App::start().await;
     let first = app.create("RO1").await;
     app.patch(&path_of(&first), &json!({ "roNumber": "RO2" })).await.expect(200);
@@ -117,7 +117,7 @@ async fn a_number_means_the_order_that_has_it_or_else_the_one_that_had_it_last()
 }
 
 #[tokio::test]
-async fn what_changes_nothing_leaves_no_entry_and_neither_does_what_is_refused() {
+async fn rejected_and_empty_changes_leave_no_entry() {
     let app = App::start().await;
     let order = app.create_with(json!({ "estimatedCost": 1 })).await;
     let path = path_of(&order);
@@ -133,7 +133,7 @@ async fn what_changes_nothing_leaves_no_entry_and_neither_does_what_is_refused()
 }
 
 #[tokio::test]
-async fn the_steps_of_the_status_have_their_day_cost_and_notes() {
+async fn status_changes_have_day_cost_and_notes() {
     let app = App::start().await;
     let order = app.create_with(json!({ "roNumber": "RO1", "notes": "in the hangar" })).await;
     let status = format!("{}/status", path_by_number("RO1"));
@@ -175,7 +175,7 @@ async fn the_steps_of_the_status_have_their_day_cost_and_notes() {
 }
 
 #[tokio::test]
-async fn an_order_of_another_program_is_entered_as_it_was_found_before_its_first_change() {
+async fn foreign_orders_are_recorded_as_found() {
     let app = App::start().await;
     let mut node = app.database.connect().await;
     execute(
@@ -301,7 +301,7 @@ async fn assert_replays(app: &App) {
 }
 
 #[tokio::test]
-async fn the_samples_have_a_past_that_makes_them_what_they_are() {
+async fn replayed_sample_history_gives_the_sample_orders() {
     let app = App::start().await;
     let today = app.clock.today();
     let counts = OrderCounts { active: 60, paid: 20, net: 20, returned: 20 };
@@ -314,7 +314,7 @@ async fn the_samples_have_a_past_that_makes_them_what_they_are() {
 }
 
 #[tokio::test]
-async fn replaying_the_history_from_nothing_makes_the_current_rows() {
+async fn replayed_history_gives_the_current_orders() {
     let app = App::start().await;
     for seed in 0..4 {
         do_anything(&app, seed, 250).await;
@@ -324,7 +324,7 @@ async fn replaying_the_history_from_nothing_makes_the_current_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replaying_the_history_of_simultaneous_changes_makes_the_current_rows() {
+async fn replayed_concurrent_history_gives_the_current_orders() {
     let app = Arc::new(App::start().await);
     let clients = (0..16).map(|seed| {
         let app = app.clone();

@@ -23,7 +23,7 @@ async fn each_archive_status_has_its_list_and_active_is_the_default() {
 }
 
 #[tokio::test]
-async fn the_list_is_ordered_by_the_day_to_ask_again_then_the_newest_then_the_id() {
+async fn the_list_is_sorted_by_next_update_created_and_id() {
     let app = App::start().await;
     for (number, next, made) in [
         ("no date, old", Value::Null, json!("2024-01-01")),
@@ -58,7 +58,7 @@ async fn overdue_is_computed_in_every_table() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_not_what_they_must_be_are_named() {
+async fn invalid_params_are_reported() {
     let app = App::start().await;
     for (query, parameter) in [
         ("archiveStatus=active", "archiveStatus"),
@@ -81,7 +81,7 @@ async fn parameters_that_are_not_what_they_must_be_are_named() {
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_many_chunks_and_complete() {
+async fn a_long_list_is_complete() {
     let app = App::start().await;
     fill(&app.database, 3_000).await;
     let request = Request::get("/api/ros").body(Body::empty()).unwrap();
@@ -97,7 +97,7 @@ async fn a_long_list_comes_in_many_chunks_and_complete() {
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_cannot_be_taken_for_a_shorter_one() {
+async fn a_broken_list_is_invalid_json() {
     let app = App::start().await;
     fill(&app.database, 20_000).await;
     let request = Request::get("/api/ros").body(Body::empty()).unwrap();

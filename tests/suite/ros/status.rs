@@ -4,7 +4,7 @@ use rotracker_tests::App;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_status_is_set_with_its_day_and_what_came_along() {
+async fn the_status_is_set_with_day_cost_and_notes() {
     let app = App::start().await;
     app.create_with(json!({ "roNumber": "RO 1", "notes": "first" })).await;
     app.clock.set("2024-11-20T10:00:00Z".parse().unwrap());
@@ -41,7 +41,7 @@ async fn the_cost_is_final_once_the_order_is_paid_or_shipped() {
 }
 
 #[tokio::test]
-async fn what_is_absent_is_left_alone() {
+async fn absent_fields_are_unchanged() {
     let app = App::start().await;
     let order = app.create_with(json!({ "roNumber": "RO1", "estimatedCost": "5.00" })).await;
     let update = json!({ "status": "APPROVED", "notes": null, "cost": null, "deliveryDate": null });
@@ -55,7 +55,7 @@ async fn what_is_absent_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_wrong_body_is_refused_by_name() {
+async fn an_invalid_body_is_named() {
     let app = App::start().await;
     let order = app.create_with(json!({ "roNumber": "RO1", "notes": "x".repeat(65_000) })).await;
     for (body, field) in [

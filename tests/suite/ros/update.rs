@@ -36,7 +36,7 @@ fn fields() -> Vec<(&'static str, Value, Value)> {
 const REQUIRED: [&str; 4] = ["roNumber", "shopName", "partDescription", "currentStatus"];
 
 #[tokio::test]
-async fn each_field_is_set_cleared_or_left_alone() {
+async fn fields_are_set_cleared_or_unchanged() {
     let app = App::start().await;
     let first: Value = fields().into_iter().map(|(field, first, _)| (field.to_owned(), first)).collect();
     let mut expected = app.create_with(first).await;
@@ -75,7 +75,7 @@ async fn the_dashboard_may_send_the_whole_order_back() {
 }
 
 #[tokio::test]
-async fn every_change_is_dated_and_a_status_gets_its_day_unless_it_is_given() {
+async fn changes_are_dated_and_status_days_default_to_today() {
     let app = App::start().await;
     let order = app.create_with(json!({ "currentStatusDate": "2024-11-01" })).await;
     let path = path_of(&order);
@@ -90,7 +90,7 @@ async fn every_change_is_dated_and_a_status_gets_its_day_unless_it_is_given() {
 }
 
 #[tokio::test]
-async fn a_move_keeps_everything_and_takes_changes_along() {
+async fn a_move_keeps_all_fields_and_applies_changes() {
     let app = App::start().await;
     let first: Value = fields().into_iter().map(|(field, first, _)| (field.to_owned(), first)).collect();
     let mut expected = app.create_with(first).await;
@@ -113,7 +113,7 @@ async fn a_move_keeps_everything_and_takes_changes_along() {
 }
 
 #[tokio::test]
-async fn renaming_frees_the_old_number_and_respects_taken_ones() {
+async fn renaming_frees_the_old_number() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     app.create_with(json!({ "roNumber": "RO2", "archiveStatus": "NET" })).await;
@@ -138,7 +138,7 @@ async fn renaming_frees_the_old_number_and_respects_taken_ones() {
 }
 
 #[tokio::test]
-async fn a_body_that_changes_nothing_known_is_400() {
+async fn a_body_without_known_fields_is_400() {
     let app = App::start().await;
     let order = app.create("RO1").await;
     for body in [json!({}), json!({ "colour": "red" }), json!({ "id": "1", "isOverdue": true, "daysOverdue": 3 })] {
@@ -152,7 +152,7 @@ async fn a_body_that_changes_nothing_known_is_400() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_is_404() {
+async fn an_unknown_order_is_404() {
     let app = App::start().await;
     for path in ["/api/ros/1", "/api/ros/by-number/RO1"] {
         app.patch(path, &json!({ "notes": "x" })).await.expect_error(404);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn on_lambda_nothing_but_its_own_variables_is_needed() {
+    fn lambda_variables_are_enough() {
         let config = read(&[
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "key"),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn invalid_variables_are_named() {
         let message = read(&[
             ("AI_RATE_LIMIT", "0"),
             ("AI_RATE_WINDOW_SECONDS", "a minute"),

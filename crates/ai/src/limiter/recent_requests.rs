@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_update_moves_all_times_one_place_on() {
+    fn the_update_shifts_all_times() {
         let update = POLICY.conditional_update(100_000, "mine");
         assert_eq!(
             update.update,

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_may_be_pem_escaped_pem_or_bare_base64() {
+    fn the_ca_may_be_pem_escaped_pem_or_base64() {
         let pem = format!("{PEM_BEGIN}\n{CERTIFICATE}\n{PEM_END}\n");
         let escaped = pem.replace('\n', "\\n");
         let encoded_pem = STANDARD.encode(&pem);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_verified_whatever_the_mode_but_disabled() {
+    fn a_ca_is_verified_in_every_mode_but_disabled() {
         for (mode, tls) in [
             ("REQUIRED", TlsMode::VerifyCa),
             ("preferred", TlsMode::VerifyCa),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_brackets_outside_of_strings_nest() {
+    fn brackets_in_strings_do_not_count_as_nesting() {
         let deep = "[".repeat(65);
         assert!(is_too_deep(deep.as_bytes()) && is_too_deep(format!(r#"{{"a\\":{deep}"#).as_bytes()));
         assert!(!is_too_deep(&deep.as_bytes()[1..]));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_the_content_type() {
+    fn the_content_type_must_be_json() {
         for (content_type, json) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_column_cannot_hold_exactly_is_refused() {
+    fn amounts_that_would_be_rounded_are_rejected() {
         for (sent, said) in [
             ("\"abc\"", "an amount"),
             ("\"\"", "an amount"),

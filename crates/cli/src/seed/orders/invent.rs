@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_of_the_dashboard_has_something_to_count() {
+    fn every_dashboard_figure_has_orders() {
         let today = some_day();
         let orders = orders(today, OrderCounts::default());
         let active: Vec<&Order> = orders.iter().filter(|order| order.archive == ArchiveStatus::Active).collect();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_happens_before_the_order_was_made_or_in_the_future() {
+    fn dates_are_between_creation_and_today() {
         let today = some_day();
         for order in orders(today, OrderCounts::default()) {
             assert!(order.next_update.is_none_or(|date| order.updated <= date), "{order:?}");

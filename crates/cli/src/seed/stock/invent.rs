@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_day_gives_the_same_stock_and_another_day_only_other_dates() {
+    fn the_stock_depends_on_the_day_in_its_dates_only() {
         let one = samples();
         assert_eq!(one, samples());
         let mut other = stock(some_day() + Days::new(200), StockCounts::default());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn every_table_has_its_rows_and_the_index_all_but_the_last() {
+    fn the_index_lacks_the_last_rows_of_each_table() {
         let Stock { parts, ledger } = samples();
         assert_eq!(parts.len(), 6_500);
         assert!((4_000..=6_000).contains(&ledger.len()), "{}", ledger.len());
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_has_no_number_that_contains_one_that_it_misses() {
+    fn unindexed_numbers_are_not_part_of_indexed_ones() {
         let parts = samples().parts;
         let (indexed, missed): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| part.index_id.is_some());
         assert_eq!(missed.len(), 100);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_leads_to_every_quantity() {
+    fn transactions_add_up_to_every_quantity() {
         let Stock { parts, ledger } = samples();
         let parts: HashMap<i64, &Part> = parts.iter().filter_map(|part| Some((part.index_id?.0, part))).collect();
         let mut quantities = HashMap::<i64, i64>::new();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_is_of_the_working_hours_of_a_year_up_to_today() {
+    fn transactions_are_of_one_year_of_working_hours() {
         for weekday in 0..7 {
             let today = some_day() + Days::new(weekday);
             let ledger = stock(today, StockCounts::default()).ledger;

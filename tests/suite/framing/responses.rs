@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Function;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_is_a_prelude_eight_zeros_and_the_body() {
+async fn a_response_is_prelude_eight_zeros_and_body() {
     let app = App::start().await;
     app.create("RO1").await;
     let ros = Function::start("ros", &app.database, &[]).await;
@@ -48,7 +48,7 @@ async fn an_answer_is_a_prelude_eight_zeros_and_the_body() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_of_many_values_are_joined_and_cookies_stay_apart() {
+async fn repeated_headers_are_joined_except_cookies() {
     let odd = Function::odd().await;
     for gateway in Gateway::ALL {
         let answer =
@@ -63,7 +63,7 @@ async fn headers_of_many_values_are_joined_and_cookies_stay_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_answer_has_a_prelude_and_nothing_else() {
+async fn an_empty_response_is_a_prelude() {
     let app = App::start().await;
     let ros = Function::start("ros", &app.database, &[]).await;
     for gateway in Gateway::ALL {
@@ -73,7 +73,7 @@ async fn an_empty_answer_has_a_prelude_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_sam_local_an_answer_is_one_plain_document() {
+async fn under_sam_local_a_response_is_one_document() {
     let app = App::start().await;
     app.create("RO1").await;
     let ros = Function::start("ros", &app.database, &[("AWS_SAM_LOCAL", "true".to_owned())]).await;
