@@ -1,6 +1,6 @@
-"""What `sam build` made: how large each function's package is, and whether Lambda's system can run it.
+"""Checks of the packages that `sam build` made: their size, and whether Lambda can run them.
 
-`python infra/packages.py` prints a table and fails where something is wrong; `pytest infra/packages.py` shows that it can.
+`python infra/packages.py` prints a table and fails on an error. `pytest infra/packages.py` tests that it does.
 """
 
 import io
@@ -16,7 +16,7 @@ from checks import FUNCTIONS, ROOT
 
 BUILD = ROOT / ".aws-sam" / "build"
 
-# What we allow ourselves; Lambda takes 50 MB. A smaller package starts sooner after a deployment.
+# Our limit; that of Lambda is 50 MB. A smaller package starts faster after a deployment.
 MOST_BYTES = 5_000_000
 
 # The C library of provided.al2023.
