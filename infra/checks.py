@@ -645,7 +645,7 @@ def only_our_repository_deploys(role):
 
 def deploys_nothing_but_the_stack(role):
     resources = role["Resources"]
-    # Wildcards in names that the service generates.
+    # Resources whose names AWS generates, and why each needs a wildcard.
     generated = {
         "::/restapis/*": "the gateway generates the id of an API",
         "::/tags/*": "as above",

@@ -18,6 +18,6 @@ CREATE TABLE IF NOT EXISTS transactions (
     INDEX idx_timestamp (Timestamp),
     INDEX idx_ro_number (RONumber),
     INDEX idx_index_id (IndexId),
-    -- The usage of a part is read from this one alone.
+    -- A covering index for the usage of a part.
     INDEX idx_usage (PartNumber, Action, Timestamp, DeltaQty)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

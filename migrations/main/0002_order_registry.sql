@@ -28,7 +28,7 @@ BEGIN
     END IF;
 END;
 
--- Follows a change of the number or the id. Byte by byte, because the collation takes `ro1` for `RO1`.
+-- Copies a change of the number or the id. Numbers are compared byte by byte, because in the collation `ro1` equals `RO1`.
 DROP TRIGGER IF EXISTS register_updated_active;
 CREATE TRIGGER register_updated_active BEFORE UPDATE ON `active` FOR EACH ROW
 BEGIN

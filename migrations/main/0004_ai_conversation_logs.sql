@@ -16,10 +16,10 @@ CREATE TABLE IF NOT EXISTS ai_conversation_logs (
     output_tokens INT,
     cached_tokens INT,
     cache_creation_tokens INT,
-    -- Pages and conversations are read in the order of these three.
+    -- Lists are sorted by these three indexes.
     INDEX idx_timestamp (timestamp),
     INDEX idx_user_timestamp (user, timestamp),
     INDEX idx_conversation_timestamp (conversation_id, timestamp),
-    -- Statistics and usage are read from this one alone, and never from the long texts.
+    -- A covering index for statistics and usage, which then do not read the long texts.
     INDEX idx_figures (timestamp, user, model, conversation_id, success, duration_ms, input_tokens, output_tokens, cached_tokens, cache_creation_tokens)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

@@ -5,19 +5,22 @@ use anyhow::{Result, anyhow};
 /// What a reader should know before anything else.
 const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant that knows about both.
 
-- Errors are always `{error, message, details?}`. Besides those that are listed with each operation, a path that does not \
-  exist is answered 404, and a method that a path does not take 405; and where the service is deployed, the gateway before \
-  it may answer 429 (too many requests of everybody together), 502 and 504, without a `details`.
-- Members of a body that are not listed are ignored; so are unknown query parameters.
-- Instants are in UTC with milliseconds; days are shown as their midnight in UTC. Amounts of money are strings with two \
-  decimals.
-- Everything but the health of the service wants a bearer token of the configured issuer: without one 401, or 503 while \
-  its keys cannot be had. On a developer's machine nobody is asked unless an issuer is configured.
-- Every answer has the header `x-request-id`, which is in its log line, too.
-- `Idempotency-Key` on a POST makes it safe to send again: one effect, and the first answer again for 24 hours. A \
-  request that failed has changed nothing and leaves no trace of its key.
-- `ETag` of a repair order, sent as `If-Match` with a change, keeps a client from overwriting what it has not seen; sent \
-  as `If-None-Match` with a GET, it saves an answer that is there already.
+- Errors are always `{error, message, details?}`. Each operation lists its own. An unknown path is 404, and a method that \
+  a path does not have is 405. On AWS the gateway may also send 429 (too many requests from all clients together), 502 \
+  and 504, without `details`.
+- Unknown members of a body and unknown query parameters are ignored.
+- Instants are in UTC with milliseconds. Days are shown as midnight in UTC. Amounts of money are strings with two decimals.
+- Every request except health checks needs a bearer token of the configured issuer: otherwise 401, or 503 while the keys \
+  of the issuer cannot be fetched. On a developer's machine no token is needed unless an issuer is configured.
+- Every response has the header `x-request-id`, which is also in its log line.
+- With `Idempotency-Key`, a POST can be sent again safely: it takes effect once, and for 24 hours the first response is \
+  sent again. Keys belong to their caller. The same key with another path or body is 422, and 409 while the first request \
+  is still running. A request that was invalid (400, 401, 413) or failed (5xx) is not saved. `POST /api/ai/chat` ignores \
+  the key.
+- The `ETag` of a repair order, sent as `If-Match` with a change, prevents overwriting a version that the client has not \
+  seen. Sent as `If-None-Match` with a GET, it saves the transfer of an unchanged response (304). The tag changes with \
+  every change of the order, by other programs too, and when an overdue order becomes a day older.
+- The same paths also work below `/.netlify/functions`.
 - Bodies are at most 6 MB long.";
 
 /// The description of all four functions: OpenAPI 3.1 as JSON, the same every time.

@@ -48,7 +48,7 @@ pub fn init() {
             .with_writer(|| OneLine(io::stdout()))
             .boxed()
     };
-    // StatementCounter are counted independently of `RUST_LOG`, so this layer has a filter of its own.
+    // Statements are counted whatever `RUST_LOG` is set to, so this layer has its own filter.
     let statements = metrics.then(|| {
         StatementCounter.with_filter(Targets::new().with_target(StatementCounter::TARGET, LevelFilter::DEBUG))
     });

@@ -99,12 +99,12 @@ pub(super) fn bad_tokens(issuer: &Issuer) -> Vec<(&'static str, String, &'static
         ("empty", String::new(), "The token is malformed."),
         ("two of them", format!("{good},{good}"), "The token is malformed."),
         ("of 100 KB", issuer.token_with("ann", json!({ "x": "x".repeat(100_000) })), "The token is malformed."),
-        ("of nobody", issuer.token_with("", json!({})), "The token does not say whose it is."),
-        ("without a subject", issuer.token_with("", json!({ "sub": null })), "The token does not say whose it is."),
-        ("of somebody's almost", issuer.token_with(" ann", json!({})), "The token does not say whose it is."),
-        ("of two lines", issuer.token_with("a\nb", json!({})), "The token does not say whose it is."),
-        ("of a long name", issuer.token_with(&"é".repeat(256), json!({})), "The token does not say whose it is."),
-        ("of a number", issuer.token_with("", json!({ "sub": 5 })), "The token does not say whose it is."),
+        ("of nobody", issuer.token_with("", json!({})), "The token has no valid subject."),
+        ("without a subject", issuer.token_with("", json!({ "sub": null })), "The token has no valid subject."),
+        ("of somebody's almost", issuer.token_with(" ann", json!({})), "The token has no valid subject."),
+        ("of two lines", issuer.token_with("a\nb", json!({})), "The token has no valid subject."),
+        ("of a long name", issuer.token_with(&"é".repeat(256), json!({})), "The token has no valid subject."),
+        ("of a number", issuer.token_with("", json!({ "sub": 5 })), "The token has no valid subject."),
     ]
 }
 

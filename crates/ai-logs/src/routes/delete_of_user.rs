@@ -28,7 +28,7 @@ pub(super) async fn delete_of_user(
     Path(user): Path<String>,
 ) -> Result<Json<LogsDeleted>, ApiError> {
     let user = User::parse(&user).map_err(|problem| ApiError::invalid("user", problem))?;
-    // Subjects of tokens differ if a byte does. Names from before there were tokens are one person's in any case.
+    // Subjects are compared byte by byte. Without authentication, users are names, which are compared without case.
     let is_subject = caller.subject().is_some();
     let deleted_count =
         db::transaction!(state.db, |connection| store::delete_of_user(connection, &user, is_subject).await)?;

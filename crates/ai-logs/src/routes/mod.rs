@@ -52,7 +52,7 @@ fn owner_among(caller: &Caller, user: Option<&User>) -> Result<Option<User>, Api
         (Some(owner), Some(user)) if owner != user => {
             Err(ApiError::Forbidden("Only administrators may see the questions of other users.".to_owned()))
         }
-        // With tokens, an administrator means one subject, and not names that the collation takes for it.
+        // With authentication, `user` is a subject and must match byte by byte; the collation would match similar names, too.
         (None, Some(user)) if caller.subject().is_some() => Ok(Some(user.clone())),
         _ => Ok(owner),
     }

@@ -62,7 +62,7 @@ struct UsageResponse {
     summary: UsageSummary,
 }
 
-/// Lists the used tokens by day, user and model, newest day first: the caller's own, and for administrators those of all users.
+/// Lists the used tokens by UTC day, user and model, newest day first: the caller's own, and for administrators those of all users.
 #[utoipa::path(get, path = "", operation_id = "getUsage", params(Parameters),
     responses((status = 200, body = UsageResponse), (status = 403, response = Forbidden)))]
 pub(super) async fn usage(

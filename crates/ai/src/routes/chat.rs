@@ -38,7 +38,8 @@ data: [DONE]
 /// Asks the assistant.
 ///
 /// The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
-/// valid.
+/// valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A rejected request does
+/// not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
     params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored.")),
     responses(

@@ -1,5 +1,5 @@
-//! The two kinds of signatures that are taken, checked by ring, which TLS uses here as well. `jsonwebtoken` asks for
-//! them; its own choices would bring a second library of cryptography.
+//! Verifies RS256 and ES256 signatures for `jsonwebtoken` with ring, which TLS uses, too. The providers in `jsonwebtoken`
+//! would add a second cryptography library.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind,

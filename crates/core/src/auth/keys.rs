@@ -198,7 +198,7 @@ struct Discovery {
     jwks_uri: String,
 }
 
-/// A key set (RFC 7517). Keys are read one by one: a kind that nobody here knows must not spoil the others.
+/// A key set (RFC 7517). Each key is parsed by itself, so that one of an unknown type is skipped.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<Value>,
@@ -211,7 +211,7 @@ impl SharedKeys {
             return Err(FetchError::OtherIssuer);
         }
         let key_set = Url::parse(&discovery.jwks_uri).map_err(|_| FetchError::NoKeySet)?;
-        // As safe as the way to the issuer itself: plain HTTP only where that is plain, too, on a developer's machine.
+        // Require HTTPS, unless the issuer's own URL is plain HTTP (on a developer's machine).
         if key_set.scheme() != "https" && !self.issuer.starts_with("http://") {
             return Err(FetchError::NoKeySet);
         }
@@ -240,8 +240,8 @@ impl SharedKeys {
     }
 }
 
-/// The key and its name, if it is one for signatures that are taken. What the key is decides on the algorithm, never what a
-/// token says.
+/// Returns the key with its id if it verifies RS256 or ES256 signatures, else `None`. The type of the key decides the
+/// algorithm; the header of the token does not.
 fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,

@@ -1,4 +1,4 @@
-//! The layer that asks every request who sends it.
+//! The layer that authenticates every request.
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -9,12 +9,11 @@ use axum::{
 use super::Authentication;
 use crate::http::ApiError;
 
-/// The routes that anybody may ask, as they are written in the route table. Whether the service lives is all that they
-/// tell.
+/// The routes that need no token, as the route table writes them. They show only the state of the service.
 const PUBLIC: [&str; 3] = ["/health", "/api/health", "/.netlify/functions/api/health"];
 
-/// Lets the request through with its [`Caller`](crate::http::Caller), or refuses it. By the route that matched rather
-/// than by the path, so that no way to write a path is taken for another; what matches no route is not public.
+/// Adds the [`Caller`](crate::http::Caller) to the request, or rejects it. Public routes are recognised by the matched
+/// route, because one path can be written in several ways. A request that matches no route needs a token.
 pub(crate) async fn authenticate(State(auth): State<Authentication>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     if route.is_some_and(|route| PUBLIC.contains(&route.as_str())) {

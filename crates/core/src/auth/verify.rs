@@ -1,4 +1,4 @@
-//! What a token must be, and who its bearer is then.
+//! Verifies bearer tokens and returns their callers.
 
 use http::{HeaderMap, HeaderValue, header};
 use jsonwebtoken::{Validation, errors::ErrorKind};
@@ -46,8 +46,8 @@ pub enum TokenError {
     /// The token is not valid yet.
     #[error("The token is not valid yet.")]
     NotYetValid,
-    /// The claim `sub` is missing, or cannot be told from another subject.
-    #[error("The token does not say whose it is.")]
+    /// The claim `sub` is missing, empty or too long, or has white space around it or control characters.
+    #[error("The token has no valid subject.")]
     Subject,
 }
 

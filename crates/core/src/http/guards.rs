@@ -1,5 +1,4 @@
-//! What holds for every request and every answer, whatever is asked: limits, and headers that tell browsers to trust an
-//! answer no further than JSON needs.
+//! Limits on the path and headers of every request, and the security headers of every response.
 
 use axum::{
     extract::{Request, State},
@@ -17,7 +16,7 @@ const URI_LIMIT_BYTES: usize = 8 * 1024;
 const HEADERS_LIMIT: usize = 64;
 const HEADERS_LIMIT_BYTES: usize = 16 * 1024;
 
-/// For two years a browser that has used HTTPS uses nothing else.
+/// The value of `Strict-Transport-Security`: browsers use only HTTPS for two years.
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Rejects requests whose path or headers are larger than any valid request needs.

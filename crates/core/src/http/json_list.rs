@@ -77,11 +77,11 @@ where
 /// The members of a page beside its list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PageSummary {
-    /// How many there are in all.
+    /// The number of items on all pages.
     total: i64,
-    /// How many are listed at most; what was asked for, cut to the most that is allowed.
+    /// The most items on this page: the requested `limit`, lowered to the maximum if it was higher.
     limit: i64,
-    /// How many are left out before.
+    /// The number of items skipped before this page.
     offset: i64,
 }
 

@@ -127,7 +127,7 @@ impl RequestLine {
                 "request"
             );
         });
-        // Written when nobody else holds it: at once, unless a task of the request has still to end.
+        // The metrics are written when the last reference is dropped: now, or when the request's last task ends.
         if let Some(measured) = self.measured.take() {
             measured.end(metrics::RequestEnd {
                 route: self.route_and_method(),
@@ -141,10 +141,10 @@ impl RequestLine {
         }
     }
 
-    /// The route as a dimension: few, whatever clients ask for, and the same under both prefixes.
+    /// Returns the method and route as a dimension of metrics: one of a fixed set, and the same under both prefixes.
     fn route_and_method(&self) -> String {
         match &self.route {
-            // Who is not known is not told whether the method is right.
+            // Clients choose the method of a 405, and also that of a 401, because the token is checked before the method.
             Some(path) if !matches!(self.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED) => {
                 format!("{} {}", self.method, without_prefix(path.as_str()))
             }
@@ -217,7 +217,7 @@ impl Drop for ObservedBody {
     fn drop(&mut self) {
         // An empty body is never polled; any other that ends here was left by the client.
         let outcome = if self.body.is_end_stream() { Outcome::Complete } else { Outcome::ClientLeft };
-        // What it was still reading from ends with it, and is told of.
+        // Dropping the body also drops the stream it reads from, whose logs and metrics belong to the request.
         let body = std::mem::take(&mut self.body);
         self.line.in_request(|| drop(body));
         self.line.write(outcome);

@@ -110,11 +110,11 @@ pub(super) fn write(measurements: &Measurements) {
         tracing::error!(error = %telemetry::error_chain(&error), "the metrics of a request could not be written");
         return;
     }
-    // In one piece, so that no other line gets between. Where nobody listens, nobody misses it.
+    // One write, so that no other line gets in between. If standard output is closed, the line is lost.
     let _ = std::io::stdout().lock().write_all(&line);
 }
 
-/// A request as a line: its dimensions, what else is worth knowing of it, and its metrics.
+/// The line of a request: dimensions, properties such as the status, and metrics.
 struct Line<'m> {
     function: &'m str,
     measurements: &'m Measurements,
@@ -151,7 +151,7 @@ struct Measured {
 
 impl Value for Measured {
     fn write(&self, writer: impl ValueWriter) {
-        // Microseconds are as much as a time is worth.
+        // Times are in milliseconds. Round them to microseconds.
         let value = (self.value * 1e3).round() / 1e3;
         writer.metric([Observation::Floating(value)], self.metric.unit(), [], MetricFlags::empty());
     }

@@ -1,4 +1,4 @@
-//! BoundedInt numbers within bounds, and ids.
+//! Integers within bounds, and ids.
 
 use std::fmt;
 

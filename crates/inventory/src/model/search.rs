@@ -34,9 +34,9 @@ pub struct FoundPart {
 pub enum SearchMethod {
     /// The index has this number.
     Exact,
-    /// The index has numbers that contain the text.
+    /// The index has numbers that contain the text. At most 50 are returned.
     Like,
-    /// The index has no such number, but the stock room or the bins have.
+    /// The index has no such number, but the stock room or the bins have. At most 25 are returned of each.
     Direct,
 }
 

@@ -37,7 +37,7 @@ struct Bins {
     filters: Filters,
 }
 
-/// Lists the parts in the bins.
+/// Lists the parts in the bins. Parts must match all filters.
 #[utoipa::path(get, path = "", operation_id = "listBins", params(Filters), responses((status = 200, body = Bins)))]
 pub(super) async fn bins(
     State(state): State<InventoryState>,

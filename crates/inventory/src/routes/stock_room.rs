@@ -37,7 +37,7 @@ struct StockRoom {
     filters: Filters,
 }
 
-/// Lists the parts in the stock room.
+/// Lists the parts in the stock room. Parts must match all filters.
 #[utoipa::path(get, path = "", operation_id = "listStockRoom", params(Filters), responses((status = 200, body = StockRoom)))]
 pub(super) async fn stock_room(
     State(state): State<InventoryState>,

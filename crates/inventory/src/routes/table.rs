@@ -39,6 +39,8 @@ struct TableItems {
 }
 
 /// Lists all rows of one table.
+///
+/// The list is streamed. If it fails half-way, it ends without its closing bracket.
 #[utoipa::path(get, path = "", operation_id = "listTable", params(("tableName" = inline(Table), Path, description = "One of the eleven tables")),
     responses((status = 200, body = TableItems), (status = 404, response = NotFound)))]
 pub(super) async fn table(State(state): State<InventoryState>, Path(name): Path<String>) -> Result<Response, ApiError> {

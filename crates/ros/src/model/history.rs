@@ -1,5 +1,5 @@
-//! The history of repair orders. Every change adds an entry in its own transaction. The entries of an order, applied to
-//! nothing one after the other, make the order as it is now.
+//! The history of repair orders. Every change adds an entry in its own transaction. The entries of an order, applied in
+//! order to an empty order, give its current state.
 
 use app_core::{
     Digest,

@@ -38,7 +38,7 @@ impl Parameters {
     }
 }
 
-// The answer, for the description: it is written as it is read.
+// Describes the response in the OpenAPI document. The handler streams it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct History {
@@ -48,6 +48,10 @@ struct History {
 }
 
 /// Lists the changes of an order, newest first; also after it was moved, renamed or deleted.
+///
+/// The response is 404 only if there was never such an order. A number means the order that has it, or else the order that had
+/// it last. A change by another program is shown as `FOUND`, before the next change by this service. Its deletions and moves
+/// leave no entry.
 #[utoipa::path(get, path = "", operation_id = "getOrderHistory", params(key::Parameters, Parameters),
     responses((status = 200, body = History), (status = 404, response = NotFound)))]
 pub(super) async fn history(

@@ -47,6 +47,8 @@ impl Parameters {
 }
 
 /// Lists the orders with an archive status, all of them or a part.
+///
+/// The list is streamed. If it fails half-way, it ends without its closing bracket.
 #[utoipa::path(get, path = "", operation_id = "listOrders", params(Parameters), responses(
     (status = 200, description = "The orders by next update date, those without one last", body = Vec<RepairOrderView>),
 ))]

@@ -306,8 +306,7 @@ pub async fn move_order(
         };
     }
     statement.push(format!("{other_columns} FROM `{}` WHERE id = ", from.table())).push_bind(order.id);
-    // The triggers take this for a move and not for a second order with the same id, because the pool's sessions set
-    // @moves_orders.
+    // The triggers accept a second row with this id because the pool's sessions set `@program`.
     statement.build().execute(&mut *connection).await.map_err(|error| conflict_if_taken(error, order))?;
     delete(connection, from, order.id).await
 }
