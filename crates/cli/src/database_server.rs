@@ -20,8 +20,8 @@ use sqlx::{Connection, Executor, MySqlConnection, mysql::MySqlConnectOptions};
 use uuid::Uuid;
 
 use crate::{
+    output::Progress,
     programs::{self, Package},
-    say::Say,
     supervise::{Supervised, Supervision},
 };
 
@@ -40,7 +40,7 @@ pub struct Options {
     /// Further options of the server, after ours.
     pub arguments: Vec<String>,
     /// Hears what happens.
-    pub say: Say,
+    pub progress: Progress,
 }
 
 /// A running server. Dropping this stops it without waiting.
@@ -92,10 +92,10 @@ impl DatabaseServer {
         let directory = &directory.canonicalize()?;
         let log = lock(directory).await?;
         let made_by = made_by(directory)?;
-        let program = program(made_by.as_deref(), directory, options.say).await?;
+        let program = program(made_by.as_deref(), directory, options.progress).await?;
         if made_by.is_none() {
-            (options.say)(&format!("Making a database in {}.", directory.display()));
-            initialise(&program, directory, &log, options.say).await?;
+            (options.progress)(&format!("Making a database in {}.", directory.display()));
+            initialise(&program, directory, &log, options.progress).await?;
         }
         // Somebody else may take a free port before the server does.
         let mut attempts = if options.port.is_some() { 1 } else { 3 };
@@ -105,7 +105,7 @@ impl DatabaseServer {
                 None => free_port().context("no port is free for the database server")?,
             };
             log.set_len(0)?;
-            (options.say)(&format!("Starting {program} on {HOST}:{port}."));
+            (options.progress)(&format!("Starting {program} on {HOST}:{port}."));
             let started = Self::start_on(port, &program, directory, &log, &options).await;
             attempts -= 1;
             if started.is_ok() || attempts == 0 || !log_of(directory).contains("ddress already in use") {
@@ -348,7 +348,7 @@ async fn installed() -> Vec<Program> {
 }
 
 /// The server program for data that `made_by` (a kind's name) made, installed if there is none.
-async fn program(made_by: Option<&str>, directory: &Path, say: Say) -> Result<Program> {
+async fn program(made_by: Option<&str>, directory: &Path, progress: Progress) -> Result<Program> {
     const BY_HAND: &str = "Install MariaDB 10.11 or MySQL 8.0 or newer by hand (on Debian and Ubuntu: `apt-get install \
                            mariadb-server-core mariadb-client-core`), or set DB_HOST, DB_PORT, DB_USER and \
                            DB_PASSWORD to use a server that you have";
@@ -357,10 +357,10 @@ async fn program(made_by: Option<&str>, directory: &Path, say: Say) -> Result<Pr
     let mut installed_before = installed().await;
     if !installed_before.iter().any(|program| fits(&program)) {
         match installed_before.first() {
-            Some(program) => say(&format!("{program} is too old; a newer server is needed.")),
-            None => say("There is no MariaDB or MySQL server on this machine."),
+            Some(program) => progress(&format!("{program} is too old; a newer server is needed.")),
+            None => progress("There is no MariaDB or MySQL server on this machine."),
         }
-        programs::install(&PACKAGE, say)
+        programs::install(&PACKAGE, progress)
             .await
             .map_err(|error| anyhow!("no database server could be installed: {error:#}\n{BY_HAND}"))?;
         installed_before = installed().await;
@@ -399,7 +399,7 @@ fn made_by(directory: &Path) -> Result<Option<String>> {
 const MADE_BY: &str = "made-by";
 
 /// Makes an empty data directory. It gets its name when it is complete, so a crash half-way leaves none.
-async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -> Result<()> {
+async fn initialise(program: &Program, directory: &Path, log: &File, progress: Progress) -> Result<()> {
     let new = directory.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new)?;
@@ -409,7 +409,7 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
             let beside_it = program.path.parent().into_iter().flat_map(|bin| [bin.join("../bin"), bin.to_owned()]);
             let places: Vec<PathBuf> = beside_it.chain(places()).collect();
             if programs::find_all("my_print_defaults", &places).is_empty() {
-                programs::install(&PACKAGE, say).await.context("MariaDB's my_print_defaults is missing")?;
+                programs::install(&PACKAGE, progress).await.context("MariaDB's my_print_defaults is missing")?;
             }
             let installer = ["mariadb-install-db", "mysql_install_db"]
                 .into_iter()
@@ -539,7 +539,7 @@ mod tests {
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         let server = DatabaseServer::start(options.clone()).await.unwrap();
         let mut connection = MySqlConnection::connect_with(&server.connect_options()).await.unwrap();
@@ -571,7 +571,7 @@ mod tests {
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         let message = format!("{:#}", DatabaseServer::start(options).await.unwrap_err());
         assert!(message.contains("was made by another kind") && message.contains("cargo dev --fresh"), "{message}");
@@ -586,7 +586,7 @@ mod tests {
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         DatabaseServer::start(options.clone()).await.unwrap().stop().await;
         fs::write(directory.path().join("data").join("ibdata1"), "not a tablespace").unwrap();

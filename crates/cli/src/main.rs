@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, openapi, prune_ai_logs, reindex, say, seed};
+use rotracker_cli::{dev, migrate, openapi, output, prune_ai_logs, reindex, seed};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -37,12 +37,12 @@ async fn main() -> ExitCode {
         Command::Seed => seed::run().await,
         Command::Reindex(options) => reindex::run(options).await,
         Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
-        Command::Openapi => openapi::document().map(|document| say::print(&document)),
+        Command::Openapi => openapi::document().map(|document| output::print(&document)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::say(&format!("error: {}", sentence(&error)));
+            output::progress(&format!("error: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }

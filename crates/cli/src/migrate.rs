@@ -12,7 +12,7 @@ use sqlx::{
     migrate::{Migrate, MigrateError, Migration, Migrator},
 };
 
-use crate::say::print;
+use crate::output::print;
 
 /// The main database: repair orders and AI logs.
 static MAIN: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/main")));

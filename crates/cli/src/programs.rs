@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::say::Say;
+use crate::output::Progress;
 
 /// A program's package under each package manager we know; empty where there is none.
 pub struct Package {
@@ -74,7 +74,7 @@ pub async fn turn_to_install() -> Result<File> {
 ///
 /// # Errors
 /// A sentence that says why it could not be installed.
-pub async fn install(package: &Package, say: Say) -> Result<()> {
+pub async fn install(package: &Package, progress: Progress) -> Result<()> {
     let exists = |name| !find_all(name, &[]).is_empty();
     let mut manager = if exists("apt-get") {
         // Debian's lists may be old or not there at all.
@@ -82,7 +82,7 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
         let Some(names) = first_known_to_apt(package.apt).await else {
             bail!("apt-get knows none of the packages {}", package.apt.concat().join(", "));
         };
-        say(&format!("Installing {} with apt-get (it starts no service).", names.join(" and ")));
+        progress(&format!("Installing {} with apt-get (it starts no service).", names.join(" and ")));
         let options = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"];
         let mut command = as_root(&options).await?;
         command.args(names);
@@ -102,7 +102,7 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
         if name.is_empty() {
             bail!("{} has no package for it", command[0]);
         }
-        say(&format!("Installing {name} with {}.", command[0]));
+        progress(&format!("Installing {name} with {}.", command[0]));
         let mut command = as_root(command).await?;
         command.arg(name);
         command

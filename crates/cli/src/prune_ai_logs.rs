@@ -8,7 +8,7 @@ use app_core::{clock::Clock, config::Env, db::Pool};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{migrate::Databases, say::print};
+use crate::{migrate::Databases, output::print};
 
 /// What `rotracker prune-ai-logs` takes.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -9,7 +9,7 @@ use inventory::{
     store,
 };
 
-use crate::{migrate::Databases, say::print};
+use crate::{migrate::Databases, output::print};
 
 /// What `rotracker reindex` takes.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -1,7 +1,7 @@
 //! `rotracker seed`: sample data for both databases that read like those of a repair desk and its stock, the same on
 //! every run of a day.
 
-mod inventor;
+mod generator;
 mod orders;
 mod stock;
 
@@ -17,7 +17,7 @@ use sqlx::{ConnectOptions, MySqlConnection};
 pub use orders::{OrderCounts, seed_repair_orders};
 pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
 
-use crate::{migrate::Databases, say::say};
+use crate::{migrate::Databases, output::progress};
 
 /// What the histories say made the samples.
 const PROGRAM: &str = "rotracker seed";
@@ -73,12 +73,12 @@ async fn connect(databases: &Databases, name: &str) -> Result<MySqlConnection> {
 
 async fn fill_main(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
     let orders = seed_repair_orders(connection, today, OrderCounts::default()).await?;
-    say(&format!("{name}: {orders} sample orders"));
+    progress(&format!("{name}: {orders} sample orders"));
     Ok(())
 }
 
 async fn fill_inventory(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
     let SeededInventory { parts, transactions } = seed_inventory(connection, today, StockCounts::default()).await?;
-    say(&format!("{name}: {parts} sample parts, {transactions} transactions"));
+    progress(&format!("{name}: {parts} sample parts, {transactions} transactions"));
     Ok(())
 }

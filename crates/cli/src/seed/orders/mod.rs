@@ -1,20 +1,20 @@
 //! Sample repair orders.
 
-mod invent;
-mod past;
-mod words;
+mod generate;
+mod history;
+mod vocabulary;
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
-use invent::Order;
+use generate::Order;
 use ros::{model::ArchiveStatus, store};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
 
-pub(super) use invent::NEWEST_NUMBER;
+pub(super) use generate::NEWEST_NUMBER;
 
 /// How many orders each table gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub async fn seed_repair_orders(
     counts: OrderCounts,
 ) -> Result<usize> {
     expect_empty(connection).await?;
-    let orders = invent::orders(today, counts);
+    let orders = generate::orders(today, counts);
     let mut transaction = connection.begin().await?;
     for archive in ArchiveStatus::ALL {
         let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
@@ -72,7 +72,7 @@ async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> R
     let mut entries = Vec::new();
     for order in orders {
         let id = *ids.get(&order.number).context("an order is not in the registry")?;
-        entries.extend(past::entries(id, order)?);
+        entries.extend(history::entries(id, order)?);
     }
     for batch in entries.chunks(BATCH) {
         store::insert_history(connection, batch).await?;

@@ -1,12 +1,12 @@
-//! Sample stock: the parts of the eleven tables, their index, and a year of the ledger.
+//! Sample stock: the parts of the eleven tables, their index, and a year of the transactions.
 
-mod invent;
-mod ledger;
-mod words;
+mod generate;
+mod transactions;
+mod vocabulary;
 
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
-use invent::Part;
+use generate::Part;
 use inventory::{
     model::{IndexId, Table},
     store::transactions_statement,
@@ -60,11 +60,11 @@ impl Default for StockCounts {
 pub struct SeededInventory {
     /// Rows of the eleven tables.
     pub parts: usize,
-    /// Entries of the ledger.
+    /// Entries of the transactions.
     pub transactions: usize,
 }
 
-/// Fills the empty tables with parts, their index but for the parts that it shall miss, and the ledger of the year
+/// Fills the empty tables with parts, their index but for the parts that it shall miss, and the transactions of the year
 /// before `today`, which explains every quantity. The same `today` and `counts` always give the same rows. All or none
 /// are written.
 ///
@@ -76,7 +76,7 @@ pub async fn seed_inventory(
     counts: StockCounts,
 ) -> Result<SeededInventory> {
     expect_empty(connection).await?;
-    let stock = invent::stock(today, counts);
+    let stock = generate::stock(today, counts);
     let mut statements = Vec::new();
     for table in Table::ALL {
         let parts: Vec<&Part> = stock.parts.iter().filter(|part| part.table == table).collect();
@@ -84,7 +84,9 @@ pub async fn seed_inventory(
     }
     let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
     statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
-    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, transactions_statement(entries))));
+    statements.extend(
+        stock.transactions.chunks(BATCH).map(|transactions| (TRANSACTIONS, transactions_statement(transactions))),
+    );
     let mut transaction = connection.begin().await?;
     for (table, mut statement) in statements {
         statement
@@ -94,11 +96,11 @@ pub async fn seed_inventory(
             .with_context(|| format!("the sample parts cannot be written to the table {table}"))?;
     }
     transaction.commit().await?;
-    Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.ledger.len() })
+    Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.transactions.len() })
 }
 
 const INDEX: &str = "inventoryindex";
-const LEDGER: &str = "transactions";
+const TRANSACTIONS: &str = "transactions";
 
 /// Refuses tables that hold rows.
 pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()> {
@@ -113,7 +115,7 @@ pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()>
 /// Whether no table holds a row.
 pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
     let mut statement = QueryBuilder::<MySql>::new("SELECT FALSE");
-    for table in Table::ALL.map(Table::name).into_iter().chain([INDEX, LEDGER]) {
+    for table in Table::ALL.map(Table::name).into_iter().chain([INDEX, TRANSACTIONS]) {
         statement.push(format!(" OR EXISTS (SELECT 1 FROM `{table}`)"));
     }
     let holds_rows: bool = statement

@@ -10,11 +10,11 @@ use ros::model::{
     history_of_change,
 };
 
-use super::invent::Order;
+use super::generate::Order;
 use crate::seed::PROGRAM;
 
 /// What most orders go through, in this order, before they become what they are.
-const WAY: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
+const EARLIER_STATUSES: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
 
 /// Who works at the sample desk.
 const PEOPLE: [&str; 4] = ["ana@example.com", "kim@example.com", "luis@example.com", "priya@example.com"];
@@ -50,7 +50,7 @@ fn instant(date: NaiveDate, step: usize) -> DateTime<Utc> {
 /// What the order was, and since when, oldest first.
 fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
     let last = finished(id, order);
-    let way = WAY.iter().position(|status| *status == order.status).unwrap_or(WAY.len());
+    let way = EARLIER_STATUSES.iter().position(|status| *status == order.status).unwrap_or(EARLIER_STATUSES.len());
     let days = u64::try_from((order.status_date - order.made).num_days()).unwrap_or_default();
     // Without a quote nothing was approved.
     let way = if order.estimated_cost.is_some() { way } else { way.min(1) };
@@ -59,7 +59,7 @@ fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
             let date = order.made + Days::new(days * step as u64 / (way as u64 + 1));
             let early = RepairOrder {
                 archive_status: ArchiveStatus::Active,
-                current_status: Some(if way == 0 { order.status } else { WAY[step] }.to_owned()),
+                current_status: Some(if way == 0 { order.status } else { EARLIER_STATUSES[step] }.to_owned()),
                 current_status_date: Some(Day(date)),
                 estimated_cost: last.estimated_cost.filter(|_| step > 0),
                 final_cost: None,

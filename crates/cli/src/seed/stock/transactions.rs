@@ -7,10 +7,10 @@ use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use inventory::model::{IndexId, NewStockTransaction, QuantityChange, StockAction, Table};
 
 use super::{
-    invent::Part,
-    words::{CAME_IN, COUNTED_FEWER, COUNTED_MORE, Kind, ROTABLE_CAME_IN, TAKEN},
+    generate::Part,
+    vocabulary::{CAME_IN, COUNTED_FEWER, COUNTED_MORE, Kind, ROTABLE_CAME_IN, TAKEN},
 };
-use crate::seed::{PROGRAM, inventor::Inventor, orders::NEWEST_NUMBER};
+use crate::seed::{PROGRAM, generator::Generator, orders::NEWEST_NUMBER};
 
 /// From eight to five, in seconds of a day in UTC.
 const WORKING_TIME: Range<i64> = 8 * 3_600..17 * 3_600;
@@ -32,56 +32,56 @@ pub(super) fn workdays_before(today: NaiveDate) -> Vec<NaiveDate> {
 
 /// What happened to `part` on `workdays`, oldest first. It had its quantity before and gets the one that was left.
 pub(super) fn last_year(
-    inventor: &mut Inventor,
+    generator: &mut Generator,
     workdays: &[NaiveDate],
     index_id: IndexId,
     part: &mut Part,
 ) -> Vec<NewStockTransaction> {
-    let demand = Demand::invent(inventor, part);
+    let demand = Demand::generate(generator, part);
     let mut moments: Vec<(Reverse<usize>, i64)> = (0..demand.moves)
-        .map(|_| (Reverse(inventor.number(0..workdays.len())), inventor.number(WORKING_TIME)))
+        .map(|_| (Reverse(generator.number(0..workdays.len())), generator.number(WORKING_TIME)))
         .collect();
     moments.sort_unstable();
-    let entry = |(Reverse(workdays_back), second): (Reverse<usize>, i64)| {
+    let transaction = |(Reverse(workdays_back), second): (Reverse<usize>, i64)| {
         let previous_qty = part.quantity;
-        let effect = demand.next_effect(inventor, previous_qty);
-        part.quantity = match effect {
+        let change = demand.next_change(generator, previous_qty);
+        part.quantity = match change {
             QuantityChange::Take(pieces) => previous_qty - pieces,
             QuantityChange::Add(pieces) => previous_qty + pieces,
             QuantityChange::Set(pieces) => pieces,
         };
-        let is_for_order = effect.action() == StockAction::Decrement && inventor.chance(82);
+        let is_for_order = change.action() == StockAction::Decrement && generator.chance(82);
         NewStockTransaction {
             timestamp: workdays[workdays_back].and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(second),
-            action: effect.action(),
+            action: change.action(),
             index_id,
             part_number: part.number.clone(),
             previous_qty,
             new_qty: part.quantity,
-            ro_number: is_for_order.then(|| order_number(inventor, workdays_back)),
-            notes: notes(inventor, part.kind, effect, previous_qty),
+            ro_number: is_for_order.then(|| order_number(generator, workdays_back)),
+            notes: notes(generator, part.kind, change, previous_qty),
             actor: Actor::program(PROGRAM),
         }
     };
-    moments.into_iter().map(entry).collect()
+    moments.into_iter().map(transaction).collect()
 }
 
 /// The number of an order that was open so many workdays ago.
-fn order_number(inventor: &mut Inventor, workdays_back: usize) -> String {
-    format!("RO{}", NEWEST_NUMBER - workdays_back * ORDERS_A_DAY - inventor.number(0..OPEN_ORDERS))
+fn order_number(generator: &mut Generator, workdays_back: usize) -> String {
+    format!("RO{}", NEWEST_NUMBER - workdays_back * ORDERS_A_DAY - generator.number(0..OPEN_ORDERS))
 }
 
-fn notes(inventor: &mut Inventor, kind: Kind, effect: QuantityChange, previous: i64) -> Option<String> {
-    let notes = match effect {
-        QuantityChange::Take(_) if inventor.chance(60) => return None,
+fn notes(generator: &mut Generator, kind: Kind, change: QuantityChange, previous: i64) -> Option<String> {
+    let notes = match change {
+        QuantityChange::Take(_) if generator.chance(60) => return None,
         QuantityChange::Take(_) => TAKEN,
         QuantityChange::Add(_) if kind == Kind::Rotable => ROTABLE_CAME_IN,
         QuantityChange::Add(_) => CAME_IN,
         QuantityChange::Set(counted) if counted < previous => COUNTED_FEWER,
         QuantityChange::Set(_) => COUNTED_MORE,
     };
-    let note = inventor.any(notes);
-    Some(inventor.text(note))
+    let note = generator.any(notes);
+    Some(generator.text(note))
 }
 
 /// How much a part is asked for.
@@ -100,20 +100,20 @@ struct Demand {
 
 impl Demand {
     /// Most parts just lie there. Some of those at hand go fast, and of them few are kept.
-    fn invent(inventor: &mut Inventor, part: &mut Part) -> Self {
+    fn generate(generator: &mut Generator, part: &mut Part) -> Self {
         let (most_taken, enough, most) = match part.kind {
-            Kind::Hardware => (inventor.any(&[2, 2, 3, 3, 4, 10, 20]), 5, 400),
-            Kind::Spare => (inventor.any(&[1, 2, 2, 3]), 5, 30),
+            Kind::Hardware => (generator.any(&[2, 2, 3, 3, 4, 10, 20]), 5, 400),
+            Kind::Spare => (generator.any(&[1, 2, 2, 3]), 5, 30),
             Kind::Rotable => (1, 6, 6),
         };
         let is_at_hand = matches!(part.table, Table::StockRoom | Table::BinsInventory);
         let moves = if part.table == Table::BerRai {
             0
-        } else if is_at_hand && inventor.chance(9) {
-            part.quantity = inventor.number(1..=5 * most_taken);
-            inventor.number(8..=22)
-        } else if inventor.chance(11) {
-            inventor.number(1..=3)
+        } else if is_at_hand && generator.chance(9) {
+            part.quantity = generator.number(1..=5 * most_taken);
+            generator.number(8..=22)
+        } else if generator.chance(11) {
+            generator.number(1..=3)
         } else {
             0
         };
@@ -122,25 +122,25 @@ impl Demand {
     }
 
     /// What may happen to so many pieces.
-    fn next_effect(&self, inventor: &mut Inventor, quantity: i64) -> QuantityChange {
-        if inventor.chance(7) {
-            return QuantityChange::Set(self.counted(inventor, quantity));
+    fn next_change(&self, generator: &mut Generator, quantity: i64) -> QuantityChange {
+        if generator.chance(7) {
+            return QuantityChange::Set(self.counted(generator, quantity));
         }
-        if quantity == 0 || quantity < self.enough && inventor.chance(15) {
+        if quantity == 0 || quantity < self.enough && generator.chance(15) {
             return QuantityChange::Add(self.delivery);
         }
         // What is short is doled out piece by piece.
         QuantityChange::Take(if quantity < self.enough {
             1
         } else {
-            inventor.number(1..=self.most_taken.min(quantity))
+            generator.number(1..=self.most_taken.min(quantity))
         })
     }
 
     /// Somewhat other than `quantity`, mostly less.
-    fn counted(&self, inventor: &mut Inventor, quantity: i64) -> i64 {
-        if quantity > 0 && (quantity >= self.most || inventor.chance(70)) {
-            quantity - inventor.number(1..=quantity.min(3))
+    fn counted(&self, generator: &mut Generator, quantity: i64) -> i64 {
+        if quantity > 0 && (quantity >= self.most || generator.chance(70)) {
+            quantity - generator.number(1..=quantity.min(3))
         } else {
             quantity + 1
         }

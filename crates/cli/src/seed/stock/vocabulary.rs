@@ -11,7 +11,7 @@ pub(super) enum Kind {
     Rotable,
 }
 
-/// Parts that are numbered alike; the pattern is one for [`Inventor::text`](super::super::inventor::Inventor::text).
+/// Parts that are numbered alike; the pattern is one for [`Generator::text`](super::super::generator::Generator::text).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Family {
     pub(super) number: &'static str,

@@ -9,11 +9,11 @@ use rand::{
 };
 
 /// Makes things up, the same ones on every run.
-pub(super) struct Inventor {
+pub(super) struct Generator {
     random: StdRng,
 }
 
-impl Inventor {
+impl Generator {
     /// Another seed makes other things up.
     pub(super) fn new(seed: u64) -> Self {
         Self { random: StdRng::seed_from_u64(seed) }
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn patterns_become_texts() {
-        let mut inventor = Inventor::new(1);
-        let mut texts = |pattern| -> BTreeSet<String> { (0..200).map(|_| inventor.text(pattern)).collect() };
+        let mut generator = Generator::new(1);
+        let mut texts = |pattern| -> BTreeSet<String> { (0..200).map(|_| generator.text(pattern)).collect() };
         let is = |texts: BTreeSet<String>, expected: &[&str]| assert!(texts.iter().eq(expected), "{texts:?}");
         is(texts("AN960-(3|10)(|L)"), &["AN960-10", "AN960-10L", "AN960-3", "AN960-3L"]);
         is(texts("A-(9..11)"), &["A-10", "A-11", "A-9"]);
