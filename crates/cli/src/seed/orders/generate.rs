@@ -1,4 +1,4 @@
-//! Invents sample orders.
+//! Generates sample orders.
 
 use chrono::{Days, NaiveDate};
 use ros::model::ArchiveStatus;
@@ -16,13 +16,13 @@ use crate::seed::generator::Generator;
 /// The number of the oldest order.
 const FIRST_NUMBER: usize = 34_863;
 
-/// The number of the newest order with the default counts; the specification has it.
+/// The number of the newest order with the default counts.
 pub(in crate::seed) const NEWEST_NUMBER: usize = 38_462;
 
-/// Any number; it makes every run the same.
+/// A constant seed, so that every run generates the same orders.
 const SEED: u64 = 38_462;
 
-/// A row, named as people speak of it.
+/// A row of an order table.
 #[derive(Debug, PartialEq)]
 pub(super) struct Order {
     pub(super) archive: ArchiveStatus,
@@ -49,7 +49,7 @@ pub(super) struct Order {
     pub(super) next_update: Option<NaiveDate>,
 }
 
-/// Orders for all tables, oldest first, numbered in that order.
+/// Generates the orders of all tables, numbered from the oldest to the newest.
 pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
     let mut generator = Generator::new(SEED);
     let tables = [
@@ -62,7 +62,7 @@ pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
     for (archive, count, age) in tables {
         ages.extend((0..count).map(|_| (generator.number(age.clone()), archive)));
     }
-    // Stable, so that it stays the same on every run.
+    // A stable sort keeps orders of the same age in their generated order.
     ages.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
     let numbered = ages.into_iter().zip(FIRST_NUMBER..);
     numbered
@@ -70,7 +70,7 @@ pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
         .collect()
 }
 
-/// Invents one order that was made `age` days ago.
+/// Generates an order that was made `age` days ago.
 struct OrderGenerator<'a> {
     generator: &'a mut Generator,
     today: NaiveDate,
@@ -86,8 +86,7 @@ impl OrderGenerator<'_> {
             ArchiveStatus::Net => NET_STATUSES,
             ArchiveStatus::Returned => RETURN_STATUSES,
         };
-        let Status { name: status, shop_says: shop_status, .. } =
-            self.generator.weighted(statuses, |status| status.weight);
+        let Status { name: status, shop_status, .. } = self.generator.weighted(statuses, |status| status.weight);
         let (terms, _) = self
             .generator
             .weighted(if archive == ArchiveStatus::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
@@ -98,7 +97,7 @@ impl OrderGenerator<'_> {
         let final_cost = match archive {
             ArchiveStatus::Active => None,
             ArchiveStatus::Paid | ArchiveStatus::Net => Some(self.near(estimate)),
-            // A shop charges for the evaluation of what it sends back.
+            // Some shops charge for evaluating a part that they return unrepaired.
             ArchiveStatus::Returned => {
                 self.generator.chance(40).then(|| Decimal::new(self.generator.number(90..=450) * 100, 2))
             }
@@ -108,9 +107,9 @@ impl OrderGenerator<'_> {
         let next_update = if archive == ArchiveStatus::Active { self.next_update() } else { None };
         let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
         let status_age = match archive {
-            // Whoever touches an order plans its next look.
+            // An order cannot have been updated after its next update was due.
             ArchiveStatus::Active => self.generator.number(days_late..=self.age.min(days_late + 30)),
-            // Archived orders rest since they were done.
+            // Archived orders have not changed since they were completed.
             _ => self.age.saturating_sub(self.generator.number(15..=75)),
         };
 
@@ -149,7 +148,7 @@ impl OrderGenerator<'_> {
         }
     }
 
-    /// Some orders are late, a few very late, some due today, and for some nobody planned a next look.
+    /// Returns a date that is overdue, today or in the future, or `None` if no update is planned.
     fn next_update(&mut self) -> Option<NaiveDate> {
         Some(match (self.generator.number(0..100), self.age) {
             (0..7, _) => return None,
@@ -176,7 +175,7 @@ impl OrderGenerator<'_> {
         self.generator.text(pattern)
     }
 
-    /// An amount up to a fifth off `amount`.
+    /// Returns an amount from 85 % to 120 % of `amount`.
     fn near(&mut self, amount: Decimal) -> Decimal {
         (amount * Decimal::new(self.generator.number(85..=120), 2)).round_dp(2)
     }

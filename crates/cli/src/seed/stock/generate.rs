@@ -1,4 +1,4 @@
-//! Invents sample parts.
+//! Generates sample parts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,18 +15,18 @@ use super::{
 };
 use crate::seed::generator::Generator;
 
-/// Any number; it makes every run the same.
+/// A constant seed, so that every run generates the same parts.
 const SEED: u64 = 20_470;
 
-/// How often to look for a number that no part has before one is used again.
-const TRIES: usize = 20;
+/// How many numbers are generated in search of a new one before a number is used again.
+const MAX_ATTEMPTS: usize = 20;
 
 /// A row of one of the eleven tables.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) table: Table,
     pub(super) row_id: i64,
-    /// Its row of the index, unless that misses it.
+    /// `None` if the index lacks the part.
     pub(super) index_id: Option<IndexId>,
     pub(super) kind: Kind,
     pub(super) number: String,
@@ -38,17 +38,17 @@ pub(super) struct Part {
     pub(super) quantity: i64,
 }
 
-/// All parts, table by table, and what happened to them, oldest first.
+/// All parts, table by table, and their transactions, oldest first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Stock {
     pub(super) parts: Vec<Part>,
     pub(super) transactions: Vec<NewStockTransaction>,
 }
 
-/// Parts for all tables, and their last year.
+/// Generates the parts of all tables and their transactions of the last year.
 pub(super) fn stock(today: NaiveDate, counts: StockCounts) -> Stock {
     let mut part_generator =
-        PartGenerator { generator: Generator::new(SEED), known: HashMap::new(), numbers: HashSet::new() };
+        PartGenerator { generator: Generator::new(SEED), numbers_of_source: HashMap::new(), numbers: HashSet::new() };
     let workdays = transactions::workdays_before(today);
     let mut index_ids = (1..).map(IndexId);
     let (mut parts, mut transactions) = (Vec::new(), Vec::new());
@@ -64,19 +64,19 @@ pub(super) fn stock(today: NaiveDate, counts: StockCounts) -> Stock {
                     &mut part,
                 ));
             }
-            // A serial number is that of one piece.
+            // A serial number belongs to a single piece.
             if part.kind == Kind::Rotable && part.quantity <= 1 {
                 part.serial = Some(part_generator.generator.serial());
             }
             parts.push(part);
         }
     }
-    // Stable, so that what happened to one part at one instant keeps its order.
+    // A stable sort keeps the order of transactions of a part with the same timestamp.
     transactions.sort_by_key(|transaction| transaction.timestamp);
     Stock { parts, transactions }
 }
 
-/// Where parts come from.
+/// A group of part families.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     Hardware,
@@ -102,8 +102,8 @@ impl Source {
     }
 }
 
-/// Where a table's parts come from, each source with how often, and on which shelves they are.
-fn kept_in(table: Table) -> (&'static [(Source, u32)], &'static [&'static str]) {
+/// Returns the sources of a table's parts with their weights, and the patterns of its locations.
+fn sources_and_locations(table: Table) -> (&'static [(Source, u32)], &'static [&'static str]) {
     match table {
         Table::StockRoom => (&[(Source::Hardware, 54), (Source::Spares, 28), (Source::Rotables, 18)], STOCK_ROOM),
         Table::BinsInventory => (&[(Source::Hardware, 82), (Source::Spares, 18)], BIN_WALLS),
@@ -129,18 +129,17 @@ fn conditions(table: Table, kind: Kind) -> Conditions {
     }
 }
 
-/// Enters parts.
+/// Generates parts.
 struct PartGenerator {
     generator: Generator,
-    /// What each source has given so far.
-    known: HashMap<Source, Vec<(String, Family)>>,
-    /// All numbers so far.
+    /// The numbers of each source so far, with their families.
+    numbers_of_source: HashMap<Source, Vec<(String, Family)>>,
     numbers: HashSet<String>,
 }
 
 impl PartGenerator {
     fn part(&mut self, table: Table, row_id: i64, index_id: Option<IndexId>) -> Part {
-        let (sources, shelves) = kept_in(table);
+        let (sources, shelves) = sources_and_locations(table);
         let source = match index_id {
             Some(_) => self.generator.weighted(sources, |(_, weight)| *weight).0,
             None => Source::Airbus,
@@ -162,25 +161,25 @@ impl PartGenerator {
         }
     }
 
-    /// Mostly a new number; now and then that of another lot, in this table or another one.
+    /// Returns a new number, or sometimes the number of another lot in any table.
     fn number(&mut self, source: Source) -> (String, Family) {
-        let known = self.known.entry(source).or_default();
+        let known = self.numbers_of_source.entry(source).or_default();
         if !known.is_empty() && self.generator.chance(8) {
             return known[self.generator.number(0..known.len())].clone();
         }
-        let mut invent = || {
+        let mut generate = || {
             let family = self.generator.any(source.families());
             (self.generator.text(family.number), family)
         };
-        let mut invented = invent();
-        for _ in 0..TRIES {
-            if self.numbers.insert(invented.0.clone()) {
+        let mut new = generate();
+        for _ in 0..MAX_ATTEMPTS {
+            if self.numbers.insert(new.0.clone()) {
                 break;
             }
-            invented = invent();
+            new = generate();
         }
-        known.push(invented.clone());
-        invented
+        known.push(new.clone());
+        new
     }
 
     fn one_of(&mut self, patterns: &[&str]) -> String {
@@ -194,7 +193,7 @@ impl PartGenerator {
     }
 }
 
-/// The least and the most pieces, with how often that is.
+/// Returns ranges of quantities (least, most) with their weights.
 fn quantities(kind: Kind) -> &'static [(i64, i64, u32)] {
     match kind {
         Kind::Hardware => &[(0, 0, 3), (1, 4, 5), (5, 60, 47), (61, 200, 33), (201, 400, 12)],

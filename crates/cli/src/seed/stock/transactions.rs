@@ -1,4 +1,4 @@
-//! Invents what happened to sample parts in the last year.
+//! Generates the stock transactions of sample parts in the last year.
 
 use std::{cmp::Reverse, ops::Range};
 
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::seed::{PROGRAM, generator::Generator, orders::NEWEST_NUMBER};
 
-/// From eight to five, in seconds of a day in UTC.
-const WORKING_TIME: Range<i64> = 8 * 3_600..17 * 3_600;
+/// From 08:00 to 17:00 UTC, in seconds of the day.
+const WORKING_HOURS: Range<i64> = 8 * 3_600..17 * 3_600;
 
-/// About as many orders as the main database's samples have for each workday of the last year.
+/// The approximate number of sample orders for each workday of the last year.
 const ORDERS_A_DAY: usize = 6;
 
-/// How many orders are open at a time: pieces are taken for any of them.
+/// The number of orders that are open at a time. Pieces are taken for any of them.
 const OPEN_ORDERS: usize = 150;
 
-/// The days of the last year on which people worked, newest first. Today is none of them: now may be any time of it,
-/// and nothing shall have happened later than now.
+/// Returns the workdays of the last year, newest first. Today is not among them, because no transaction may be in the
+/// future.
 pub(super) fn workdays_before(today: NaiveDate) -> Vec<NaiveDate> {
     (1..=364)
         .map(|days| days_before(today, days))
@@ -30,7 +30,8 @@ pub(super) fn workdays_before(today: NaiveDate) -> Vec<NaiveDate> {
         .collect()
 }
 
-/// What happened to `part` on `workdays`, oldest first. It had its quantity before and gets the one that was left.
+/// Generates the transactions of `part` on `workdays`, oldest first, starting from its quantity, and sets its quantity
+/// to the last one.
 pub(super) fn last_year(
     generator: &mut Generator,
     workdays: &[NaiveDate],
@@ -38,10 +39,10 @@ pub(super) fn last_year(
     part: &mut Part,
 ) -> Vec<NewStockTransaction> {
     let demand = Demand::generate(generator, part);
-    let mut moments: Vec<(Reverse<usize>, i64)> = (0..demand.moves)
-        .map(|_| (Reverse(generator.number(0..workdays.len())), generator.number(WORKING_TIME)))
+    let mut times: Vec<(Reverse<usize>, i64)> = (0..demand.transactions)
+        .map(|_| (Reverse(generator.number(0..workdays.len())), generator.number(WORKING_HOURS)))
         .collect();
-    moments.sort_unstable();
+    times.sort_unstable();
     let transaction = |(Reverse(workdays_back), second): (Reverse<usize>, i64)| {
         let previous_qty = part.quantity;
         let change = demand.next_change(generator, previous_qty);
@@ -63,10 +64,10 @@ pub(super) fn last_year(
             actor: Actor::program(PROGRAM),
         }
     };
-    moments.into_iter().map(transaction).collect()
+    times.into_iter().map(transaction).collect()
 }
 
-/// The number of an order that was open so many workdays ago.
+/// Returns the number of an order that was open `workdays_back` workdays ago.
 fn order_number(generator: &mut Generator, workdays_back: usize) -> String {
     format!("RO{}", NEWEST_NUMBER - workdays_back * ORDERS_A_DAY - generator.number(0..OPEN_ORDERS))
 }
@@ -84,32 +85,33 @@ fn notes(generator: &mut Generator, kind: Kind, change: QuantityChange, previous
     Some(generator.text(note))
 }
 
-/// How much a part is asked for.
+/// The demand for a part.
 struct Demand {
-    /// How often in the year its quantity changed.
-    moves: usize,
+    /// The number of transactions in the year.
+    transactions: usize,
     /// The most pieces that one job takes.
     most_taken: i64,
-    /// The pieces that come in at once.
+    /// The number of pieces in a delivery.
     delivery: i64,
-    /// Nobody orders more as long as there are so many pieces.
-    enough: i64,
-    /// The most pieces there can be.
+    /// Below this quantity, more pieces are ordered.
+    reorder_point: i64,
+    /// The highest quantity.
     most: i64,
 }
 
 impl Demand {
-    /// Most parts just lie there. Some of those at hand go fast, and of them few are kept.
+    /// Generates a demand. Most parts have none. Some parts in the stock room and the bins have a high one and a low
+    /// quantity.
     fn generate(generator: &mut Generator, part: &mut Part) -> Self {
-        let (most_taken, enough, most) = match part.kind {
+        let (most_taken, reorder_point, most) = match part.kind {
             Kind::Hardware => (generator.any(&[2, 2, 3, 3, 4, 10, 20]), 5, 400),
             Kind::Spare => (generator.any(&[1, 2, 2, 3]), 5, 30),
             Kind::Rotable => (1, 6, 6),
         };
-        let is_at_hand = matches!(part.table, Table::StockRoom | Table::BinsInventory);
-        let moves = if part.table == Table::BerRai {
+        let is_in_main_stock = matches!(part.table, Table::StockRoom | Table::BinsInventory);
+        let transactions = if part.table == Table::BerRai {
             0
-        } else if is_at_hand && generator.chance(9) {
+        } else if is_in_main_stock && generator.chance(9) {
             part.quantity = generator.number(1..=5 * most_taken);
             generator.number(8..=22)
         } else if generator.chance(11) {
@@ -118,26 +120,26 @@ impl Demand {
             0
         };
         let delivery = if part.kind == Kind::Rotable { 1 } else { 3 * most_taken };
-        Self { moves, most_taken, delivery, enough, most }
+        Self { transactions, most_taken, delivery, reorder_point, most }
     }
 
-    /// What may happen to so many pieces.
+    /// Returns a possible next change of `quantity`.
     fn next_change(&self, generator: &mut Generator, quantity: i64) -> QuantityChange {
         if generator.chance(7) {
             return QuantityChange::Set(self.counted(generator, quantity));
         }
-        if quantity == 0 || quantity < self.enough && generator.chance(15) {
+        if quantity == 0 || quantity < self.reorder_point && generator.chance(15) {
             return QuantityChange::Add(self.delivery);
         }
-        // What is short is doled out piece by piece.
-        QuantityChange::Take(if quantity < self.enough {
+        // Pieces in short supply are taken one by one.
+        QuantityChange::Take(if quantity < self.reorder_point {
             1
         } else {
             generator.number(1..=self.most_taken.min(quantity))
         })
     }
 
-    /// Somewhat other than `quantity`, mostly less.
+    /// Returns a counted quantity, which differs from `quantity` and is usually less.
     fn counted(&self, generator: &mut Generator, quantity: i64) -> i64 {
         if quantity > 0 && (quantity >= self.most || generator.chance(70)) {
             quantity - generator.number(1..=quantity.min(3))
