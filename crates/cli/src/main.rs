@@ -1,4 +1,4 @@
-//! `rotracker`: the tool of those who develop and operate the service.
+//! `rotracker`: the command line tool for developing and operating the service.
 
 use std::process::ExitCode;
 
@@ -31,7 +31,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Seed => seed::run().await,
@@ -39,17 +39,17 @@ async fn main() -> ExitCode {
         Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
         Command::Openapi => openapi::document().map(|document| output::print(&document)),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::progress(&format!("error: {}", sentence(&error)));
+            output::progress(&format!("error: {}", error_line(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The error and its error_chain in one line, where a cause's text is not already part of its effect's.
-fn sentence(error: &anyhow::Error) -> String {
+/// Returns the error and its causes in one line, without the causes that are already part of the text.
+fn error_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
