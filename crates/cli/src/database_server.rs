@@ -1,6 +1,6 @@
 //! Runs a MySQL or MariaDB server for `cargo dev` and the tests. The server program is installed if it is missing. The
-//! server has its own data directory, accepts connections from this machine only, unless containers are given access, and
-//! stops with this program.
+//! server has its own data directory, accepts connections from this machine only, unless containers are given access,
+//! and stops with this program.
 //!
 //! Its directory holds `data`, the data directory, and `server.log`. The running server locks `server.log`, so a second
 //! server on the same directory waits until the first one has stopped.
@@ -180,8 +180,8 @@ impl DatabaseServer {
             .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
     }
 
-    /// Creates the account [`CONTAINERS`], which may connect from any host and read and write `databases`, and returns its
-    /// password. Each call sets a new password.
+    /// Creates the account [`CONTAINERS`], which may connect from any host and read and write `databases`, and returns
+    /// its password. Each call sets a new password.
     ///
     /// # Errors
     /// When a statement fails.
@@ -344,8 +344,8 @@ async fn installed() -> Vec<Program> {
     installed
 }
 
-/// Returns a server program that can read data created by `created_by`, the name of a [`Kind`]. Installs one if there is
-/// none.
+/// Returns a server program that can read data created by `created_by`, the name of a [`Kind`]. Installs one if there
+/// is none.
 async fn program(created_by: Option<&str>, directory: &Path, progress: Progress) -> Result<Program> {
     const ADVICE: &str = "Install MariaDB 10.11 or MySQL 8.0 or newer yourself (on Debian and Ubuntu: `apt-get install \
                            mariadb-server-core mariadb-client-core`), or set DB_HOST, DB_PORT, DB_USER and \
@@ -414,8 +414,8 @@ async fn initialise(program: &Program, directory: &Path, log: &File, progress: P
                 .find_map(|name| programs::find_all(name, &directories).into_iter().next())
                 .context("mariadb-install-db is missing, though it belongs to the server; reinstall MariaDB")?;
             let mut command = Command::new(installer);
-            // A relative path, because this shell script cannot handle spaces in a path. Without the dot, the server would
-            // resolve it against its installation directory.
+            // A relative path, because this shell script cannot handle spaces in a path. Without the dot, the server
+            // would resolve it against its installation directory.
             command.current_dir(directory).args(["--no-defaults", "--datadir=./data.new"]);
             command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
             if programs::is_root().await {
@@ -455,8 +455,8 @@ async fn initialise(program: &Program, directory: &Path, log: &File, progress: P
 /// The environment variable that names the directory for temporary files.
 const TMPDIR: &str = "TMPDIR";
 
-/// Creates the server's own directory for temporary files. At startup, MariaDB deletes temporary files of earlier runs, and
-/// in a shared directory those may belong to another running server.
+/// Creates the server's own directory for temporary files. At startup, MariaDB deletes temporary files of earlier runs,
+/// and in a shared directory those may belong to another running server.
 fn temporary_directory(directory: &Path) -> Result<PathBuf> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary)?;

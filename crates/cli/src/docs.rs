@@ -1,5 +1,5 @@
-//! The `docs` Lambda function: serves Swagger UI, in which requests can be tried out. Only `cargo dev` runs it, on the same
-//! origin as the other functions. It is not deployed.
+//! The `docs` Lambda function: serves Swagger UI, in which requests can be tried out. Only `cargo dev` runs it, on the
+//! same origin as the other functions. It is not deployed.
 
 use std::process::ExitCode;
 

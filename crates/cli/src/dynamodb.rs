@@ -1,5 +1,5 @@
-//! Runs a DynamoDB emulator inside this program for `cargo dev` and the tests, and creates the rate limiter's table in an
-//! emulator or on AWS.
+//! Runs a DynamoDB emulator inside this program for `cargo dev` and the tests, and creates the rate limiter's table in
+//! an emulator or on AWS.
 
 use std::{
     fs,

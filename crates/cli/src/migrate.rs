@@ -169,8 +169,8 @@ async fn create_database(server: &DatabaseConfig, name: &str, options: Options) 
 
 async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of sqlx is
-    // not used, because its timeout of -1 seconds is an error in MariaDB.
+    // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of
+    // sqlx is not used, because its timeout of -1 seconds is an error in MariaDB.
     let lock: Option<i64> = sqlx::query_scalar(LOCK).bind(LOCK_TIMEOUT.as_secs()).fetch_one(&mut *connection).await?;
     if lock != Some(1) {
         bail!("another program has been migrating it for {} minutes; check that program", LOCK_TIMEOUT.as_secs() / 60);

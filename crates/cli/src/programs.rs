@@ -55,8 +55,8 @@ pub async fn is_root() -> bool {
     output_of(Command::new("id").arg("-u")).await.is_some_and(|id| id.trim() == "0")
 }
 
-/// Acquires the lock under which programs are found and installed; dropping the file releases it. Without it, `cargo dev`
-/// and several tests on a new machine would install the same program at once or find it half installed.
+/// Acquires the lock under which programs are found and installed; dropping the file releases it. Without it, `cargo
+/// dev` and several tests on a new machine would install the same program at once or find it half installed.
 ///
 /// # Errors
 /// When the lock file in the directory for temporary files cannot be used.

@@ -46,8 +46,8 @@ pub async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the log entries that are older than `older_than`, and returns their number. A dry run only counts them. Entries
-/// without a date are kept, because their age is unknown.
+/// Deletes the log entries that are older than `older_than`, and returns their number. A dry run only counts them.
+/// Entries without a date are kept, because their age is unknown.
 ///
 /// # Errors
 /// As [`run`].

@@ -1,6 +1,6 @@
-//! Lets `sam local start-api` run the functions on the database and the emulators of `cargo dev`. It needs an address at
-//! which containers reach this machine, and a file with the functions' environment variables, because it has no access to
-//! Secrets Manager.
+//! Lets `sam local start-api` run the functions on the database and the emulators of `cargo dev`. It needs an address
+//! at which containers reach this machine, and a file with the functions' environment variables, because it has no
+//! access to Secrets Manager.
 
 use std::{
     collections::BTreeMap,
@@ -117,8 +117,8 @@ impl Containers {
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// Returns the value of the variable `name` for a container. Loopback addresses become [`host`](Self::host), because a
-    /// container has its own loopback.
+    /// Returns the value of the variable `name` for a container. Loopback addresses become [`host`](Self::host),
+    /// because a container has its own loopback.
     fn seen_from_inside(&self, name: &str, value: &str) -> String {
         if name == "DB_HOST" && is_loopback(value) {
             return self.host.clone();
@@ -134,8 +134,8 @@ impl Containers {
     }
 }
 
-/// Parses `172.17.0.1`, or `172.17.0.0/16`, which Docker reports before it has run a container. The gateway is the first
-/// address of the network.
+/// Parses `172.17.0.1`, or `172.17.0.0/16`, which Docker reports before it has run a container. The gateway is the
+/// first address of the network.
 fn parse_gateway(text: &str) -> Option<Ipv4Addr> {
     match text.trim().split_once('/') {
         None => text.trim().parse().ok(),
@@ -157,8 +157,8 @@ pub fn remove(directory: &Path) -> Result<()> {
     }
 }
 
-/// Parses the address of `--sam-local=…`. It rejects 0.0.0.0, which containers cannot connect to and which would expose the
-/// servers to other machines.
+/// Parses the address of `--sam-local=…`. It rejects 0.0.0.0, which containers cannot connect to and which would expose
+/// the servers to other machines.
 ///
 /// # Errors
 /// When the address is malformed or 0.0.0.0.

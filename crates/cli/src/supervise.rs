@@ -1,9 +1,9 @@
 //! Runs child processes that end when this process ends.
 //!
 //! `cargo dev` and the tests start servers. These must end with this process even after a panic or a SIGKILL, together
-//! with all their descendants in other process groups. A destructor does not run after a SIGKILL. Each program therefore
-//! runs under a guard: a shell script in its own process group that reads from a pipe whose only writing end this process
-//! holds. When this process ends, the kernel closes the pipe, and the guard stops the program.
+//! with all their descendants in other process groups. A destructor does not run after a SIGKILL. Each program
+//! therefore runs under a guard: a shell script in its own process group that reads from a pipe whose only writing end
+//! this process holds. When this process ends, the kernel closes the pipe, and the guard stops the program.
 //!
 //! The guard finds the program's descendants, including orphans, by a variable in their environment.
 
@@ -21,8 +21,8 @@ use std::{
 
 use tokio::sync::watch;
 
-/// The environment variable that marks a program's descendants. The guard itself runs without it, because a guard must not
-/// be stopped with the descendants of another program.
+/// The environment variable that marks a program's descendants. The guard itself runs without it, because a guard must
+/// not be stopped with the descendants of another program.
 const MARK: &str = "ROTRACKER_SUPERVISED";
 
 const GUARD: &str = include_str!("guard.sh");
@@ -130,8 +130,8 @@ pub async fn all_ended() {
     let _ = GUARDS.subscribe().wait_for(|count| *count == 0).await;
 }
 
-/// Removes the environment variables that `cargo run` and `cargo test` set from `command`. Some crates' build scripts depend
-/// on them and would be rebuilt whenever they change.
+/// Removes the environment variables that `cargo run` and `cargo test` set from `command`. Some crates' build scripts
+/// depend on them and would be rebuilt whenever they change.
 pub fn forget_cargo(command: &mut Command) {
     let is_set_by_cargo = |name: &OsStr| {
         let name = name.to_string_lossy();

@@ -39,8 +39,8 @@ impl Generator {
         *list.choose_weighted(&mut self.random, weight).unwrap_or(&list[0])
     }
 
-    /// Returns a text for `pattern`, in which `#` stands for a digit, `(A|B)` for A or B, and `(3..16)` for a number from
-    /// 3 to 16. Numbers are padded with zeros to the length of the first one.
+    /// Returns a text for `pattern`, in which `#` stands for a digit, `(A|B)` for A or B, and `(3..16)` for a number
+    /// from 3 to 16. Numbers are padded with zeros to the length of the first one.
     pub(super) fn text(&mut self, pattern: &str) -> String {
         let mut text = String::with_capacity(pattern.len());
         let mut rest = pattern.chars();

@@ -26,8 +26,8 @@ pub struct StockCounts {
 pub struct TableCounts {
     pub table: Table,
     pub rows: usize,
-    /// The number of rows, from the last one back, that the index lacks. Searches find such parts only in the stock room
-    /// and the bins.
+    /// The number of rows, from the last one back, that the index lacks. Searches find such parts only in the stock
+    /// room and the bins.
     pub unindexed: usize,
 }
 
@@ -62,8 +62,9 @@ pub struct SeededInventory {
     pub transactions: usize,
 }
 
-/// Fills the empty tables with parts, their index and the stock transactions of the year before `today`, in one database
-/// transaction. The stock transactions add up to the quantities. The same `today` and `counts` always give the same rows.
+/// Fills the empty tables with parts, their index and the stock transactions of the year before `today`, in one
+/// database transaction. The stock transactions add up to the quantities. The same `today` and `counts` always give the
+/// same rows.
 ///
 /// # Errors
 /// When a table already holds rows or cannot be written.

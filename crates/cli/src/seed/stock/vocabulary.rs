@@ -11,7 +11,8 @@ pub(super) enum Kind {
     Rotable,
 }
 
-/// Parts with similar numbers. The number is a pattern for [`Generator::text`](super::super::generator::Generator::text).
+/// Parts with similar numbers. The number is a pattern for
+/// [`Generator::text`](super::super::generator::Generator::text).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Family {
     pub(super) number: &'static str,
@@ -220,8 +221,8 @@ pub(super) const BOEING_757: &[Family] = &[
     hardware("60B0####-(1..19)", "SPACER"),
 ];
 
-/// Airbus parts that the index lacks. The other families' numbers have other forms, so no indexed number contains one of
-/// these.
+/// Airbus parts that the index lacks. The other families' numbers have other forms, so no indexed number contains one
+/// of these.
 pub(super) const AIRBUS: &[Family] = &[
     rotable("D531(10|12|32)###-00(0|1|2|4)", "ACTUATOR, A320"),
     rotable("C2031(5|9)###", "BRAKE ASSY, A320"),
