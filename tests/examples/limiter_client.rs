@@ -7,7 +7,7 @@ use ai::limiter::{Limiter, LimiterConfig, config::Timeouts};
 use anyhow::{Context, Result};
 use app_core::{clock::Clock, config::Env};
 use futures_util::future::join_all;
-use rotracker_cli::say::print;
+use rotracker_cli::output::print;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {

@@ -413,5 +413,5 @@ async fn a_table_that_cannot_be_created_is_named() {
         ..config
     };
     let error = create_rate_limit_table(&config).await.unwrap_err();
-    assert_eq!(error.to_string(), "the DynamoDB table ro-tracker-ai-rate-limit cannot be made");
+    assert_eq!(error.to_string(), "the DynamoDB table ro-tracker-ai-rate-limit cannot be created");
 }

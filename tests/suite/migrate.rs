@@ -79,7 +79,7 @@ async fn unknown_migrations_are_refused() {
     execute(&mut connection, "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 3").await;
     for dry_run in [true, false] {
         let error = migrate::migrate_all(&databases, Options { dry_run }).await.unwrap_err();
-        assert!(format!("{error:#}").contains("Migration 0003 was applied to it in another wording"), "{error:#}");
+        assert!(format!("{error:#}").contains("Migration 0003 was applied to it with a different text"), "{error:#}");
     }
     execute(&mut connection, "UPDATE _sqlx_migrations SET version = 9999 WHERE version = 3").await;
     let error = migrate::migrate_all(&databases, Options { dry_run: false }).await.unwrap_err();

@@ -7,7 +7,7 @@ use app_core::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
-    say::nothing,
+    output::silent,
 };
 use tempfile::TempDir;
 
@@ -44,7 +44,7 @@ async fn start() -> TlsServer {
         also_listen: None,
         throw_away: true,
         arguments,
-        say: nothing,
+        progress: silent,
     })
     .await
     .unwrap();

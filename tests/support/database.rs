@@ -6,7 +6,7 @@ use app_core::db::{self, DatabaseConfig, Pool, TlsMode};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
     migrate::{self, Databases, Options},
-    say::say,
+    output::progress,
 };
 use sqlx::{ConnectOptions, Executor, FromRow, MySqlConnection, mysql::MySqlRow};
 use tokio::runtime::Runtime;
@@ -54,7 +54,7 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
         also_listen: None,
         throw_away: true,
         arguments: Vec::new(),
-        say,
+        progress,
     })
     .await
 }

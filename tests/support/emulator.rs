@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use rotracker_cli::{
     cargo_lambda,
     dynamodb::DynamoDb,
-    say::say,
+    output::progress,
     supervise::{self, Supervised, Supervision},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -96,7 +96,7 @@ impl Emulator {
         static CARGO_LAMBDA: OnceCell<PathBuf> = OnceCell::const_new();
         let program = CARGO_LAMBDA
             .get_or_init(|| async {
-                let found = cargo_lambda::find_or_install(&tools, say).await;
+                let found = cargo_lambda::find_or_install(&tools, progress).await;
                 found.unwrap_or_else(|error| panic!("{error:#}"))
             })
             .await;

@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use tokio::process::Command;
 
 use crate::{
+    output::Progress,
     programs::{self, Package},
-    say::Say,
     supervise,
 };
 
@@ -29,17 +29,17 @@ const PIP: Package =
 ///
 /// # Errors
 /// A sentence that says why it could not be installed and what to do about it.
-pub async fn find_or_install(tools: &Path, say: Say) -> Result<PathBuf> {
+pub async fn find_or_install(tools: &Path, progress: Progress) -> Result<PathBuf> {
     let _turn = programs::turn_to_install().await?;
     if let Some(found) = find(tools).await {
         return Ok(found);
     }
-    say(&format!("Installing cargo-lambda {VERSION} into {}.", tools.display()));
+    progress(&format!("Installing cargo-lambda {VERSION} into {}.", tools.display()));
     let requirement = format!("cargo-lambda=={VERSION}");
     let by_pip = match has_pip().await {
         true => true,
         // Seconds, where building it takes ten minutes.
-        false => programs::install(&PIP, say).await.is_ok() && has_pip().await,
+        false => programs::install(&PIP, progress).await.is_ok() && has_pip().await,
     };
     if by_pip {
         let mut pip = process::Command::new("python3");
@@ -52,7 +52,7 @@ pub async fn find_or_install(tools: &Path, say: Say) -> Result<PathBuf> {
             return Ok(found);
         }
     }
-    say("Python's pip could not install it, so cargo builds it. This takes some minutes.");
+    progress("Python's pip could not install it, so cargo builds it. This takes some minutes.");
     let mut cargo = process::Command::new("cargo");
     cargo.args(["install", "cargo-lambda", "--locked", "--version", VERSION, "--root"]).arg(tools);
     supervise::forget_cargo(&mut cargo);

@@ -1,8 +1,9 @@
-//! A MySQL or MariaDB server of our own, for `cargo dev` and for the tests: found or installed, on a data directory of
-//! its own, reachable from this machine only unless containers are let in, and gone when we are.
+//! Runs a MySQL or MariaDB server for `cargo dev` and the tests. The server program is installed if it is missing. The
+//! server has its own data directory, accepts connections from this machine only, unless containers are given access,
+//! and stops with this program.
 //!
-//! Below its directory: `data`, what the server keeps; `server.log`, locked by whoever uses the directory, so that a
-//! second server, or one started while the last is still stopping, waits.
+//! Its directory holds `data`, the data directory, and `server.log`. The running server locks `server.log`, so a second
+//! server on the same directory waits until the first one has stopped.
 
 use std::{
     fmt,
@@ -20,39 +21,36 @@ use sqlx::{Connection, Executor, MySqlConnection, mysql::MySqlConnectOptions};
 use uuid::Uuid;
 
 use crate::{
+    output::Progress,
     programs::{self, Package},
-    say::Say,
     supervise::{Supervised, Supervision},
 };
 
-/// How a server is to be started.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Its directory; made when it is not there.
+    /// The server's directory, which is created if it does not exist.
     pub data_dir: PathBuf,
-    /// The port it listens on; a free one when `None`.
+    /// The port to listen on, or `None` for a free one.
     pub port: Option<u16>,
-    /// An address of this machine that it listens on, too. Whoever comes there needs an account (see
+    /// Another address of this machine to listen on. Clients that connect to it need an account (see
     /// [`DatabaseServer::let_containers_in`]).
     pub also_listen: Option<Ipv4Addr>,
-    /// Trade safety of the data for speed, and remove the directory at the end.
+    /// Turns off durability for speed, and removes the directory when the server has stopped.
     pub throw_away: bool,
-    /// Further options of the server, after ours.
+    /// More command line options of the server program.
     pub arguments: Vec<String>,
-    /// Hears what happens.
-    pub say: Say,
+    pub progress: Progress,
 }
 
-/// A running server. Dropping this stops it without waiting.
+/// A running server. Dropping this stops the server without waiting for its end.
 #[derive(Debug)]
 pub struct DatabaseServer {
-    /// The address it listens on.
     pub host: &'static str,
-    /// The port it listens on.
     pub port: u16,
-    /// A user who may do everything.
+    /// A user with all privileges.
     pub user: &'static str,
-    /// That user's password, which is empty: only this machine can connect.
+    /// The password of `user`. It is empty, because the account is limited to connections from this machine.
     pub password: &'static str,
     process: Supervised,
 }
@@ -61,18 +59,18 @@ const HOST: &str = "127.0.0.1";
 const USER: &str = "root";
 const PASSWORD: &str = "";
 
-/// The account of containers.
+/// The user name of containers.
 pub const CONTAINERS: &str = "containers";
 
-/// How long a server may take to accept connections; recovering after a crash takes longest.
+/// How long a server may take to accept connections. Recovery after a crash takes longest.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long and how often to wait for the previous server on the same directory: 40 seconds in all.
+/// The retries while the previous server on the same directory stops: 40 seconds in all.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 const LOCK_RETRIES: usize = 800;
 
 const PACKAGE: Package = Package {
-    // MariaDB's installer needs `my_print_defaults`, which is among the client's programs.
+    // `mariadb-install-db` needs `my_print_defaults`, which is in the client package.
     apt: &[&["mariadb-server-core", "mariadb-client-core"], &["mysql-server-core-8.0"], &["mysql-server-core"]],
     dnf: "mariadb-server",
     apk: "mariadb",
@@ -81,23 +79,23 @@ const PACKAGE: Package = Package {
 };
 
 impl DatabaseServer {
-    /// Starts a server and waits until it can be connected to.
+    /// Starts a server and waits until it accepts connections.
     ///
     /// # Errors
-    /// A sentence that says what stands in the way and what to do about it.
+    /// When it cannot be installed or started. The error says why and what to do.
     pub async fn start(options: Options) -> Result<Self> {
         let directory = &options.data_dir;
         fs::create_dir_all(directory)
-            .with_context(|| format!("the database's directory {} cannot be made", directory.display()))?;
+            .with_context(|| format!("the database's directory {} cannot be created", directory.display()))?;
         let directory = &directory.canonicalize()?;
         let log = lock(directory).await?;
-        let made_by = made_by(directory)?;
-        let program = program(made_by.as_deref(), directory, options.say).await?;
-        if made_by.is_none() {
-            (options.say)(&format!("Making a database in {}.", directory.display()));
-            initialise(&program, directory, &log, options.say).await?;
+        let created_by = created_by(directory)?;
+        let program = program(created_by.as_deref(), directory, options.progress).await?;
+        if created_by.is_none() {
+            (options.progress)(&format!("Creating a database in {}.", directory.display()));
+            initialise(&program, directory, &log, options.progress).await?;
         }
-        // Somebody else may take a free port before the server does.
+        // Another program may take the free port before the server does.
         let mut attempts = if options.port.is_some() { 1 } else { 3 };
         loop {
             let port = match options.port {
@@ -105,7 +103,7 @@ impl DatabaseServer {
                 None => free_port().context("no port is free for the database server")?,
             };
             log.set_len(0)?;
-            (options.say)(&format!("Starting {program} on {HOST}:{port}."));
+            (options.progress)(&format!("Starting {program} on {HOST}:{port}."));
             let started = Self::start_on(port, &program, directory, &log, &options).await;
             attempts -= 1;
             if started.is_ok() || attempts == 0 || !log_of(directory).contains("ddress already in use") {
@@ -119,13 +117,13 @@ impl DatabaseServer {
         let data = directory.join("data");
         let mut command = program.command(&data).await;
         command
-            .env(TEMPORARY, temporary_directory(directory)?)
+            .env(TMPDIR, temporary_directory(directory)?)
             .arg(format!("--port={port}"))
             .arg(match options.also_listen.filter(|address| *address != Ipv4Addr::LOCALHOST) {
                 Some(address) => format!("--bind-address={HOST},{address}"),
                 None => format!("--bind-address={HOST}"),
             })
-            // Relative to the data directory: the path of a socket may have about a hundred bytes only.
+            // Relative to the data directory, because the path of a socket is limited to about a hundred bytes.
             .args(["--socket=server.sock", "--pid-file=server.pid"])
             .args(["--character-set-server=utf8mb4", "--skip-log-bin", "--skip-name-resolve"])
             .args(["--performance-schema=OFF", "--max-connections=500"]);
@@ -134,7 +132,7 @@ impl DatabaseServer {
             Kind::MySql => &["--mysqlx=OFF", "--caching-sha2-password-auto-generate-rsa-keys=OFF"],
         });
         if program.kind == Kind::MySql && options.also_listen.is_none() {
-            // With a password, MySQL wants TLS; without one it takes seconds for nothing.
+            // Only accounts with a password need TLS, and generating its certificates takes seconds.
             command.arg("--auto-generate-certs=OFF");
         }
         if throw_away {
@@ -150,31 +148,31 @@ impl DatabaseServer {
         let process = Supervised::spawn(&command, supervision).context("the database server cannot be started")?;
         let server = Self { host: HOST, port, user: USER, password: PASSWORD, process };
         let connected = tokio::select! {
-            _ = server.process.wait() => Err(anyhow!("ended at its start")),
+            _ = server.process.wait() => Err(anyhow!("exited during startup")),
             connected = server.wait_for_connections(&data) => connected,
         };
         match connected {
             Ok(()) => Ok(server),
             Err(error) => {
-                let last_words = last_words(directory);
+                let last_messages = last_messages(directory);
                 server.process.stop().await;
-                let way_out = if throw_away {
+                let advice = if throw_away {
                     String::new()
                 } else {
-                    "\nIf the data are damaged, `cargo dev --fresh` starts over; the orders in them are lost then."
+                    "\nIf the data are damaged, `cargo dev --fresh` starts over; this deletes all orders in the database."
                         .to_owned()
                 };
                 bail!(
-                    "{program}, on the data in {}, {error}. Its last messages:\n{last_words}{way_out}",
+                    "{program}, on the data in {}, {error}. Its last messages:\n{last_messages}{advice}",
                     directory.display()
                 )
             }
         }
     }
 
-    /// How to connect to the server.
+    /// Returns the options for connecting to the server as `user`.
     pub fn connect_options(&self) -> MySqlConnectOptions {
-        // Without a password: sqlx would send the digest of an empty one, which MariaDB refuses.
+        // No password is set, because sqlx sends the digest of an empty one, which MariaDB rejects.
         MySqlConnectOptions::new()
             .host(self.host)
             .port(self.port)
@@ -182,11 +180,11 @@ impl DatabaseServer {
             .ssl_mode(sqlx::mysql::MySqlSslMode::Disabled)
     }
 
-    /// Makes the account [`CONTAINERS`], which may come from anywhere and read and write `databases`, and returns its
-    /// password, a new one each time.
+    /// Creates the account [`CONTAINERS`], which may connect from any host and read and write `databases`, and returns
+    /// its password. Each call sets a new password.
     ///
     /// # Errors
-    /// When the server refuses.
+    /// When a statement fails.
     pub async fn let_containers_in(&self, databases: &[&str]) -> Result<String> {
         let password = Uuid::new_v4().simple().to_string();
         let mut statements = vec![
@@ -194,15 +192,15 @@ impl DatabaseServer {
             format!("ALTER USER '{CONTAINERS}'@'%' IDENTIFIED BY '{password}'"),
         ];
         for database in databases {
-            // `_` stands for any character here.
+            // In GRANT, `_` in a database name is a wildcard.
             let quoted = database.replace('`', "``").replace('_', "\\_");
             statements.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON `{quoted}`.* TO '{CONTAINERS}'@'%'"));
         }
         let mut connection = MySqlConnection::connect_with(&self.connect_options()).await?;
         for statement in statements {
-            // Neither names nor passwords can be bound; these are ours or quoted.
+            // Names and passwords cannot be bound. These are constants, generated or quoted.
             let done = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await;
-            done.context("the database server makes no account for containers")?;
+            done.context("the database account for containers cannot be created")?;
         }
         Ok(connection.close().await.map(|()| password)?)
     }
@@ -211,37 +209,37 @@ impl DatabaseServer {
         let options = self.connect_options();
         let connect = || async {
             let mut connection = MySqlConnection::connect_with(&options).await?;
-            let answer: String = sqlx::query_scalar("SELECT @@datadir").fetch_one(&mut connection).await?;
+            let data_dir: String = sqlx::query_scalar("SELECT @@datadir").fetch_one(&mut connection).await?;
             connection.close().await?;
-            Ok(answer)
+            Ok(data_dir)
         };
         let every = Duration::from_millis(25);
         let retries = ConstantBuilder::new().with_delay(every).without_max_times();
-        let answered = tokio::time::timeout(START_TIMEOUT, connect.retry(retries).when(is_not_listening)).await;
-        let Ok(answer) = answered else {
-            bail!("took no connections for {} seconds", START_TIMEOUT.as_secs());
+        let connected = tokio::time::timeout(START_TIMEOUT, connect.retry(retries).when(is_not_listening)).await;
+        let Ok(connected) = connected else {
+            bail!("accepted no connection within {} seconds", START_TIMEOUT.as_secs());
         };
-        let answer = answer.map_err(|error| anyhow!("does not let us in ({error})"))?;
-        if Path::new(&answer).canonicalize().ok().as_deref() != Some(data) {
-            bail!("cannot listen on port {}, where another server answers", self.port);
+        let data_dir = connected.map_err(|error| anyhow!("refused the connection ({error})"))?;
+        if Path::new(&data_dir).canonicalize().ok().as_deref() != Some(data) {
+            bail!("cannot listen on port {}, because another server uses it", self.port);
         }
         Ok(())
     }
 
-    /// Waits until the server ends, which it does not do unasked.
+    /// Waits until the server exits, which is unexpected before [`stop`](Self::stop).
     pub async fn wait(&self) {
         self.process.wait().await;
     }
 
-    /// Stops the server and waits for its end.
+    /// Stops the server and waits until it has exited.
     pub async fn stop(self) {
         self.process.stop().await;
     }
 
-    /// Removes a server's directory, once no server uses it any more.
+    /// Waits until no server uses the directory, and removes it.
     ///
     /// # Errors
-    /// When it is in use or cannot be removed.
+    /// When the directory stays in use or cannot be removed.
     pub async fn erase(data_dir: &Path) -> Result<()> {
         if !data_dir.exists() {
             return Ok(());
@@ -251,7 +249,6 @@ impl DatabaseServer {
     }
 }
 
-/// The two kinds of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     MariaDb,
@@ -259,7 +256,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The oldest version we support.
+    /// Returns the oldest supported version.
     fn oldest(self) -> (u32, u32) {
         match self {
             Self::MariaDb => (10, 11),
@@ -277,7 +274,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A server program on this machine.
+/// An installed server program.
 #[derive(Clone, Debug)]
 struct Program {
     path: PathBuf,
@@ -299,12 +296,12 @@ impl Program {
         Some(Self { path, kind, version })
     }
 
-    /// The server on `data`, with what every start of it needs.
+    /// Returns a command with the options that every start on the data directory `data` needs.
     async fn command(&self, data: &Path) -> Command {
         let mut command = Command::new(&self.path);
         command.arg("--no-defaults").arg(format!("--datadir={}", data.display()));
         if self.kind == Kind::MySql {
-            // Its default names a directory that only a full installation has.
+            // The default names a directory that only a full installation creates.
             command.arg("--secure-file-priv=NULL");
         }
         if programs::is_root().await {
@@ -314,7 +311,7 @@ impl Program {
     }
 }
 
-/// Reads `mariadbd  Ver 10.11.6-MariaDB for …` and `mysqld  Ver 8.0.36 for …`.
+/// Parses `mariadbd  Ver 10.11.6-MariaDB for …` and `mysqld  Ver 8.0.36 for …`.
 fn parse_version(text: &str) -> Option<(Kind, (u32, u32))> {
     let version = text.split_once(" Ver ")?.1;
     let mut numbers = version.split(|character: char| !character.is_ascii_digit());
@@ -323,83 +320,84 @@ fn parse_version(text: &str) -> Option<(Kind, (u32, u32))> {
     Some((kind, version))
 }
 
-/// Where servers are that are not in `PATH`: system directories that only root has there, and Homebrew's.
-fn places() -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> =
+/// Returns directories of server programs that may not be in `PATH`: those of the system and of Homebrew.
+fn search_directories() -> Vec<PathBuf> {
+    let mut directories: Vec<PathBuf> =
         ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/bin", "/usr/local/mysql/bin"]
             .map(Into::into)
             .into();
     for homebrew in ["/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew"] {
         for directory in ["bin", "opt/mariadb/bin", "opt/mysql/bin"] {
-            places.push(Path::new(homebrew).join(directory));
+            directories.push(Path::new(homebrew).join(directory));
         }
     }
-    places
+    directories
 }
 
 async fn installed() -> Vec<Program> {
     let mut installed = Vec::new();
     for name in ["mariadbd", "mysqld"] {
-        for path in programs::find_all(name, &places()) {
+        for path in programs::find_all(name, &search_directories()) {
             installed.extend(Program::at(path).await);
         }
     }
     installed
 }
 
-/// The server program for data that `made_by` (a kind's name) made, installed if there is none.
-async fn program(made_by: Option<&str>, directory: &Path, say: Say) -> Result<Program> {
-    const BY_HAND: &str = "Install MariaDB 10.11 or MySQL 8.0 or newer by hand (on Debian and Ubuntu: `apt-get install \
+/// Returns a server program that can read data created by `created_by`, the name of a [`Kind`]. Installs one if there
+/// is none.
+async fn program(created_by: Option<&str>, directory: &Path, progress: Progress) -> Result<Program> {
+    const ADVICE: &str = "Install MariaDB 10.11 or MySQL 8.0 or newer yourself (on Debian and Ubuntu: `apt-get install \
                            mariadb-server-core mariadb-client-core`), or set DB_HOST, DB_PORT, DB_USER and \
-                           DB_PASSWORD to use a server that you have";
+                           DB_PASSWORD to use an existing server";
     let fits = |program: &&Program| program.version >= program.kind.oldest();
     let _turn = programs::turn_to_install().await?;
     let mut installed_before = installed().await;
     if !installed_before.iter().any(|program| fits(&program)) {
         match installed_before.first() {
-            Some(program) => say(&format!("{program} is too old; a newer server is needed.")),
-            None => say("There is no MariaDB or MySQL server on this machine."),
+            Some(program) => progress(&format!("{program} is too old, so a newer server is needed.")),
+            None => progress("No MariaDB or MySQL server is installed on this machine."),
         }
-        programs::install(&PACKAGE, say)
+        programs::install(&PACKAGE, progress)
             .await
-            .map_err(|error| anyhow!("no database server could be installed: {error:#}\n{BY_HAND}"))?;
+            .map_err(|error| anyhow!("no database server could be installed: {error:#}\n{ADVICE}"))?;
         installed_before = installed().await;
     }
     let mut fitting = installed_before.iter().filter(fits);
-    let Some(made_by) = made_by else {
+    let Some(created_by) = created_by else {
         return fitting
             .next()
             .cloned()
-            .with_context(|| format!("the package manager has only a server that is too old. {BY_HAND}"));
+            .with_context(|| format!("the package manager only offers a server that is too old. {ADVICE}"));
     };
-    fitting.find(|program| program.kind.to_string() == made_by).cloned().with_context(|| {
+    fitting.find(|program| program.kind.to_string() == created_by).cloned().with_context(|| {
         format!(
-            "the database in {} was made by {made_by}, which is not on this machine, and no other server can read it. \
-             Install {made_by}, or start over with `cargo dev --fresh`; the orders in it are lost then",
+            "the database in {} was created by {created_by}, which is not installed, and no other server can read it. \
+             Install {created_by}, or start over with `cargo dev --fresh`, which deletes all orders in the database",
             directory.display()
         )
     })
 }
 
-/// Which kind of server made the data; `None` where there are no data yet.
-fn made_by(directory: &Path) -> Result<Option<String>> {
-    let marker = directory.join("data").join(MADE_BY);
+/// Returns the name of the kind of server that created the data, or `None` if there are no data yet.
+fn created_by(directory: &Path) -> Result<Option<String>> {
+    let marker = directory.join("data").join(CREATED_BY);
     match fs::read_to_string(&marker) {
         Ok(kind) => Ok(Some(kind.trim().to_owned())),
         Err(error) if error.kind() == ErrorKind::NotFound && !directory.join("data").exists() => Ok(None),
         Err(error) => bail!(
-            "{} cannot be read ({error}), so the data beside it may be damaged. `cargo dev --fresh` starts over; the \
-             orders in them are lost then",
+            "{} cannot be read ({error}), so the database may be damaged. `cargo dev --fresh` starts over; this \
+             deletes all orders in the database",
             marker.display()
         ),
     }
 }
 
-/// In the data directory, the name of the kind of server that made it.
-const MADE_BY: &str = "made-by";
+/// The file in the data directory with the name of the kind of server that created it.
+const CREATED_BY: &str = "made-by";
 
-/// Makes an empty data directory. It gets its name when it is complete, so a crash half-way leaves none.
-async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -> Result<()> {
+/// Creates an empty data directory. It is renamed to `data` when it is complete, so a crash leaves no partial one.
+async fn initialise(program: &Program, directory: &Path, log: &File, progress: Progress) -> Result<()> {
     let new = directory.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new)?;
@@ -407,17 +405,17 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
     let mut command = match program.kind {
         Kind::MariaDb => {
             let beside_it = program.path.parent().into_iter().flat_map(|bin| [bin.join("../bin"), bin.to_owned()]);
-            let places: Vec<PathBuf> = beside_it.chain(places()).collect();
-            if programs::find_all("my_print_defaults", &places).is_empty() {
-                programs::install(&PACKAGE, say).await.context("MariaDB's my_print_defaults is missing")?;
+            let directories: Vec<PathBuf> = beside_it.chain(search_directories()).collect();
+            if programs::find_all("my_print_defaults", &directories).is_empty() {
+                programs::install(&PACKAGE, progress).await.context("MariaDB's my_print_defaults is missing")?;
             }
             let installer = ["mariadb-install-db", "mysql_install_db"]
                 .into_iter()
-                .find_map(|name| programs::find_all(name, &places).into_iter().next())
+                .find_map(|name| programs::find_all(name, &directories).into_iter().next())
                 .context("mariadb-install-db is missing, though it belongs to the server; reinstall MariaDB")?;
             let mut command = Command::new(installer);
-            // Relative: this shell script trips over spaces in a path. Without the dot the server would take it as
-            // relative to where it is installed.
+            // A relative path, because this shell script cannot handle spaces in a path. Without the dot, the server
+            // would resolve it against its installation directory.
             command.current_dir(directory).args(["--no-defaults", "--datadir=./data.new"]);
             command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
             if programs::is_root().await {
@@ -426,7 +424,7 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
             command
         }
         Kind::MySql => {
-            // MySQL makes `root` for connections by name, and our server does not resolve names.
+            // MySQL creates `root@localhost` only, which does not match 127.0.0.1 with `--skip-name-resolve`.
             let accounts = directory.join("accounts.sql");
             fs::write(
                 &accounts,
@@ -439,33 +437,33 @@ async fn initialise(program: &Program, directory: &Path, log: &File, say: Say) -
             command
         }
     };
-    command.env(TEMPORARY, temporary_directory(directory)?);
+    command.env(TMPDIR, temporary_directory(directory)?);
     let supervision = Supervision { log: Some(log.try_clone()?), ..Supervision::default() };
     let process = Supervised::spawn(&command, supervision).context("the database server cannot be started")?;
     if !process.wait().await.is_some_and(|status| status.success()) {
         bail!(
-            "{program} could not make a database in {}. Its last messages:\n{}",
+            "{program} could not create a database in {}. Its last messages:\n{}",
             directory.display(),
-            last_words(directory)
+            last_messages(directory)
         );
     }
-    fs::write(new.join(MADE_BY), format!("{}\n", program.kind))?;
+    fs::write(new.join(CREATED_BY), format!("{}\n", program.kind))?;
     fs::rename(&new, directory.join("data"))?;
     Ok(())
 }
 
-/// The variable that says where temporary tables and the like go.
-const TEMPORARY: &str = "TMPDIR";
+/// The environment variable that names the directory for temporary files.
+const TMPDIR: &str = "TMPDIR";
 
-/// A directory of the server's own for them: at its start, MariaDB deletes what it takes for the leftovers of an earlier
-/// run, and in a shared directory that may be what another server is just using.
+/// Creates the server's own directory for temporary files. At startup, MariaDB deletes temporary files of earlier runs,
+/// and in a shared directory those may belong to another running server.
 fn temporary_directory(directory: &Path) -> Result<PathBuf> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary)?;
     Ok(temporary)
 }
 
-/// Anything but an answer of the server: it is still starting.
+/// Returns whether the server is still starting: the error is not a response from it.
 fn is_not_listening(error: &sqlx::Error) -> bool {
     error.as_database_error().is_none()
 }
@@ -478,14 +476,14 @@ fn log_of(directory: &Path) -> String {
     String::from_utf8_lossy(&fs::read(log_file(directory)).unwrap_or_default()).into_owned()
 }
 
-/// The last errors in the log, or, where nothing calls itself an error, its last lines.
-fn last_words(directory: &Path) -> String {
+/// Returns the last errors in the log or, if there are none, its last lines.
+fn last_messages(directory: &Path) -> String {
     let log = log_of(directory);
     let errors: Vec<&str> = log.lines().filter(|line| line.to_ascii_uppercase().contains("ERROR")).collect();
     programs::last_lines(if errors.is_empty() { log } else { errors.join("\n") }.as_str(), 8)
 }
 
-/// Opens the log and locks it. The server inherits the file and with it the lock.
+/// Opens and locks the log. The server inherits the open file and with it the lock.
 async fn lock(directory: &Path) -> Result<File> {
     let mut log = OpenOptions::new()
         .create(true)
@@ -502,7 +500,9 @@ async fn lock(directory: &Path) -> Result<File> {
             log.flush()?;
             Ok(log)
         }
-        Err(TryLockError::WouldBlock) => bail!("another server uses the database in {}; stop it", directory.display()),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another server uses the database in {}; stop that server", directory.display())
+        }
         Err(TryLockError::Error(error)) => Err(error).context("the server's log cannot be locked"),
     }
 }
@@ -533,13 +533,13 @@ mod tests {
     async fn data_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options {
-            // Longer than a socket's path may be.
+            // Longer than the path of a socket may be.
             data_dir: directory.path().join("long".repeat(30)),
             port: None,
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         let server = DatabaseServer::start(options.clone()).await.unwrap();
         let mut connection = MySqlConnection::connect_with(&server.connect_options()).await.unwrap();
@@ -554,7 +554,7 @@ mod tests {
                 .await
                 .unwrap();
         assert_eq!(kept, 1);
-        // Dropped, it still holds the directory until it ended.
+        // A dropped server holds the lock until it has exited.
         drop(server);
         DatabaseServer::erase(&options.data_dir).await.unwrap();
         assert!(!options.data_dir.exists());
@@ -564,17 +564,17 @@ mod tests {
     async fn data_of_another_server_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("data")).unwrap();
-        fs::write(directory.path().join("data").join(MADE_BY), "another kind\n").unwrap();
+        fs::write(directory.path().join("data").join(CREATED_BY), "another kind\n").unwrap();
         let options = Options {
             data_dir: directory.path().to_owned(),
             port: None,
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         let message = format!("{:#}", DatabaseServer::start(options).await.unwrap_err());
-        assert!(message.contains("was made by another kind") && message.contains("cargo dev --fresh"), "{message}");
+        assert!(message.contains("was created by another kind") && message.contains("cargo dev --fresh"), "{message}");
     }
 
     #[tokio::test]
@@ -586,11 +586,11 @@ mod tests {
             also_listen: None,
             throw_away: false,
             arguments: Vec::new(),
-            say: crate::say::nothing,
+            progress: crate::output::silent,
         };
         DatabaseServer::start(options.clone()).await.unwrap().stop().await;
         fs::write(directory.path().join("data").join("ibdata1"), "not a tablespace").unwrap();
         let message = format!("{:#}", DatabaseServer::start(options).await.unwrap_err());
-        assert!(message.contains("ended at its start") && message.contains("cargo dev --fresh"), "{message}");
+        assert!(message.contains("exited during startup") && message.contains("cargo dev --fresh"), "{message}");
     }
 }

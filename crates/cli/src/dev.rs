@@ -35,9 +35,9 @@ use crate::{
     fake_issuer::{self, FakeIssuer},
     local_client::local_client,
     migrate::{self, Databases},
+    output::{print, progress},
     programs, sam_local,
     sam_local::Containers,
-    say::{print, say},
     seed,
     supervise::{self, Supervised, Supervision},
 };
@@ -125,7 +125,7 @@ pub async fn run(options: Options) -> Result<()> {
     let mut system = System::default();
     let outcome = tokio::select! {
         () = signals.received() => {
-            say("Stopping.");
+            progress("Stopping.");
             Ok(())
         }
         outcome = system.run(&options) => outcome,
@@ -191,7 +191,7 @@ impl System {
             None => None,
         };
         let listen = containers.as_ref().map_or(Ipv4Addr::LOCALHOST, |containers| containers.listen);
-        let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), say).await?;
+        let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), progress).await?;
 
         let mut environment = self.start_database(options, &data_dir, listen).await?;
         let databases = Databases::read(environment.clone().into_iter().collect())?;
@@ -258,7 +258,7 @@ impl System {
             return Ok(environment);
         }
         if options.fresh && database_dir.exists() {
-            say(&format!("Removing the database in {}.", database_dir.display()));
+            progress(&format!("Removing the database in {}.", database_dir.display()));
             DatabaseServer::erase(&database_dir).await?;
         }
         let server_options = database_server::Options {
@@ -267,7 +267,7 @@ impl System {
             also_listen: options.sam_local.is_some().then_some(listen),
             throw_away: false,
             arguments: Vec::new(),
-            say,
+            progress,
         };
         let server = self.database.insert(DatabaseServer::start(server_options).await?);
         environment.retain(|name, _| !name.starts_with("DB_SSL_"));
@@ -297,7 +297,7 @@ impl System {
             }
             let emulator = DynamoDb::start_at(listen, &Storage::Directory(directory), None).await?;
             let emulator = self.dynamodb.insert(emulator);
-            say(&format!("A DynamoDB emulator listens on {}.", emulator.endpoint));
+            progress(&format!("A DynamoDB emulator listens on {}.", emulator.endpoint));
             // Whatever account the shell is signed in to, it has no business here.
             environment.retain(|name, _| !AWS_ACCOUNT.contains(&name.as_str()));
             for (name, value) in [
@@ -323,11 +323,11 @@ impl System {
     ) -> Result<()> {
         if options.fake_anthropic {
             let anthropic = self.anthropic.insert(FakeAnthropic::start(listen).await?);
-            say(&format!("A stand-in for Anthropic listens on {}.", anthropic.url));
+            progress(&format!("A stand-in for Anthropic listens on {}.", anthropic.url));
             environment.insert("ANTHROPIC_BASE_URL".to_owned(), anthropic.url.clone());
             environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
         } else if is_blank(environment.get("ANTHROPIC_API_KEY")) {
-            say("No ANTHROPIC_API_KEY is set: chats are answered 503. `cargo dev --fake-anthropic` answers them.");
+            progress("No ANTHROPIC_API_KEY is set: chats are answered 503. `cargo dev --fake-anthropic` answers them.");
         }
         Ok(())
     }
@@ -339,7 +339,7 @@ impl System {
                 bail!("--auth starts an issuer of our own, but AUTH_ISSUER names another; unset one");
             }
             let issuer = self.issuer.insert(FakeIssuer::start().await?);
-            say(&format!(
+            progress(&format!(
                 "An issuer of tokens listens on {url}. `curl '{url}/token?sub=me'` prints a token, and \
                  `curl '{url}/token?sub=me&role={role}'` one of an administrator.",
                 url = issuer.url,
@@ -369,7 +369,7 @@ impl System {
             dynamodb.stop().await;
         }
         if let Some(Err(error)) = self.sam_local.as_deref().map(sam_local::remove) {
-            say(&format!("{error:#}"));
+            progress(&format!("{error:#}"));
         }
         drop(self.lock);
     }
@@ -393,7 +393,7 @@ async fn let_sam_in(
     containers.write(data_dir, &environment)?;
     // SAM takes arm64 unless told otherwise, as the template does.
     let architecture = if env::consts::ARCH == "x86_64" { " --parameter-overrides Architecture=x86_64" } else { "" };
-    say(&format!(
+    progress(&format!(
         "Containers reach this machine as {}. For sam local, in another terminal:\n  sam build{architecture}\n  sam local start-api{architecture}",
         containers.host
     ));

@@ -1,5 +1,5 @@
-//! The `docs` Lambda function: the documentation page of the API, on which requests can be tried out. Only `cargo dev` runs it, on
-//! the same origin as the other functions. It is not deployed.
+//! The `docs` Lambda function: serves Swagger UI, in which requests can be tried out. Only `cargo dev` runs it, on the
+//! same origin as the other functions. It is not deployed.
 
 use std::process::ExitCode;
 
@@ -21,10 +21,10 @@ async fn serve() -> Result<(), lambda::Error> {
         Config::from(DESCRIPTION)
             .try_it_out_enabled(true)
             .display_operation_id(true)
-            // The validator is a server on the Internet.
+            // The validator would send the description to a public server.
             .validator_url("none"),
     );
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], document));
-    // Without the layers of the other functions, which remove the slash at the end of the page's path.
+    // The other functions' layers are not used, because they remove the trailing slash of the page's path.
     lambda::run(Router::from(page).route(DESCRIPTION, description), Delivery::Streaming).await
 }

@@ -1,5 +1,5 @@
-//! A DynamoDB of our own, for `cargo dev` and for the tests: an emulator inside this program, reachable from this
-//! machine only, and gone when we are. And the table that the rate limiter needs, there or elsewhere.
+//! Runs a DynamoDB emulator inside this program for `cargo dev` and the tests, and creates the rate limiter's table in
+//! an emulator or on AWS.
 
 use std::{
     fs,
@@ -22,48 +22,47 @@ use backon::{ConstantBuilder, Retryable};
 use dynoxide::Database;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
-/// Where the emulator keeps its tables.
+/// Where the emulator stores its tables.
 #[derive(Clone, Debug)]
 pub enum Storage {
-    /// Below this directory, which is made when it is not there.
+    /// In this directory, which is created if it does not exist.
     Directory(PathBuf),
-    /// Nowhere: they end with it.
+    /// In memory; the tables are lost when the emulator stops.
     Memory,
 }
 
-/// A running emulator. Dropping this stops it, without waiting.
+/// A running emulator. Dropping this stops the emulator without waiting for its end.
 #[derive(Debug)]
 pub struct DynamoDb {
-    /// Its URL.
     pub endpoint: String,
     // Dropping the sender is the signal to stop.
     _running: oneshot::Sender<()>,
     server: JoinHandle<()>,
 }
 
-/// How long requests that are under way may hold up the end.
+/// How long stopping waits for running requests.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What an administrator's calls may take.
-const PATIENT: Timeouts = Timeouts { attempt: Duration::from_secs(5), total: Duration::from_secs(15) };
+/// Timeouts for creating tables, which takes longer than the rate limiter's own requests.
+const TABLE_TIMEOUTS: Timeouts = Timeouts { attempt: Duration::from_secs(5), total: Duration::from_secs(15) };
 
-/// How long and how often to wait for a table that is being made: two minutes in all.
+/// The retries while a table is being created: two minutes in all.
 const TABLE_RETRY_DELAY: Duration = Duration::from_millis(500);
 const TABLE_RETRIES: usize = 240;
 
 impl DynamoDb {
-    /// Starts an emulator on `port`, or a free one. It listens when this returns.
+    /// Starts an emulator on `port` or a free one. It accepts connections when this returns.
     ///
     /// # Errors
-    /// A sentence that says what stands in the way.
+    /// When the tables cannot be opened or the port cannot be used.
     pub async fn start(storage: &Storage, port: Option<u16>) -> Result<Self> {
         Self::start_at(Ipv4Addr::LOCALHOST, storage, port).await
     }
 
-    /// As [`start`](Self::start), on another address of this machine.
+    /// Starts an emulator like [`start`](Self::start), on another address of this machine.
     ///
     /// # Errors
-    /// A sentence that says what stands in the way.
+    /// As [`start`](Self::start).
     pub async fn start_at(address: Ipv4Addr, storage: &Storage, port: Option<u16>) -> Result<Self> {
         let database = match storage {
             Storage::Memory => Database::memory().context("the DynamoDB emulator cannot be started")?,
@@ -74,7 +73,7 @@ impl DynamoDb {
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (running, mut stop) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
-            // It only fails where the listener does, and then everything that needs it says so.
+            // This fails only if the listener fails, and then the emulator's clients report errors.
             let _ = dynoxide::server::serve_with_shutdown(listener, database, async move {
                 let _ = (&mut stop).await;
             })
@@ -83,7 +82,7 @@ impl DynamoDb {
         Ok(Self { endpoint, _running: running, server })
     }
 
-    /// Stops it and waits until its file is closed.
+    /// Stops the emulator and waits until its file is closed.
     pub async fn stop(self) {
         let Self { _running: running, mut server, .. } = self;
         drop(running);
@@ -92,7 +91,7 @@ impl DynamoDb {
         }
     }
 
-    /// Removes the tables below `directory`.
+    /// Removes the tables in `directory`.
     ///
     /// # Errors
     /// When they cannot be removed.
@@ -105,23 +104,25 @@ impl DynamoDb {
 }
 
 fn open(directory: &Path) -> Result<Database> {
-    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
     let file = directory.join("tables.sqlite");
-    let path = file.to_str().with_context(|| format!("{} is not a path in Unicode", file.display()))?;
+    let path = file.to_str().with_context(|| format!("{} is not valid UTF-8", file.display()))?;
     Database::new(path).with_context(|| {
         format!("the DynamoDB emulator cannot open {path}; `cargo dev --fresh` starts over without it")
     })
 }
 
-/// Makes the table of the rate limit, unless it is there, and has expired items removed from it.
+/// Creates the rate limiter's table if it does not exist, and turns on the removal of expired items.
 ///
 /// # Errors
-/// When DynamoDB cannot be reached or refuses.
+/// When DynamoDB cannot be reached or rejects a request.
 pub async fn create_rate_limit_table(config: &LimiterConfig) -> Result<()> {
-    let client = store::client(&ai::limiter::StoreConfig { timeouts: PATIENT, ..config.store.clone() });
+    let client = store::client(&ai::limiter::StoreConfig { timeouts: TABLE_TIMEOUTS, ..config.store.clone() });
     let table = &config.table;
-    create(&client, table).await.with_context(|| format!("the DynamoDB table {table} cannot be made"))?;
-    expire(&client, table).await.with_context(|| format!("the DynamoDB table {table} cannot be made to expire items"))
+    create(&client, table).await.with_context(|| format!("the DynamoDB table {table} cannot be created"))?;
+    enable_time_to_live(&client, table)
+        .await
+        .with_context(|| format!("time to live cannot be turned on for the DynamoDB table {table}"))
 }
 
 async fn create(client: &Client, table: &str) -> Result<()> {
@@ -141,7 +142,7 @@ async fn create(client: &Client, table: &str) -> Result<()> {
         Err(error) if error.code() == Some("ResourceInUseException") => {}
         Err(error) => return Err(error.into()),
     }
-    // On AWS it takes some seconds until the table can be used.
+    // On AWS, a new table is not usable for some seconds.
     let is_active = || async {
         let description = client.describe_table().table_name(table).send().await?;
         match description.table.and_then(|table| table.table_status) {
@@ -153,7 +154,7 @@ async fn create(client: &Client, table: &str) -> Result<()> {
     is_active.retry(pauses).await
 }
 
-async fn expire(client: &Client, table: &str) -> Result<()> {
+async fn enable_time_to_live(client: &Client, table: &str) -> Result<()> {
     let described = client.describe_time_to_live().table_name(table).send().await?;
     let status = described.time_to_live_description.and_then(|description| description.time_to_live_status);
     if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {

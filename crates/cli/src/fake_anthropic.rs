@@ -1,5 +1,5 @@
-//! A stand-in for Anthropic, so that the dashboard can be developed without a key: it answers every question with the
-//! same words, one by one.
+//! A fake of Anthropic's API, so that the dashboard can be developed without a key. It streams the same reply to every
+//! request, word by word.
 
 use std::{convert::Infallible, net::Ipv4Addr, time::Duration};
 
@@ -16,27 +16,27 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle, time::sleep};
 
-/// The key that it is given; it takes any.
+/// The API key for the fake, which accepts any key.
 pub const KEY: &str = "fake-key-of-cargo-dev";
 
-/// The time that a word takes, about as long as a real one.
-const WORD: Duration = Duration::from_millis(40);
+/// The delay of each event, similar to that of the real API.
+const EVENT_DELAY: Duration = Duration::from_millis(40);
 
-const ANSWER: &str = "This is the stand-in that `cargo dev --fake-anthropic` serves instead of Anthropic. It knows nothing \
-                      about your repair orders \u{2708}, but it streams: every word of this sentence came by itself.";
+const REPLY: &str = "This is the stand-in that `cargo dev --fake-anthropic` serves instead of Anthropic. It knows nothing \
+                     about your repair orders \u{2708}, but it streams every word of this sentence separately.";
 
-/// A running stand-in, which ends when it is dropped.
+/// A running fake. Dropping this stops it.
 pub struct FakeAnthropic {
-    /// What `ANTHROPIC_BASE_URL` must be.
+    /// The value for `ANTHROPIC_BASE_URL`.
     pub url: String,
     server: AbortHandle,
 }
 
 impl FakeAnthropic {
-    /// Starts it on a free port of this machine's `address`.
+    /// Starts the fake on a free port of `address`, which must belong to this machine.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start(address: Ipv4Addr) -> Result<Self> {
         let listener = TcpListener::bind((address, 0)).await.context("no port is free")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -61,19 +61,18 @@ struct Request {
 
 async fn messages(body: Bytes) -> Response {
     let Ok(Request { model, stream }) = serde_json::from_slice(&body) else {
-        let error =
-            json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "no such request" } });
+        let error = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "the body is not a valid request" } });
         return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
     };
-    let words: Vec<String> = ANSWER.split_inclusive(' ').map(str::to_owned).collect();
-    // About what such a question and answer count.
+    let words: Vec<String> = REPLY.split_inclusive(' ').map(str::to_owned).collect();
+    // A rough estimate of the token counts.
     let usage =
         json!({ "input_tokens": body.len() / 4, "output_tokens": words.len() * 4 / 3, "cache_read_input_tokens": 0 });
     if !stream {
-        sleep(WORD * 10).await;
+        sleep(EVENT_DELAY * 10).await;
         let message = json!({
             "id": "msg_fake", "type": "message", "role": "assistant", "model": model,
-            "content": [{ "type": "text", "text": ANSWER }], "stop_reason": "end_turn", "usage": usage,
+            "content": [{ "type": "text", "text": REPLY }], "stop_reason": "end_turn", "usage": usage,
         });
         return ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], message.to_string())
             .into_response();
@@ -95,7 +94,7 @@ async fn messages(body: Bytes) -> Response {
     ]);
     let body = stream::unfold(events.into_iter(), async |mut events: std::vec::IntoIter<Value>| {
         let event = events.next()?;
-        sleep(WORD).await;
+        sleep(EVENT_DELAY).await;
         let name = event["type"].as_str().unwrap_or_default();
         Some((Ok::<_, Infallible>(format!("event: {name}\ndata: {event}\n\n")), events))
     });

@@ -1,5 +1,5 @@
-//! An issuer of tokens on this machine, so that requests with a token can be tried without an account anywhere:
-//! `cargo dev --auth`. It makes tokens for anybody who asks, in any name.
+//! A fake OpenID Connect issuer for `cargo dev --auth` and the tests. It signs tokens for any subject and roles without
+//! authentication.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -22,13 +22,13 @@ use ring::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-/// Whom its tokens are for.
+/// The audience of the issuer's tokens.
 pub const AUDIENCE: &str = "ro-tracker";
 
 /// The role of administrators.
 pub const ADMIN_ROLE: &str = "administrator";
 
-/// How long its tokens hold.
+/// The lifetime of the issuer's tokens.
 const LIFETIME_SECONDS: i64 = 8 * 60 * 60;
 
 /// A private key that signs tokens.
@@ -45,27 +45,27 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// A new key for ES256.
+    /// Generates a key for ES256.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// When the system's random number generator fails.
     pub fn es256(id: &str) -> Result<Self> {
         let (random, curve) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
-        let key = EcdsaKeyPair::generate_pkcs8(curve, &random).ok().context("no key can be made")?;
+        let key = EcdsaKeyPair::generate_pkcs8(curve, &random).ok().context("no key can be generated")?;
         let pair = EcdsaKeyPair::from_pkcs8(curve, key.as_ref(), &random).ok().context("a new key cannot be read")?;
         Ok(Self { id: id.to_owned(), pair: Pair::Es256(pair) })
     }
 
-    /// A key for RS256 from PKCS#8; ring makes none.
+    /// Parses a key for RS256 from PKCS#8, because ring cannot generate RSA keys.
     ///
     /// # Errors
-    /// When it is no RSA key.
+    /// When `pkcs8` is not an RSA key.
     pub fn rs256(id: &str, pkcs8: &[u8]) -> Result<Self> {
-        let pair = RsaKeyPair::from_pkcs8(pkcs8).ok().context("this is no RSA key")?;
+        let pair = RsaKeyPair::from_pkcs8(pkcs8).ok().context("this is not an RSA key")?;
         Ok(Self { id: id.to_owned(), pair: Pair::Rs256(pair) })
     }
 
-    /// The name of the algorithm that it signs with.
+    /// Returns the name of the key's signature algorithm.
     pub fn algorithm(&self) -> &'static str {
         match self.pair {
             Pair::Es256(_) => "ES256",
@@ -73,12 +73,12 @@ impl SigningKey {
         }
     }
 
-    /// Its public half, as key sets hold it.
+    /// Returns the public key as a JSON Web Key.
     pub fn jwk(&self) -> Value {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match &self.pair {
             Pair::Es256(pair) => {
-                // 0x04, then x and y.
+                // An uncompressed point: 0x04, x, y.
                 let point = pair.public_key().as_ref();
                 json!({ "kty": "EC", "crv": "P-256", "x": encode(&point[1..33]), "y": encode(&point[33..]) })
             }
@@ -92,18 +92,18 @@ impl SigningKey {
         jwk
     }
 
-    /// A token with these claims.
+    /// Signs a token with these claims.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// When signing fails.
     pub fn sign(&self, claims: &Value) -> Result<String> {
         self.sign_with(&json!({ "alg": self.algorithm(), "typ": "JWT", "kid": self.id }), claims)
     }
 
-    /// A token with this header, whatever it says, and these claims.
+    /// Signs a token with these claims and this header, which is not checked.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// When signing fails.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> Result<String> {
         let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let message = format!("{header}.{claims}");
@@ -120,7 +120,7 @@ impl SigningKey {
     }
 }
 
-/// The discovery document of the issuer at `url`.
+/// Returns the discovery document of the issuer at `url`.
 pub fn discovery(url: &str) -> Value {
     json!({
         "issuer": url, "jwks_uri": format!("{url}/keys"), "authorization_endpoint": format!("{url}/authorize"),
@@ -129,7 +129,7 @@ pub fn discovery(url: &str) -> Value {
     })
 }
 
-/// The claims of a token of the issuer at `url` for `subject`, which holds from now on for some hours.
+/// Returns the claims of a token of the issuer at `url` for `subject`, valid from now for eight hours.
 pub fn claims(url: &str, subject: &str, roles: &[String]) -> Value {
     let now = Clock::system(chrono_tz::Tz::UTC).now().timestamp();
     json!({
@@ -138,9 +138,9 @@ pub fn claims(url: &str, subject: &str, roles: &[String]) -> Value {
     })
 }
 
-/// A running issuer, which ends when it is dropped.
+/// A running issuer. Dropping this stops it.
 pub struct FakeIssuer {
-    /// What `AUTH_ISSUER` must be.
+    /// The value for `AUTH_ISSUER`.
     pub url: String,
     server: AbortHandle,
 }
@@ -151,10 +151,10 @@ struct Issuer {
 }
 
 impl FakeIssuer {
-    /// Starts it on a free port of this machine, with a new key.
+    /// Starts an issuer with a new key on a free port of this machine.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port can be bound.
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -178,7 +178,7 @@ impl Drop for FakeIssuer {
     }
 }
 
-/// `GET /token?sub=&role=&role=`: a token, as text.
+/// Handles `GET /token?sub=…&role=…&role=…` and returns a token as text.
 async fn token(State(issuer): State<Arc<Issuer>>, RawQuery(query): RawQuery) -> String {
     let (mut subject, mut roles) = ("me".to_owned(), Vec::new());
     if let Ok(url) = Url::parse(&format!("{}?{}", issuer.url, query.unwrap_or_default())) {

@@ -1,5 +1,6 @@
-//! What `rotracker` does: run the whole system on this machine, migrate databases, fill them with sample data, mend
-//! the inventory's index, delete old entries of the AI log, describe the API. A library, so that the tests can use its parts.
+//! The commands of `rotracker`. It runs the whole system on this machine, migrates databases, fills them with sample
+//! data, repairs the inventory's index, deletes old entries of the AI log, and prints the API description. The commands
+//! are in a library, so that the tests can use them.
 
 pub mod cargo_lambda;
 pub mod database_server;
@@ -10,10 +11,10 @@ pub mod fake_issuer;
 pub mod local_client;
 pub mod migrate;
 pub mod openapi;
+pub mod output;
 pub mod programs;
 pub mod prune_ai_logs;
 pub mod reindex;
 pub mod sam_local;
-pub mod say;
 pub mod seed;
 pub mod supervise;

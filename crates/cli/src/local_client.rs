@@ -1,11 +1,11 @@
-//! An HTTP client for what runs on this machine.
+//! An HTTP client for servers on this machine.
 
 use reqwest::ClientBuilder;
 
-/// A client that a proxy in the environment does not divert. Nothing on this machine speaks TLS, but reqwest wants to
-/// know how it would be done.
+/// Returns a client that ignores the proxy variables of the environment. reqwest needs a TLS provider even though no
+/// server on this machine uses TLS.
 pub fn local_client() -> ClientBuilder {
-    // Fails where somebody was faster, who did the same.
+    // This fails only if the provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     ClientBuilder::new().no_proxy()
 }

@@ -1,9 +1,9 @@
-//! `rotracker`: the tool of those who develop and operate the service.
+//! `rotracker`: the command line tool for developing and operating the service.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, openapi, prune_ai_logs, reindex, say, seed};
+use rotracker_cli::{dev, migrate, openapi, output, prune_ai_logs, reindex, seed};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -31,25 +31,25 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Seed => seed::run().await,
         Command::Reindex(options) => reindex::run(options).await,
         Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
-        Command::Openapi => openapi::document().map(|document| say::print(&document)),
+        Command::Openapi => openapi::document().map(|document| output::print(&document)),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say::say(&format!("error: {}", sentence(&error)));
+            output::progress(&format!("error: {}", error_line(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The error and its error_chain in one line, where a cause's text is not already part of its effect's.
-fn sentence(error: &anyhow::Error) -> String {
+/// Returns the error and its causes in one line, without the causes that are already part of the text.
+fn error_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

@@ -12,7 +12,7 @@ use sqlx::{
     migrate::{Migrate, MigrateError, Migration, Migrator},
 };
 
-use crate::say::print;
+use crate::output::print;
 
 /// The main database: repair orders and AI logs.
 static MAIN: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/main")));
@@ -29,7 +29,7 @@ fn ignoring_missing(mut migrator: Migrator) -> Migrator {
 /// The table in which sqlx remembers the applied migrations.
 const APPLIED_TABLE: &str = "_sqlx_migrations";
 
-/// The lock under which a database is migrated. Names of locks belong to the whole server and have at most 64 characters.
+/// The lock under which a database is migrated. Lock names are global to the server and have at most 64 characters.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)), ?)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)))";
 
@@ -169,8 +169,8 @@ async fn create_database(server: &DatabaseConfig, name: &str, options: Options) 
 
 async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, options: Options) -> Result<()> {
     let mut connection = pool.acquire().await?;
-    // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of sqlx waits
-    // "-1 seconds", which MariaDB takes for an error instead of for ever.
+    // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of
+    // sqlx is not used, because its timeout of -1 seconds is an error in MariaDB.
     let lock: Option<i64> = sqlx::query_scalar(LOCK).bind(LOCK_TIMEOUT.as_secs()).fetch_one(&mut *connection).await?;
     if lock != Some(1) {
         bail!("another program has been migrating it for {} minutes; check that program", LOCK_TIMEOUT.as_secs() / 60);
@@ -262,7 +262,7 @@ async fn refuse_foreign_tables(connection: &mut MySqlConnection, begun: &[BegunM
     }
     bail!(
         "It has tables that this program did not create, with the names of those that it creates: {}. Nothing has been \
-         changed. Name an empty database instead, or one that does not exist yet.",
+         changed. Use an empty database instead, or one that does not exist yet.",
         foreign.join(", ")
     )
 }
@@ -275,7 +275,7 @@ fn created_tables(migration: &Migration) -> impl Iterator<Item = &str> {
 
 fn edited(version: i64) -> anyhow::Error {
     anyhow!(
-        "Migration {version:04} was applied to it in another wording than this program has. Use the version of the program \
+        "Migration {version:04} was applied to it with a different text. Use the version of the program \
          that applied it."
     )
 }

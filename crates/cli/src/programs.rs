@@ -1,4 +1,4 @@
-//! Programs of the machine: finding them and, where one is missing, having the machine's package manager install it.
+//! Finds programs on this machine, and installs missing ones with its package manager.
 
 use std::{
     env,
@@ -11,13 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::say::Say;
+use crate::output::Progress;
 
-/// A program's package under each package manager we know; empty where there is none.
+/// The names of a program's package in each supported package manager. A name is empty if there is no package.
 pub struct Package {
-    /// Debian, Ubuntu and their kin: the first of these groups that exists there.
+    /// Debian, Ubuntu and derivatives. The first available group of packages is installed.
     pub apt: &'static [&'static [&'static str]],
-    /// Fedora and its kin.
+    /// Fedora and derivatives.
     pub dnf: &'static str,
     /// Alpine.
     pub apk: &'static str,
@@ -27,7 +27,7 @@ pub struct Package {
     pub brew: &'static str,
 }
 
-/// All executable files called `name` in `PATH`, then in `elsewhere`.
+/// Returns all executable files called `name` in `PATH` and then in `elsewhere`.
 pub fn find_all(name: &str, elsewhere: &[PathBuf]) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories = env::split_paths(&path).chain(elsewhere.iter().cloned());
@@ -44,45 +44,46 @@ fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// What a short command printed on standard output, if it could be started and succeeded.
+/// Runs a command and returns its standard output if it succeeds.
 pub async fn output_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().await.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether we run as root.
+/// Returns whether this process runs as root.
 pub async fn is_root() -> bool {
     output_of(Command::new("id").arg("-u")).await.is_some_and(|id| id.trim() == "0")
 }
 
-/// Waits until no other process of ours installs anything; the answer keeps others waiting until it is dropped. On a
-/// fresh machine `cargo dev` and several tests look for the same program at once, and half of one may be there already.
+/// Acquires the lock under which programs are found and installed; dropping the file releases it. Without it, `cargo
+/// dev` and several tests on a new machine would install the same program at once or find it half installed.
 ///
 /// # Errors
-/// When the lock's file, in the directory for temporary files, cannot be used.
+/// When the lock file in the directory for temporary files cannot be used.
 pub async fn turn_to_install() -> Result<File> {
     let path = env::temp_dir().join("rotracker-install.lock");
     let file = File::options().create(true).append(true).open(&path);
     let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
-    tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?.context("the lock cannot be had")
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file))
+        .await?
+        .context("the lock for installing programs cannot be acquired")
 }
 
-/// Has the package manager install `package`.
+/// Installs `package` with the package manager.
 ///
-/// A package manager that was started finishes even when the future is dropped: half an installation is worse than
-/// one that nobody waits for.
+/// A package manager that was started finishes even if the future is dropped, so that no partial installation is left.
 ///
 /// # Errors
-/// A sentence that says why it could not be installed.
-pub async fn install(package: &Package, say: Say) -> Result<()> {
+/// When the package cannot be installed. The error says why.
+pub async fn install(package: &Package, progress: Progress) -> Result<()> {
     let exists = |name| !find_all(name, &[]).is_empty();
     let mut manager = if exists("apt-get") {
-        // Debian's lists may be old or not there at all.
+        // The package lists may be old or missing.
         run(&mut as_root(&["apt-get", "update", "-q"]).await?).await?;
         let Some(names) = first_known_to_apt(package.apt).await else {
-            bail!("apt-get knows none of the packages {}", package.apt.concat().join(", "));
+            bail!("apt-get has none of the packages {}", package.apt.concat().join(", "));
         };
-        say(&format!("Installing {} with apt-get (it starts no service).", names.join(" and ")));
+        progress(&format!("Installing {} with apt-get (this starts no service).", names.join(" and ")));
         let options = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"];
         let mut command = as_root(&options).await?;
         command.args(names);
@@ -102,7 +103,7 @@ pub async fn install(package: &Package, say: Say) -> Result<()> {
         if name.is_empty() {
             bail!("{} has no package for it", command[0]);
         }
-        say(&format!("Installing {name} with {}.", command[0]));
+        progress(&format!("Installing {name} with {}.", command[0]));
         let mut command = as_root(command).await?;
         command.arg(name);
         command
@@ -120,7 +121,7 @@ async fn first_known_to_apt(groups: &[&'static [&'static str]]) -> Option<&'stat
     None
 }
 
-/// `command`, through sudo where we are not root. Homebrew refuses to run as root and needs not.
+/// Returns `command` with sudo if this process does not run as root. Homebrew refuses to run as root.
 async fn as_root(command: &[&str]) -> Result<Command> {
     let mut prefixed = if command.first() == Some(&"brew") || is_root().await {
         Command::new("env")
@@ -129,7 +130,7 @@ async fn as_root(command: &[&str]) -> Result<Command> {
         sudo.args(["-n", "env"]);
         sudo
     } else {
-        bail!("installing needs root, and sudo is not there or asks for a password");
+        bail!("installing needs root, and sudo is missing or asks for a password");
     };
     prefixed.arg("DEBIAN_FRONTEND=noninteractive").args(command);
     Ok(prefixed)
@@ -147,7 +148,7 @@ async fn run(command: &mut Command) -> Result<()> {
     bail!("`{}` failed:\n{}", command.join(" "), last_lines(&text, 8));
 }
 
-/// The last `count` lines of `text` that are not blank, indented.
+/// Returns the last `count` lines of `text` that are not blank, indented.
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(count)..];

@@ -1,4 +1,4 @@
-//! `rotracker prune-ai-logs`: deletes entries of the AI log that are older than the business wants to keep them.
+//! `rotracker prune-ai-logs`: deletes old entries of the AI log.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use app_core::{clock::Clock, config::Env, db::Pool};
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{migrate::Databases, say::print};
+use crate::{migrate::Databases, output::print};
 
-/// What `rotracker prune-ai-logs` takes.
+/// The options of `rotracker prune-ai-logs`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
     /// Delete entries that are older than this, such as 365d or 18months; at least 1d
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub older_than: TimeDelta,
-    /// Count what is so old and delete nothing
+    /// Count these entries and delete nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Ages beyond these are slips of the pen: what was just said, or more than any log holds.
+/// Ages outside this range are rejected, because they are typing errors.
 const MIN_AGE: TimeDelta = TimeDelta::days(1);
 const MAX_AGE: TimeDelta = TimeDelta::days(100 * 365);
 
@@ -34,7 +34,7 @@ fn parse_age(text: &str) -> Result<TimeDelta, String> {
 /// Runs the command on the main database that the environment names.
 ///
 /// # Errors
-/// When the database cannot be used; the error says how many entries were deleted until then, and those are gone.
+/// When the database cannot be used. The error says how many entries were deleted before it.
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
     let older_than = Clock::system(chrono_tz::Tz::UTC).now() - options.older_than;
@@ -46,14 +46,14 @@ pub async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the entries behind `pool` that are older than `older_than`, and tells how many those were; a dry run only
-/// tells. Entries without a date stay, since nobody knows how old they are.
+/// Deletes the log entries that are older than `older_than`, and returns their number. A dry run only counts them.
+/// Entries without a date are kept, because their age is unknown.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn prune(pool: &Pool, older_than: DateTime<Utc>, dry_run: bool) -> Result<u64> {
     let count = async { store::count_older(&mut *pool.acquire().await?, older_than).await }.await;
-    let count = count.context("the AI log cannot be read; `rotracker migrate` makes it")?;
+    let count = count.context("the AI log cannot be read; `rotracker migrate` creates it")?;
     if dry_run {
         return Ok(count);
     }
@@ -62,7 +62,10 @@ pub async fn prune(pool: &Pool, older_than: DateTime<Utc>, dry_run: bool) -> Res
     let mut deleted = 0;
     loop {
         let batch = prune::delete_next_batch(pool, older_than).await.with_context(|| {
-            format!("{deleted} entries were deleted, and maybe {} more; run it again for the rest", prune::BATCH)
+            format!(
+                "{deleted} entries were deleted, and possibly {} more; run the command again to delete the rest",
+                prune::BATCH
+            )
         })?;
         deleted += batch;
         bar.inc(batch);

@@ -9,15 +9,15 @@ use inventory::{
     store,
 };
 
-use crate::{migrate::Databases, say::print};
+use crate::{migrate::Databases, output::print};
 
-/// What `rotracker reindex` takes.
+/// The options of `rotracker reindex`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
-    /// Count what differs and change nothing
+    /// Count the differences and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Also write what differs into the index, and remove from it what is in no table any more
+    /// Also update the rows of the index that differ, and remove those that are in no table any more
     #[arg(long)]
     pub rebuild: bool,
 }
@@ -25,7 +25,7 @@ pub struct Options {
 /// Runs the command on the inventory database that the environment names.
 ///
 /// # Errors
-/// When the database cannot be used; the error says where the work stopped, and what was done until then stays.
+/// When the database cannot be used. The error says how far the command got; rows up to there stay reindexed.
 pub async fn run(options: Options) -> Result<()> {
     let databases = Databases::read(Env::of_process())?;
     let pool = Pool::new(&databases.server, &databases.inventory);
@@ -39,7 +39,7 @@ pub async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// Brings the index behind `pool` in line with the tables, as `options` say, and tells what was found in each.
+/// Brings the index in line with the tables as `options` say, and returns the findings of each table.
 ///
 /// # Errors
 /// As [`run`].
@@ -51,7 +51,7 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
         Options { .. } => ReindexMode::Complete,
     };
     let counts = async { store::count_tables(&mut *pool.acquire().await?).await }.await;
-    let rows = counts.context("the tables cannot be counted; `rotracker migrate` makes them")?.total_items();
+    let rows = counts.context("the tables cannot be counted; `rotracker migrate` creates them")?.total_items();
     let bar = ProgressBar::new(u64::try_from(rows)?)
         .with_style(ProgressStyle::with_template("{msg:22} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?);
     let mut found = Vec::with_capacity(Table::ALL.len());
@@ -62,7 +62,7 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
         while !batch.is_last() {
             let (done, batch_findings) = reindex_next_batch(pool, table, batch, mode, clock.now())
                 .await
-                .with_context(|| format!("{} was reindexed up to the row {} only", table.name(), batch.to))?;
+                .with_context(|| format!("{} was reindexed only up to row {}", table.name(), batch.to))?;
             batch = done;
             findings += batch_findings;
             bar.inc(batch_findings.rows);
@@ -73,48 +73,44 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
     Ok(found)
 }
 
-/// What to say of one table; at least that nothing was to be done.
+/// Returns the lines of the report on a table. There is at least one.
 fn report(findings: &ReindexFindings, options: Options) -> Vec<String> {
-    let done = |does_it: bool, done: &'static str, would: &'static str| match (does_it, options.dry_run) {
+    let outcome = |is_changed: bool, done: &'static str, would: &'static str| match (is_changed, options.dry_run) {
         (_, true) => would,
         (true, false) => done,
-        (false, false) => "left as they are; --rebuild changes that",
+        (false, false) => "unchanged; --rebuild corrects them",
     };
     let lines = [
-        (findings.missing, "rows were missing in the index", done(true, "added", "would be added")),
+        (findings.missing, "rows were missing in the index", outcome(true, "added", "would be added")),
         (
             findings.outdated,
             "rows differ from the index",
-            done(
-                options.rebuild,
-                "the index has them now as the table does",
-                "--rebuild would write them to the index",
-            ),
+            outcome(options.rebuild, "updated in the index", "--rebuild would update them in the index"),
         ),
         (
             findings.vanished,
             "rows of the index are not in the table",
-            done(options.rebuild, "removed from the index", "--rebuild would remove them"),
+            outcome(options.rebuild, "removed from the index", "--rebuild would remove them"),
         ),
         (
             findings.changed_by_transactions,
-            "quantities differ from the index, but transactions have moved them",
-            "the index keeps them; `adjust` sets them to what is counted",
+            "quantities differ from the index, but transactions have changed them",
+            "the index keeps them; `adjust` sets counted quantities",
         ),
         (
             findings.vanished_with_transactions,
-            "rows of the index are not in the table, but transactions have moved them",
+            "rows of the index are not in the table, but transactions have changed their quantities",
             "the index keeps them",
         ),
         (findings.without_number, "rows have no part number", "they cannot be indexed"),
     ];
-    let mut said: Vec<String> = lines
+    let mut report: Vec<String> = lines
         .into_iter()
         .filter(|(count, ..)| *count > 0)
-        .map(|(count, what, done)| format!("{count} {what}: {done}"))
+        .map(|(count, finding, outcome)| format!("{count} {finding}: {outcome}"))
         .collect();
-    if said.is_empty() {
-        said.push(format!("{} rows, all as in the index", findings.rows));
+    if report.is_empty() {
+        report.push(format!("{} rows, all as in the index", findings.rows));
     }
-    said
+    report
 }

@@ -1,6 +1,6 @@
-//! What `sam local start-api` needs to run the functions on the database and the emulators of `cargo dev`: an address
-//! at which containers reach this machine, and a file with the values of the functions' variables, which it can
-//! neither look up in Secrets Manager nor know.
+//! Lets `sam local start-api` run the functions on the database and the emulators of `cargo dev`. It needs an address
+//! at which containers reach this machine, and a file with the functions' environment variables, because it has no
+//! access to Secrets Manager.
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +18,11 @@ use tokio::process::Command;
 
 use crate::programs;
 
-/// The file's name, in the data directory. `samconfig.toml` names the one in `target/dev`.
+/// The name of the file with the variables, in the data directory. `samconfig.toml` names the one in `target/dev`.
 pub const FILE: &str = "sam-local.json";
 
-/// The variables of the functions that the file gives a value, an empty one where we have none: what `template.yaml`
-/// holds stands for AWS. `sam local` passes a function only those that the template gives it, too.
+/// The variables in the file. Those without a value are empty, so that no value of `template.yaml` for AWS is used.
+/// `sam local` passes a function only the variables that the template also sets.
 pub const VARIABLES: &[&str] = &[
     "AI_LOG_CONVERSATIONS",
     "AI_MODELS",
@@ -61,21 +61,21 @@ pub const VARIABLES: &[&str] = &[
 /// How containers reach this machine.
 #[derive(Clone, Debug)]
 pub struct Containers {
-    /// The address of this machine that they reach.
+    /// The address of this machine to listen on.
     pub listen: Ipv4Addr,
-    /// What they call it.
+    /// The host name or address that containers connect to.
     pub host: String,
 }
 
 impl Containers {
-    /// The machine at `address`, or at that of Docker's default network.
+    /// Uses `address`, or the address of this machine in Docker's default network.
     ///
     /// # Errors
-    /// A sentence that says what stands in the way and what to do about it.
+    /// When the address is not one of this machine, or Docker does not know one. The error says what to do.
     pub async fn find(address: Option<Ipv4Addr>) -> Result<Self> {
         if let Some(address) = address {
-            if !is_ours(address) {
-                bail!("{address} is not an address of this machine; `--sam-local` alone asks Docker for one");
+            if !is_local(address) {
+                bail!("{address} is not an address of this machine; `--sam-local` without a value asks Docker for one");
             }
             return Ok(Self { listen: address, host: address.to_string() });
         }
@@ -85,21 +85,21 @@ impl Containers {
         let output = programs::output_of(&mut docker).await;
         let Some(address) = output.as_deref().and_then(parse_gateway) else {
             bail!(
-                "Docker does not say at which address containers reach this machine. Start it, or name the address: \
-                 `cargo dev --sam-local=172.17.0.1`"
+                "Docker does not report the address at which containers reach this machine. Start Docker, or give the \
+                 address: `cargo dev --sam-local=172.17.0.1`"
             );
         };
-        if is_ours(address) {
+        if is_local(address) {
             return Ok(Self { listen: address, host: address.to_string() });
         }
-        // The network is inside a virtual machine, as Docker Desktop's, from which this name leads to our loopback.
+        // Docker Desktop's network is inside a virtual machine, where this name leads to this machine's loopback.
         Ok(Self { listen: Ipv4Addr::LOCALHOST, host: "host.docker.internal".to_owned() })
     }
 
-    /// Writes the file into `directory`, for functions that have `environment` on this machine.
+    /// Writes the file with the variables of `environment` into `directory`.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn write(&self, directory: &Path, environment: &BTreeMap<String, String>) -> Result<()> {
         let path = directory.join(FILE);
         let values: Map<String, Value> = VARIABLES
@@ -111,13 +111,14 @@ impl Containers {
             .collect();
         let content = serde_json::to_string_pretty(&json!({ "Parameters": values }))?;
         remove(directory)?;
-        // It holds Anthropic's key and the database's password.
+        // The file holds Anthropic's key and the database password.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         file.and_then(|mut file| writeln!(file, "{content}"))
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// The value of the variable `name` for a container, to which our loopback is its own.
+    /// Returns the value of the variable `name` for a container. Loopback addresses become [`host`](Self::host),
+    /// because a container has its own loopback.
     fn seen_from_inside(&self, name: &str, value: &str) -> String {
         if name == "DB_HOST" && is_loopback(value) {
             return self.host.clone();
@@ -133,8 +134,8 @@ impl Containers {
     }
 }
 
-/// Reads `172.17.0.1`, or `172.17.0.0/16`, which is all that Docker says before it has run a container. Its own end of
-/// the network is the first address.
+/// Parses `172.17.0.1`, or `172.17.0.0/16`, which Docker reports before it has run a container. The gateway is the
+/// first address of the network.
 fn parse_gateway(text: &str) -> Option<Ipv4Addr> {
     match text.trim().split_once('/') {
         None => text.trim().parse().ok(),
@@ -142,10 +143,10 @@ fn parse_gateway(text: &str) -> Option<Ipv4Addr> {
     }
 }
 
-/// Removes the file: what it names ends with `cargo dev`.
+/// Removes the file with the variables if it exists. Its servers stop when `cargo dev` ends.
 ///
 /// # Errors
-/// When it is there and cannot be removed.
+/// When the file cannot be removed.
 pub fn remove(directory: &Path) -> Result<()> {
     let path = directory.join(FILE);
     match fs::remove_file(&path) {
@@ -156,10 +157,11 @@ pub fn remove(directory: &Path) -> Result<()> {
     }
 }
 
-/// Reads the address of `--sam-local=…`. Containers cannot be told "every address", and nobody else should reach us.
+/// Parses the address of `--sam-local=…`. It rejects 0.0.0.0, which containers cannot connect to and which would expose
+/// the servers to other machines.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
+/// When the address is malformed or 0.0.0.0.
 pub fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
     match text.parse::<Ipv4Addr>() {
         Ok(address) if address.is_unspecified() => {
@@ -170,7 +172,7 @@ pub fn parse_address(text: &str) -> Result<Ipv4Addr, String> {
     }
 }
 
-fn is_ours(address: Ipv4Addr) -> bool {
+fn is_local(address: Ipv4Addr) -> bool {
     TcpListener::bind((address, 0)).is_ok()
 }
 
@@ -193,7 +195,7 @@ mod tests {
             ("ANTHROPIC_BASE_URL", "http://localhost:99/proxy/", "http://host.docker.internal:99/proxy"),
             ("ANTHROPIC_BASE_URL", "https://api.anthropic.com", "https://api.anthropic.com"),
             ("ANTHROPIC_BASE_URL", "", ""),
-            // Browsers are on this machine.
+            // Browsers run on this machine and not in a container.
             ("FRONTEND_URL", "http://localhost:5173", "http://localhost:5173"),
         ] {
             assert_eq!(containers.seen_from_inside(name, value), seen);

@@ -1,11 +1,11 @@
-//! Programs that cannot outlive us.
+//! Runs child processes that end when this process ends.
 //!
-//! `cargo dev` and the tests start servers. Whatever ends us, an orderly stop, a panic or a SIGKILL, those must end
-//! too, together with all that they started in process groups of their own. A destructor cannot promise this, so each
-//! program runs under a guard: a small shell script in its own process group that holds the reading end of a pipe
-//! whose writing end only we have. When the kernel closes the pipe, the guard stops the program.
+//! `cargo dev` and the tests start servers. These must end with this process even after a panic or a SIGKILL, together
+//! with all their descendants in other process groups. A destructor does not run after a SIGKILL. Each program
+//! therefore runs under a guard: a shell script in its own process group that reads from a pipe whose only writing end
+//! this process holds. When this process ends, the kernel closes the pipe, and the guard stops the program.
 //!
-//! The guard finds the program's descendants, orphaned ones too, by a mark in their environment.
+//! The guard finds the program's descendants, including orphans, by a variable in their environment.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -21,20 +21,22 @@ use std::{
 
 use tokio::sync::watch;
 
-/// The variable that marks a program's descendants. A guard runs without it, since it must outlive its program.
+/// The environment variable that marks a program's descendants. The guard itself runs without it, because a guard must
+/// not be stopped with the descendants of another program.
 const MARK: &str = "ROTRACKER_SUPERVISED";
 
 const GUARD: &str = include_str!("guard.sh");
 
-/// How many guards are at work.
+/// The number of running guards.
 static GUARDS: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// How a program is kept and ended.
+/// How a program runs and is stopped.
 #[derive(Debug)]
 pub struct Supervision {
-    /// Where its output goes; to ours when `None`. A lock held through this file is held until the program ended.
+    /// The file for the program's output. With `None` the program inherits this process's output. A lock on the file is
+    /// held until the program has ended.
     pub log: Option<File>,
-    /// How long it may take to stop after SIGTERM before SIGKILL; zero means SIGKILL at once.
+    /// The time between SIGTERM and SIGKILL. With zero, SIGKILL is sent at once.
     pub grace: Duration,
     /// A directory that the guard removes when the program has ended.
     pub remove_afterwards: Option<PathBuf>,
@@ -54,8 +56,8 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts `command`: its program, arguments, directory and changes to the environment; its standard input is
-    /// empty and its output goes where `supervision` says.
+    /// Starts `command` with its arguments, directory and changes to the environment. Standard input is empty, and
+    /// `supervision` determines where the output goes.
     ///
     /// # Errors
     /// When the guard cannot be started. A program that cannot be started ends with status 126 or 127.
@@ -87,7 +89,7 @@ impl Supervised {
         let pipe = guard.stdin.take();
         let (sender, ended) = watch::channel(None);
         GUARDS.send_modify(|count| *count += 1);
-        // A thread rather than a task: the end is noticed whichever runtime asks, or none.
+        // A thread instead of a task, because the runtime of a task may end first.
         thread::spawn(move || {
             sender.send_replace(guard.wait().ok());
             drop(sender);
@@ -96,25 +98,25 @@ impl Supervised {
         Ok(Self { pipe, ended })
     }
 
-    /// Waits until the program, and all it started, has ended. `None` if its status is unknown.
+    /// Waits until the program and its descendants have ended. Returns `None` if the status is unknown.
     pub async fn wait(&self) -> Option<ExitStatus> {
         let mut ended = self.ended.clone();
         ended.wait_for(Option::is_some).await.ok().and_then(|status| *status)
     }
 
-    /// Stops the program and all it started, and waits for the end.
+    /// Stops the program and its descendants, and waits until they have ended.
     pub async fn stop(mut self) -> Option<ExitStatus> {
         drop(self.pipe.take());
         self.wait().await
     }
 
-    /// Whether the program has ended.
+    /// Returns whether the program has ended.
     pub fn has_ended(&self) -> bool {
         self.ended.borrow().is_some() || self.ended.has_changed().is_err()
     }
 }
 
-/// Runs `command` to its end; dropping the future stops it.
+/// Runs `command` and waits until it has ended. Dropping the future stops it.
 ///
 /// # Errors
 /// When the guard cannot be started.
@@ -122,21 +124,21 @@ pub async fn run(command: &Command) -> io::Result<Option<ExitStatus>> {
     Ok(Supervised::spawn(command, Supervision::default())?.wait().await)
 }
 
-/// Waits until every program that was stopped or dropped has ended. Those still in use must be stopped first.
+/// Waits until all programs have ended. Every [`Supervised`] must have been stopped or dropped.
 pub async fn all_ended() {
     // The sender is never dropped.
     let _ = GUARDS.subscribe().wait_for(|count| *count == 0).await;
 }
 
-/// Makes `command` forget what `cargo run` and `cargo test` tell the programs they start: build scripts see these
-/// variables too, and some crates are built anew whenever they change.
+/// Removes the environment variables that `cargo run` and `cargo test` set from `command`. Some crates' build scripts
+/// depend on them and would be rebuilt whenever they change.
 pub fn forget_cargo(command: &mut Command) {
-    let told_by_cargo = |name: &OsStr| {
+    let is_set_by_cargo = |name: &OsStr| {
         let name = name.to_string_lossy();
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
             || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name.as_ref())
     };
-    let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).filter(|name| told_by_cargo(name)).collect();
+    let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).filter(|name| is_set_by_cargo(name)).collect();
     for name in names {
         command.env_remove(name);
     }
@@ -155,19 +157,18 @@ mod tests {
     }
 
     fn is_running(process_id: &str) -> bool {
-        // A process that has ended but was not collected yet is no longer running.
+        // A zombie process is no longer running.
         let state = Command::new("ps").args(["-o", "stat=", "-p", process_id]).output().unwrap();
         let state = String::from_utf8(state.stdout).unwrap();
         !state.trim().is_empty() && !state.starts_with('Z')
     }
 
-    /// Makes a named pipe.
-    fn named_pipe(path: &Path) {
+    fn create_named_pipe(path: &Path) {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     }
 
-    /// What a program writes to the named pipe, once it does.
-    async fn written_to(path: PathBuf) -> String {
+    /// Waits until a program writes to the named pipe, and returns the text.
+    async fn read_from(path: PathBuf) -> String {
         let text = tokio::task::spawn_blocking(|| std::fs::read_to_string(path)).await.unwrap();
         text.unwrap().trim().to_owned()
     }
@@ -182,15 +183,15 @@ mod tests {
     async fn stopping_ends_the_program_and_its_orphans() {
         let directory = tempfile::tempdir().unwrap();
         let orphan_file = directory.path().join("orphan");
-        named_pipe(&orphan_file);
-        // The inner shell with job control gives the sleep a process group of its own, and orphans it.
+        create_named_pipe(&orphan_file);
+        // The inner shell with job control starts the sleep in its own process group and orphans it.
         let script = format!(
             "sh -mc 'exec 2>/dev/null; sleep 300 & echo $! > {}'; trap '' TERM; sleep 300 & wait; wait",
             orphan_file.display()
         );
         let grace = Duration::from_secs(1);
         let program = Supervised::spawn(&shell(&script), Supervision { grace, ..Supervision::default() }).unwrap();
-        let orphan = written_to(orphan_file).await;
+        let orphan = read_from(orphan_file).await;
         assert!(is_running(&orphan));
         program.stop().await;
         assert!(!is_running(&orphan));
@@ -202,13 +203,13 @@ mod tests {
         let data = directory.path().join("data");
         std::fs::create_dir(&data).unwrap();
         let pid_file = directory.path().join("pid");
-        named_pipe(&pid_file);
+        create_named_pipe(&pid_file);
         let supervision =
             Supervision { grace: Duration::ZERO, remove_afterwards: Some(data.clone()), ..Supervision::default() };
         let program =
             Supervised::spawn(&shell(&format!("echo $$ > {}; exec sleep 300", pid_file.display())), supervision)
                 .unwrap();
-        let process_id = written_to(pid_file).await;
+        let process_id = read_from(pid_file).await;
         let ended = program.ended.clone();
         drop(program);
         let _ = ended.clone().wait_for(Option::is_some).await;

@@ -1,7 +1,6 @@
-//! `rotracker seed`: sample data for both databases that read like those of a repair desk and its stock, the same on
-//! every run of a day.
+//! `rotracker seed`: fills both databases with realistic sample data, which depend on the date only.
 
-mod inventor;
+mod generator;
 mod orders;
 mod stock;
 
@@ -17,30 +16,32 @@ use sqlx::{ConnectOptions, MySqlConnection};
 pub use orders::{OrderCounts, seed_repair_orders};
 pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
 
-use crate::{migrate::Databases, say::say};
+use crate::{migrate::Databases, output::progress};
 
-/// What the histories say made the samples.
+/// The actor of the samples' order history and stock transactions.
 const PROGRAM: &str = "rotracker seed";
 
-/// Rows of one INSERT: up to 22 values each, of which a statement takes at most 65,535.
+/// Rows of one INSERT. A row has up to 22 values, and a statement may have 65,535 placeholders.
 const BATCH: usize = 500;
 
 /// Fills the databases that the environment names.
 ///
 /// # Errors
-/// In production, when a database holds data already, or when one cannot be used; the error says so.
+/// In production, when a database already holds data, or when a database cannot be used.
 pub async fn run() -> Result<()> {
     let mut env = Env::of_process();
     let stage = Stage::read(&mut env);
     let zone = config::business_time_zone(&mut env);
     let zone = env.finish(zone)?;
     if stage == Stage::Production {
-        bail!("sample data have no place in production; set APP_ENV=development to fill the development databases");
+        bail!(
+            "sample data must not be written in production; set APP_ENV=development to fill the development databases"
+        );
     }
     let databases = Databases::read(Env::of_process())?;
     let mut main = connect(&databases, &databases.main).await?;
     let mut inventory = connect(&databases, &databases.inventory).await?;
-    // Before anything is written, so that a refusal leaves both as they were.
+    // Both are checked before either is changed.
     orders::expect_empty(&mut main).await.context(databases.main.clone())?;
     stock::expect_empty(&mut inventory).await.context(databases.inventory.clone())?;
     let today = Clock::system(zone).today();
@@ -48,7 +49,7 @@ pub async fn run() -> Result<()> {
     fill_inventory(&mut inventory, &databases.inventory, today).await
 }
 
-/// Fills those of the databases that hold no data.
+/// Fills each database that holds no data.
 ///
 /// # Errors
 /// When a database cannot be used.
@@ -73,12 +74,12 @@ async fn connect(databases: &Databases, name: &str) -> Result<MySqlConnection> {
 
 async fn fill_main(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
     let orders = seed_repair_orders(connection, today, OrderCounts::default()).await?;
-    say(&format!("{name}: {orders} sample orders"));
+    progress(&format!("{name}: {orders} sample orders"));
     Ok(())
 }
 
 async fn fill_inventory(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
     let SeededInventory { parts, transactions } = seed_inventory(connection, today, StockCounts::default()).await?;
-    say(&format!("{name}: {parts} sample parts, {transactions} transactions"));
+    progress(&format!("{name}: {parts} sample parts, {transactions} transactions"));
     Ok(())
 }

@@ -1,53 +1,53 @@
 //! Sample repair orders.
 
-mod invent;
-mod past;
-mod words;
+mod generate;
+mod history;
+mod vocabulary;
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
-use invent::Order;
+use generate::Order;
 use ros::{model::ArchiveStatus, store};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
 
-pub(super) use invent::NEWEST_NUMBER;
+pub(super) use generate::NEWEST_NUMBER;
 
-/// How many orders each table gets.
+/// The number of orders of each table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderCounts {
-    /// Orders under way.
+    /// Orders in progress.
     pub active: usize,
-    /// Orders done and paid.
+    /// Completed orders that are paid.
     pub paid: usize,
-    /// Orders done on net terms.
+    /// Completed orders on net terms.
     pub net: usize,
     /// Orders returned, scrapped or cancelled.
     pub returned: usize,
 }
 
 impl Default for OrderCounts {
-    /// About what a busy desk has after three years.
+    /// Returns the counts of a busy repair desk after three years.
     fn default() -> Self {
         Self { active: 500, paid: 2_000, net: 800, returned: 300 }
     }
 }
 
-/// Fills the empty tables with orders whose dates lie around `today`, and returns how many. The same `today` and
-/// `counts` always give the same orders. All or none are written.
+/// Fills the empty tables with orders whose dates are around `today`, in one transaction, and returns their number. The
+/// same `today` and `counts` always give the same orders.
 ///
 /// # Errors
-/// When the tables hold orders already or cannot be written.
+/// When the tables already hold orders or cannot be written.
 pub async fn seed_repair_orders(
     connection: &mut MySqlConnection,
     today: NaiveDate,
     counts: OrderCounts,
 ) -> Result<usize> {
     expect_empty(connection).await?;
-    let orders = invent::orders(today, counts);
+    let orders = generate::orders(today, counts);
     let mut transaction = connection.begin().await?;
     for archive in ArchiveStatus::ALL {
         let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
@@ -64,7 +64,7 @@ pub async fn seed_repair_orders(
     Ok(orders.len())
 }
 
-/// Writes what happened to `orders`, which are in their tables, until they became what they are.
+/// Inserts the history of `orders`, whose rows must have been inserted before.
 async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> Result<()> {
     let ids: Vec<(String, i64)> =
         sqlx::query_as("SELECT ro_number, id FROM ro_registry").fetch_all(&mut *connection).await?;
@@ -72,7 +72,7 @@ async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> R
     let mut entries = Vec::new();
     for order in orders {
         let id = *ids.get(&order.number).context("an order is not in the registry")?;
-        entries.extend(past::entries(id, order)?);
+        entries.extend(history::entries(id, order)?);
     }
     for batch in entries.chunks(BATCH) {
         store::insert_history(connection, batch).await?;
@@ -80,22 +80,22 @@ async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> R
     Ok(())
 }
 
-/// Refuses tables that hold orders.
+/// Fails if a table holds orders.
 pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()> {
     if !is_empty(connection).await? {
-        bail!("the tables hold orders already, and sample orders among them would be confusing; empty them first");
+        bail!("the tables already hold orders; empty them before adding sample orders");
     }
     Ok(())
 }
 
-/// Whether no table holds an order.
+/// Returns whether no table holds an order.
 pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
     let statement = "SELECT EXISTS (SELECT 1 FROM `active`) OR EXISTS (SELECT 1 FROM `paid`) \
                      OR EXISTS (SELECT 1 FROM `net`) OR EXISTS (SELECT 1 FROM `returns`)";
     let holds_orders: bool = sqlx::query_scalar(statement)
         .fetch_one(connection)
         .await
-        .context("the repair order tables cannot be read; `rotracker migrate` makes them")?;
+        .context("the repair order tables cannot be read; `rotracker migrate` creates them")?;
     Ok(!holds_orders)
 }
 

@@ -1,12 +1,12 @@
-//! Sample stock: the parts of the eleven tables, their index, and a year of the ledger.
+//! Sample stock: the parts of the eleven tables, their index, and the stock transactions of a year.
 
-mod invent;
-mod ledger;
-mod words;
+mod generate;
+mod transactions;
+mod vocabulary;
 
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
-use invent::Part;
+use generate::Part;
 use inventory::{
     model::{IndexId, Table},
     store::transactions_statement,
@@ -15,26 +15,24 @@ use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
 use super::BATCH;
 
-/// How many parts each table gets.
+/// The number of parts of each table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StockCounts {
-    /// One for each table.
     pub tables: [TableCounts; 11],
 }
 
-/// How many parts a table gets.
+/// The number of parts of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableCounts {
-    /// The table.
     pub table: Table,
-    /// Its rows.
     pub rows: usize,
-    /// How many of them, the last ones, the index misses. Searches find such parts in the stock room and the bins only.
+    /// The number of rows, from the last one back, that the index lacks. Searches find such parts only in the stock
+    /// room and the bins.
     pub unindexed: usize,
 }
 
 impl Default for StockCounts {
-    /// A stock somewhat larger than that of the specification's examples.
+    /// Returns 6,500 parts, of which the index lacks 100.
     fn default() -> Self {
         let counts = |table, rows, unindexed| TableCounts { table, rows, unindexed };
         Self {
@@ -55,28 +53,28 @@ impl Default for StockCounts {
     }
 }
 
-/// What was written.
+/// The numbers of rows that were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeededInventory {
     /// Rows of the eleven tables.
     pub parts: usize,
-    /// Entries of the ledger.
+    /// Stock transactions.
     pub transactions: usize,
 }
 
-/// Fills the empty tables with parts, their index but for the parts that it shall miss, and the ledger of the year
-/// before `today`, which explains every quantity. The same `today` and `counts` always give the same rows. All or none
-/// are written.
+/// Fills the empty tables with parts, their index and the stock transactions of the year before `today`, in one
+/// database transaction. The stock transactions add up to the quantities. The same `today` and `counts` always give the
+/// same rows.
 ///
 /// # Errors
-/// When a table holds rows already or cannot be written.
+/// When a table already holds rows or cannot be written.
 pub async fn seed_inventory(
     connection: &mut MySqlConnection,
     today: NaiveDate,
     counts: StockCounts,
 ) -> Result<SeededInventory> {
     expect_empty(connection).await?;
-    let stock = invent::stock(today, counts);
+    let stock = generate::stock(today, counts);
     let mut statements = Vec::new();
     for table in Table::ALL {
         let parts: Vec<&Part> = stock.parts.iter().filter(|part| part.table == table).collect();
@@ -84,7 +82,9 @@ pub async fn seed_inventory(
     }
     let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
     statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
-    statements.extend(stock.ledger.chunks(BATCH).map(|entries| (LEDGER, transactions_statement(entries))));
+    statements.extend(
+        stock.transactions.chunks(BATCH).map(|transactions| (TRANSACTIONS, transactions_statement(transactions))),
+    );
     let mut transaction = connection.begin().await?;
     for (table, mut statement) in statements {
         statement
@@ -94,33 +94,31 @@ pub async fn seed_inventory(
             .with_context(|| format!("the sample parts cannot be written to the table {table}"))?;
     }
     transaction.commit().await?;
-    Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.ledger.len() })
+    Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.transactions.len() })
 }
 
 const INDEX: &str = "inventoryindex";
-const LEDGER: &str = "transactions";
+const TRANSACTIONS: &str = "transactions";
 
-/// Refuses tables that hold rows.
+/// Fails if a table holds rows.
 pub(super) async fn expect_empty(connection: &mut MySqlConnection) -> Result<()> {
     if !is_empty(connection).await? {
-        bail!(
-            "the tables hold parts or transactions already, and samples among them would be confusing; empty them first"
-        );
+        bail!("the tables already hold parts or transactions; empty them before adding sample data");
     }
     Ok(())
 }
 
-/// Whether no table holds a row.
+/// Returns whether no table holds a row.
 pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
     let mut statement = QueryBuilder::<MySql>::new("SELECT FALSE");
-    for table in Table::ALL.map(Table::name).into_iter().chain([INDEX, LEDGER]) {
+    for table in Table::ALL.map(Table::name).into_iter().chain([INDEX, TRANSACTIONS]) {
         statement.push(format!(" OR EXISTS (SELECT 1 FROM `{table}`)"));
     }
     let holds_rows: bool = statement
         .build_query_scalar()
         .fetch_one(connection)
         .await
-        .context("the inventory tables cannot be read; `rotracker migrate` makes them")?;
+        .context("the inventory tables cannot be read; `rotracker migrate` creates them")?;
     Ok(!holds_rows)
 }
 

@@ -1,4 +1,4 @@
-//! Invents sample parts.
+//! Generates sample parts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,27 +6,27 @@ use chrono::NaiveDate;
 use inventory::model::{IndexId, NewStockTransaction, Table};
 
 use super::{
-    StockCounts, TableCounts, ledger,
-    words::{
+    StockCounts, TableCounts, transactions,
+    vocabulary::{
         AIRBUS, AS_REMOVED, ASIA, BIN_WALLS, BINS, BOEING_727, BOEING_757, BOLIVIA, Conditions, DELTA, Family, HANGAR,
         HARDWARE, HARDWARE_CONDITIONS, Kind, MD80, MD82, NOT_WORTH_REPAIR, QUARANTINE, ROTABLE_CONDITIONS, ROTABLES,
         SANFORD, SPARE_CONDITIONS, SPARES, STOCK_ROOM, TERRA,
     },
 };
-use crate::seed::inventor::Inventor;
+use crate::seed::generator::Generator;
 
-/// Any number; it makes every run the same.
+/// A constant seed, so that every run generates the same parts.
 const SEED: u64 = 20_470;
 
-/// How often to look for a number that no part has before one is used again.
-const TRIES: usize = 20;
+/// How many numbers are generated in search of a new one before a number is used again.
+const MAX_ATTEMPTS: usize = 20;
 
 /// A row of one of the eleven tables.
 #[derive(Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) table: Table,
     pub(super) row_id: i64,
-    /// Its row of the index, unless that misses it.
+    /// `None` if the index lacks the part.
     pub(super) index_id: Option<IndexId>,
     pub(super) kind: Kind,
     pub(super) number: String,
@@ -38,39 +38,45 @@ pub(super) struct Part {
     pub(super) quantity: i64,
 }
 
-/// All parts, table by table, and what happened to them, oldest first.
+/// All parts, table by table, and their transactions, oldest first.
 #[derive(Debug, PartialEq)]
 pub(super) struct Stock {
     pub(super) parts: Vec<Part>,
-    pub(super) ledger: Vec<NewStockTransaction>,
+    pub(super) transactions: Vec<NewStockTransaction>,
 }
 
-/// Parts for all tables, and their last year.
+/// Generates the parts of all tables and their transactions of the last year.
 pub(super) fn stock(today: NaiveDate, counts: StockCounts) -> Stock {
-    let mut clerk = Clerk { inventor: Inventor::new(SEED), known: HashMap::new(), numbers: HashSet::new() };
-    let workdays = ledger::workdays_before(today);
+    let mut part_generator =
+        PartGenerator { generator: Generator::new(SEED), numbers_of_source: HashMap::new(), numbers: HashSet::new() };
+    let workdays = transactions::workdays_before(today);
     let mut index_ids = (1..).map(IndexId);
-    let (mut parts, mut ledger) = (Vec::new(), Vec::new());
+    let (mut parts, mut transactions) = (Vec::new(), Vec::new());
     for TableCounts { table, rows, unindexed } in counts.tables {
         for (row_id, rows_left) in (1..).zip((0..rows).rev()) {
             let index_id = if rows_left < unindexed { None } else { index_ids.next() };
-            let mut part = clerk.part(table, row_id, index_id);
+            let mut part = part_generator.part(table, row_id, index_id);
             if let Some(index_id) = index_id {
-                ledger.extend(ledger::last_year(&mut clerk.inventor, &workdays, index_id, &mut part));
+                transactions.extend(transactions::last_year(
+                    &mut part_generator.generator,
+                    &workdays,
+                    index_id,
+                    &mut part,
+                ));
             }
-            // A serial number is that of one piece.
+            // A serial number belongs to a single piece.
             if part.kind == Kind::Rotable && part.quantity <= 1 {
-                part.serial = Some(clerk.inventor.serial());
+                part.serial = Some(part_generator.generator.serial());
             }
             parts.push(part);
         }
     }
-    // Stable, so that what happened to one part at one instant keeps its order.
-    ledger.sort_by_key(|entry| entry.timestamp);
-    Stock { parts, ledger }
+    // A stable sort keeps the order of transactions of a part with the same timestamp.
+    transactions.sort_by_key(|transaction| transaction.timestamp);
+    Stock { parts, transactions }
 }
 
-/// Where parts come from.
+/// A group of part families.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     Hardware,
@@ -96,8 +102,8 @@ impl Source {
     }
 }
 
-/// Where a table's parts come from, each source with how often, and on which shelves they are.
-fn kept_in(table: Table) -> (&'static [(Source, u32)], &'static [&'static str]) {
+/// Returns the sources of a table's parts with their weights, and the patterns of its locations.
+fn sources_and_locations(table: Table) -> (&'static [(Source, u32)], &'static [&'static str]) {
     match table {
         Table::StockRoom => (&[(Source::Hardware, 54), (Source::Spares, 28), (Source::Rotables, 18)], STOCK_ROOM),
         Table::BinsInventory => (&[(Source::Hardware, 82), (Source::Spares, 18)], BIN_WALLS),
@@ -123,24 +129,23 @@ fn conditions(table: Table, kind: Kind) -> Conditions {
     }
 }
 
-/// Enters parts.
-struct Clerk {
-    inventor: Inventor,
-    /// What each source has given so far.
-    known: HashMap<Source, Vec<(String, Family)>>,
-    /// All numbers so far.
+/// Generates parts.
+struct PartGenerator {
+    generator: Generator,
+    /// The numbers of each source so far, with their families.
+    numbers_of_source: HashMap<Source, Vec<(String, Family)>>,
     numbers: HashSet<String>,
 }
 
-impl Clerk {
+impl PartGenerator {
     fn part(&mut self, table: Table, row_id: i64, index_id: Option<IndexId>) -> Part {
-        let (sources, shelves) = kept_in(table);
+        let (sources, shelves) = sources_and_locations(table);
         let source = match index_id {
-            Some(_) => self.inventor.weighted(sources, |(_, weight)| *weight).0,
+            Some(_) => self.generator.weighted(sources, |(_, weight)| *weight).0,
             None => Source::Airbus,
         };
         let (number, Family { description, kind, .. }) = self.number(source);
-        let (condition, _) = self.inventor.weighted(conditions(table, kind), |(_, weight)| *weight);
+        let (condition, _) = self.generator.weighted(conditions(table, kind), |(_, weight)| *weight);
         Part {
             table,
             row_id,
@@ -156,39 +161,39 @@ impl Clerk {
         }
     }
 
-    /// Mostly a new number; now and then that of another lot, in this table or another one.
+    /// Returns a new number, or sometimes the number of another lot in any table.
     fn number(&mut self, source: Source) -> (String, Family) {
-        let known = self.known.entry(source).or_default();
-        if !known.is_empty() && self.inventor.chance(8) {
-            return known[self.inventor.number(0..known.len())].clone();
+        let known = self.numbers_of_source.entry(source).or_default();
+        if !known.is_empty() && self.generator.chance(8) {
+            return known[self.generator.number(0..known.len())].clone();
         }
-        let mut invent = || {
-            let family = self.inventor.any(source.families());
-            (self.inventor.text(family.number), family)
+        let mut generate = || {
+            let family = self.generator.any(source.families());
+            (self.generator.text(family.number), family)
         };
-        let mut invented = invent();
-        for _ in 0..TRIES {
-            if self.numbers.insert(invented.0.clone()) {
+        let mut new = generate();
+        for _ in 0..MAX_ATTEMPTS {
+            if self.numbers.insert(new.0.clone()) {
                 break;
             }
-            invented = invent();
+            new = generate();
         }
-        known.push(invented.clone());
-        invented
+        known.push(new.clone());
+        new
     }
 
     fn one_of(&mut self, patterns: &[&str]) -> String {
-        let pattern = self.inventor.any(patterns);
-        self.inventor.text(pattern)
+        let pattern = self.generator.any(patterns);
+        self.generator.text(pattern)
     }
 
     fn quantity(&mut self, kind: Kind) -> i64 {
-        let (least, most, _) = self.inventor.weighted(quantities(kind), |(.., weight)| *weight);
-        self.inventor.number(least..=most)
+        let (least, most, _) = self.generator.weighted(quantities(kind), |(.., weight)| *weight);
+        self.generator.number(least..=most)
     }
 }
 
-/// The least and the most pieces, with how often that is.
+/// Returns ranges of quantities (least, most) with their weights.
 fn quantities(kind: Kind) -> &'static [(i64, i64, u32)] {
     match kind {
         Kind::Hardware => &[(0, 0, 3), (1, 4, 5), (5, 60, 47), (61, 200, 33), (201, 400, 12)],
@@ -219,18 +224,18 @@ mod tests {
         let one = samples();
         assert_eq!(one, samples());
         let mut other = stock(some_day() + Days::new(200), StockCounts::default());
-        for (entry, other) in one.ledger.iter().zip(&mut other.ledger) {
-            assert!(entry.timestamp < other.timestamp);
-            other.timestamp = entry.timestamp;
+        for (transaction, other) in one.transactions.iter().zip(&mut other.transactions) {
+            assert!(transaction.timestamp < other.timestamp);
+            other.timestamp = transaction.timestamp;
         }
         assert_eq!(one, other);
     }
 
     #[test]
     fn the_index_lacks_the_last_rows_of_each_table() {
-        let Stock { parts, ledger } = samples();
+        let Stock { parts, transactions } = samples();
         assert_eq!(parts.len(), 6_500);
-        assert!((4_000..=6_000).contains(&ledger.len()), "{}", ledger.len());
+        assert!((4_000..=6_000).contains(&transactions.len()), "{}", transactions.len());
         for TableCounts { table, rows, unindexed } in StockCounts::default().tables {
             let (ids, indexed): (Vec<i64>, Vec<bool>) = parts
                 .iter()
@@ -297,30 +302,31 @@ mod tests {
 
     #[test]
     fn transactions_add_up_to_every_quantity() {
-        let Stock { parts, ledger } = samples();
+        let Stock { parts, transactions } = samples();
         let parts: HashMap<i64, &Part> = parts.iter().filter_map(|part| Some((part.index_id?.0, part))).collect();
         let mut quantities = HashMap::<i64, i64>::new();
-        for entry in &ledger {
-            let previous = quantities.insert(entry.index_id.0, entry.new_qty).unwrap_or(entry.previous_qty);
-            assert_eq!(previous, entry.previous_qty, "{entry:?}");
-            assert!(entry.previous_qty >= 0 && entry.new_qty >= 0, "{entry:?}");
-            assert_eq!(entry.part_number, parts[&entry.index_id.0].number);
-            match entry.action {
-                StockAction::Decrement => assert!(entry.new_qty < entry.previous_qty, "{entry:?}"),
-                StockAction::Increment => assert!(entry.new_qty > entry.previous_qty, "{entry:?}"),
-                StockAction::Adjustment => assert!(entry.notes.is_some(), "{entry:?}"),
-                StockAction::Reindex => panic!("no sample was reindexed: {entry:?}"),
+        for transaction in &transactions {
+            let previous =
+                quantities.insert(transaction.index_id.0, transaction.new_qty).unwrap_or(transaction.previous_qty);
+            assert_eq!(previous, transaction.previous_qty, "{transaction:?}");
+            assert!(transaction.previous_qty >= 0 && transaction.new_qty >= 0, "{transaction:?}");
+            assert_eq!(transaction.part_number, parts[&transaction.index_id.0].number);
+            match transaction.action {
+                StockAction::Decrement => assert!(transaction.new_qty < transaction.previous_qty, "{transaction:?}"),
+                StockAction::Increment => assert!(transaction.new_qty > transaction.previous_qty, "{transaction:?}"),
+                StockAction::Adjustment => assert!(transaction.notes.is_some(), "{transaction:?}"),
+                StockAction::Reindex => panic!("no sample was reindexed: {transaction:?}"),
             }
-            if let Some(number) = &entry.ro_number {
-                assert!(("RO34863"..="RO38462").contains(&number.as_str()) && number.len() == 7, "{entry:?}");
-                assert_eq!(entry.action, StockAction::Decrement);
+            if let Some(number) = &transaction.ro_number {
+                assert!(("RO34863"..="RO38462").contains(&number.as_str()) && number.len() == 7, "{transaction:?}");
+                assert_eq!(transaction.action, StockAction::Decrement);
             }
         }
         for (index_id, quantity) in quantities {
             assert_eq!(parts[&index_id].quantity, quantity);
         }
         for action in [StockAction::Decrement, StockAction::Increment, StockAction::Adjustment] {
-            assert!(ledger.iter().filter(|entry| entry.action == action).count() > 100, "{action:?}");
+            assert!(transactions.iter().filter(|transaction| transaction.action == action).count() > 100, "{action:?}");
         }
     }
 
@@ -328,12 +334,12 @@ mod tests {
     fn transactions_are_of_one_year_of_working_hours() {
         for weekday in 0..7 {
             let today = some_day() + Days::new(weekday);
-            let ledger = stock(today, StockCounts::default()).ledger;
-            assert!(ledger.is_sorted_by_key(|entry| entry.timestamp));
-            assert!(ledger.iter().all(|entry| (8..17).contains(&entry.timestamp.hour())));
-            let days_back = |entry: &NewStockTransaction| (today - entry.timestamp.date_naive()).num_days();
-            assert!((360..=364).contains(&days_back(&ledger[0])));
-            assert!((1..=3).contains(&days_back(&ledger[ledger.len() - 1])));
+            let transactions = stock(today, StockCounts::default()).transactions;
+            assert!(transactions.is_sorted_by_key(|transaction| transaction.timestamp));
+            assert!(transactions.iter().all(|transaction| (8..17).contains(&transaction.timestamp.hour())));
+            let days_back = |transaction: &NewStockTransaction| (today - transaction.timestamp.date_naive()).num_days();
+            assert!((360..=364).contains(&days_back(&transactions[0])));
+            assert!((1..=3).contains(&days_back(&transactions[transactions.len() - 1])));
         }
     }
 
@@ -341,13 +347,14 @@ mod tests {
     fn every_urgency_has_parts_and_most_parts_are_not_low() {
         for weekday in 0..7 {
             let today = some_day() + Days::new(weekday);
-            let Stock { parts, ledger } = stock(today, StockCounts::default());
+            let Stock { parts, transactions } = stock(today, StockCounts::default());
             let since = today.and_hms_opt(12, 0, 0).unwrap().and_utc() - TimeDelta::days(90);
             let mut used = HashMap::<&str, i64>::new();
-            for entry in
-                ledger.iter().filter(|entry| entry.action == StockAction::Decrement && entry.timestamp >= since)
+            for transaction in transactions
+                .iter()
+                .filter(|transaction| transaction.action == StockAction::Decrement && transaction.timestamp >= since)
             {
-                *used.entry(&entry.part_number).or_default() += entry.previous_qty - entry.new_qty;
+                *used.entry(&transaction.part_number).or_default() += transaction.previous_qty - transaction.new_qty;
             }
             let indexed: Vec<&Part> = parts.iter().filter(|part| part.index_id.is_some()).collect();
             let low: Vec<Urgency> = indexed

@@ -1,4 +1,4 @@
-//! Invents sample orders.
+//! Generates sample orders.
 
 use chrono::{Days, NaiveDate};
 use ros::model::ArchiveStatus;
@@ -6,23 +6,23 @@ use rust_decimal::Decimal;
 
 use super::{
     OrderCounts,
-    words::{
+    vocabulary::{
         ACTIVE_STATUSES, NET_STATUSES, NET_TERMS, NOTES, PAID_STATUSES, PARTS, RETURN_STATUSES, SHOP_REFERENCES, SHOPS,
         Status, TERMS, WORK,
     },
 };
-use crate::seed::inventor::Inventor;
+use crate::seed::generator::Generator;
 
 /// The number of the oldest order.
 const FIRST_NUMBER: usize = 34_863;
 
-/// The number of the newest order with the default counts; the specification has it.
+/// The number of the newest order with the default counts.
 pub(in crate::seed) const NEWEST_NUMBER: usize = 38_462;
 
-/// Any number; it makes every run the same.
+/// A constant seed, so that every run generates the same orders.
 const SEED: u64 = 38_462;
 
-/// A row, named as people speak of it.
+/// A row of an order table.
 #[derive(Debug, PartialEq)]
 pub(super) struct Order {
     pub(super) archive: ArchiveStatus,
@@ -49,9 +49,9 @@ pub(super) struct Order {
     pub(super) next_update: Option<NaiveDate>,
 }
 
-/// Orders for all tables, oldest first, numbered in that order.
+/// Generates the orders of all tables, numbered from the oldest to the newest.
 pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
-    let mut inventor = Inventor::new(SEED);
+    let mut generator = Generator::new(SEED);
     let tables = [
         (ArchiveStatus::Active, counts.active, 0..=120),
         (ArchiveStatus::Paid, counts.paid, 20..=1_095),
@@ -60,77 +60,76 @@ pub(super) fn orders(today: NaiveDate, counts: OrderCounts) -> Vec<Order> {
     ];
     let mut ages = Vec::new();
     for (archive, count, age) in tables {
-        ages.extend((0..count).map(|_| (inventor.number(age.clone()), archive)));
+        ages.extend((0..count).map(|_| (generator.number(age.clone()), archive)));
     }
-    // Stable, so that it stays the same on every run.
+    // A stable sort keeps orders of the same age in their generated order.
     ages.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
     let numbered = ages.into_iter().zip(FIRST_NUMBER..);
     numbered
-        .map(|((age, archive), number)| Desk { inventor: &mut inventor, today, age }.order(archive, number))
+        .map(|((age, archive), number)| OrderGenerator { generator: &mut generator, today, age }.order(archive, number))
         .collect()
 }
 
-/// Invents one order that was made `age` days ago.
-struct Desk<'a> {
-    inventor: &'a mut Inventor,
+/// Generates an order that was made `age` days ago.
+struct OrderGenerator<'a> {
+    generator: &'a mut Generator,
     today: NaiveDate,
     age: u64,
 }
 
-impl Desk<'_> {
+impl OrderGenerator<'_> {
     fn order(&mut self, archive: ArchiveStatus, number: usize) -> Order {
-        let part = self.inventor.any(PARTS);
+        let part = self.generator.any(PARTS);
         let statuses = match archive {
             ArchiveStatus::Active => ACTIVE_STATUSES,
             ArchiveStatus::Paid => PAID_STATUSES,
             ArchiveStatus::Net => NET_STATUSES,
             ArchiveStatus::Returned => RETURN_STATUSES,
         };
-        let Status { name: status, shop_says: shop_status, .. } =
-            self.inventor.weighted(statuses, |status| status.weight);
+        let Status { name: status, shop_status, .. } = self.generator.weighted(statuses, |status| status.weight);
         let (terms, _) = self
-            .inventor
+            .generator
             .weighted(if archive == ArchiveStatus::Net { NET_TERMS } else { TERMS }, |(_, weight)| *weight);
 
         let is_active = archive == ArchiveStatus::Active;
         let is_quoted = !matches!(status, "WAITING QUOTE" | "SHIPPING TO SHOP") && !status.starts_with("CANCEL");
-        let estimate = Decimal::new(self.inventor.number(part.price.0 * 100..=part.price.1 * 100), 2);
+        let estimate = Decimal::new(self.generator.number(part.price.0 * 100..=part.price.1 * 100), 2);
         let final_cost = match archive {
             ArchiveStatus::Active => None,
             ArchiveStatus::Paid | ArchiveStatus::Net => Some(self.near(estimate)),
-            // A shop charges for the evaluation of what it sends back.
+            // Some shops charge for evaluating a part that they return unrepaired.
             ArchiveStatus::Returned => {
-                self.inventor.chance(40).then(|| Decimal::new(self.inventor.number(90..=450) * 100, 2))
+                self.generator.chance(40).then(|| Decimal::new(self.generator.number(90..=450) * 100, 2))
             }
         };
 
-        let dropped_off_age = self.age.saturating_sub(self.inventor.number(0..=6));
+        let dropped_off_age = self.age.saturating_sub(self.generator.number(0..=6));
         let next_update = if archive == ArchiveStatus::Active { self.next_update() } else { None };
         let days_late = next_update.and_then(|date| u64::try_from((self.today - date).num_days()).ok()).unwrap_or(0);
         let status_age = match archive {
-            // Whoever touches an order plans its next look.
-            ArchiveStatus::Active => self.inventor.number(days_late..=self.age.min(days_late + 30)),
-            // Archived orders rest since they were done.
-            _ => self.age.saturating_sub(self.inventor.number(15..=75)),
+            // An order cannot have been updated after its next update was due.
+            ArchiveStatus::Active => self.generator.number(days_late..=self.age.min(days_late + 30)),
+            // Archived orders have not changed since they were completed.
+            _ => self.age.saturating_sub(self.generator.number(15..=75)),
         };
 
         Order {
             archive,
             number: format!("RO{number}"),
             made: self.days_ago(self.age),
-            shop: self.inventor.any(SHOPS),
-            part: self.inventor.text(part.number),
-            serial: self.inventor.chance(88).then(|| self.inventor.serial()),
+            shop: self.generator.any(SHOPS),
+            part: self.generator.text(part.number),
+            serial: self.generator.chance(88).then(|| self.generator.serial()),
             description: part.description,
-            work: self.inventor.any(WORK),
+            work: self.generator.any(WORK),
             dropped_off: (status != "SHIPPING TO SHOP").then(|| self.days_ago(dropped_off_age)),
             estimated_cost: is_quoted.then_some(estimate),
             final_cost,
             terms,
             shop_reference: self
-                .inventor
+                .generator
                 .chance(70)
-                .then(|| self.inventor.text(SHOP_REFERENCES[number % SHOP_REFERENCES.len()])),
+                .then(|| self.generator.text(SHOP_REFERENCES[number % SHOP_REFERENCES.len()])),
             estimated_delivery: is_quoted.then(|| self.days_ago(dropped_off_age) + self.days(14..=60)),
             status,
             status_date: self.days_ago(status_age),
@@ -149,9 +148,9 @@ impl Desk<'_> {
         }
     }
 
-    /// Some orders are late, a few very late, some due today, and for some nobody planned a next look.
+    /// Returns a date that is overdue, today or in the future, or `None` if no update is planned.
     fn next_update(&mut self) -> Option<NaiveDate> {
-        Some(match (self.inventor.number(0..100), self.age) {
+        Some(match (self.generator.number(0..100), self.age) {
             (0..7, _) => return None,
             (7..14, _) => self.today,
             (14..32, 1..) => self.today - self.days(1..=self.age.min(30)),
@@ -161,28 +160,28 @@ impl Desk<'_> {
     }
 
     fn notes(&mut self, age: u64) -> Option<String> {
-        let lines = self.inventor.any(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
-        let mut ages: Vec<u64> = (0..lines).map(|_| self.inventor.number(age..=age.max(self.age))).collect();
+        let lines = self.generator.any(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
+        let mut ages: Vec<u64> = (0..lines).map(|_| self.generator.number(age..=age.max(self.age))).collect();
         ages.sort_unstable_by_key(|age| std::cmp::Reverse(*age));
         let lines: Vec<String> = ages
             .into_iter()
-            .map(|age| format!("{} {}", self.days_ago(age).format("%m/%d/%Y"), self.inventor.any(NOTES)))
+            .map(|age| format!("{} {}", self.days_ago(age).format("%m/%d/%Y"), self.generator.any(NOTES)))
             .collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     fn tracking(&mut self) -> String {
-        let pattern = self.inventor.any(&["1Z999AA1##########", "7###########", "JD0###############"]);
-        self.inventor.text(pattern)
+        let pattern = self.generator.any(&["1Z999AA1##########", "7###########", "JD0###############"]);
+        self.generator.text(pattern)
     }
 
-    /// An amount up to a fifth off `amount`.
+    /// Returns an amount from 85 % to 120 % of `amount`.
     fn near(&mut self, amount: Decimal) -> Decimal {
-        (amount * Decimal::new(self.inventor.number(85..=120), 2)).round_dp(2)
+        (amount * Decimal::new(self.generator.number(85..=120), 2)).round_dp(2)
     }
 
     fn days(&mut self, range: std::ops::RangeInclusive<u64>) -> Days {
-        Days::new(self.inventor.number(range))
+        Days::new(self.generator.number(range))
     }
 
     fn days_ago(&self, days: u64) -> NaiveDate {

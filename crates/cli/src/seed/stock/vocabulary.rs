@@ -1,17 +1,18 @@
-//! The words that sample stock is made of. Part numbers follow real families.
+//! Vocabulary of the sample stock. Part numbers have the form of real ones.
 
-/// How a part is kept.
+/// The kind of a part, which determines its quantities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// By the hundred: bolts, rivets, seals.
+    /// Hundreds of pieces: bolts, rivets, seals.
     Hardware,
-    /// By the dozen: brackets, filters, hoses.
+    /// Dozens of pieces: brackets, filters, hoses.
     Spare,
-    /// Piece by piece, each with a serial number: pumps, actuators, computers.
+    /// Single pieces, each with a serial number: pumps, actuators, computers.
     Rotable,
 }
 
-/// Parts that are numbered alike; the pattern is one for [`Inventor::text`](super::super::inventor::Inventor::text).
+/// Parts with similar numbers. The number is a pattern for
+/// [`Generator::text`](super::super::generator::Generator::text).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Family {
     pub(super) number: &'static str,
@@ -78,7 +79,7 @@ pub(super) const HARDWARE: &[Family] = &[
     hardware("MS2192(1|2|4|5)-(2..24)(|D|J)", "FITTING, FLARELESS TUBE"),
 ];
 
-/// What is replaced at every other visit.
+/// Parts that are often replaced.
 pub(super) const SPARES: &[Family] = &[
     spare("AE70####-(1..9)", "HOSE ASSY, TEFLON"),
     spare("124(F|G|J)001-(4|6|8|10)(CR|SR)0(100..480)", "HOSE ASSY"),
@@ -110,7 +111,7 @@ pub(super) const SPARES: &[Family] = &[
     spare("332A(1|2|3)###-(1..19)", "SEAL, THRUST REVERSER"),
 ];
 
-/// Units that are repaired and used again, of whatever aircraft.
+/// Units that are repaired and used again, of various aircraft.
 pub(super) const ROTABLES: &[Family] = &[
     rotable("2-1534-(1..9)", "BRAKE ASSY, MAIN"),
     rotable("2-1(474|526|577|585|607|624)-(1..9)", "BRAKE ASSY, MAIN"),
@@ -156,7 +157,7 @@ pub(super) const ROTABLES: &[Family] = &[
     rotable("1U1###-(1..5)", "ACTUATOR, TRIM"),
 ];
 
-/// Parts of the MD-80, by Douglas's numbers.
+/// Parts of the MD-80, with the manufacturer's numbers.
 pub(super) const MD80: &[Family] = &[
     rotable("5915###-50(1|3|5|7)", "DOOR ASSY, MAIN LANDING GEAR"),
     rotable("591(0|1|2)###-50(1|3|5)", "ACTUATOR, SLAT"),
@@ -220,8 +221,8 @@ pub(super) const BOEING_757: &[Family] = &[
     hardware("60B0####-(1..19)", "SPACER"),
 ];
 
-/// A lot of Airbus parts that came in after the index was last brought in line. No other family's numbers look like
-/// these, so that the index has no number that contains one of theirs.
+/// Airbus parts that the index lacks. The other families' numbers have other forms, so no indexed number contains one
+/// of these.
 pub(super) const AIRBUS: &[Family] = &[
     rotable("D531(10|12|32)###-00(0|1|2|4)", "ACTUATOR, A320"),
     rotable("C2031(5|9)###", "BRAKE ASSY, A320"),
@@ -233,19 +234,19 @@ pub(super) const AIRBUS: &[Family] = &[
     hardware("ABS0(121|367|604|922)-(2..99)", "CLAMP"),
 ];
 
-/// Conditions with how often each is used.
+/// Conditions with their weights.
 pub(super) type Conditions = &'static [(&'static str, u32)];
 
 pub(super) const HARDWARE_CONDITIONS: Conditions = &[("NE", 34), ("SV", 34), ("NS", 20), ("AR", 12)];
 pub(super) const SPARE_CONDITIONS: Conditions = &[("SV", 40), ("AR", 26), ("NE", 22), ("NS", 12)];
 pub(super) const ROTABLE_CONDITIONS: Conditions = &[("AR", 40), ("SV", 36), ("OH", 14), ("RP", 10)];
 
-/// For tables that are called after what is in them as removed.
+/// The conditions of tables with parts as removed from an aircraft.
 pub(super) const AS_REMOVED: Conditions = &[("AR", 88), ("SV", 12)];
 
 pub(super) const NOT_WORTH_REPAIR: Conditions = &[("BER", 56), ("RAI", 44)];
 
-/// Shelves; patterns as those of the numbers.
+/// Locations, as patterns like those of the part numbers.
 pub(super) const STOCK_ROOM: &[&str] = &["(A|B|C|D|E|F|G)-(1..24)-(1..6)", "SHELF (1..18)(A|B|C|D)"];
 pub(super) const BIN_WALLS: &[&str] = &["BIN WALL (1..8)", "H-(1..12)-(1..4)"];
 pub(super) const BINS: &[&str] = &["B-(1..240)"];
@@ -258,7 +259,7 @@ pub(super) const BOLIVIA: &[&str] = &["BOL CRATE (1..40)"];
 pub(super) const DELTA: &[&str] = &["DL PALLET (1..35)", "D2-(1..8)-(1..4)"];
 pub(super) const SANFORD: &[&str] = &["SANFORD (1..30)(A|B)", "SFB RACK (1..16)"];
 
-/// Why pieces were taken; mostly nobody says.
+/// Reasons for taking pieces.
 pub(super) const TAKEN: &[&str] = &[
     "used on unit",
     "short on teardown",

@@ -1,11 +1,11 @@
-//! The words that sample orders are made of. Part numbers follow real families; the shops are invented.
+//! Vocabulary of the sample orders. Part numbers have the form of real ones; the shops are fictitious.
 
-/// A family of parts: `#` stands for a digit.
+/// Parts with similar numbers: `#` stands for a digit.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub(super) number: &'static str,
     pub(super) description: &'static str,
-    /// Lowest and highest usual price of a repair, in dollars.
+    /// The lowest and the highest price of a repair in dollars.
     pub(super) price: (i64, i64),
 }
 
@@ -116,7 +116,7 @@ pub(super) const WORK: &[&str] = &[
     "MODIFY PER SERVICE BULLETIN AND RECERTIFY",
 ];
 
-/// Terms of payment, with how often each is used.
+/// Terms of payment with their weights.
 pub(super) const TERMS: &[(&str, u32)] = &[
     ("NET 30", 40),
     ("COD", 20),
@@ -133,14 +133,13 @@ pub(super) const NET_TERMS: &[(&str, u32)] = &[("NET 30", 60), ("NET 15", 18), (
 #[derive(Clone, Copy)]
 pub(super) struct Status {
     pub(super) name: &'static str,
-    /// How often it occurs.
     pub(super) weight: u32,
-    /// The shop's own status then.
-    pub(super) shop_says: &'static str,
+    /// The shop's own status for the order.
+    pub(super) shop_status: &'static str,
 }
 
-const fn status(name: &'static str, weight: u32, shop_says: &'static str) -> Status {
-    Status { name, weight, shop_says }
+const fn status(name: &'static str, weight: u32, shop_status: &'static str) -> Status {
+    Status { name, weight, shop_status }
 }
 
 pub(super) const ACTIVE_STATUSES: &[Status] = &[

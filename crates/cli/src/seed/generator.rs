@@ -1,4 +1,4 @@
-//! Chance that always falls the same way, and the small inventions that all samples share.
+//! Seeded random values for the sample data.
 
 use std::ops::RangeInclusive;
 
@@ -6,15 +6,15 @@ use rand::{
     Rng, SeedableRng,
     distr::uniform::{SampleRange, SampleUniform},
     rngs::StdRng,
+    seq::IndexedRandom,
 };
 
-/// Makes things up, the same ones on every run.
-pub(super) struct Inventor {
+/// A seeded random number generator: equal seeds give equal values on every run.
+pub(super) struct Generator {
     random: StdRng,
 }
 
-impl Inventor {
-    /// Another seed makes other things up.
+impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         Self { random: StdRng::seed_from_u64(seed) }
     }
@@ -23,29 +23,24 @@ impl Inventor {
         self.random.random_range(range)
     }
 
+    /// Returns true in `percent` of 100 cases.
     pub(super) fn chance(&mut self, percent: u32) -> bool {
         self.random.random_ratio(percent, 100)
     }
 
+    /// Returns an item of `list`, each with the same probability.
     pub(super) fn any<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.number(0..list.len())]
     }
 
-    /// One of `list`, each as often as its weight says.
+    /// Returns an item of `list` with a probability in proportion to its weight.
     pub(super) fn weighted<T: Copy>(&mut self, list: &[T], weight: impl Fn(&T) -> u32) -> T {
-        let mut left = self.number(0..list.iter().map(&weight).sum());
-        for candidate in list {
-            match left.checked_sub(weight(candidate)) {
-                Some(rest) => left = rest,
-                None => return *candidate,
-            }
-        }
-        // The weights sum to more than what was left.
-        list[0]
+        // It fails only for weights that sum to zero or overflow, and those of the vocabularies do neither.
+        *list.choose_weighted(&mut self.random, weight).unwrap_or(&list[0])
     }
 
-    /// A text like `pattern`, in which `#` stands for a digit, `(A|B)` for A or B, and `(3..16)` for a number from 3 to
-    /// 16, which has as many digits as the first of them at least.
+    /// Returns a text for `pattern`, in which `#` stands for a digit, `(A|B)` for A or B, and `(3..16)` for a number
+    /// from 3 to 16. Numbers are padded with zeros to the length of the first one.
     pub(super) fn text(&mut self, pattern: &str) -> String {
         let mut text = String::with_capacity(pattern.len());
         let mut rest = pattern.chars();
@@ -63,7 +58,7 @@ impl Inventor {
     }
 
     fn choice(&mut self, choices: &str) -> String {
-        match numbers(choices) {
+        match parse_range(choices) {
             Some((range, digits)) => format!("{:0digits$}", self.number(range)),
             None => self.any(&choices.split('|').collect::<Vec<&str>>()).to_owned(),
         }
@@ -75,8 +70,8 @@ impl Inventor {
     }
 }
 
-/// What `(3..16)` stands for, and how many digits at least.
-fn numbers(choices: &str) -> Option<(RangeInclusive<u32>, usize)> {
+/// Parses `3..16` into the range and the least number of digits.
+fn parse_range(choices: &str) -> Option<(RangeInclusive<u32>, usize)> {
     let (first, last) = choices.split_once("..")?;
     Some((first.parse().ok()?..=last.parse().ok()?, first.len()))
 }
@@ -89,8 +84,8 @@ mod tests {
 
     #[test]
     fn patterns_become_texts() {
-        let mut inventor = Inventor::new(1);
-        let mut texts = |pattern| -> BTreeSet<String> { (0..200).map(|_| inventor.text(pattern)).collect() };
+        let mut generator = Generator::new(1);
+        let mut texts = |pattern| -> BTreeSet<String> { (0..200).map(|_| generator.text(pattern)).collect() };
         let is = |texts: BTreeSet<String>, expected: &[&str]| assert!(texts.iter().eq(expected), "{texts:?}");
         is(texts("AN960-(3|10)(|L)"), &["AN960-10", "AN960-10L", "AN960-3", "AN960-3L"]);
         is(texts("A-(9..11)"), &["A-10", "A-11", "A-9"]);

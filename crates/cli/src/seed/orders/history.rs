@@ -1,4 +1,4 @@
-//! What happened to a sample order from the day on which it was made until it became what it is.
+//! Generates the history of sample orders.
 
 use app_core::{
     http::{Actor, ApiError},
@@ -10,16 +10,16 @@ use ros::model::{
     history_of_change,
 };
 
-use super::invent::Order;
+use super::generate::Order;
 use crate::seed::PROGRAM;
 
-/// What most orders go through, in this order, before they become what they are.
-const WAY: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
+/// The statuses that most orders have, in this order, before their current one.
+const EARLIER_STATUSES: [&str; 3] = ["WAITING QUOTE", "APPROVED", "BEING REPAIRED"];
 
-/// Who works at the sample desk.
-const PEOPLE: [&str; 4] = ["ana@example.com", "kim@example.com", "luis@example.com", "priya@example.com"];
+/// The users who made the changes.
+const USERS: [&str; 4] = ["ana@example.com", "kim@example.com", "luis@example.com", "priya@example.com"];
 
-/// The history of `order`, whose id is `id`: applied to nothing, it makes the order.
+/// Returns the history entries of `order`, oldest first. Together they set every field of the order.
 pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<NewHistoryEntry>, ApiError> {
     let mut entries = Vec::new();
     let mut known: Option<LockedOrder> = None;
@@ -29,8 +29,8 @@ pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<NewHistoryEntry>, Ap
             Some(known) if known.order.archive_status != state.archive_status => HistoryAction::Moved,
             Some(_) => HistoryAction::Status,
         };
-        let person = usize::try_from(id).unwrap_or_default() + step;
-        let actor = Actor::program(PROGRAM).on_behalf_of(PEOPLE[person % PEOPLE.len()]);
+        let user = usize::try_from(id).unwrap_or_default() + step;
+        let actor = Actor::program(PROGRAM).on_behalf_of(USERS[user % USERS.len()]);
         let context = ChangeContext { action, actor, cost: None };
         let new = history_of_change(known.as_ref(), Some(&state), &context, instant(date, step))?;
         let revision = new.last().map_or(0, |entry| entry.revision);
@@ -42,24 +42,24 @@ pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<NewHistoryEntry>, Ap
     Ok(entries)
 }
 
-/// Early on `date`: it may be today, and nothing shall have happened later than now.
+/// Returns a time just after midnight on `date`, because `date` may be today and no change may be in the future.
 fn instant(date: NaiveDate, step: usize) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(i64::try_from(step).unwrap_or_default())
 }
 
-/// What the order was, and since when, oldest first.
+/// Returns the states of the order with their dates, oldest first.
 fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
     let last = finished(id, order);
-    let way = WAY.iter().position(|status| *status == order.status).unwrap_or(WAY.len());
+    let earlier = EARLIER_STATUSES.iter().position(|status| *status == order.status).unwrap_or(EARLIER_STATUSES.len());
     let days = u64::try_from((order.status_date - order.made).num_days()).unwrap_or_default();
-    // Without a quote nothing was approved.
-    let way = if order.estimated_cost.is_some() { way } else { way.min(1) };
-    let mut states: Vec<(NaiveDate, RepairOrder)> = (0..way.max(1))
+    // An order without a quote was never approved.
+    let earlier = if order.estimated_cost.is_some() { earlier } else { earlier.min(1) };
+    let mut states: Vec<(NaiveDate, RepairOrder)> = (0..earlier.max(1))
         .map(|step| {
-            let date = order.made + Days::new(days * step as u64 / (way as u64 + 1));
-            let early = RepairOrder {
+            let date = order.made + Days::new(days * step as u64 / (earlier as u64 + 1));
+            let state = RepairOrder {
                 archive_status: ArchiveStatus::Active,
-                current_status: Some(if way == 0 { order.status } else { WAY[step] }.to_owned()),
+                current_status: Some(if earlier == 0 { order.status } else { EARLIER_STATUSES[step] }.to_owned()),
                 current_status_date: Some(Day(date)),
                 estimated_cost: last.estimated_cost.filter(|_| step > 0),
                 final_cost: None,
@@ -70,14 +70,14 @@ fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
                 next_date_to_update: None,
                 ..last.clone()
             };
-            (date, early)
+            (date, state)
         })
         .collect();
     states.push((order.status_date, last));
     states
 }
 
-/// The order as its table has it.
+/// Returns the order as it is stored in its table.
 fn finished(id: i64, order: &Order) -> RepairOrder {
     let text = |text: &str| Some(text.to_owned());
     RepairOrder {
