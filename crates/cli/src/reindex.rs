@@ -5,7 +5,7 @@ use app_core::{clock::Clock, config::Env, db::Pool};
 use indicatif::{ProgressBar, ProgressStyle};
 use inventory::{
     model::Table,
-    reindex::{ReindexFindings, ReindexMode, RowBatch, reindex_next_batch},
+    reindex::{ReindexFindings, ReindexMode, RowIdRange, reindex_next_batch},
     store,
 };
 
@@ -58,7 +58,7 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
     for table in Table::ALL {
         bar.set_message(table.name());
         let mut findings = ReindexFindings::default();
-        let mut batch = RowBatch::START;
+        let mut batch = RowIdRange::START;
         while !batch.is_last() {
             let (done, batch_findings) = reindex_next_batch(pool, table, batch, mode, clock.now())
                 .await

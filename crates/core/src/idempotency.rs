@@ -100,8 +100,8 @@ impl IdempotencyKey {
     }
 
     /// Saves the refusal in `result`, if it is one (404, 409, 412), in a transaction of its own, because the request's
-    /// transaction was rolled back. Returns the response to send; if another request with the key was answered since the
-    /// rollback, that is its response.
+    /// transaction was rolled back. Returns the response to send. If another request with the key has saved a response
+    /// meanwhile, returns that one.
     ///
     /// # Errors
     /// The error in `result` if it is not a refusal, or when the database fails.
@@ -141,7 +141,7 @@ impl RequestDigests {
             Ok(Some(saved)) => match self.response_in(saved, now)? {
                 Some(response) => Ok(Some(response)),
                 None => {
-                    self.renew_key(connection, now).await?;
+                    self.reuse_expired_key(connection, now).await?;
                     Ok(None)
                 }
             },
@@ -150,13 +150,13 @@ impl RequestDigests {
                 Err(error) if is_duplicate_key(&error) => self.committed_response(connection, now).await.map(Some),
                 Err(error) => Err(error.into()),
             },
-            // The first request holds the lock, or another one that reads its response.
+            // Another request holds the lock: the first one, or a repeat that is reading the saved response.
             Err(error) if is_lock_refused(&error) => self.committed_response(connection, now).await.map(Some),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Returns the response under a key whose row another transaction has locked, as far as it is committed.
+    /// Returns the committed response of a key whose row another transaction has locked. Reads without a lock.
     async fn committed_response(
         &self,
         connection: &mut MySqlConnection,
@@ -185,7 +185,7 @@ impl RequestDigests {
     }
 
     /// Uses an expired key again.
-    async fn renew_key(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    async fn reuse_expired_key(&self, connection: &mut MySqlConnection, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
         sqlx::query(
             "UPDATE idempotency_keys
              SET request = ?, created_at = ?, status = NULL, entity_tag = NULL, body = NULL

@@ -60,12 +60,12 @@ impl std::ops::AddAssign for ReindexFindings {
 
 /// The rows of a table with ids after `after`, up to and including `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowBatch {
+pub struct RowIdRange {
     pub after: i64,
     pub to: i64,
 }
 
-impl RowBatch {
+impl RowIdRange {
     /// The empty batch before the first one.
     pub const START: Self = Self { after: -1, to: -1 };
 
@@ -157,10 +157,10 @@ impl RowWithIndex {
 pub async fn reindex_next_batch(
     db: &Pool,
     table: Table,
-    previous: RowBatch,
+    previous: RowIdRange,
     mode: ReindexMode,
     now: DateTime<Utc>,
-) -> Result<(RowBatch, ReindexFindings), ApiError> {
+) -> Result<(RowIdRange, ReindexFindings), ApiError> {
     db::transaction!(db, |connection| {
         let batch = store::next_batch(connection, table, previous.to).await?;
         let findings = reindex_batch(connection, table, batch, mode, now).await?;
@@ -171,7 +171,7 @@ pub async fn reindex_next_batch(
 async fn reindex_batch(
     connection: &mut MySqlConnection,
     table: Table,
-    batch: RowBatch,
+    batch: RowIdRange,
     mode: ReindexMode,
     now: DateTime<Utc>,
 ) -> Result<ReindexFindings, ApiError> {

@@ -5,13 +5,13 @@ use std::{str::FromStr, time::Duration};
 use app_core::config::Env;
 use aws_sdk_dynamodb::config::{Credentials, Region};
 
-use super::recent_requests::Policy;
+use super::recent_requests::RequestLimit;
 
 /// The limiter's configuration.
 #[derive(Clone, Debug)]
 pub struct LimiterConfig {
     /// `AI_RATE_LIMIT` (3) requests in `AI_RATE_WINDOW_SECONDS` (60).
-    pub policy: Policy,
+    pub policy: RequestLimit,
     /// `AI_RATE_TABLE`: the DynamoDB table.
     pub table: String,
     /// `RATE_LIMIT_ON_FAILURE`.
@@ -75,7 +75,7 @@ impl LimiterConfig {
         let limit = read_bounded(env, "AI_RATE_LIMIT", DEFAULT_LIMIT, MAX_LIMIT);
         let window_seconds = read_bounded(env, "AI_RATE_WINDOW_SECONDS", DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS);
         Self {
-            policy: Policy { limit, window_seconds },
+            policy: RequestLimit { limit, window_seconds },
             table: env.optional("AI_RATE_TABLE").unwrap_or(DEFAULT_TABLE).trim().to_owned(),
             on_failure: env.parsed("RATE_LIMIT_ON_FAILURE", OnFailure::default(), "deny or allow"),
             store: StoreConfig::read(env),
@@ -174,7 +174,7 @@ mod tests {
             ("AWS_SESSION_TOKEN", "token"),
         ])
         .unwrap();
-        assert_eq!(config.policy, Policy { limit: 3, window_seconds: 60 });
+        assert_eq!(config.policy, RequestLimit { limit: 3, window_seconds: 60 });
         assert_eq!((config.table.as_str(), config.on_failure), ("ro-tracker-ai-rate-limit", OnFailure::Deny));
         assert_eq!((config.store.region.as_ref(), config.store.endpoint_url), ("eu-central-1", None));
         assert_eq!(config.store.credentials.session_token(), Some("token"));
@@ -192,7 +192,7 @@ mod tests {
             ("RATE_LIMIT_ON_FAILURE", "Allow"),
         ])
         .unwrap();
-        assert_eq!(config.policy, Policy { limit: 20, window_seconds: 5 });
+        assert_eq!(config.policy, RequestLimit { limit: 20, window_seconds: 5 });
         assert_eq!((config.table.as_str(), config.on_failure), ("other", OnFailure::Allow));
         assert_eq!(config.store.region.as_ref(), "us-east-1");
     }

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
 
-use super::{Decision, Policy};
+use super::{Decision, RequestLimit};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -22,7 +22,7 @@ impl Decision {
             // The state of the user is unknown.
             return headers;
         };
-        let Policy { limit, window_seconds } = quota.policy;
+        let RequestLimit { limit, window_seconds } = quota.policy;
         let reset_in = quota.reset_in();
         headers.insert(LIMIT, limit.into());
         headers.insert(REMAINING, quota.remaining.into());
@@ -46,7 +46,7 @@ impl Decision {
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { limit: 3, window_seconds: 60 };
+    const POLICY: RequestLimit = RequestLimit { limit: 3, window_seconds: 60 };
 
     fn headers(decision: Decision) -> Vec<String> {
         let mut lines: Vec<String> =

@@ -19,7 +19,7 @@ use app_core::{
 use uuid::Uuid;
 
 pub use config::{LimiterConfig, OnFailure, StoreConfig};
-pub use recent_requests::{Policy, Quota};
+pub use recent_requests::{RequestLimit, Quota};
 
 use recent_requests::RecentRequests;
 use refusal_cache::RefusalCache;
@@ -33,7 +33,7 @@ pub enum Decision {
     /// The request must wait for [`Quota::reset_in`] seconds. It does not count.
     Refused(Quota),
     /// The request goes on uncounted, because the store failed and the configuration says so.
-    Unchecked(Policy),
+    Unchecked(RequestLimit),
 }
 
 /// The reason why no decision could be made. The client gets a 503.
@@ -50,7 +50,7 @@ pub enum LimiterError {
 /// Decides which requests may go on. Clones share their connections and the cache.
 #[derive(Clone)]
 pub struct Limiter {
-    policy: Policy,
+    policy: RequestLimit,
     on_failure: OnFailure,
     store: Store,
     refusals: RefusalCache,
@@ -78,7 +78,7 @@ impl Limiter {
     /// [`LimiterError`] within a second, unless the configuration lets requests go on when the store fails.
     pub async fn admit(&self, user: &str) -> Result<Decision, LimiterError> {
         let started = Instant::now();
-        let decided = self.admit_unmeasured(user).await;
+        let decided = self.check_cache_and_store(user).await;
         metrics::add_time(Metric::RateLimitTime, started.elapsed());
         for (metric, applies) in [
             (Metric::RateLimitAdmitted, matches!(decided, Ok(Decision::Admitted(_)))),
@@ -91,7 +91,7 @@ impl Limiter {
         decided
     }
 
-    async fn admit_unmeasured(&self, user: &str) -> Result<Decision, LimiterError> {
+    async fn check_cache_and_store(&self, user: &str) -> Result<Decision, LimiterError> {
         let key = store::key(user);
         let now = self.clock.now().timestamp_millis();
         if let Some(next_admission) = self.refusals.next_admission(&key, now) {
@@ -126,10 +126,10 @@ impl Limiter {
         RecentRequests::from_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
     }
 
-    /// Empties the window of `user`. Other instances may refuse for up to [`refusal_cache::CACHED_FOR_MS`].
+    /// Forgets the recent requests of `user`. Other instances may refuse for up to [`refusal_cache::CACHED_FOR_MS`].
     ///
     /// # Errors
-    /// [`LimiterError`], whatever the configuration says about failures of the store.
+    /// When the store fails, also if the configuration lets requests pass then.
     pub async fn clear(&self, user: &str) -> Result<(), LimiterError> {
         let key = store::key(user);
         // A simultaneous decision may cache its refusal meanwhile, so remove it afterwards, too.
@@ -149,7 +149,7 @@ impl Limiter {
 
 impl Decision {
     /// Returns whether the request may go on.
-    pub fn is_admitted(&self) -> bool {
+    pub fn may_proceed(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
 

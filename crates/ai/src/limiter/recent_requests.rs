@@ -4,6 +4,9 @@
 //! request takes the first place. So each admission is at least one window later than the one N places before it, and no window
 //! can hold N + 1 of them.
 //!
+//! For example, with N = 3, a window of 60 s and the times 50, 30 and 10, a request at 65 is refused, because 10 is only 55 s ago.
+//! At 70 it is admitted, and the times are 70, 50 and 30.
+//!
 //! - This does not need the times to be sorted, so it also holds for instances whose clocks differ. Measured with one clock, a
 //!   window can then be shorter by as much as the clocks differ, and an instance whose clock is late refuses longer by as much.
 //! - It also holds while the limit changes and instances with different limits run side by side. An instance with a smaller limit
@@ -19,7 +22,7 @@ use super::{Decision, store::Item};
 
 /// How many requests are admitted in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RequestLimit {
     /// The most requests in a window, from 1 to [`MAX_LIMIT`](super::config::MAX_LIMIT).
     pub limit: u32,
     /// The length of the window in seconds.
@@ -29,7 +32,7 @@ pub struct Policy {
 /// The state of a user's window. Times are milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    pub policy: Policy,
+    pub policy: RequestLimit,
     /// The number of requests that would be admitted now.
     pub remaining: u32,
     /// The time from which one more would be admitted. A refused request would be admitted then.
@@ -72,7 +75,7 @@ pub const EXPIRES_AT: &str = "expires_at";
 /// a deployment that makes the window longer.
 const EXPIRY_SLACK: i64 = 3_600;
 
-impl Policy {
+impl RequestLimit {
     /// Returns the length of the window in milliseconds.
     fn window(self) -> i64 {
         i64::from(self.window_seconds) * 1_000
@@ -112,7 +115,8 @@ impl Policy {
 
     /// Returns the state of a user's window at `now`.
     pub fn quota(self, recent: &RecentRequests, now: i64) -> Quota {
-        // Places become free from the oldest on, even if the times are not sorted because clocks differ.
+        // Counted from the oldest on: times up to `edge`, the start of the window, are free places. If clocks differ, the times may
+        // not be sorted, and places after one that is taken do not count.
         let edge = now - self.window();
         let mut taken = recent.times.iter().rev().skip_while(|time| **time <= edge);
         let next_admission = taken.next().map_or(now, |oldest| oldest + self.window());
@@ -188,7 +192,7 @@ fn seconds_up(milliseconds: i64) -> i64 {
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { limit: 3, window_seconds: 60 };
+    const POLICY: RequestLimit = RequestLimit { limit: 3, window_seconds: 60 };
 
     fn recent(times: &[i64]) -> RecentRequests {
         let item: Item = times.iter().enumerate().map(|(place, time)| (format!("t{place}"), number(*time))).collect();
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_largest_update_fits_into_an_expression() {
-        let policy = Policy { limit: super::super::config::MAX_LIMIT, window_seconds: 60 };
+        let policy = RequestLimit { limit: super::super::config::MAX_LIMIT, window_seconds: 60 };
         let update = policy.conditional_update(1_700_000_000_000, "mine");
         assert!(update.update.len() <= 4_096 && update.condition.len() <= 4_096, "{}", update.update.len());
     }
@@ -245,8 +249,8 @@ mod tests {
         let item =
             Item::from([("t0".to_owned(), number(100_000)), ("r0".to_owned(), AttributeValue::S("mine".to_owned()))]);
         let recent = RecentRequests::from_item(&item, 3).unwrap();
-        assert!(POLICY.after_rejected_update(&recent, 100_000, "mine").is_admitted());
-        assert!(!POLICY.after_rejected_update(&recent, 100_000, "other").is_admitted());
+        assert!(POLICY.after_rejected_update(&recent, 100_000, "mine").may_proceed());
+        assert!(!POLICY.after_rejected_update(&recent, 100_000, "other").may_proceed());
     }
 
     #[test]

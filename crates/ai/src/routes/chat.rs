@@ -71,7 +71,7 @@ pub(super) async fn chat(
     let user = user.map_err(ApiError::internal)?;
 
     let decision = state.limiter.admit(&user).await?;
-    if !decision.is_admitted() {
+    if !decision.may_proceed() {
         return Err(AiError::Limited(decision));
     }
     let response = match body.and_then(|body| body.parse(&state.models)) {

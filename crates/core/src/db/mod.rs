@@ -1,5 +1,14 @@
 //! The database: its configuration, a connection pool that survives Lambda's freezes, and the three ways in which requests
 //! use it: [`read!`], [`transaction!`] and [`stream_rows`].
+//!
+//! | Error | Retried |
+//! |---|---|
+//! | A deadlock, a lock wait or a lost connection in a read or a transaction | for 10 s, then the response is 503 |
+//! | The connection is lost during COMMIT | no: the response is 503 and says that the outcome is unknown |
+//! | The server refuses the connection while a frozen instance wakes | by the pool, see `pool` |
+//! | No connection can be had | no: the response is 503 |
+//! | A list fails after its first row | no: the response ends without its closing bracket |
+//! | Any other error | no: the response is 500 |
 
 mod config;
 mod failure;

@@ -33,7 +33,8 @@ impl Statement for QueryBuilder<MySql> {
     }
 }
 
-/// Streams the rows of `statement` from a connection of its own, which goes back to the pool after the last row.
+/// Streams the rows of `statement` for a response in `http::json_list`, which runs the statement again after a transient error
+/// before the first row. The rows come from a connection of its own, which goes back to the pool after the last row.
 ///
 /// A stream that is dropped before its end closes the connection, since rows may still be on their way.
 pub fn stream_rows<T>(pool: Pool, statement: impl Statement) -> impl Stream<Item = Result<T, ApiError>> + Send

@@ -16,8 +16,8 @@ use crate::{
     telemetry,
 };
 
-/// No attempt begins later than this after the first one. With the last lock wait (3 s) a request ends well before the
-/// gateway gives up after 29 s.
+/// No attempt begins later than this after the first one. Together with a last lock wait of 3 s, this is well below the 29 s
+/// after which the gateway gives up.
 const RETRY_BUDGET: Duration = Duration::from_secs(10);
 
 /// Runs `attempt` again while it fails with a transient error: contention or a lost connection. A failed attempt must

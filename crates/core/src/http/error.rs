@@ -69,7 +69,7 @@ pub enum ApiError {
     OutcomeUnknown(#[source] sqlx::Error),
     /// 503: the token cannot be checked at the moment.
     #[error("the token cannot be checked")]
-    CallerUnknown(#[source] VerifyError),
+    TokenUncheckable(#[source] VerifyError),
     /// 500: a defect of ours.
     #[error("an unexpected error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
@@ -79,7 +79,7 @@ impl From<VerifyError> for ApiError {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Rejected(error) => Self::Unauthenticated(error),
-            error => Self::CallerUnknown(error),
+            error => Self::TokenUncheckable(error),
         }
     }
 }
@@ -166,7 +166,7 @@ impl ApiError {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::OutcomeUnknown(_) | Self::CallerUnknown(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OutcomeUnknown(_) | Self::TokenUncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) => match classify(error) {
                 Failure::Contention | Failure::ConnectionLost | Failure::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Other => StatusCode::INTERNAL_SERVER_ERROR,
@@ -203,7 +203,7 @@ impl ApiError {
                  before you try again, or send the request again with the same Idempotency-Key if it had one."
                     .to_owned()
             }
-            (Self::CallerUnknown(_), _) => "Your token cannot be checked at the moment. Try again.".to_owned(),
+            (Self::TokenUncheckable(_), _) => "Your token cannot be checked at the moment. Try again.".to_owned(),
             (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
             (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),
             _ => self.to_string(),

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use super::IndexId;
 
-/// A part with fewer pieces is low, unless a request names another threshold.
+/// Parts with fewer pieces than this are low, unless a request names another threshold. The low stock flag of a changed part has
+/// a threshold of its own.
 pub const DEFAULT_THRESHOLD: i64 = 5;
 
 // The rule is in the statement of `store::low_stock`, which sorts by it.
@@ -15,13 +16,13 @@ pub const DEFAULT_THRESHOLD: i64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
-    /// There is none.
+    /// No piece is left.
     Critical,
-    /// There is one piece, or there will be none in less than 30 days.
+    /// One piece is left, or the pieces last less than 30 days.
     High,
-    /// There will be none in less than 60 days.
+    /// The pieces last less than 60 days.
     Medium,
-    /// None of these.
+    /// The pieces last 60 days or more, or none were used.
     Low,
 }
 

@@ -83,7 +83,7 @@ impl Stats {
         let (low_stock_items, out_of_stock_items) = (sum(|table| table.low), sum(|table| table.out));
         let mut table_breakdown = Vec::with_capacity(Table::ALL.len());
         for table in Table::ALL {
-            let position = stock.iter().position(|stock| Table::of_index(&stock.table) == Some(table));
+            let position = stock.iter().position(|stock| Table::from_index_name(&stock.table) == Some(table));
             let found = position.map(|position| stock.swap_remove(position));
             let (parts, quantity) = found.map_or((0, 0), |found| (found.parts, found.quantity));
             table_breakdown.push(TableStock { table: table.name().to_owned(), parts, quantity, low: 0, out: 0 });

@@ -91,7 +91,7 @@ impl Table {
     }
 
     /// Returns the table that a row of the index names, if it is one of the eleven. Case does not matter, as in the database.
-    pub fn of_index(name: &str) -> Option<Self> {
+    pub fn from_index_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name().eq_ignore_ascii_case(name))
     }
 }

@@ -46,11 +46,11 @@ async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<S
     let mut results = store::search_exact(connection, number).await?;
     if results.is_empty() {
         search_method = SearchMethod::Like;
-        results = store::search_like(connection, number).await?;
+        results = store::search_index_containing(connection, number).await?;
     }
     if results.is_empty() {
         search_method = SearchMethod::Direct;
-        results = store::search_direct(connection, number).await?;
+        results = store::search_tables_containing(connection, number).await?;
     }
     if results.is_empty() {
         return Err(ApiError::NotFound(format!("No part with a number like {} was found.", number.as_str())));

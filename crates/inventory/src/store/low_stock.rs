@@ -9,7 +9,7 @@ use futures_util::Stream;
 
 use crate::model::LowStockItem;
 
-/// Lists the parts with fewer than `threshold` pieces, the most urgent first, then those that last the shortest time. `since` is
+/// Lists the parts with fewer than `threshold` pieces, the most urgent first, then by days left, fewest first. `since` is
 /// the start of the 90 days whose usage counts.
 pub fn low_stock(
     db: Pool,
@@ -17,7 +17,7 @@ pub fn low_stock(
     since: DateTime<Utc>,
 ) -> impl Stream<Item = Result<LowStockItem, ApiError>> + Send {
     let query = sqlx::query(
-        "SELECT low.*,
+        "SELECT low_with_days.*,
                 -- The positions in `Urgency::ALL`.
                 CASE WHEN pieces = 0 THEN 0
                      WHEN pieces < 2 OR days < 30 THEN 1
@@ -25,8 +25,8 @@ pub fn low_stock(
                      ELSE 3
                 END AS urgency
          FROM (
-             SELECT used_low.*,
-                    -- With a third of the usage a month, the pieces last pieces / (usage / 3) * 30 days.
+             SELECT low_with_usage.*,
+                    -- The days left are the pieces divided by the usage of a day.
                     IF(usage_90_days > 0, pieces * 90 DIV usage_90_days, NULL) AS days
              FROM (
                  SELECT i.IndexId, i.PartNumber, i.TableName, i.Location, i.`Condition`,
@@ -39,10 +39,10 @@ pub fn low_stock(
                         ) AS usage_90_days
                  FROM inventoryindex i
                  WHERE i.Qty < ? OR i.Qty IS NULL
-                 -- The largest limit keeps servers from computing the usage several times.
+                 -- With a limit, servers compute this subquery once, and not the usage wherever it is used.
                  LIMIT 18446744073709551615
-             ) used_low
-         ) low
+             ) low_with_usage
+         ) low_with_days
          ORDER BY urgency, days IS NULL, days, PartNumber, IndexId",
     );
     stream_rows(db, query.bind(since).bind(threshold))

@@ -8,7 +8,7 @@ use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 use super::PerTable;
 use crate::{
     model::{IndexId, Table},
-    reindex::{IndexEntry, IndexedPart, RowBatch, RowWithIndex, VanishedRow},
+    reindex::{IndexEntry, IndexedPart, RowIdRange, RowWithIndex, VanishedRow},
 };
 
 /// True if a transaction has changed the quantity of the index's row `i`. Transactions of other programs have only a part
@@ -19,16 +19,16 @@ const QUANTITY_WAS_CHANGED: &str = "
 
 /// Returns the batch of 500 rows of `table` after the id `after`. The last batch has no end, so that it includes rows that
 /// are inserted meanwhile.
-pub async fn next_batch(connection: &mut MySqlConnection, table: Table, after: i64) -> Result<RowBatch, ApiError> {
+pub async fn next_batch(connection: &mut MySqlConnection, table: Table, after: i64) -> Result<RowIdRange, ApiError> {
     static LAST_ID_OF_BATCH: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| format!("SELECT id FROM `{}` WHERE id > ? ORDER BY id LIMIT 1 OFFSET 499", table.name()))
     });
     let to = sqlx::query_scalar(LAST_ID_OF_BATCH.get(table)).bind(after).fetch_optional(connection).await?;
-    Ok(RowBatch { after, to: to.unwrap_or(i64::MAX) })
+    Ok(RowIdRange { after, to: to.unwrap_or(i64::MAX) })
 }
 
 /// Locks the rows of the index that name rows of `batch` until the transaction ends.
-pub async fn lock_batch(connection: &mut MySqlConnection, table: Table, batch: RowBatch) -> Result<(), ApiError> {
+pub async fn lock_batch(connection: &mut MySqlConnection, table: Table, batch: RowIdRange) -> Result<(), ApiError> {
     sqlx::query("SELECT IndexId FROM inventoryindex WHERE TableName = ? AND RowId > ? AND RowId <= ? FOR UPDATE")
         .bind(table.name())
         .bind(batch.after)
@@ -42,7 +42,7 @@ pub async fn lock_batch(connection: &mut MySqlConnection, table: Table, batch: R
 pub async fn list_rows_with_index(
     connection: &mut MySqlConnection,
     table: Table,
-    batch: RowBatch,
+    batch: RowIdRange,
 ) -> Result<Vec<RowWithIndex>, ApiError> {
     static ROWS_WITH_INDEX: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| {
@@ -89,7 +89,7 @@ impl FromRow<'_, MySqlRow> for RowWithIndex {
 pub async fn list_vanished(
     connection: &mut MySqlConnection,
     table: Table,
-    batch: RowBatch,
+    batch: RowIdRange,
 ) -> Result<Vec<VanishedRow>, ApiError> {
     static VANISHED: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| {
@@ -119,7 +119,7 @@ pub struct IndexedRow {
 pub async fn list_rows_without_transactions(
     connection: &mut MySqlConnection,
     table: Table,
-    batch: RowBatch,
+    batch: RowIdRange,
 ) -> Result<Vec<IndexedRow>, ApiError> {
     let query = sqlx::query_as(
         "SELECT i.IndexId AS index_id, i.RowId AS row_id, i.PartNumber AS part_number, COALESCE(i.Qty, 0) AS qty

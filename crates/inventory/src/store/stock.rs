@@ -32,7 +32,7 @@ pub async fn lock_stock(connection: &mut MySqlConnection, id: IndexId) -> Result
     Ok(Some(IndexedStock {
         part_number: row.try_get("PartNumber")?,
         quantity: row.try_get("quantity")?,
-        table: Table::of_index(row.try_get("TableName")?),
+        table: Table::from_index_name(row.try_get("TableName")?),
     }))
 }
 

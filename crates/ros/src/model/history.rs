@@ -1,5 +1,5 @@
-//! The history of repair orders. Every change adds an entry in its own transaction. The entries of an order, applied in
-//! order to an empty order, give its current state.
+//! The history of repair orders. Every change adds an entry in its own transaction. The entries of an order, applied one after
+//! the other, give its state after the last change by this service. A `FOUND` entry starts over from an empty order.
 
 use app_core::{
     Digest,
@@ -153,7 +153,7 @@ pub struct HistoryEntry {
     /// The kind of the change.
     #[schema(value_type = HistoryAction)]
     pub action: String,
-    /// The time of the change.
+    /// The time of the change; for `FOUND`, the time at which this service noticed it.
     pub timestamp: Timestamp,
     /// The subject of the token of the person who made the change; null without authentication.
     pub user: Option<String>,
@@ -179,7 +179,7 @@ impl OrderDigest {
     }
 
     /// Returns whether `order` is as it was when the digest was made. If the digest covers columns that this version does not
-    /// know, a later version made it. This one cannot check it and takes the order for unchanged.
+    /// know, a later version made it. This one cannot check it, and assumes that the order is unchanged.
     fn matches(&self, order: &RepairOrder) -> Result<bool, ApiError> {
         Ok(digest_of_columns(order, &self.columns)?.is_none_or(|digest| digest == self.digest))
     }
@@ -221,6 +221,7 @@ pub fn history_of_change(
     now: DateTime<Utc>,
 ) -> Result<Vec<NewHistoryEntry>, ApiError> {
     let old_order = old.map(|locked| &locked.order);
+    // The entry of a deletion has the number that the order had.
     let Some(order) = new.or(old_order) else { return Ok(Vec::new()) };
     let Some(changes) = field_changes(old_order, new)? else { return Ok(Vec::new()) };
     let entry = |order: &RepairOrder, revision, changes, old, new: Option<&RepairOrder>, context: &ChangeContext| {
@@ -285,6 +286,7 @@ fn status_change(old: Option<&RepairOrder>, new: &RepairOrder, context: &ChangeC
     }
     let changed_cost =
         |cost_of: fn(&RepairOrder) -> Option<Money>| cost_of(new).filter(|cost| old.and_then(cost_of) != Some(*cost));
+    // Only the notes that were added at the end, or all of them if they were rewritten.
     let notes = new.notes.as_deref().unwrap_or_default();
     let earlier_notes = old.and_then(|old| old.notes.as_deref()).unwrap_or_default();
     let added_notes =

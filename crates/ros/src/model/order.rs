@@ -96,7 +96,7 @@ pub struct ListRange {
     pub offset: i64,
 }
 
-// A new column needs a field here, a line in `columns` below, and a field in `OrderFields`.
+// To add a column, follow "A column of an order" in .github/CONTRIBUTING.md.
 /// A repair order as its table has it.
 #[derive(Clone, Debug, Default, PartialEq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -252,8 +252,8 @@ impl RepairOrder {
     }
 }
 
-/// Returns for how many days someone should have asked the shop again. An order is overdue, by one day, on the day after its
-/// next update date; one without such a date never is.
+/// Returns the days since the next update date: 0 until that day, and for an order without one. An order is overdue if it is
+/// more than 0, whatever its archive status.
 pub fn days_overdue(next_update: Option<Day>, today: NaiveDate) -> i64 {
     next_update.map_or(0, |Day(next)| today.signed_duration_since(next).num_days().max(0))
 }

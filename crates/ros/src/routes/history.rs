@@ -51,7 +51,7 @@ struct History {
 ///
 /// The response is 404 only if there was never such an order. A number means the order that has it, or else the order that had
 /// it last. A change by another program is shown as `FOUND`, before the next change by this service. Its deletions and moves
-/// leave no entry.
+/// leave no entry of their own.
 #[utoipa::path(get, path = "", operation_id = "getOrderHistory", params(key::Parameters, Parameters),
     responses((status = 200, body = History), (status = 404, response = NotFound)))]
 pub(super) async fn history(

@@ -1,4 +1,4 @@
-//! The table `ro_history`.
+//! The table `ro_history`. The status history of an order is read with the order, in `orders::find`.
 
 use app_core::{
     db::{Pool, push_limit, stream_rows},

@@ -56,7 +56,7 @@ pub fn list(
 /// Returns the order with its status history, if it exists.
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<OrderDetail>, ApiError> {
     /// The last revision, and the entries that set a status, as a JSON list.
-    const HISTORY: &str = "
+    const STATUS_HISTORY_COLUMNS: &str = "
         (SELECT MAX(revision) FROM ro_history WHERE order_id = orders.id) AS revision,
         (SELECT CAST(JSON_ARRAYAGG(JSON_OBJECT(
              'revision', revision,
@@ -70,9 +70,9 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
          FROM ro_history
          WHERE order_id = orders.id AND status IS NOT NULL) AS status_history";
     static FIND_BY_ID: LazyLock<String> =
-        LazyLock::new(|| select_from_all_tables(|_| HISTORY.to_owned(), "WHERE ro_registry.id = ?"));
+        LazyLock::new(|| select_from_all_tables(|_| STATUS_HISTORY_COLUMNS.to_owned(), "WHERE ro_registry.id = ?"));
     static FIND_BY_NUMBER: LazyLock<String> =
-        LazyLock::new(|| select_from_all_tables(|_| HISTORY.to_owned(), "WHERE ro_registry.ro_number = ?"));
+        LazyLock::new(|| select_from_all_tables(|_| STATUS_HISTORY_COLUMNS.to_owned(), "WHERE ro_registry.ro_number = ?"));
 
     let query = match key {
         OrderKey::Id(id) => bind_for_all_tables(&FIND_BY_ID, |query| query.bind(id)),
@@ -88,13 +88,13 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
 
 /// Returns the order, if it exists, and locks it until the transaction ends.
 pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<LockedOrder>, ApiError> {
-    static LOCK: LazyLock<LockStatements> = LazyLock::new(|| LockStatements::new(|_| LAST_ENTRY.to_owned()));
+    static LOCK: LazyLock<LockStatements> = LazyLock::new(|| LockStatements::new(|_| LAST_HISTORY_COLUMNS.to_owned()));
     let row = LOCK.query(key).fetch_optional(connection).await?;
     row.map(|row| locked_order(&row)).transpose()
 }
 
-/// Does the same as [`lock`] for an order that may be moved, and also returns the names of the columns of its table that this
-/// program does not know. A move copies them.
+/// Does the same as [`lock`] for an order that may be moved. Also returns the names of columns that other programs have added
+/// to its table, because a move must copy them.
 pub async fn lock_to_move(
     connection: &mut MySqlConnection,
     key: &OrderKey,
@@ -102,7 +102,7 @@ pub async fn lock_to_move(
     static LOCK_TO_MOVE: LazyLock<LockStatements> = LazyLock::new(|| {
         LockStatements::new(|archive| {
             format!(
-                "{LAST_ENTRY},
+                "{LAST_HISTORY_COLUMNS},
                  (SELECT CAST(JSON_ARRAYAGG(COLUMN_NAME) AS CHAR)
                   FROM information_schema.COLUMNS
                   WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{}') AS all_columns",
@@ -119,7 +119,7 @@ pub async fn lock_to_move(
 }
 
 /// The columns of the last history entry.
-const LAST_ENTRY: &str = "last_entry.revision, last_entry.digest, last_entry.digest_columns";
+const LAST_HISTORY_COLUMNS: &str = "last_entry.revision, last_entry.digest, last_entry.digest_columns";
 
 /// Statements that read an order and lock it, first in the registry and then in its table.
 struct LockStatements {
@@ -135,7 +135,7 @@ impl LockStatements {
                 &format!(
                     "LEFT JOIN ro_history last_entry
                          ON last_entry.order_id = orders.id
-                         -- Without FOR UPDATE this would be the entry from before the wait for the order's lock.
+                         -- Without FOR UPDATE, this reads the entry as it was before the order was locked.
                          AND last_entry.revision =
                              (SELECT MAX(revision) FROM ro_history WHERE order_id = orders.id FOR UPDATE)
                      WHERE {condition}
@@ -145,9 +145,9 @@ impl LockStatements {
         };
         Self {
             by_id: lock_where("ro_registry.id = ?"),
-            // The subquery reads the id without a lock, so that the primary key's row is locked first here, too. A lock on the
-            // index of numbers first would deadlock with moves, which hold the row and want the index. The number is checked
-            // once more under the lock, because another order may have it by then.
+            // Locks the row by its id, as the other statements do, so that they cannot deadlock: a move holds the row while it
+            // changes the index of numbers. The subquery reads the id without a lock, so the number is checked again, because
+            // another order may have it by now.
             by_number: lock_where(
                 "ro_registry.id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND ro_registry.ro_number = ?",
             ),
@@ -165,8 +165,8 @@ impl LockStatements {
 }
 
 /// Writes a statement that reads an order from that of the four tables which has it. `more_columns` are expressions about the row
-/// `orders`, and may depend on the table. `rest` follows after the FROM clause.
-fn select_from_all_tables(more_columns: impl Fn(ArchiveStatus) -> String, rest: &str) -> String {
+/// `orders`, and may depend on the table. `clauses_after_from` follow after the FROM clause.
+fn select_from_all_tables(more_columns: impl Fn(ArchiveStatus) -> String, clauses_after_from: &str) -> String {
     let columns = COLUMN_NAMES.map(|name| format!("orders.{name}")).join(", ");
     ArchiveStatus::ALL
         .map(|archive| {
@@ -175,7 +175,7 @@ fn select_from_all_tables(more_columns: impl Fn(ArchiveStatus) -> String, rest: 
                 "(SELECT '{}' AS archive, orders.id, {columns}, {}
                   FROM ro_registry
                   STRAIGHT_JOIN `{}` orders ON orders.id = ro_registry.id
-                  {rest})",
+                  {clauses_after_from})",
                 archive.name(),
                 more_columns(archive),
                 archive.table(),
@@ -214,8 +214,8 @@ struct StatusEntry {
     notes: Option<String>,
 }
 
-/// Reads the JSON list of [`StatusEntry`] in any order; `None` is an empty one. An entry about another program's change has
-/// the status in any case, and is left out if it was the status before.
+/// Reads the JSON list of [`StatusEntry`] in any order; `None` is an empty one. A `FOUND` entry
+/// always has a status. It is left out if the entry before it has the same status and date.
 fn status_history(entries: Option<String>) -> Result<Vec<StatusChange>, ApiError> {
     let mut entries: Vec<StatusEntry> =
         entries.map_or(Ok(Vec::new()), |entries| serde_json::from_str(&entries)).map_err(ApiError::internal)?;
