@@ -17,7 +17,7 @@ const LOW: u32 = 100;
 
 /// A request, how often it is sent, and the status of its answer.
 struct Case {
-    what: &'static str,
+    name: &'static str,
     rounds: u32,
     method: Method,
     path: String,
@@ -30,12 +30,12 @@ async fn median(app: &App, case: &Case) -> Duration {
     // The first answers fill caches.
     for round in 0..case.rounds + 2 {
         let started = Instant::now();
-        let answer = match &case.body {
+        let response = match &case.body {
             None => app.get(&case.path).await,
             Some(body) => app.send_json(case.method.clone(), &case.path, body).await,
         };
         let elapsed = started.elapsed();
-        assert_eq!(answer.status, case.status, "{}", case.what);
+        assert_eq!(response.status, case.status, "{}", case.name);
         if round >= 2 {
             samples.push(elapsed);
         }
@@ -53,8 +53,8 @@ async fn some_part(app: &App) -> (i64, String) {
 
 async fn cases(app: &App) -> Vec<Case> {
     let (id, number) = some_part(app).await;
-    let get = |what, rounds, path: String| Case {
-        what,
+    let get = |name, rounds, path: String| Case {
+        name,
         rounds,
         method: Method::GET,
         path: format!("/api/inventory/{path}"),
@@ -89,7 +89,7 @@ async fn measure(size: u32) -> Vec<(&'static str, Duration)> {
     fill_stock(&app.database, size, size / LOW).await;
     let mut medians = Vec::new();
     for case in cases(&app).await {
-        medians.push((case.what, median(&app, &case).await));
+        medians.push((case.name, median(&app, &case).await));
     }
     medians
 }
@@ -101,9 +101,9 @@ fn main() {
         columns.push(runtime.block_on(measure(size)));
     }
     println!("| request, median ms | 10,000 rows | 100,000 rows | 1,000,000 rows |\n|---|---|---|---|");
-    for (line, (what, _)) in columns[0].iter().enumerate() {
+    for (line, (name, _)) in columns[0].iter().enumerate() {
         let times: Vec<String> =
             columns.iter().map(|column| format!("{:.2}", column[line].1.as_secs_f64() * 1e3)).collect();
-        println!("| {what} | {} |", times.join(" | "));
+        println!("| {name} | {} |", times.join(" | "));
     }
 }

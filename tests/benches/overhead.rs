@@ -42,10 +42,10 @@ impl Samples {
     }
 }
 
-fn report(what: &str, bare: &Samples, routed: &Samples) {
+fn report(case: &str, bare: &Samples, routed: &Samples) {
     let (bare_p50, routed_p50) = (bare.percentile(50), routed.percentile(50));
     println!(
-        "| {what} | {bare_p50:.3} | {routed_p50:.3} | {:.2} | {:.3} | {:.3} |",
+        "| {case} | {bare_p50:.3} | {routed_p50:.3} | {:.2} | {:.3} | {:.3} |",
         routed_p50 / bare_p50,
         bare.percentile(99),
         routed.percentile(99)

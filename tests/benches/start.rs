@@ -15,7 +15,7 @@ use axum::{Router, http::StatusCode};
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     dynamodb,
     emulator::{Emulator, database_variables},
 };
@@ -56,9 +56,9 @@ impl Candidate {
         let waiting = tokio::spawn(client.get(url).send());
         let started = Instant::now();
         let instance = emulator.instance(name, &self.binary, &self.variables);
-        let answer = waiting.await.unwrap().unwrap();
-        assert_eq!(answer.status(), 404, "{:?}", instance.log());
-        answer.bytes().await.unwrap();
+        let response = waiting.await.unwrap().unwrap();
+        assert_eq!(response.status(), 404, "{:?}", instance.log());
+        response.bytes().await.unwrap();
         self.starts.push(started.elapsed());
         instance.stop().await;
     }
@@ -95,7 +95,7 @@ fn assistant(dynamodb: &str, anthropic: &str) -> Variables {
 
 async fn compare() {
     let database = TestDatabase::migrated().await;
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let there = [database_variables(&database), assistant(&dynamodb.endpoint, &anthropic.url)].concat();
     let refusing = refuses().await;
     let mut apart = [database_variables(&database), assistant(&refusing, &refusing)].concat();

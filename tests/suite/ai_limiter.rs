@@ -46,11 +46,11 @@ fn quota(decision: Decision) -> Quota {
 
 /// The limiter as the design describes it, with everything that ever happened in memory.
 #[derive(Default)]
-struct ReferenceLog {
+struct Model {
     admissions: Vec<i64>,
 }
 
-impl ReferenceLog {
+impl Model {
     /// Whether a request at `now` is admitted, how many more would be, and when there is room for one more than now.
     fn decide(&mut self, policy: Policy, now: i64) -> (bool, usize, i64) {
         let (limit, window) = (policy.limit as usize, i64::from(policy.window_seconds) * 1_000);
@@ -97,12 +97,12 @@ fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: 
 fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
     let random = &mut StdRng::seed_from_u64(seed);
     let store = EmbeddedStore::new();
-    let (mut log, mut now, mut user) = (ReferenceLog::default(), start().timestamp_millis(), 0);
+    let (mut log, mut now, mut user) = (Model::default(), start().timestamp_millis(), 0);
     let (mut admissions, mut refusals) = (0, 0);
     for step in 0..steps {
         // Now and then a new user, who begins with nothing.
         if random.random_ratio(1, 500) {
-            (log, user) = (ReferenceLog::default(), user + 1);
+            (log, user) = (Model::default(), user + 1);
         }
         let policy = policy(random);
         let decision = ask(&store, policy, &format!("user {user}"), now, &format!("request {step}"));
@@ -180,7 +180,7 @@ async fn http_matches_model_with_one_call_per_decision() {
     for policy in [1, 2, 3, 20, MAX_LIMIT].map(|limit| Policy { limit, window_seconds: 60 }) {
         let clock = clock();
         let limiter = forgetful_limiter(&proxy.endpoint, policy, &clock);
-        let (mut log, mut now) = (ReferenceLog::default(), start().timestamp_millis());
+        let (mut log, mut now) = (Model::default(), start().timestamp_millis());
         for step in 0..150 {
             clock.set(DateTime::from_timestamp_millis(now).unwrap());
             let decision = limiter.admit(&format!("user of {}", policy.limit)).await.unwrap();
@@ -249,13 +249,13 @@ async fn a_retried_update_counts_once() {
         let user = format!("{loss:?}");
         // Also the last place, where the repeated write finds the window full.
         for remaining in [2, 1, 0] {
-            proxy.lose_next_answer(loss);
+            proxy.lose_next_response(loss);
             let decision = limiter.admit(&user).await.unwrap();
             assert!(decision.is_admitted());
             assert_eq!(quota(decision).remaining, remaining);
             assert_eq!(proxy.operations(), ["UpdateItem", "UpdateItem"]);
         }
-        proxy.lose_next_answer(loss);
+        proxy.lose_next_response(loss);
         assert!(!limiter.admit(&user).await.unwrap().is_admitted());
         proxy.operations();
     }

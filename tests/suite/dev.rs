@@ -103,18 +103,18 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
         client.get(format!("{}/api/inventory/stats", dev.url)).send().await.unwrap().json().await.unwrap();
     assert_eq!(stats["totalParts"], 6_400);
     // Browsers must see CORS headers once: the emulator's own are off.
-    let answer =
+    let response =
         client.get(format!("{}/health", dev.url)).header("origin", "http://localhost:5173").send().await.unwrap();
-    let origins: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().cloned().collect();
+    let origins: Vec<_> = response.headers().get_all("access-control-allow-origin").iter().cloned().collect();
     assert_eq!(origins, ["http://localhost:5173"]);
-    answer.bytes().await.unwrap();
+    response.bytes().await.unwrap();
     // Unknown paths are answered in our shape, too, and not by the emulator.
     for path in
         ["", "/", "/nothing/here", "/api/rosy", "/api/inventory", "/api/inventory/nothing", "/api/ai-logs/no/thing"]
     {
-        let answer = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{path}");
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
+        let response = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
     }
     // More requests at once than one instance can take.
     let creates = (0..8).map(|number| {
@@ -129,17 +129,19 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
 
     // Clients that leave in the middle of an answer, more of them than there are instances, end none.
     for _ in 0..8 {
-        let answer = client.get(format!("{}/api/ros?archiveStatus=PAID", dev.url)).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let response = client.get(format!("{}/api/ros?archiveStatus=PAID", dev.url)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
     }
-    let answers =
+    let responses =
         futures_util::future::join_all((0..8).map(|_| client.get(format!("{}/health", dev.url)).send())).await;
-    for answer in answers {
-        assert_eq!(answer.unwrap().json::<Value>().await.unwrap()["status"], "ok");
+    for response in responses {
+        assert_eq!(response.unwrap().json::<Value>().await.unwrap()["status"], "ok");
     }
 
     // A second one on the same data, and one on the same port, are told so.
-    for (data_dir, said) in [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")] {
+    for (data_dir, expected) in
+        [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")]
+    {
         let output = Command::new(&rotracker)
             .args(["dev", "--port", &port.to_string(), "--data-dir"])
             .arg(data_dir)
@@ -148,7 +150,7 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
             .unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(message.contains(said) && !message.contains("backtrace"), "{message}");
+        assert!(message.contains(expected) && !message.contains("backtrace"), "{message}");
     }
 
     let (code, left) = dev.stop("-INT");
@@ -204,8 +206,8 @@ async fn as_in_containers(file: &Path, client: &reqwest::Client) {
             Some(body) => client.post(url).json(body),
             None => client.get(url),
         };
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        let response = request.send().await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
         assert!(status == 200 && text.contains(holds), "{name}: {status} {text}\n{:?}", instance.log());
         instance.stop().await;
     }

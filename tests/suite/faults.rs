@@ -39,16 +39,16 @@ async fn a_cut_move_leaves_one_order() {
                 target = (target.1, target.0);
             }
             proxy.cut_at(statement, cut);
-            let answer = app.patch(&path, &json!({ "archiveStatus": target.0, "notes": case })).await;
+            let response = app.patch(&path, &json!({ "archiveStatus": target.0, "notes": case })).await;
             assert!(proxy.has_cut(), "{case}: the statement was never reached");
             let is_commit = statement == STATEMENTS_OF_A_MOVE;
             if is_commit {
                 // Nobody can know; the answer says so.
-                let message = answer.expect_error(503);
+                let message = response.expect_error(503);
                 assert!(message.contains("Check whether it was"), "{case}: {message}");
             } else {
                 // The server rolled back, so it was tried again.
-                assert_eq!(answer.expect(200)["notes"], case.as_str());
+                assert_eq!(response.expect(200)["notes"], case.as_str());
             }
             let rows = app.rows().await;
             assert_eq!(rows.len(), 1, "{case}: {rows:?}");
@@ -73,10 +73,10 @@ async fn a_cut_create_is_all_or_nothing() {
             app.get("/health").await.expect(200);
             let number = format!("RO-{cut:?}-{statement}");
             proxy.cut_at(statement, cut);
-            let answer = app.post("/api/ros", &new_order(json!({ "roNumber": number }))).await;
+            let response = app.post("/api/ros", &new_order(json!({ "roNumber": number }))).await;
             assert!(proxy.has_cut());
             let count = app.rows().await.iter().filter(|(_, _, ro)| *ro == number).count();
-            match answer.status {
+            match response.status {
                 StatusCode::CREATED => assert_eq!(count, 1, "{number}"),
                 StatusCode::SERVICE_UNAVAILABLE => assert!(statement == 4 && count <= 1, "{number}"),
                 status => panic!("{number}: {status}"),
@@ -98,16 +98,16 @@ async fn a_cut_decrement_is_all_or_nothing() {
         app.get("/api/inventory/stats").await.expect(200);
         let notes = format!("cut {cut:?} statement {statement}");
         proxy.cut_at(statement, cut);
-        let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "notes": notes }))).await;
+        let response = app.post("/api/inventory/decrement", &part.change(&json!({ "notes": notes }))).await;
         assert!(proxy.has_cut(), "{notes}: the statement was never reached");
-        let entries = app.ledger(&part).await;
+        let entries = app.transactions(&part).await;
         let taken = entries.iter().filter(|(.., note)| note.as_deref() == Some(&*notes)).count();
         if statement == 5 {
             // Nobody can know; the answer says so.
-            assert!(answer.expect_error(503).contains("Check whether it was") && taken <= 1, "{notes}: {taken}");
+            assert!(response.expect_error(503).contains("Check whether it was") && taken <= 1, "{notes}: {taken}");
         } else {
             // The server rolled back, so it was tried again.
-            answer.expect(200);
+            response.expect(200);
             assert_eq!(taken, 1, "{notes}");
         }
     }
@@ -132,8 +132,8 @@ async fn dead_idle_connections_are_replaced() {
         // Several idle connections, all of them dead.
         futures_util::future::join_all((0..4).map(|_| app.get("/health"))).await;
         app.database.kill_sessions().await;
-        let answer = app.send_text(method.parse().unwrap(), path, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+        let response = app.send_text(method.parse().unwrap(), path, body).await;
+        assert!(response.status.is_success(), "{method} {path}: {response:?}");
     }
 }
 
@@ -143,9 +143,9 @@ async fn a_locked_row_is_503_with_retry_after() {
     let order = app.create("RO1").await;
     let mut other = app.database.connect().await;
     execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
-    let answer = app.patch(&path_of(&order), &json!({ "notes": "ours" })).await;
-    assert!(answer.header("retry-after").is_some());
-    answer.expect_error(503);
+    let response = app.patch(&path_of(&order), &json!({ "notes": "ours" })).await;
+    assert!(response.header("retry-after").is_some());
+    response.expect_error(503);
     execute(&mut other, "COMMIT").await;
     assert_eq!(app.patch(&path_of(&order), &json!({ "terms": "COD" })).await.expect(200)["notes"], "theirs");
 }

@@ -64,7 +64,7 @@ async fn keys_belong_to_their_caller() {
     // Of another token of the same caller, too.
     assert_replayed(&first, &take(&bearer(&issuer.token_with("ann", json!({ "jti": "2" })))).await);
     assert_eq!(first.expect(200)["newQty"], 9);
-    assert_eq!(app.ledger(&part).await.len(), 2);
+    assert_eq!(app.transactions(&part).await.len(), 2);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn stock_is_changed_once() {
         assert_eq!(first.status, StatusCode::OK);
         assert_replayed(&first, &app.post_once(&path, &path, &body).await);
     }
-    let entries: Vec<i64> = app.ledger(&part).await.into_iter().map(|(_, delta, ..)| delta).collect();
+    let entries: Vec<i64> = app.transactions(&part).await.into_iter().map(|(_, delta, ..)| delta).collect();
     assert_eq!(entries, [-3, 2, -4]);
 }
 
@@ -171,7 +171,7 @@ async fn saved_refusals_are_replayed() {
     assert_replayed(&refused, &app.post_once("k", "/api/inventory/decrement", &take).await);
     assert_eq!(refused.expect_error(409), "Insufficient quantity: 3 wanted, 2 there.");
     app.post_once("l", "/api/inventory/decrement", &take).await.expect(200);
-    assert_eq!(app.ledger(&part).await.len(), 2);
+    assert_eq!(app.transactions(&part).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,7 +184,7 @@ async fn simultaneous_repeats_get_the_saved_response() {
         let repeats = (0..50).map(|_| app.post_once("k", "/api/inventory/decrement", &change));
         join_all(repeats).await.iter().for_each(|repeat| assert_replayed(&first, repeat));
     }
-    assert_eq!(app.ledger(&part).await.len(), 1);
+    assert_eq!(app.transactions(&part).await.len(), 1);
 }
 
 #[tokio::test]
@@ -270,9 +270,9 @@ async fn insist(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16
     let client = local_client().timeout(Duration::from_secs(10)).build().unwrap();
     loop {
         let request = client.post(format!("{url}/decrement")).header("idempotency-key", "the key").json(body);
-        let Ok(answer) = request.send().await else { continue };
-        let (status, is_replayed) = (answer.status().as_u16(), answer.headers().contains_key(REPLAYED));
-        let Ok(text) = answer.text().await else { continue };
+        let Ok(response) = request.send().await else { continue };
+        let (status, is_replayed) = (response.status().as_u16(), response.headers().contains_key(REPLAYED));
+        let Ok(text) = response.text().await else { continue };
         match status {
             409 if text.contains("has not been answered yet") => refused.send_modify(|count| *count += 1),
             // What the emulator says when a function is gone, and ours when nobody knows.
@@ -309,14 +309,14 @@ async fn of_50_repeats_one_takes_effect_despite_kills() {
     join_all(instances.into_iter().map(|instance| instance.stop())).await;
     let _instances = join_all([(); 3].map(|()| emulator.inventory(&app.database))).await;
     execute(&mut other, "ROLLBACK").await;
-    let answers: Vec<_> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
-    let (_, text, _) = &answers[0];
+    let responses: Vec<_> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
+    let (_, text, _) = &responses[0];
     assert!(text.contains("\"newQty\":37"), "{text}");
-    for (status, body, _) in &answers {
+    for (status, body, _) in &responses {
         assert_eq!((*status, body), (200, text));
     }
     // At most one saw the effect's own answer; it may have been lost on its way.
-    assert!(answers.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
-    assert_eq!(app.ledger(&part).await.len(), 1);
+    assert!(responses.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
+    assert_eq!(app.transactions(&part).await.len(), 1);
     assert_eq!(quantity(&app).await, 37);
 }

@@ -16,8 +16,8 @@ fn new_databases() -> (TestDatabase, TestDatabase, Databases) {
     (main, inventory, databases)
 }
 
-async fn count(connection: &mut MySqlConnection, what: &str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {what}"))).fetch_one(connection).await.unwrap()
+async fn count(connection: &mut MySqlConnection, case: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {case}"))).fetch_one(connection).await.unwrap()
 }
 
 #[tokio::test]

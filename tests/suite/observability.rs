@@ -7,13 +7,13 @@ use app_core::metrics::METRICS;
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
-    anthropic::{Part, Script, StandIn, events, sse},
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
     app::new_order,
     assistant::chat,
     database::{execute, fill, server},
     dynamodb,
     emulator::{Emulator, binary, database_variables, example, free_port},
-    gate::{Event, Gates},
+    held_connections::{Event, HeldConnections},
     metrics::names_in,
     proxy::{Cut, Proxy},
 };
@@ -35,9 +35,9 @@ fn database_at(port: u16) -> [(&'static str, String); 3] {
 
 /// Sends a request and reads its answer to the end.
 async fn ask(request: reqwest::RequestBuilder) -> u16 {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    answer.bytes().await.unwrap();
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    response.bytes().await.unwrap();
     status
 }
 
@@ -136,7 +136,7 @@ async fn every_metric_is_emitted() {
         Script::parts(all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).chain([end]).collect())
     };
     let mut seen = BTreeSet::new();
-    let anthropic = StandIn::start([]).await;
+    let anthropic = FakeAnthropic::start([]).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let [one, zero, none] = [Some(1.0), Some(0.0), None];
     let logged = json!({ "conversationId": "c-1" });
@@ -186,23 +186,23 @@ async fn every_metric_is_emitted() {
         ("no log of a stream", vec![], &streamed, "h", 200, not_entered.to_vec()),
     ];
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda(), ("AI_RATE_LIMIT", "1".to_owned())]).await;
-    for (number, (what, scripts, fields, user, status, expected)) in cases.into_iter().enumerate() {
-        scripts.into_iter().for_each(|script| anthropic.will(script));
+    for (number, (case, scripts, fields, user, status, expected)) in cases.into_iter().enumerate() {
+        scripts.into_iter().for_each(|script| anthropic.respond_with(script));
         let mut connection = database.connect().await;
-        if what.starts_with("no log") {
+        if case.starts_with("no log") {
             execute(&mut connection, no_log).await;
         }
         let mut body = chat(fields);
         body["userId"] = json!(user);
-        assert_eq!(ask(client().post(&url).json(&body)).await, status, "{what}");
-        if what.starts_with("no log") {
+        assert_eq!(ask(client().post(&url).json(&body)).await, status, "{case}");
+        if case.starts_with("no log") {
             execute(&mut connection, log_again).await;
         }
         let line = ai.metrics(number + 1).await.swap_remove(number);
         assert_values(&line, &expected);
         assert!(value(&line, "RateLimitTime") >= 0.0);
         if status == 200 {
-            assert_eq!(line["Model"], "claude-sonnet-4-20250514", "{what}");
+            assert_eq!(line["Model"], "claude-sonnet-4-20250514", "{case}");
             assert!(value(&line, "UpstreamTimeToFirstByte") > 0.0);
         }
         seen.extend(names_in(&line));
@@ -212,13 +212,13 @@ async fn every_metric_is_emitted() {
     let ping = sse(&json!({ "type": "ping", "padding": "x".repeat(10_000) })).into_bytes();
     let first = all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes()));
     let rest = std::iter::once(Part::Wait).chain(std::iter::repeat_n(Part::Bytes(ping), 2_000));
-    anthropic.will(Script::parts(first.chain(rest).collect()));
+    anthropic.respond_with(Script::parts(first.chain(rest).collect()));
     let mut body = chat(&streamed);
     body["userId"] = json!("left");
-    let mut answer = client().post(&url).json(&body).send().await.unwrap();
-    assert!(answer.chunk().await.unwrap().is_some());
-    drop(answer);
-    anthropic.go_on();
+    let mut response = client().post(&url).json(&body).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    drop(response);
+    anthropic.resume();
     let line = ai.metrics(10).await.swap_remove(9);
     assert_eq!(line["outcome"], "client left");
     assert_values(&line, &[("InputTokens", Some(245.0)), ("BrokenAnswers", zero), ("UpstreamErrors", zero)]);
@@ -302,7 +302,7 @@ const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_lines_of_a_request_have_its_id() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let failing = || Script::error(500, "no").header("request-id", "req_theirs");
     let all = events(&["one"]);
     let breaking = || {
@@ -314,35 +314,35 @@ async fn all_lines_of_a_request_have_its_id() {
     ask(client().get(url.replace("/chat", "/health"))).await;
     execute(&mut database.connect().await, "DROP TABLE ai_conversation_logs").await;
     // Three tries; and a break in a task of its own, after which that task enters nothing in no log.
-    for (what, scripts, stream, status, expected) in [
+    for (case, scripts, stream, status, expected) in [
         ("no answer", vec![failing(), failing(), failing()], false, 502, 5),
         ("a broken one", vec![breaking()], true, 200, 4),
     ] {
-        scripts.into_iter().for_each(|script| anthropic.will(script));
+        scripts.into_iter().for_each(|script| anthropic.respond_with(script));
         let before = ai.log().len();
-        let asked = anthropic.questions().len();
-        let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": what }));
+        let asked = anthropic.requests().len();
+        let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": case }));
         let request = client().post(&url).json(&body).header("traceparent", TRACE_PARENT);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{what}");
-        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
-        answer.bytes().await.unwrap();
-        ai.metrics(if what == "no answer" { 2 } else { 3 }).await;
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{case}");
+        let id = json!(response.headers()["x-request-id"].to_str().unwrap());
+        response.bytes().await.unwrap();
+        ai.metrics(if case == "no answer" { 2 } else { 3 }).await;
         let lines = parsed(&ai.log(), before);
         // Those of the failure, of the log, of the request, and its metrics.
-        assert!(lines.len() >= expected, "{what}: {lines:#?}");
+        assert!(lines.len() >= expected, "{case}: {lines:#?}");
         for line in &lines {
-            assert_eq!(id_of(line), &id, "{what}: {line}");
+            assert_eq!(id_of(line), &id, "{case}: {line}");
             if line["_aws"].is_null() {
                 assert_eq!(line["span"]["traceparent"], TRACE_PARENT);
-                assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{what}: {line}");
+                assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{case}: {line}");
             }
         }
         for message in ["an exchange could not be inserted into the log", "request"] {
             assert!(lines.iter().any(|line| line["message"] == message), "{message}: {lines:#?}");
         }
-        for question in &anthropic.questions()[asked..] {
-            assert_eq!(json!(question.headers["x-request-id"].to_str().unwrap()), id);
+        for request in &anthropic.requests()[asked..] {
+            assert_eq!(json!(request.headers["x-request-id"].to_str().unwrap()), id);
         }
     }
     ai.stop().await;
@@ -360,10 +360,10 @@ async fn all_lines_of_a_request_have_its_id() {
         let request = client().post(&url).json(&chat(&json!({})));
         let request = if message == "request failed" { request } else { client().get(&url) };
         // No trace: what is said of one must be one.
-        let answer = request.header("traceparent", "nonsense").send().await.unwrap();
-        assert_eq!(answer.status(), 503);
-        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
-        answer.bytes().await.unwrap();
+        let response = request.header("traceparent", "nonsense").send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        let id = json!(response.headers()["x-request-id"].to_str().unwrap());
+        response.bytes().await.unwrap();
         instance.metrics(1).await;
         let lines = parsed(&instance.log(), 0);
         let ours: Vec<&Value> = lines.iter().filter(|line| id_of(line) == &id).collect();
@@ -378,12 +378,13 @@ async fn all_lines_of_a_request_have_its_id() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_the_assistants_connections_in_parallel() {
-    let (database, emulator, gates) = (TestDatabase::migrated().await, Emulator::start().await, Gates::closed());
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (database, emulator, held) =
+        (TestDatabase::migrated().await, Emulator::start().await, HeldConnections::closed());
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let address = |url: &str| url.trim_start_matches("http://").to_owned();
-    let to_anthropic = gates.before("Anthropic", address(&anthropic.url)).await;
-    let to_dynamodb = gates.before("DynamoDB", address(&dynamodb.endpoint)).await;
-    let to_database = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+    let to_anthropic = held.before("Anthropic", address(&anthropic.url)).await;
+    let to_dynamodb = held.before("DynamoDB", address(&dynamodb.endpoint)).await;
+    let to_database = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
     let variables = [
         [
             ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{to_anthropic}")),
@@ -395,33 +396,33 @@ async fn init_opens_the_assistants_connections_in_parallel() {
     .concat();
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
     // Whoever waited for one before opening the next would have had to give it up.
-    let mut came = gates.wait_for(3).await;
-    came.sort_by_key(|event| format!("{event:?}"));
-    assert_eq!(came, [Event::Came("Anthropic"), Event::Came("DynamoDB"), Event::Came("MySQL")]);
-    gates.open();
+    let mut connected = held.wait_for(3).await;
+    connected.sort_by_key(|event| format!("{event:?}"));
+    assert_eq!(connected, [Event::Connected("Anthropic"), Event::Connected("DynamoDB"), Event::Connected("MySQL")]);
+    held.open();
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let body = chat(&json!({ "conversationId": "c-1" }));
     assert_eq!(ask(client().post(&url).json(&body)).await, 200, "{:?}", ai.log());
-    assert_eq!(gates.events().len(), 3, "and they are what the request used");
+    assert_eq!(held.events().len(), 3, "and they are what the request used");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_one_connection_per_concurrent_request() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     for (concurrency, connections) in [("1", 1), ("2", 2), ("64", 3)] {
-        let gates = Gates::closed();
-        let port = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+        let held = HeldConnections::closed();
+        let port = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
         let variables = [
             [("DB_MAX_CONNECTIONS", "3".to_owned()), ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_owned())].as_slice(),
             &database_at(port),
         ]
         .concat();
         let ros = emulator.ros(&database, &variables).await;
-        assert_eq!(gates.wait_for(connections).await, vec![Event::Came("MySQL"); connections]);
-        gates.open();
+        assert_eq!(held.wait_for(connections).await, vec![Event::Connected("MySQL"); connections]);
+        held.open();
         let url = format!("{}/lambda-url/ros/health", emulator.url);
         assert_eq!(ask(client().get(&url)).await, 200, "{:?}", ros.log());
-        assert_eq!(gates.events().len(), connections, "{:?}", gates.events());
+        assert_eq!(held.events().len(), connections, "{:?}", held.events());
         ros.stop().await;
     }
 }
@@ -429,7 +430,7 @@ async fn init_opens_one_connection_per_concurrent_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unreachable_services_do_not_fail_init() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &database_at(free_port())).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     assert_eq!(ask(client().post(&url).json(&chat(&json!({})))).await, 200);

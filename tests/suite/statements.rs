@@ -34,7 +34,7 @@ async fn statement_counts_stay_within_limits() {
     let order = app.create("RO1").await;
     let path = path_of(&order);
     let mut requests = 0;
-    for (what, budget, method, path, body) in [
+    for (case, budget, method, path, body) in [
         ("health", 1, "GET", "/health", None),
         ("list", 1, "GET", "/api/ros", None),
         ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
@@ -68,14 +68,14 @@ async fn statement_counts_stay_within_limits() {
         ),
     ] {
         let before = statements(&app).await;
-        let answer = match &body {
+        let response = match &body {
             Some(body) if method == "KEYED" => app.post_once("a key", path, body).await,
             Some(body) => app.send_json(method.parse().unwrap(), path, body).await,
             None => app.send_text(method.parse().unwrap(), path, "").await,
         };
         let spent = statements(&app).await - before - 1;
-        assert_eq!(spent, budget, "{what} answered {}", answer.status);
-        assert!(!answer.status.is_server_error());
+        assert_eq!(spent, budget, "{case} answered {}", response.status);
+        assert!(!response.status.is_server_error());
         requests += 1;
     }
     // Nothing is sent on a connection that comes back: on Lambda the instance freezes then. A slow machine may let it rest

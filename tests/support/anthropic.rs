@@ -130,7 +130,7 @@ pub fn events(texts: &[&str]) -> Vec<Value> {
 }
 
 /// A running stand-in, which ends when it is dropped.
-pub struct StandIn {
+pub struct FakeAnthropic {
     /// What `ANTHROPIC_BASE_URL` must be.
     pub url: String,
     shared: Arc<Shared>,
@@ -144,7 +144,7 @@ struct Shared {
     waits: Semaphore,
 }
 
-impl StandIn {
+impl FakeAnthropic {
     /// Starts it on a free port. It answers with the scripts in their order, and then with "Hello." as it is asked to.
     pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -154,23 +154,23 @@ impl StandIn {
             received: Mutex::default(),
             waits: Semaphore::new(0),
         });
-        let routes = Router::new().fallback(answer).with_state(shared.clone());
+        let routes = Router::new().fallback(respond).with_state(shared.clone());
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Self { url, shared, server }
     }
 
     /// Answers the next request with `script`.
-    pub fn will(&self, script: Script) {
+    pub fn respond_with(&self, script: Script) {
         self.shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).push_back(script);
     }
 
     /// Ends a [`Part::Wait`], now or when it comes.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.shared.waits.add_permits(1);
     }
 
     /// The questions that it got so far.
-    pub fn questions(&self) -> Vec<Received> {
+    pub fn requests(&self) -> Vec<Received> {
         let received = self.shared.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.iter().filter(|request| request.method == Method::POST).cloned().collect()
     }
@@ -181,17 +181,17 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeAnthropic {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn respond(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
     let streams = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["stream"] == true);
-    let is_question = method == Method::POST;
+    let is_message = method == Method::POST;
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { method, headers, body });
-    if !is_question {
+    if !is_message {
         return Response::new(Body::empty());
     }
     let script = shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

@@ -184,7 +184,7 @@ impl App {
     }
 
     /// A connection of the handlers' pool, to look with.
-    pub async fn connection(&self) -> Borrowed {
+    pub async fn connection(&self) -> PooledConnection {
         borrow(&self.pool).await
     }
 
@@ -305,14 +305,14 @@ pub fn encoded(text: &str) -> String {
 }
 
 /// A connection of a pool, which is given back whatever happens.
-pub struct Borrowed(Option<Connection>);
+pub struct PooledConnection(Option<Connection>);
 
 /// A connection of `pool`, to look with.
-pub async fn borrow(pool: &Pool) -> Borrowed {
-    Borrowed(Some(pool.acquire().await.expect("the database can be reached")))
+pub async fn borrow(pool: &Pool) -> PooledConnection {
+    PooledConnection(Some(pool.acquire().await.expect("the database can be reached")))
 }
 
-impl Deref for Borrowed {
+impl Deref for PooledConnection {
     type Target = MySqlConnection;
 
     fn deref(&self) -> &MySqlConnection {
@@ -320,13 +320,13 @@ impl Deref for Borrowed {
     }
 }
 
-impl DerefMut for Borrowed {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
         self.0.as_deref_mut().expect("it is not given back")
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             connection.release();

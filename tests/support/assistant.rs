@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::{
     App, TestDatabase, TestResponse,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::{clock, http_config},
     dynamodb::{emulator, limiter_config},
 };
@@ -51,7 +51,7 @@ pub struct Assistant {
     /// The layers and routes that the Lambda serves, and the main database in which exchanges are logged.
     pub app: App,
     /// Anthropic.
-    pub anthropic: StandIn,
+    pub anthropic: FakeAnthropic,
     /// Where admissions are kept.
     pub dynamodb: DynamoDb,
     /// A limiter of another instance.
@@ -60,12 +60,12 @@ pub struct Assistant {
 
 impl Assistant {
     /// The function before `anthropic`.
-    pub async fn start(anthropic: StandIn) -> Self {
+    pub async fn start(anthropic: FakeAnthropic) -> Self {
         Self::with(anthropic, Options::default()).await
     }
 
     /// The function before `anthropic`, with `options`.
-    pub async fn with(anthropic: StandIn, options: Options) -> Self {
+    pub async fn with(anthropic: FakeAnthropic, options: Options) -> Self {
         let dynamodb = emulator().await;
         let policy = Policy { limit: options.limit, window_seconds: 60 };
         let limiter = limiter_config(&dynamodb.endpoint, policy);

@@ -22,7 +22,7 @@ pub async fn rows_read(app: &App, path: &str) -> (Value, i64) {
     let before = counter(app, "Handler_read").await;
     // Reading the counters costs reads, too.
     let start = counter(app, "Handler_read").await;
-    let answer = app.get(path).await.json();
+    let response = app.get(path).await.json();
     let end = counter(app, "Handler_read").await;
-    (answer, end - start - (start - before))
+    (response, end - start - (start - before))
 }

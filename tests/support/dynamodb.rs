@@ -94,7 +94,7 @@ impl DynamoDbProxy {
     }
 
     /// Loses the answer to the next call; the emulator gets the call.
-    pub fn lose_next_answer(&self, loss: Loss) {
+    pub fn lose_next_response(&self, loss: Loss) {
         self.state.seen().loss = Some(loss);
     }
 
@@ -121,10 +121,10 @@ async fn relay(client: TcpStream, state: Arc<ProxyState>) {
         if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
             return;
         }
-        let Some((answer, _)) = read_message(&mut server).await else { return };
+        let Some((response, _)) = read_message(&mut server).await else { return };
         match loss {
             None => {
-                if client.write_all(&answer).await.is_err() || client.flush().await.is_err() {
+                if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
                     return;
                 }
             }

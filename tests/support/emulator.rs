@@ -22,7 +22,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{TestDatabase, anthropic::StandIn, assistant::CANARY_KEY, database::server};
+use crate::{TestDatabase, anthropic::FakeAnthropic, assistant::CANARY_KEY, database::server};
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
@@ -142,7 +142,7 @@ impl Emulator {
     pub async fn ai(
         &self,
         database: &TestDatabase,
-        anthropic: &StandIn,
+        anthropic: &FakeAnthropic,
         dynamodb: &DynamoDb,
         variables: &[(&str, String)],
     ) -> Instance {

@@ -187,7 +187,7 @@ async fn configuration(State(issuer): State<Arc<Served>>) -> Response {
     if issuer.is_silent.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
-    issuer.answer(&discovery(&issuer.url))
+    issuer.respond(&discovery(&issuer.url))
 }
 
 async fn keys(State(issuer): State<Arc<Served>>) -> Response {
@@ -199,11 +199,11 @@ async fn keys(State(issuer): State<Arc<Served>>) -> Response {
     // Kinds that nobody here knows must not spoil the others.
     let odd = [json!({ "kty": "OKP", "crv": "X448", "x": "AA", "kid": "odd" }), json!({ "kty": "new" }), json!(5)];
     let keys = [odd.as_slice(), &keys].concat();
-    issuer.answer(&json!({ "keys": keys }))
+    issuer.respond(&json!({ "keys": keys }))
 }
 
 impl Served {
-    fn answer(&self, document: &Value) -> Response {
+    fn respond(&self, document: &Value) -> Response {
         if self.is_down.load(Ordering::SeqCst) {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }

@@ -10,14 +10,14 @@ pub mod counters;
 pub mod database;
 pub mod dynamodb;
 pub mod emulator;
-pub mod gate;
 pub mod gateway;
+pub mod held_connections;
 pub mod issuer;
-pub mod line;
 pub mod metrics;
 pub mod proxy;
 pub mod runtime_api;
 pub mod stock;
+pub mod tcp_proxy;
 
 pub use app::{App, TestResponse};
 pub use database::TestDatabase;

@@ -92,7 +92,7 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
     let Ok(upstream) = TcpStream::connect((server.host.as_str(), server.port)).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = upstream.into_split();
-    let answers = tokio::spawn(async move {
+    let responses = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
     });
     while let Some(packet) = read_packet(&mut from_client).await {
@@ -112,12 +112,12 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
                 }
             }
             Some(Cut::Before) => {
-                answers.abort();
+                responses.abort();
                 return;
             }
             Some(Cut::After) => {
-                answers.abort();
-                let _ = answers.await;
+                responses.abort();
+                let _ = responses.await;
                 // The half that read the answers is gone; a clean end lets the server finish what it got.
                 let _ = to_server.write_all(&packet).await;
                 let _ = to_server.shutdown().await;
@@ -126,7 +126,7 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
         }
     }
     let _ = to_server.shutdown().await;
-    let _ = answers.await;
+    let _ = responses.await;
 }
 
 /// One packet of the MySQL protocol with its header: three bytes of length, one of sequence.

@@ -232,7 +232,7 @@ impl Framed {
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Infallible> {
     let path = request.uri().path().to_owned();
     let path = path.trim_start_matches('/').split('/').collect::<Vec<_>>();
-    let answer = match (request.method(), path.as_slice()) {
+    let response = match (request.method(), path.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => next(&shared).await,
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
             take_response(&shared, id, request).await
@@ -240,7 +240,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Result<Re
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => take_error(&shared, id, request).await,
         _ => status(StatusCode::NOT_FOUND),
     };
-    Ok(answer)
+    Ok(response)
 }
 
 fn status(status: StatusCode) -> Response {

@@ -86,7 +86,7 @@ impl App {
     }
 
     /// The ledger's entries of `part`, oldest first: action, difference, quantity afterwards, notes.
-    pub async fn ledger(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
+    pub async fn transactions(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
         sqlx::query_as("SELECT Action, DeltaQty, NewQty, Note FROM transactions WHERE IndexId = ? ORDER BY TxnId")
             .bind(part.index_id)
             .fetch_all(&mut self.database.connect().await)
@@ -99,7 +99,7 @@ impl App {
     pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
         for (part, opening) in openings.values() {
             let mut running = *opening;
-            for (action, delta, after, notes) in self.ledger(part).await {
+            for (action, delta, after, notes) in self.transactions(part).await {
                 running += delta;
                 assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
                 assert!(after >= 0, "{part:?}: {after}");
@@ -135,10 +135,10 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         );
         execute(&mut connection, &index).await;
     }
-    let ledger = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
+    let transactions = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
                   SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
                   PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
-    execute(&mut connection, ledger).await;
+    execute(&mut connection, transactions).await;
     for (table, number, id) in SUFFIXED {
         let suffixes = format!(
             "INSERT INTO {table}_suffixes (Suffix, Position, RowId)

@@ -50,8 +50,8 @@ async fn log_at(app: &App, entries: &[(&str, &str, &str)]) {
 }
 
 /// The ids of an answer's entries, in its order.
-fn ids(answer: &Value) -> Vec<i64> {
-    answer["logs"].as_array().unwrap().iter().map(|entry| entry["id"].as_i64().unwrap()).collect()
+fn ids(response: &Value) -> Vec<i64> {
+    response["logs"].as_array().unwrap().iter().map(|entry| entry["id"].as_i64().unwrap()).collect()
 }
 
 /// The ids of all entries, straight from the database.

@@ -73,9 +73,9 @@ async fn cached_keys_last_a_day_during_an_outage() {
         app.get_as(&token, PATH).await.expect(200);
     }
     later(&app, TimeDelta::hours(2));
-    let answer = app.get_as(&token, PATH).await;
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(answer.expect_error(503), "Your token cannot be checked at the moment. Try again.");
+    let response = app.get_as(&token, PATH).await;
+    assert_eq!(response.header("retry-after"), Some("1"));
+    assert_eq!(response.expect_error(503), "Your token cannot be checked at the moment. Try again.");
     issuer.set_down(false);
     later(&app, TimeDelta::seconds(31));
     app.get_as(&token, PATH).await.expect(200);

@@ -14,8 +14,8 @@ async fn log(app: &App, token: &str, user: &str, conversation: &str) -> i64 {
     app.send_as(token, "POST", LOGS, &body).await.expect(201)["id"].as_i64().unwrap()
 }
 
-fn users(answer: &Value) -> Vec<&str> {
-    answer["logs"].as_array().unwrap().iter().map(|entry| entry["user"].as_str().unwrap()).collect()
+fn users(response: &Value) -> Vec<&str> {
+    response["logs"].as_array().unwrap().iter().map(|entry| entry["user"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]

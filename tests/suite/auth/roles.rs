@@ -2,7 +2,7 @@
 
 use rotracker_tests::{
     App, TestResponse,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::clock,
     assistant::{Assistant, Options, chat},
     issuer::{ADMIN_ROLE, Issuer},
@@ -10,10 +10,10 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 #[track_caller]
-fn expect_forbidden(answer: TestResponse) {
+fn expect_forbidden(response: TestResponse) {
     let challenge = "Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"";
-    assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    let body = answer.expect(403);
+    assert_eq!(response.header("www-authenticate"), Some(challenge));
+    let body = response.expect(403);
     assert_eq!((&body["error"], &body["message"]), (&json!("Forbidden"), &json!("Only administrators may do this.")));
 }
 
@@ -32,11 +32,11 @@ async fn roles_are_read_from_each_claim() {
         (json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
         (json!({ "roles": { ADMIN_ROLE: true } }), false),
     ] {
-        let answer = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
+        let response = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
         if may {
-            assert_eq!(answer.status, 200, "{claims}");
+            assert_eq!(response.status, 200, "{claims}");
         } else {
-            expect_forbidden(answer);
+            expect_forbidden(response);
         }
     }
 }
@@ -63,7 +63,7 @@ async fn only_administrators_adjust_stock() {
 async fn the_subject_is_limited_and_logged() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 2, http: issuer.config(clock()), ..Options::default() };
-    let assistant = Assistant::with(StandIn::start([]).await, options).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
     let (ann, eve) = (issuer.token("ann"), issuer.admin("eve"));
     let ask = async |token: &str, user: &str| {
         let body = chat(&json!({ "userId": user, "conversationId": "c" }));

@@ -21,10 +21,10 @@ async fn errors_have_their_status_in_the_prelude() {
             ("/api/ros/no-id", 400, "Validation error", "id "),
             ("/api/nothing", 404, "Not found", "There is nothing at this path."),
         ] {
-            let answer = ros.lambda.call(gateway, &Call::get(target)).await;
-            assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert!(answer.header("x-request-id").is_some());
-            let body = answer.expect(status);
+            let response = ros.lambda.call(gateway, &Call::get(target)).await;
+            assert_eq!(response.header("content-type"), Some("application/json"));
+            assert!(response.header("x-request-id").is_some());
+            let body = response.expect(status);
             assert_eq!(body["error"], error);
             assert!(body["message"].as_str().unwrap().starts_with(message), "{body}");
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const REBUILD: Options = Options { dry_run: false, rebuild: true };
 
 /// All entries of the ledger, in the order in which they were made.
-async fn ledger(app: &App) -> Vec<Value> {
+async fn transactions(app: &App) -> Vec<Value> {
     let mut entries = Vec::new();
     loop {
         let page =
@@ -53,12 +53,12 @@ async fn index(app: &App) -> BTreeMap<i64, i64> {
 async fn transactions_name_the_request_or_program() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 5).await;
-    let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await;
-    let request = answer.header("x-request-id").unwrap().to_owned();
-    answer.expect(200);
+    let response = app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await;
+    let request = response.header("x-request-id").unwrap().to_owned();
+    response.expect(200);
     app.put_unindexed("terra", "B-2", 7).await;
     reindex(&app.pool, REBUILD).await.unwrap();
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     assert_eq!((&entries[0]["requestId"], &entries[0]["program"]), (&json!(request), &Value::Null));
     assert_eq!((&entries[0]["previousQty"], &entries[0]["newQty"]), (&json!(5), &json!(3)));
     assert_eq!((&entries[1]["requestId"], &entries[1]["program"]), (&Value::Null, &json!("rotracker reindex")));
@@ -77,7 +77,7 @@ async fn quantities_written_by_reindex_are_not_kept() {
     assert_eq!(index(&app).await.into_values().collect::<Vec<_>>(), [9]);
     execute(&mut app.database.connect().await, "DELETE FROM terra").await;
     reindex(&app.pool, REBUILD).await.unwrap();
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     let quantities: Vec<_> = entries.iter().map(|entry| (&entry["previousQty"], &entry["newQty"])).collect();
     assert_eq!(quantities, [(&json!(0), &json!(7)), (&json!(7), &json!(9)), (&json!(9), &json!(0))]);
     assert!(replay(&entries).is_empty() && index(&app).await.is_empty());
@@ -111,8 +111,8 @@ async fn replayed_transactions_give_the_quantities() {
                         "indexId": id, "partNumber": number, "quantity": random.random_range(1..4),
                         "newQty": random.random_range(0..9), "notes": "n",
                     });
-                    let answer = app.post(&format!("/api/inventory/{path}"), &body).await;
-                    assert!([200, 409].contains(&answer.status.as_u16()), "{answer:?}");
+                    let response = app.post(&format!("/api/inventory/{path}"), &body).await;
+                    assert!([200, 409].contains(&response.status.as_u16()), "{response:?}");
                 }
             })
         })
@@ -136,7 +136,7 @@ async fn replayed_transactions_give_the_quantities() {
     for task in join_all(tasks).await {
         task.unwrap();
     }
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     assert_eq!(replay(&entries), index(&app).await);
     assert!(entries.len() > 200, "{}", entries.len());
 }

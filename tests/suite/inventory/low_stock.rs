@@ -36,8 +36,8 @@ async fn items_have_the_calculated_figures() {
         }
     }
     app.put("stock_room", "ENOUGH", 5).await;
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
-    let items = answer["items"].as_array().unwrap();
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
+    let items = response["items"].as_array().unwrap();
     for (number, quantity, usage, rate, reorder, urgency, days) in cases {
         let item = items.iter().find(|item| item["partNumber"] == number).unwrap();
         let expected = json!({
@@ -69,7 +69,7 @@ async fn items_have_the_calculated_figures() {
         "lowUrgencyItems": 3,
     });
     for (name, count) in counts.as_object().unwrap() {
-        assert_eq!(answer[name], *count, "{name}");
+        assert_eq!(response[name], *count, "{name}");
     }
 }
 
@@ -88,9 +88,9 @@ async fn usage_counts_decrements_of_the_last_90_days() {
     execute(&mut app.database.connect().await, others).await;
     // Through the service, too: two pieces of the first.
     app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await.expect(200);
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
     let usage: Vec<(&Value, &Value)> =
-        answer["items"].as_array().unwrap().iter().map(|item| (&item["partNumber"], &item["usage90Days"])).collect();
+        response["items"].as_array().unwrap().iter().map(|item| (&item["partNumber"], &item["usage90Days"])).collect();
     let expected = [(" ab-1", 5), ("AB-1", 5), ("AB-10", 0)].map(|(number, usage)| (json!(number), json!(usage)));
     for (number, count) in &expected {
         assert!(usage.contains(&(number, count)), "{number} {count} in {usage:?}");
@@ -112,13 +112,13 @@ async fn the_threshold_decides_what_is_low() {
     for (query, threshold, count) in
         [("", 5, 6), ("?threshold=1", 1, 2), ("?threshold=7", 7, 8), ("?threshold=2147483647", 2_147_483_647, 9)]
     {
-        let answer = app.get(&format!("/api/inventory/low-stock{query}")).await.expect(200);
+        let response = app.get(&format!("/api/inventory/low-stock{query}")).await.expect(200);
         assert_eq!(
-            (&answer["threshold"], &answer["totalLowStockItems"]),
+            (&response["threshold"], &response["totalLowStockItems"]),
             (&json!(threshold), &json!(count)),
             "{query}"
         );
-        assert_eq!(answer["items"].as_array().unwrap().len(), count, "{query}");
+        assert_eq!(response["items"].as_array().unwrap().len(), count, "{query}");
     }
     for wrong in ["0", "-1", "", "five", "2.5", "1e3", "2147483648", "%205"] {
         let body = app.get(&format!("/api/inventory/low-stock?threshold={wrong}")).await.expect(400);
@@ -130,6 +130,6 @@ async fn the_threshold_decides_what_is_low() {
 async fn nothing_low_is_an_empty_list() {
     let app = App::inventory().await;
     app.put("stock_room", "A", 5).await;
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
-    assert_eq!((&answer["items"], &answer["totalLowStockItems"]), (&json!([]), &json!(0)));
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
+    assert_eq!((&response["items"], &response["totalLowStockItems"]), (&json!([]), &json!(0)));
 }

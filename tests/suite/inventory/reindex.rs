@@ -53,9 +53,9 @@ async fn missing_rows_are_added_from_every_table() {
     assert_eq!(index(&app).await, before, "a dry run changes nothing");
     assert_eq!(run(&app, COMPLETE).await, expected);
     assert_eq!(run(&app, COMPLETE).await, ReindexFindings { missing: 0, ..expected });
-    let answer = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
-    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(11)));
-    for found in answer["results"].as_array().unwrap() {
+    let response = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
+    assert_eq!((&response["searchMethod"], &response["totalResults"]), (&json!("exact"), &json!(11)));
+    for found in response["results"].as_array().unwrap() {
         assert_eq!((&found["partNumber"], &found["qty"]), (&json!("new-1"), &json!(7)));
         assert_eq!((&found["condition"], &found["location"]), (&json!("SV"), &json!("A-12")));
     }

@@ -24,8 +24,8 @@ async fn health_is_503_when_the_database_cannot_be_reached() {
     let app = App::on(database, Pool::new(&config, "nowhere"));
     let body = app.get("/health").await.expect(503);
     assert_eq!((&body["database"], &body["error"]), (&json!("disconnected"), &json!("Service unavailable")));
-    let answer = app.get("/api/ros").await;
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    let message = answer.expect_error(503);
+    let response = app.get("/api/ros").await;
+    assert_eq!(response.header("retry-after"), Some("1"));
+    let message = response.expect_error(503);
     assert!(!message.contains("127.0.0.1"), "{message}");
 }

@@ -248,7 +248,7 @@ async fn do_anything(app: &App, seed: u64, steps: u32) {
         } else {
             format!("/api/ros/{}", random.random_range(1..40))
         };
-        let answer = match random.random_range(0..10) {
+        let response = match random.random_range(0..10) {
             0 | 1 => {
                 let mut fields = any_change(&mut random);
                 fields["roNumber"] = json!(number);
@@ -271,8 +271,8 @@ async fn do_anything(app: &App, seed: u64, steps: u32) {
             }
             _ => app.patch(&path, &any_change(&mut random)).await,
         };
-        let status = answer.status.as_u16();
-        assert!([200, 201, 400, 404, 409].contains(&status), "{status}: {}", String::from_utf8_lossy(&answer.bytes));
+        let status = response.status.as_u16();
+        assert!([200, 201, 400, 404, 409].contains(&status), "{status}: {}", String::from_utf8_lossy(&response.bytes));
     }
 }
 

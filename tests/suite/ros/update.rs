@@ -51,12 +51,12 @@ async fn fields_are_set_cleared_or_unchanged() {
         assert_eq!(app.get(&path).await.expect_order(), expected, "after setting {field}");
     }
     for (field, ..) in fields() {
-        let answer = app.patch(&path, &json!({ field: null })).await;
+        let response = app.patch(&path, &json!({ field: null })).await;
         if REQUIRED.contains(&field) {
-            assert_eq!(answer.expect(400)["details"]["fields"][field], "must not be null");
+            assert_eq!(response.expect(400)["details"]["fields"][field], "must not be null");
         } else {
             expected[field] = Value::Null;
-            assert_eq!(answer.expect(200), expected, "clearing {field}");
+            assert_eq!(response.expect(200), expected, "clearing {field}");
         }
         assert_eq!(app.get(&path).await.expect_order(), expected, "after clearing {field}");
     }
