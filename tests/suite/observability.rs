@@ -320,7 +320,7 @@ async fn all_lines_of_a_request_have_its_id() {
     ] {
         scripts.into_iter().for_each(|script| anthropic.respond_with(script));
         let before = ai.log().len();
-        let asked = anthropic.requests().len();
+        let earlier = anthropic.requests().len();
         let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": case }));
         let request = client().post(&url).json(&body).header("traceparent", TRACE_PARENT);
         let response = request.send().await.unwrap();
@@ -341,7 +341,7 @@ async fn all_lines_of_a_request_have_its_id() {
         for message in ["an exchange could not be inserted into the log", "request"] {
             assert!(lines.iter().any(|line| line["message"] == message), "{message}: {lines:#?}");
         }
-        for request in &anthropic.requests()[asked..] {
+        for request in &anthropic.requests()[earlier..] {
             assert_eq!(json!(request.headers["x-request-id"].to_str().unwrap()), id);
         }
     }
@@ -379,7 +379,7 @@ async fn all_lines_of_a_request_have_its_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_the_assistants_connections_in_parallel() {
     let (database, emulator, held) =
-        (TestDatabase::migrated().await, Emulator::start().await, HeldConnections::closed());
+        (TestDatabase::migrated().await, Emulator::start().await, HeldConnections::start());
     let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let address = |url: &str| url.trim_start_matches("http://").to_owned();
     let to_anthropic = held.before("Anthropic", address(&anthropic.url)).await;
@@ -399,7 +399,7 @@ async fn init_opens_the_assistants_connections_in_parallel() {
     let mut connected = held.wait_for(3).await;
     connected.sort_by_key(|event| format!("{event:?}"));
     assert_eq!(connected, [Event::Connected("Anthropic"), Event::Connected("DynamoDB"), Event::Connected("MySQL")]);
-    held.open();
+    held.release();
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let body = chat(&json!({ "conversationId": "c-1" }));
     assert_eq!(ask(client().post(&url).json(&body)).await, 200, "{:?}", ai.log());
@@ -410,7 +410,7 @@ async fn init_opens_the_assistants_connections_in_parallel() {
 async fn init_opens_one_connection_per_concurrent_request() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     for (concurrency, connections) in [("1", 1), ("2", 2), ("64", 3)] {
-        let held = HeldConnections::closed();
+        let held = HeldConnections::start();
         let port = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
         let variables = [
             [("DB_MAX_CONNECTIONS", "3".to_owned()), ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_owned())].as_slice(),
@@ -419,7 +419,7 @@ async fn init_opens_one_connection_per_concurrent_request() {
         .concat();
         let ros = emulator.ros(&database, &variables).await;
         assert_eq!(held.wait_for(connections).await, vec![Event::Connected("MySQL"); connections]);
-        held.open();
+        held.release();
         let url = format!("{}/lambda-url/ros/health", emulator.url);
         assert_eq!(ask(client().get(&url)).await, 200, "{:?}", ros.log());
         assert_eq!(held.events().len(), connections, "{:?}", held.events());

@@ -1,4 +1,4 @@
-//! Doors before the things that a function connects to: who comes is noted, and waits until the test opens all doors.
+//! Proxies that record each connection of a function and hold it until the test releases all of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,28 +8,28 @@ use tokio::{
     sync::watch,
 };
 
-/// What happened at a door.
+/// An event at one of the proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A connection came.
+    /// A client connected.
     Connected(&'static str),
-    /// A connection was given up before the doors were opened.
+    /// A client disconnected before the connections were released.
     Disconnected(&'static str),
 }
 
-/// The doors of a test.
+/// The proxies of a test.
 pub struct HeldConnections {
     events: Arc<Mutex<Vec<Event>>>,
     are_released: watch::Sender<bool>,
 }
 
 impl HeldConnections {
-    /// No doors yet; those to come are closed.
-    pub fn new() -> Self {
+    /// Starts without proxies; new connections are held.
+    pub fn start() -> Self {
         Self { events: Arc::default(), are_released: watch::Sender::new(false) }
     }
 
-    /// A door called `name` before the server at `address`; the answer is its port.
+    /// Starts a proxy called `name` in front of the server at `address`, and returns its port.
     pub async fn before(&self, name: &'static str, address: String) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -43,12 +43,12 @@ impl HeldConnections {
         port
     }
 
-    /// What happened so far, in its order.
+    /// The events so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until that many things have happened, and gives them.
+    /// Waits for at least `count` events and returns them.
     pub async fn wait_for(&self, count: usize) -> Vec<Event> {
         loop {
             let events = self.events();
@@ -59,7 +59,7 @@ impl HeldConnections {
         }
     }
 
-    /// Opens all doors.
+    /// Forwards all held connections, and later ones at once.
     pub fn release(&self) {
         self.are_released.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! The line to a server, which a test can cut or let fall silent while nobody looks.
+//! A TCP proxy whose connections a test can close, reset or silence.
 
 use std::{
     net::SocketAddr,
@@ -11,27 +11,27 @@ use tokio::{
     sync::watch,
 };
 
-/// What becomes of the connections that are there.
+/// How the proxy ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disconnect {
-    /// They are closed in good order.
+    /// Closes the connection with FIN.
     Fin,
-    /// They are reset.
+    /// Resets the connection with RST.
     Reset,
-    /// Whatever is sent vanishes, and nobody says so.
+    /// Keeps the connection open but drops all data.
     Silent,
 }
 
-/// A line to one server.
+/// A proxy in front of one server.
 pub struct TcpProxy {
-    /// Where it begins.
+    /// The address that clients connect to.
     pub address: SocketAddr,
-    /// What becomes of the connections of now; those to come get another one.
+    /// Tells the current connections how to end; later connections get a new sender.
     connections: Arc<Mutex<watch::Sender<Option<Disconnect>>>>,
 }
 
 impl TcpProxy {
-    /// A line to `server`, a host and a port.
+    /// Starts a proxy for `server`, given as host and port.
     pub async fn to(server: &str) -> Self {
         let server = lookup_host(server).await.expect("the server has an address").next().expect("one");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -47,7 +47,7 @@ impl TcpProxy {
         proxy
     }
 
-    /// Ends all connections of now that way, of which there must be some. Later ones work.
+    /// Ends all current connections, at least one; later ones are forwarded.
     pub fn end(&self, disconnect: Disconnect) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut *connections);
@@ -68,7 +68,7 @@ async fn relay(mut client: TcpStream, server: SocketAddr, mut disconnect: watch:
         Some(Disconnect::Reset) => {
             let _ = client.set_zero_linger();
         }
-        // Open until the test ends.
+        // Keeps the connection open until the test ends.
         Some(Disconnect::Silent) => std::future::pending().await,
         Some(Disconnect::Fin) | None => {}
     }
