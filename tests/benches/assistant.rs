@@ -1,5 +1,5 @@
-//! `cargo bench --bench assistant`: what the proxy adds to Anthropic's own time. A stand-in on the same machine answers at
-//! once, asked directly and through the function's router, in turns in one run.
+//! `cargo bench --bench assistant`: the latency that the proxy adds to Anthropic. A local fake responds at once;
+//! requests go alternately to it and through the router of the function, in one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -30,7 +30,7 @@ async fn overhead() {
         let started = Instant::now();
         client.post(&url).json(&direct_body).send().await.unwrap().bytes().await.unwrap();
         direct.push(started.elapsed());
-        // Another user each time, so that the rate limit decides each time and refuses nobody.
+        // A new user for each request: the rate limit is checked and refuses none.
         let body = chat(&json!({ "userId": format!("user-{round}") }));
         let started = Instant::now();
         assert_eq!(assistant.ask(&body).await.status, 200);
@@ -57,7 +57,7 @@ async fn overhead() {
     println!("| ratio | {:.2} | {:.2} |\n", proxied.0 / direct.0, proxied.1 / direct.1);
 }
 
-/// How long each event is under way, from the instant at which the stand-in is let go on.
+/// The latency of each event, from the moment at which the fake sends it.
 async fn latency() {
     let event = |index: usize| json!({ "type": "content_block_delta", "index": index, "delta": { "text": "word" } });
     let parts = (0..EVENTS).flat_map(|index| [Part::Wait, Part::Bytes(sse(&event(index)).into_bytes())]).collect();

@@ -1,5 +1,5 @@
-//! `cargo bench --bench growth`: how the inventory's requests grow with the table. Times depend on the machine; what is
-//! worth reading is how a line changes from 10,000 to 1,000,000 rows.
+//! `cargo bench --bench growth`: how the latency of inventory requests grows with the number of rows. Times depend on
+//! the machine; compare each row of the output from 10,000 to 1,000,000 rows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -9,13 +9,13 @@ use http::Method;
 use rotracker_tests::{App, TestDatabase, app::encoded, stock::fill_stock};
 use serde_json::json;
 
-/// Rows of the index; the ledger has half as many entries.
+/// Sizes of the index; there are half as many stock transactions.
 const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
 
-/// Parts with fewer than five pieces, at every size.
+/// The number of parts with fewer than five pieces, at every size.
 const LOW: u32 = 100;
 
-/// A request, how often it is sent, and the status of its answer.
+/// A request, the number of repetitions, and the expected status.
 struct Case {
     name: &'static str,
     rounds: u32,
@@ -27,7 +27,7 @@ struct Case {
 
 async fn median(app: &App, case: &Case) -> Duration {
     let mut samples = Vec::new();
-    // The first answers fill caches.
+    // The first requests fill caches.
     for round in 0..case.rounds + 2 {
         let started = Instant::now();
         let response = match &case.body {
@@ -44,7 +44,7 @@ async fn median(app: &App, case: &Case) -> Duration {
     samples[samples.len() / 2]
 }
 
-/// A number in the middle of the index, and its id.
+/// A part number in the middle of the index, and its id.
 async fn some_part(app: &App) -> (i64, String) {
     let any =
         "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
@@ -62,7 +62,7 @@ async fn cases(app: &App) -> Vec<Case> {
         status: 200,
     };
     let exact = encoded(&number);
-    // All but the first two characters: few numbers contain it.
+    // The part number without its first two characters, which few numbers contain.
     let rare = encoded(&number[2..]);
     vec![
         get("search, exact", 300, format!("search?partNumber={exact}")),

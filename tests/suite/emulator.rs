@@ -1,4 +1,4 @@
-//! The real binaries under an emulated runtime API: what the router's own tests cannot see.
+//! The real binaries under an emulated runtime API, for behaviour that tests of the router cannot see.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-/// The emulator waits for a function that died for ever; this client does not.
+/// The emulator waits forever for a function that exited, so the client needs a timeout.
 fn client() -> reqwest::Client {
     local_client().timeout(Duration::from_secs(20)).build().unwrap()
 }
@@ -33,7 +33,7 @@ async fn responses_are_streamed_compressed_and_logged() {
     let list = client().get(&url).send().await.unwrap();
     assert_eq!(list.headers()[STREAMED], "streaming");
     let id = list.headers()["x-request-id"].to_str().unwrap().to_owned();
-    // The client has undone the compression, and says so by removing the header; ask once without.
+    // reqwest decompresses the body and removes the header, so compare with an uncompressed response.
     assert!(!list.headers().contains_key("content-encoding"));
     let plain = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
     assert_eq!(list.bytes().await.unwrap(), plain.bytes().await.unwrap());
@@ -65,7 +65,7 @@ async fn under_sam_local_responses_are_buffered_and_plain() {
     let response = client().get(&url).header("accept-encoding", "gzip").send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key(STREAMED));
-    // This client leaves an encoding that it did not ask for by itself alone, so it would show.
+    // reqwest does not decompress an encoding that it did not request, so one would show here.
     assert!(!response.headers().contains_key("content-encoding"));
     assert_eq!(response.json::<Value>().await.unwrap()["totalActive"], 0);
 }
@@ -99,10 +99,10 @@ async fn an_instance_survives_panics_and_broken_responses() {
         };
         let panicked = ask("panic").await;
         assert_eq!(panicked.status(), 500);
-        // Read to its end, here and below: an answer that the client leaves ends an instance.
+        // Read responses to the end, here and below: under this emulator, an aborted response stops the instance.
         assert_eq!(panicked.json::<Value>().await.unwrap()["error"], "Internal server error");
         assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
-        // Either the connection breaks or what arrives is no list; a shorter list would be a lie.
+        // Either the connection breaks or the body is not a valid list; a shorter valid list would be wrong.
         let broken = ask("broken").await;
         assert_eq!(broken.status(), 200);
         if let Ok(body) = broken.bytes().await {
@@ -111,7 +111,7 @@ async fn an_instance_survives_panics_and_broken_responses() {
         }
         assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
     }
-    // A client that leaves while the answer comes, often enough to end every instance if one ended one.
+    // Clients that disconnect during a response, often enough to stop every instance if one stopped one.
     for _ in 0..20 {
         let response = client().get(format!("{url}/endless")).send().await.unwrap();
         assert_eq!(response.status(), 200);
@@ -187,7 +187,7 @@ async fn two_ai_instances_share_one_rate_limit() {
     let health = client().get(format!("{url}/health")).send().await.unwrap();
     assert_eq!(health.json::<Value>().await.unwrap()["apiKeyConfigured"], true);
 
-    // More at once than are allowed, of which the log is told.
+    // More concurrent requests than the limit allows, which is logged.
     let body = chat(&json!({ "stream": true, "userId": "a@example.com", "conversationId": "c-1" }));
     let (client, body) = (client(), &body);
     let chats = (0..8).map(|_| async {
@@ -213,7 +213,7 @@ async fn two_ai_instances_share_one_rate_limit() {
             .unwrap();
     assert_eq!(logged, 3);
 
-    // Failures, with the key in Anthropic's own words, must not bring it into the log, however talkative that is.
+    // Error messages of Anthropic that contain the key must not be logged, even at the most verbose level.
     for script in [Script::error(401, CANARY_KEY), Script::error(400, CANARY_KEY), Script::breaks_at_once()] {
         anthropic.respond_with(script);
         let user = chat(&json!({ "userId": format!("user-{}", anthropic.requests().len()) }));
@@ -221,7 +221,7 @@ async fn two_ai_instances_share_one_rate_limit() {
         let shown = format!("{:?} {}", response.headers().clone(), response.text().await.unwrap());
         assert!(!shown.contains(CANARY_KEY), "{shown}");
     }
-    // A connection was opened during Init by each instance, before anybody asked.
+    // Each instance opened a connection during Init, before the first request.
     let received = anthropic.received();
     assert!(received[..2].iter().all(|request| request.method == "HEAD"), "{received:?}");
     for instance in &instances {
@@ -241,7 +241,7 @@ async fn a_stream_of_100_000_events_keeps_memory_flat() {
     let mut peaks = Vec::new();
     for count in [1_000, 100_000] {
         let events = events(&vec!["word "; count]);
-        // Many events in one part, as a network would bring them.
+        // Many events per part, as a network delivers them.
         let parts =
             events.chunks(100).map(|events| Part::Bytes(events.iter().map(sse).collect::<String>().into_bytes()));
         anthropic.respond_with(Script::parts(parts.collect()));
@@ -250,7 +250,7 @@ async fn a_stream_of_100_000_events_keeps_memory_flat() {
         assert_eq!(text.matches("data: ").count(), events.len() + 1);
         peaks.push(ai.peak_memory().unwrap());
     }
-    // 10 MB went through between the two.
+    // 10 MB were streamed between the two measurements.
     assert!(peaks[1] < peaks[0] + 4_000_000, "{peaks:?}");
 }
 

@@ -1,6 +1,7 @@
-//! The examples in the description are what the service answers: each is sent here, in an order that makes a story.
+//! The examples in the OpenAPI description are real responses: each is sent here, in an order in which the requests
+//! depend on each other.
 //!
-//! `UPDATE_EXAMPLES=1 cargo test --workspace examples` writes the answers down; then renew `infra/openapi.json`.
+//! `UPDATE_EXAMPLES=1 cargo test --workspace examples` writes the responses; then regenerate `infra/openapi.json`.
 
 use std::path::PathBuf;
 
@@ -14,13 +15,13 @@ use rotracker_tests::{
 };
 use serde_json::{Map, Value, json};
 
-/// Whom the token names that the examples are sent with.
+/// The subject of the token that the examples are sent with.
 const SUBJECT: &str = "8c1f7a60-3d4e-4b8f-9a52-6e0d1c7b2f35";
 
-/// What is another one each time.
+/// Fields that differ from run to run.
 const VOLATILE: [&str; 3] = ["durationMs", "requestId", "uptime"];
 
-/// The examples of a crate, while they are compared.
+/// The examples of a crate while they are compared.
 struct Scenario {
     file: PathBuf,
     written: Map<String, Value>,
@@ -35,7 +36,7 @@ impl Scenario {
         Self { file, written, sent: Map::new(), token: issuer.admin(SUBJECT) }
     }
 
-    /// Sends the example of the operation `id`; what is answered is the example's answer.
+    /// Sends the example request of the operation `id` and records the response.
     async fn send(&mut self, app: &App, id: &str, method: &str, path: &str) {
         let request = self.written.get(id).map_or(&Value::Null, |example| &example["request"]).clone();
         let response = app.send_as(&self.token, method, path, &request).await;
@@ -65,7 +66,7 @@ impl Scenario {
     }
 }
 
-/// Gives `now` the volatile values of `then`.
+/// Copies the volatile values of `then` to `now`.
 fn keep_volatile(then: &Value, now: &mut Value) {
     match (then, now) {
         (Value::Array(then), Value::Array(now)) => {

@@ -1,4 +1,4 @@
-//! What holds when an instance was frozen, as Lambda does between two invocations, and its connections died meanwhile.
+//! An instance works after a freeze, as between two invocations on Lambda, during which its connections were lost.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use rotracker_tests::{
 };
 use serde_json::json;
 
-/// A function whose database is at the end of a line.
+/// A function that a test can freeze, and whose connections to the database it can end.
 struct FreezableFunction {
     lambda: RuntimeApi,
     instance: Instance,
@@ -40,7 +40,7 @@ impl FreezableFunction {
         Self { lambda, instance, proxy }
     }
 
-    /// Freezes the instance while its connections to the database end; then `call` must be answered with `status`.
+    /// Freezes the instance, ends its database connections, and then sends `call`, which must return `status`.
     async fn after_freeze(
         &self,
         database: &TestDatabase,
@@ -53,7 +53,7 @@ impl FreezableFunction {
         self.lambda.call(Gateway::RestApi, call).await.expect(status)
     }
 
-    /// Freezes the instance, connected, and ends its connections to the database.
+    /// Freezes the instance after a request and ends its database connections.
     async fn freeze(&self, database: &TestDatabase, end: Disconnection) {
         self.lambda.call(Gateway::RestApi, &Call::get("/api/nothing")).await.expect(404);
         self.instance.freeze();
@@ -61,7 +61,7 @@ impl FreezableFunction {
             Disconnection::Killed => database.kill_sessions().await,
             Disconnection::Network(disconnect) => {
                 if disconnect == Disconnect::Silent {
-                    // Nobody is told of such an end, so it can only be suspected, of connections that rested.
+                    // A silent connection is only checked before use if it has been idle for a while.
                     database.wait_for_rest(Duration::from_secs(2)).await;
                 }
                 self.proxy.end(disconnect);
@@ -70,12 +70,12 @@ impl FreezableFunction {
     }
 }
 
-/// How a connection ends while the instance is frozen.
+/// How the database connections end while the instance is frozen.
 #[derive(Clone, Copy, Debug)]
 enum Disconnection {
-    /// The server ends it.
+    /// The server kills the connection.
     Killed,
-    /// The network does.
+    /// The network ends the connection.
     Network(Disconnect),
 }
 
@@ -151,7 +151,8 @@ async fn the_assistant_works_after_a_freeze() {
             ai.freeze(&database, end).await;
             if let Disconnection::Network(disconnect) = end {
                 to_dynamodb.end(disconnect);
-                // Silence of Anthropic's is borne with for seconds, and by the system, whose clock no test sets.
+                // A silent connection to Anthropic times out only after seconds, by the clock of the system, which
+                // tests cannot set.
                 to_anthropic.end(if disconnect == Disconnect::Silent { Disconnect::Reset } else { disconnect });
             }
             ai.instance.thaw();

@@ -1,4 +1,4 @@
-//! What guards every path.
+//! Security headers and limits on every path.
 
 use app_core::{http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body, routing::get};
@@ -27,7 +27,7 @@ fn assert_guarded(response: &TestResponse, case: &str) {
     }
     let caching = if response.header("etag").is_some() { "private, no-cache" } else { "no-store" };
     assert_eq!(response.header("cache-control"), Some(caching), "{case}");
-    // Only over HTTPS, which nothing here speaks.
+    // The header is only valid over HTTPS, which these tests do not use.
     assert_eq!(response.header("strict-transport-security"), None);
     assert_eq!(response.header("server"), None);
     assert!(response.header("x-request-id").is_some(), "{case}");

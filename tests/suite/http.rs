@@ -1,4 +1,4 @@
-//! What holds for every path.
+//! HTTP rules that apply to every path.
 
 use std::io::Read;
 
@@ -125,7 +125,7 @@ async fn browsers_may_call_from_the_configured_origin_only() {
     let preflight = ask(Method::OPTIONS, "https://repairs.example").await;
     assert!(preflight.header("access-control-allow-methods").unwrap().contains("PATCH"));
     assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
-    // An error answer has to be readable for the dashboard, too.
+    // Error responses need CORS headers, too, or the dashboard cannot read them.
     let request = Request::get("/api/nothing").header("origin", "https://repairs.example").body(Body::empty()).unwrap();
     let response = app.send(request).await;
     assert_eq!(response.header("access-control-allow-origin"), Some("https://repairs.example"));
@@ -149,7 +149,7 @@ async fn responses_are_compressed_as_accepted() {
     assert_eq!(unpacked, plain.bytes);
 }
 
-/// A router with handlers that no real one has.
+/// A router with handlers that panic or fail.
 fn odd_router(delivery: Delivery) -> Router {
     let routes = Router::new()
         .route("/panic", get(async || -> String { panic!("a secret: hunter2") }))

@@ -1,5 +1,4 @@
-//! What operators see: metrics, and log lines by which a request can be followed. From the real binaries, whose output
-//! CloudWatch reads.
+//! Metrics and request logs of the real binaries, as CloudWatch reads them.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,17 +22,17 @@ fn client() -> reqwest::Client {
     local_client().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-/// As on Lambda: JSON and metrics.
+/// Makes the function write JSON logs and metrics, as on Lambda.
 fn as_on_lambda() -> (&'static str, String) {
     ("LAMBDA_TASK_ROOT", "/var/task".to_owned())
 }
 
-/// Variables that lead to `port` of this machine, in clear.
+/// The variables for a database at a local port, without TLS.
 fn database_at(port: u16) -> [(&'static str, String); 3] {
     [("DB_HOST", "127.0.0.1".to_owned()), ("DB_PORT", port.to_string()), ("DB_SSL_MODE", "DISABLED".to_owned())]
 }
 
-/// Sends a request and reads its answer to the end.
+/// Sends a request, reads the whole response and returns its status.
 async fn ask(request: reqwest::RequestBuilder) -> u16 {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
@@ -41,13 +40,13 @@ async fn ask(request: reqwest::RequestBuilder) -> u16 {
     status
 }
 
-/// A number of a line.
+/// The value of a metric, which must be present.
 #[track_caller]
 fn value(line: &Value, metric: &str) -> f64 {
     line[metric].as_f64().unwrap_or_else(|| panic!("no {metric}: {line}"))
 }
 
-/// Asserts numbers of a line; none stands for a metric that it must not have.
+/// Asserts the values of metrics; `None` means that the line must not have the metric.
 #[track_caller]
 fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
     for (metric, expected) in expected {
@@ -59,13 +58,13 @@ fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
 async fn each_request_is_logged_with_its_cost() {
     let (database, emulator, proxy) = (TestDatabase::migrated().await, Emulator::start().await, Proxy::start().await);
     fill(&database, 2_000).await;
-    // With more, a second one could be opened while the first is on its way back to the pool.
+    // With more, a second connection could be opened while the first returns to the pool.
     let one_connection = ("DB_MAX_CONNECTIONS", "1".to_owned());
     let variables = [database_at(proxy.port).as_slice(), &[as_on_lambda(), one_connection]].concat();
     let ros = emulator.ros(&database, &variables).await;
     let url = format!("{}/lambda-url/ros", emulator.url);
     let api = format!("{url}/api/ros");
-    // The connection of Init is there when the first request is answered.
+    // After this request, the connection from Init is in the pool.
     ask(client().get(format!("{url}/health"))).await;
     proxy.statements();
     let order = new_order(json!({ "roNumber": "RO-A" }));
@@ -99,7 +98,7 @@ async fn each_request_is_logged_with_its_cost() {
         assert_eq!((&line["Function"], &line["outcome"]), (&json!("function"), &json!("complete")));
         assert!(value(line, "Duration") > 0.0);
         assert_values(line, &[("Errors", Some(0.0)), ("BrokenAnswers", Some(0.0)), ("ColdStarts", Some(0.0))]);
-        // What the server got, counted on the wire.
+        // The proxy counts the statements that reach the server.
         let sent = proxy.statements();
         match sent {
             0 => {
@@ -117,7 +116,7 @@ async fn each_request_is_logged_with_its_cost() {
     assert_values(first, &[("ColdStarts", Some(1.0)), ("DatabaseConnects", Some(0.0))]);
     assert!(value(first, "InitDuration") > 0.0);
 
-    // A connection that is lost costs another try and a new one, whose own statements are not the request's.
+    // A lost connection costs a retry and a new connection, whose setup statements do not count for the request.
     proxy.cut_at(1, Cut::Before);
     assert_eq!(ask(client().get(&by_number)).await, 200);
     let lines = ros.metrics(14).await;
@@ -165,7 +164,7 @@ async fn every_metric_is_emitted() {
     let broken = [("UpstreamErrors", one), ("BrokenAnswers", one), ("Errors", zero), ("InputTokens", Some(245.0))];
     let not_entered =
         [("JournalFailures", one), ("DatabaseUnavailable", zero), ("Errors", zero), ("OutputTokens", Some(156.0))];
-    // What happens, how often the user asked before, and what the line says.
+    // The case, the upstream scripts, the request fields, the user, the status and the expected metrics.
     type Case<'c> = (&'c str, Vec<Script>, &'c Value, &'c str, u16, Vec<(&'c str, Option<f64>)>);
     let cases: [Case<'_>; 9] = [
         ("an answer", vec![], &logged, "a", 200, [&tokens[..], &entered].concat()),
@@ -208,7 +207,7 @@ async fn every_metric_is_emitted() {
         seen.extend(names_in(&line));
     }
 
-    // A client that leaves: its tokens cost as much as another's. It is noticed when more is sent to it.
+    // If the client disconnects, the tokens are still counted. The function notices when it sends more data.
     let ping = sse(&json!({ "type": "ping", "padding": "x".repeat(10_000) })).into_bytes();
     let first = all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes()));
     let rest = std::iter::once(Part::Wait).chain(std::iter::repeat_n(Part::Bytes(ping), 2_000));
@@ -225,7 +224,7 @@ async fn every_metric_is_emitted() {
     assert_values(&line, &[("JournalFailures", zero), ("DatabaseStatements", Some(3.0))]);
     ai.stop().await;
 
-    // Nobody answers for the limiter, and nobody for the database.
+    // Neither DynamoDB nor the database is reachable.
     let nowhere = database_at(free_port());
     for (on_failure, status, metric) in [("deny", 503, "RateLimitUnavailable"), ("allow", 200, "RateLimitUnchecked")] {
         let on_failure = ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned());
@@ -278,7 +277,7 @@ async fn metrics_are_emitted_if_logs_are_json_or_as_set() {
         assert_eq!(ask(client().get(&url)).await, 200);
         let lines = ros.metrics(wanted).await;
         assert_eq!(lines.len(), wanted, "{variables:?}");
-        // What is not logged is counted.
+        // Metrics are independent of the log level.
         assert!(lines.iter().all(|line| value(line, "DatabaseStatements") == 1.0));
         ros.stop().await;
     }
@@ -288,7 +287,7 @@ async fn metrics_are_emitted_if_logs_are_json_or_as_set() {
     assert!(ros.log().join("\n").contains("METRICS must be emf or off"), "{:?}", ros.log());
 }
 
-/// The id that a line is found by.
+/// The request id of a log line.
 fn id_of(line: &Value) -> &Value {
     if line["span"]["request.id"].is_null() { &line["request.id"] } else { &line["span"]["request.id"] }
 }
@@ -313,7 +312,7 @@ async fn all_lines_of_a_request_have_its_id() {
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     ask(client().get(url.replace("/chat", "/health"))).await;
     execute(&mut database.connect().await, "DROP TABLE ai_conversation_logs").await;
-    // Three tries; and a break in a task of its own, after which that task enters nothing in no log.
+    // Three failed attempts; and a stream that breaks in a task of its own, which then logs nothing else.
     for (case, scripts, stream, status, expected) in [
         ("no answer", vec![failing(), failing(), failing()], false, 502, 5),
         ("a broken one", vec![breaking()], true, 200, 4),
@@ -329,7 +328,7 @@ async fn all_lines_of_a_request_have_its_id() {
         response.bytes().await.unwrap();
         ai.metrics(if case == "no answer" { 2 } else { 3 }).await;
         let lines = parsed(&ai.log(), before);
-        // Those of the failure, of the log, of the request, and its metrics.
+        // The lines of the failure, of the conversation log, of the request, and its metrics.
         assert!(lines.len() >= expected, "{case}: {lines:#?}");
         for line in &lines {
             assert_eq!(id_of(line), &id, "{case}: {line}");
@@ -347,7 +346,7 @@ async fn all_lines_of_a_request_have_its_id() {
     }
     ai.stop().await;
 
-    // DynamoDB's own id of a call that it refuses, and a database that is not there.
+    // DynamoDB rejects the call with a request id of its own, and the database is unreachable.
     let variables =
         [[as_on_lambda(), ("AI_RATE_TABLE", "no-such-table".to_owned())].as_slice(), &database_at(free_port())]
             .concat();
@@ -359,7 +358,7 @@ async fn all_lines_of_a_request_have_its_id() {
     ] {
         let request = client().post(&url).json(&chat(&json!({})));
         let request = if message == "request failed" { request } else { client().get(&url) };
-        // No trace: what is said of one must be one.
+        // An invalid `traceparent` is ignored.
         let response = request.header("traceparent", "nonsense").send().await.unwrap();
         assert_eq!(response.status(), 503);
         let id = json!(response.headers()["x-request-id"].to_str().unwrap());
@@ -395,7 +394,7 @@ async fn init_opens_the_assistants_connections_in_parallel() {
     ]
     .concat();
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
-    // Whoever waited for one before opening the next would have had to give it up.
+    // A function that connects to one service after the other would stop at the first held connection.
     let mut connected = held.wait_for(3).await;
     connected.sort_by_key(|event| format!("{event:?}"));
     assert_eq!(connected, [Event::Connected("Anthropic"), Event::Connected("DynamoDB"), Event::Connected("MySQL")]);

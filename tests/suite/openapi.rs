@@ -1,4 +1,5 @@
-//! The published description is that of the code. (Whether the code does what it says, `tests/contract/run` finds out.)
+//! The committed OpenAPI description equals the generated one. `tests/contract/run` checks that the functions conform
+//! to it.
 
 use rotracker_cli::openapi;
 use rotracker_tests::emulator::workspace;
@@ -8,7 +9,7 @@ use serde_json::Value;
 fn the_committed_description_is_current() {
     let committed = std::fs::read_to_string(workspace().join("infra/openapi.json")).unwrap();
     let described = openapi::document().unwrap();
-    // As values: which order members have depends on the features with which a library was built.
+    // Compare parsed values: the order of members depends on the features of serde_json.
     let [committed, described] = [committed, described].map(|text| serde_json::from_str::<Value>(&text).unwrap());
     assert!(
         committed == described,

@@ -1,4 +1,4 @@
-//! `POST /api/ai/chat`, answered whole; `streaming` has the rest.
+//! `POST /api/ai/chat` without streaming; see `streaming` for the rest.
 
 use axum::body::Body;
 use chrono::TimeDelta;

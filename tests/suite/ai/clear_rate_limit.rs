@@ -19,7 +19,7 @@ async fn clearing_admits_the_user_and_affects_no_other() {
     assert_eq!(response, json!({ "success": true, "message": "Rate limit cleared for a@example.com" }));
     assistant.ask(&chat(&json!({ "userId": "a@example.com" }))).await.expect(200);
     assistant.ask(&chat(&json!({ "userId": "b@example.com" }))).await.expect(429);
-    // Clearing what is not there is no error.
+    // Clearing the limit of an unknown user succeeds.
     assistant.app.post(CLEAR, &json!({ "userId": "nobody" })).await.expect(200);
 }
 

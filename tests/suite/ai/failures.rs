@@ -1,4 +1,5 @@
-//! What happens when Anthropic or the rate limit's store fails: a clear answer of the right status, and never the key.
+//! Failures of Anthropic and of the rate limit table: each gets a clear response with the right status, and never
+//! reveals the API key.
 
 use ai::{
     anthropic::Timeouts,
@@ -33,7 +34,7 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("no answer, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("silence", vec![Script::silent()], 504, 1, None),
     ] {
-        // Nobody waits for the others to end by themselves.
+        // Only the silent upstream needs short timeouts.
         let timeouts = if case == "silence" { short() } else { Timeouts::default() };
         let options = Options { timeouts, ..Options::default() };
         for stream in [false, true] {
@@ -63,7 +64,7 @@ async fn a_refused_connection_is_502() {
     assert!(!message.contains("127.0.0.1"), "{message}");
 }
 
-/// A store that nobody answers for.
+/// A DynamoDB endpoint that accepts connections and never responds.
 async fn silent_store() -> (TcpListener, LimiterConfig) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

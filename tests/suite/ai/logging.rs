@@ -1,4 +1,4 @@
-//! Exchanges that are entered in the log by themselves.
+//! Conversations that the assistant logs itself.
 
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script, events, sse},
@@ -27,7 +27,7 @@ fn expected(response: &str) -> Logged {
     }
 }
 
-/// The only entry, but for how long it took.
+/// The only log entry, without its duration.
 async fn only_entry(assistant: &Assistant) -> Logged {
     let mut log = assistant.log().await;
     assert_eq!(log.len(), 1, "{log:?}");

@@ -46,7 +46,7 @@ async fn events_split_at_any_byte_arrive_whole() {
     let expected: Vec<String> = all.iter().map(Value::to_string).chain(["[DONE]".to_owned()]).collect();
     let mut random = StdRng::seed_from_u64(7);
     let assistant = Assistant::start(FakeAnthropic::start([]).await).await;
-    // At every single byte, and then at many places at once.
+    // Cut the stream at every byte, and then at many places at once.
     let single = (1..whole.len()).map(|at| vec![at]);
     let many = (0..100).map(|_| {
         let mut cuts: Vec<usize> =
@@ -65,7 +65,7 @@ async fn events_split_at_any_byte_arrive_whole() {
             from = to;
         }
         assistant.anthropic.respond_with(Script::parts(parts));
-        // Another user each time, so that the rate limit does not matter.
+        // A new user for each request keeps the rate limit out of the way.
         let body = chat(&json!({ "stream": true, "userId": format!("user-{case}") }));
         assert_eq!(assistant.stream(&body).await.data().await, expected, "cut at {cuts:?}");
     }
@@ -115,7 +115,7 @@ async fn a_client_disconnect_cancels_the_request() {
     assert!(stream.next().await.is_some());
     assert_eq!(assistant.log().await, []);
     drop(stream);
-    // The entry in the log comes when Anthropic has been left, too.
+    // The entry is logged even though the connection to Anthropic was closed early.
     let logged = loop {
         if let Some(logged) = assistant.log().await.pop() {
             break logged;

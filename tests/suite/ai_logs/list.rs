@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{LOGS, ids, log_at};
 
-/// Seven entries.
+/// An app with seven log entries.
 async fn logs() -> App {
     let app = App::ai_logs().await;
     log_at(

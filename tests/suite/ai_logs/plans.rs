@@ -1,4 +1,4 @@
-//! What requests cost the database: statements, and rows read. Counted, not timed.
+//! The number of statements and of rows read per request. Both are counted, so the tests do not depend on time.
 
 use http::Method;
 use rotracker_tests::{
@@ -11,7 +11,7 @@ use sqlx::Row;
 
 use super::{LOGS, log, new_log};
 
-/// An app with one connection, whose counters are those of the requests.
+/// An app with one connection, so that the session counters count its requests.
 async fn app_with_one_connection() -> App {
     let database = TestDatabase::migrated().await;
     let pool = database.pool(1);
@@ -47,7 +47,7 @@ async fn statement_counts_stay_within_limits() {
     }
 }
 
-/// 5,000 entries of 100 users in 500 conversations, one an hour.
+/// Inserts 5,000 entries by 100 users in 500 conversations, one per hour.
 async fn fill(app: &App) {
     let mut other = app.database.connect().await;
     let fill = format!(

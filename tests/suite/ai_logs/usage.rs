@@ -7,7 +7,7 @@ use super::LOGS;
 
 const USAGE: &str = "/api/ai-logs/usage";
 
-/// Exchanges of three days, by two users with two models.
+/// An app with exchanges on three days, by two users with two models.
 async fn used() -> App {
     let app = App::ai_logs().await;
     execute(
@@ -45,7 +45,7 @@ fn totals([exchanges, input, output, cached, cache_creation]: [i64; 5]) -> Value
 async fn tokens_are_summed_by_day_user_and_model() {
     let app = used().await;
     let mut response = app.get(USAGE).await.expect(200);
-    // The collation takes both for one user; either spelling is right.
+    // The collation treats both spellings as one user, so either may be returned.
     response["usage"][3]["user"] = json!(response["usage"][3]["user"].as_str().unwrap().to_lowercase());
     let expected = json!({
         "usage": [

@@ -1,4 +1,4 @@
-//! The real binaries, and what they write into their logs.
+//! Authentication in the real binaries, and what their logs contain.
 
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
@@ -26,7 +26,7 @@ async fn each_rejected_token_is_logged_once_without_the_token() {
     let good = issuer.token("ann");
     let response = client.get(&url).header("authorization", bearer(&good)).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "[]"));
-    // Fetched during Init, before anybody asked.
+    // The keys are fetched during Init, before the first request.
     assert_eq!(issuer.fetches(), 1);
     let before = ros.log().len();
     let bad = bad_tokens(&issuer);
@@ -35,12 +35,12 @@ async fn each_rejected_token_is_logged_once_without_the_token() {
         assert_eq!(response.status(), 401, "{case}");
         assert_eq!(response.json::<Value>().await.unwrap()["error"], "Unauthorized", "{case}");
     }
-    // Two headers do not reach a function: the emulator, and lambda_http for API Gateway, keep the last one (`auth::tokens`
-    // sends two).
+    // A function never receives two `Authorization` headers: the emulator and `lambda_http` keep the last one.
+    // `auth::tokens` tests two headers without them.
     let log = ros.log();
     let lines = &log[before..];
     assert_eq!((lines.len(), requests(lines).len()), (bad.len(), bad.len()), "{lines:#?}");
-    // (Nobody tells an empty token from none.)
+    // An empty token is indistinguishable from a missing one.
     for (line, (case, _, reason)) in lines.iter().zip(&bad).filter(|(_, (_, token, _))| !token.is_empty()) {
         assert!(line.contains(reason), "{case}: {line}");
     }

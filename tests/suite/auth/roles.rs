@@ -1,4 +1,4 @@
-//! What only administrators may do.
+//! Routes that only administrators may use.
 
 use rotracker_tests::{
     App, TestResponse,
@@ -51,7 +51,7 @@ async fn only_administrators_adjust_stock() {
     for prefix in ["/api", "/.netlify/functions/api"] {
         expect_forbidden(app.send_as(&ann, "POST", &format!("{prefix}/inventory/adjust"), &count).await);
     }
-    // Who may not do it learns nothing else.
+    // The role is checked before the body.
     expect_forbidden(app.send_as(&ann, "POST", "/api/inventory/adjust", &json!({})).await);
     let taken = app.send_as(&ann, "POST", "/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
     assert_eq!(taken["newQty"], 4);
@@ -72,7 +72,7 @@ async fn the_subject_is_limited_and_logged() {
     ask(&ann, "bob").await.expect(200);
     ask(&ann, "carl").await.expect(200);
     ask(&ann, "dora").await.expect(429);
-    // Nobody else was charged, and administrators are limited, too.
+    // The request counts for the user of the token, and administrators are limited, too.
     ask(&issuer.token("bob"), "ann").await.expect(200);
     ask(&eve, "ann").await.expect(200);
     let users: Vec<String> = assistant.log().await.into_iter().map(|entry| entry.user).collect();

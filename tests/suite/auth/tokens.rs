@@ -1,4 +1,4 @@
-//! Which tokens are taken.
+//! Validation of bearer tokens.
 
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 const PATH: &str = "/api/ros?limit=1";
 
-/// Tokens that must not be taken, and what is said of them.
+/// Invalid tokens: a name, the token, and the reason in the response.
 pub(super) fn bad_tokens(issuer: &Issuer) -> Vec<(&'static str, String, &'static str)> {
     let now = issuer.claims("ann", json!({}))["iat"].as_u64().unwrap();
     let claims = issuer.claims("ann", json!({}));
     let (ec, rs) = (issuer.key("ec"), issuer.key("rsa"));
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let good = issuer.token("ann");
-    // What a library that believes the header would check: the public key taken for a secret.
+    // An algorithm confusion attack: the public key is used as an HMAC secret.
     let message = format!("{}.{}", encode(&json!({ "alg": "HS256", "kid": "rsa" })), encode(&claims));
     let public = rs.jwk();
     let secret = hmac::Key::new(hmac::HMAC_SHA256, public["n"].as_str().unwrap().as_bytes());
@@ -176,7 +176,7 @@ async fn a_missing_token_is_401_without_an_error_code() {
         let response = app.send(request.body(Body::from("{")).unwrap()).await;
         expect_refusal(response, challenge);
     }
-    // Neither in the query nor in the body, where it would be seen and kept.
+    // Tokens in the query or in the body are ignored, because they would be logged or stored.
     let token = issuer.token("ann");
     expect_refusal(app.get(&format!("/api/ros?access_token={token}")).await, none);
     assert!(app.rows().await.is_empty());

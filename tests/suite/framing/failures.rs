@@ -1,4 +1,4 @@
-//! Errors, before and inside an answer.
+//! Errors before and during a response.
 
 use rotracker_tests::{
     App, TestDatabase,
@@ -57,7 +57,8 @@ async fn a_panic_is_500_and_the_instance_survives() {
     }
 }
 
-/// What the runtime appends to an answer that fails half-way. It calls it a trailer, but it is part of the body.
+/// The text that the runtime appends to a response that fails part-way. It calls this a trailer, but sends it in the
+/// body.
 const APPENDED: &str =
     "Lambda-Runtime-Function-Error-Type: Runtime.StreamError\r\nLambda-Runtime-Function-Error-Body: ";
 
@@ -81,7 +82,7 @@ async fn a_failing_list_is_invalid_json_without_details() {
                 let text = String::from_utf8(body).unwrap();
                 let (orders, appended) = text.rsplit_once(APPENDED).unwrap_or((&text, ""));
                 assert!(orders.starts_with("[{") && !orders.ends_with(']'));
-                // "the database failed"
+                // "the database failed" in base64.
                 assert!(["", "dGhlIGRhdGFiYXNlIGZhaWxlZA=="].contains(&appended.trim_end()), "{appended}");
             } else {
                 let mut unpacked = Vec::new();

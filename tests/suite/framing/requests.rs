@@ -1,4 +1,4 @@
-//! What a function understands of an event.
+//! How functions read the events of each gateway.
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 
 use super::Function;
 
-/// An answer without what is different each time.
+/// Removes the header that differs from response to response.
 fn comparable(mut response: Framed) -> Framed {
     let id = response.prelude["headers"].as_object_mut().unwrap().remove("x-request-id");
     assert!(id.is_some_and(|id| id.is_string()));
     response
 }
 
-/// Sends `call` through every gateway, and gives the answer, which must be the same.
+/// Sends `call` through every gateway, asserts that the responses are equal, and returns the response.
 async fn same_response(function: &Function, call: &Call) -> Framed {
     let [first, second, third] = Gateway::ALL;
     let response = comparable(function.lambda.call(first, call).await);
@@ -130,7 +130,7 @@ async fn numbers_of_any_characters_work_in_paths() {
         ("RO#1", true),
         ("RO?1", true),
         ("RO\\1", true),
-        // An HTTP API decodes the path, and nobody can encode it again as it was.
+        // An HTTP API decodes the path, and the original encoding cannot be restored.
         ("RO/1", false),
         ("RO%2F2", false),
     ] {
@@ -141,7 +141,7 @@ async fn numbers_of_any_characters_work_in_paths() {
             assert_eq!(response.expect(200)["roNumber"], number, "{gateway:?}");
         }
     }
-    // What clients need not encode may come as it is.
+    // Characters that need no encoding may arrive unencoded.
     for (path, number) in [("a&b=c;d:e@f,g$h!i'j(k)l*", "a&b=c;d:e@f,g$h!i'j(k)l*"), ("RO+1", "RO+1")] {
         for gateway in Gateway::ALL {
             let response = ros.lambda.call(gateway, &Call::get(&format!("/api/ros/by-number/{path}"))).await;
@@ -175,7 +175,7 @@ async fn bodies_may_be_text_base64_empty_or_missing() {
         let created = ros.lambda.call(gateway, &create("").base64(base64)).await.expect(201);
         assert_eq!((&created["roNumber"], &created["shopName"]), (&json!("部品 1"), &json!("é")));
         let delete = Call::new(Method::DELETE, &format!("/api/ros/{}", created["id"].as_str().unwrap()));
-        // A body where none is expected does no harm.
+        // An unexpected body is ignored.
         ros.lambda.call(gateway, &delete.text("")).await.expect(200);
         let plain = ros.lambda.call(gateway, &create(&format!("{gateway:?}"))).await;
         plain.expect(201);
@@ -197,7 +197,7 @@ async fn an_invalid_event_is_an_error() {
     no_method["httpMethod"] = Value::Null;
     bad_body["body"] = json!("no base64 at all");
     for event in [json!({ "Records": [] }), json!("text"), no_method, bad_body] {
-        // The second one of the same kind shows that the first one left the instance whole.
+        // The second event shows that the instance survived the first.
         for _ in 0..2 {
             let Outcome::Error(error) = ros.lambda.invoke(&event).await else { panic!("{event} was answered") };
             assert!(error["errorMessage"].is_string(), "{error}");

@@ -1,4 +1,4 @@
-//! Answers that are under way.
+//! Responses that are being streamed.
 
 use rotracker_tests::{
     App, TestDatabase,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Function, start_instance};
 
-/// More than any socket on the way can hold.
+/// Enough orders to exceed all socket buffers on the way.
 const ORDERS: u32 = 50_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

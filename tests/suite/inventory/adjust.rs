@@ -1,4 +1,4 @@
-//! `POST /api/inventory/adjust`; what it has in common with decrement is tested there.
+//! `POST /api/inventory/adjust`. `decrement` has the tests that all three changes share.
 
 use rotracker_tests::{App, stock::Quantities};
 use serde_json::{Value, json};

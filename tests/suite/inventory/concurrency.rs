@@ -1,5 +1,5 @@
-//! Stock is conserved: every answer, whatever happens beside it, is in the ledger exactly once or not at all, and the
-//! ledger makes the quantities.
+//! Stock is conserved under concurrency and lost connections: a successful change has exactly one stock transaction, a
+//! rejected one none, and the transactions add up to the quantities.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -49,7 +49,7 @@ async fn two_hundred_clients_on_one_row_get_no_5xx() {
     app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 100))])).await;
 }
 
-/// A change that a client asked for, and what it was told.
+/// A change that a client requested, and its response.
 struct RequestedChange {
     part: i64,
     path: &'static str,
@@ -66,7 +66,7 @@ const OPENING: i64 = 12;
 async fn stock_is_conserved_despite_killed_connections() {
     let app = Arc::new(App::inventory().await);
     let mut openings = BTreeMap::new();
-    // Two of them have the same number, as in real life.
+    // Two parts have the same number, as happens in practice.
     for (table, number) in
         [("stock_room", "A-1"), ("terra", "A-1"), ("bins_inventory", "B-2"), ("delta_apa", "C-3"), ("727_parts", "D-4")]
     {
@@ -105,7 +105,7 @@ async fn stock_is_conserved_despite_killed_connections() {
             let mut random = StdRng::seed_from_u64(0);
             let mut killed = 0;
             let mut next = 5;
-            // A kill every few changes, whenever those are done.
+            // Kill a connection every few changes.
             while next < CLIENTS * CHANGES_EACH {
                 changes_done.wait_for(|done| *done >= next).await.unwrap();
                 killed += u32::from(app.database.kill_a_session(random.random_range(0..100)).await);
@@ -145,7 +145,7 @@ async fn stock_is_conserved_despite_killed_connections() {
                 assert_eq!(entry.get::<i64, _>("TxnId"), response["transactionId"].as_i64().unwrap());
             }
             409 => assert!(found.is_empty() && *path == "decrement", "{notes}: refused, so nothing is there"),
-            // The connection was killed during COMMIT.
+            // The connection was killed during COMMIT, so the outcome is unknown.
             503 => {
                 let message = response["message"].as_str().unwrap();
                 assert!(message.contains("Check whether it was") && found.len() <= 1, "{notes}: {message}");

@@ -1,4 +1,4 @@
-//! `POST /api/inventory/decrement`, and what the other two changes have in common with it.
+//! `POST /api/inventory/decrement`, and the rules that `increment` and `adjust` share with it.
 
 use http::Method;
 use rotracker_tests::{
@@ -171,7 +171,7 @@ async fn a_part_without_a_table_row_is_decremented() {
     execute(&mut other, "UPDATE inventoryindex SET TableName = 'an_old_sheet'").await;
     app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
     assert_eq!(app.quantities(&part).await.indexed, Some(0));
-    // No quantity is none.
+    // A missing quantity counts as zero.
     execute(&mut other, "UPDATE inventoryindex SET Qty = NULL").await;
     app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(409);
 }
@@ -193,7 +193,7 @@ async fn a_failed_change_is_rolled_back() {
     let app = App::inventory().await;
     let part: Part = app.put("stock_room", "A-1", 5).await;
     let mut other = app.database.connect().await;
-    // The ledger refuses the entry: the third of the three statements.
+    // Inserting the stock transaction fails; it is the third of three statements.
     execute(&mut other, "ALTER TABLE transactions ADD COLUMN Required INT NOT NULL").await;
     let message = app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(500);
     assert!(!message.contains("Required"), "{message}");

@@ -1,4 +1,4 @@
-//! What happened to stock: the ledger says who, when, in which request, and what the quantity was before.
+//! The history of stock changes: each transaction records the user, the time, the request and the previous quantity.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const REBUILD: Options = Options { dry_run: false, rebuild: true };
 
-/// All entries of the ledger, in the order in which they were made.
+/// All stock transactions, in the order of their creation.
 async fn transactions(app: &App) -> Vec<Value> {
     let mut entries = Vec::new();
     loop {
@@ -25,7 +25,7 @@ async fn transactions(app: &App) -> Vec<Value> {
     }
 }
 
-/// The quantities that the ledger makes of nothing, by row of the index.
+/// Computes the quantity of each index row from its transactions.
 fn replay(entries: &[Value]) -> BTreeMap<i64, i64> {
     let mut quantities = BTreeMap::new();
     for entry in entries {
@@ -104,7 +104,8 @@ async fn replayed_transactions_give_the_quantities() {
             tokio::spawn(async move {
                 let mut random = StdRng::seed_from_u64(seed);
                 for _ in 0..40 {
-                    // Of half of the parts no entry keeps the sheets from having the last word.
+                    // The service changes only the first half of the parts; the others keep the quantity of their
+                    // sheet.
                     let (id, number) = &parts[random.random_range(0..parts.len() / 2)];
                     let path = ["decrement", "increment", "adjust"][random.random_range(0..3)];
                     let body = json!({

@@ -3,7 +3,7 @@
 use rotracker_tests::{App, database::execute};
 use serde_json::{Value, json};
 
-/// Uses up `pieces` of `number` at an instant, as any program may have written it.
+/// Records the use of `pieces` of `number` at a given time, as another program does.
 async fn used(app: &App, number: &str, pieces: i64, at: &str) {
     let entry = format!(
         "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) \
@@ -17,7 +17,7 @@ const RECENTLY: &str = "2024-11-01 10:00:00";
 #[tokio::test]
 async fn items_have_the_calculated_figures() {
     let app = App::inventory().await;
-    // Number, quantity, used in 90 days; rate, reorder, urgency, days.
+    // Number, quantity, used in 90 days; then the expected rate, reorder quantity, urgency and days left.
     let cases = [
         ("CRIT-USED", 0, 15, 5.0, 20, "critical", Some(0)),
         ("CRIT-IDLE", 0, 0, 0.0, 10, "critical", None),
@@ -79,14 +79,14 @@ async fn usage_counts_decrements_of_the_last_90_days() {
     let part = app.put("stock_room", " ab-1", 3).await;
     app.put("terra", "AB-1", 3).await;
     app.put("terra", "AB-10", 3).await;
-    // It is noon of 15 November; 90 days before it is noon of 17 August.
+    // The clock stands at noon on 15 November; 90 days before is noon on 17 August.
     used(&app, "AB-1", 1, "2024-08-17 12:00:00").await;
     used(&app, "ab-1", 2, "2024-11-15 12:00:00").await;
     used(&app, "AB-1", 4, "2024-08-17 11:59:59").await;
     let others = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) VALUES \
                   ('2024-11-01', 'INCREMENT', 'AB-1', 8, 0), ('2024-11-01', 'ADJUSTMENT', 'AB-1', -16, 0)";
     execute(&mut app.database.connect().await, others).await;
-    // Through the service, too: two pieces of the first.
+    // Changes made through the service count, too.
     app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await.expect(200);
     let response = app.get("/api/inventory/low-stock").await.expect(200);
     let usage: Vec<(&Value, &Value)> =

@@ -1,4 +1,4 @@
-//! What requests cost the database: statements, and rows read. Counted, not timed.
+//! The number of statements and of rows read per request. Both are counted, so the tests do not depend on time.
 
 use http::Method;
 use rotracker_tests::{
@@ -10,7 +10,7 @@ use rotracker_tests::{
 };
 use serde_json::json;
 
-/// An app with one connection, whose counters are those of the requests.
+/// An app with one connection, so that the session counters count its requests.
 async fn app_with_one_connection() -> App {
     let database = TestDatabase::inventory().await;
     let pool = database.pool(1);
@@ -84,7 +84,7 @@ async fn a_partial_search_reads_about_what_it_returns() {
         let (response, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={text}")).await;
         let found = response["totalResults"].as_i64().unwrap();
         assert!(response["searchMethod"] == "like" && (1..=most).contains(&found), "{text}: {response}");
-        // The suffix, the row of the index and the row of the table; other suffixes are further places in one number.
+        // Each match reads its suffix, its index row and its table row; one number may contain the text several times.
         assert!(read <= 8 * found + 20, "{text}: {read} rows were read for {found}");
     }
 }
@@ -105,7 +105,7 @@ async fn low_stock_reads_only_low_parts() {
     let (response, read) = rows_read(&app, "/api/inventory/low-stock").await;
     let low = response["totalLowStockItems"].as_i64().unwrap();
     assert_eq!(low, 20);
-    // Each: its row, its entries and the one after them; then all of them sorted and read again.
+    // Each part reads its row, its transactions and the next one; sorting then reads all parts again.
     assert!(read <= 10 * low, "{read} rows were read for {low}");
 }
 

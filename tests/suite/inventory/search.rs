@@ -100,7 +100,7 @@ async fn partial_search_returns_at_most_50() {
     assert_eq!(numbers(&response), ["165-90305", "65-90305-17", "65-90305-18"]);
     assert_eq!(response["results"][0]["description"], "Part 165-90305 of 727_parts");
     assert_eq!(response["results"][0]["indexId"].as_str().map(|id| id.parse::<i64>().is_ok()), Some(true));
-    // In lower case, and at the very end.
+    // The suffix index also finds lower case and the end of a number.
     assert_eq!(numbers(&search(&app, "305-18").await), ["65-90305-18"]);
     for number in 0..70 {
         app.put("terra", &format!("LOT-{number:03}-X"), 1).await;
@@ -213,7 +213,7 @@ async fn the_partial_index_follows_foreign_writes() {
         .await
         .unwrap();
     assert_eq!(left, 0);
-    // A reload from the sheets: TRUNCATE fires no trigger, and ids begin anew.
+    // A reload from the sheets truncates the index, which fires no trigger and restarts the ids.
     app.put("terra", "LEFTOVER-1", 1).await;
     execute(&mut other, "TRUNCATE inventoryindex").await;
     let again = app.put("terra", "FRESH-1", 1).await;

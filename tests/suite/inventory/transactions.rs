@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const TRANSACTIONS: &str = "/api/inventory/transactions";
 
-/// Six entries, some of them by another program.
+/// An app with six stock transactions, some by another program.
 async fn app_with_transactions() -> App {
     let app = App::inventory().await;
     let entries = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty, RONumber, Note) VALUES \

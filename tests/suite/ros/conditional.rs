@@ -1,4 +1,4 @@
-//! Tags of orders and of the dashboard, and requests that depend on them.
+//! Conditional requests: the `ETag` of orders and of the dashboard, `If-None-Match` and `If-Match`.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ async fn a_stale_tag_is_412() {
     let next = patch_if(&app, &path, &list, &json!({ "notes": "in time" })).await;
     let deleted = app.send_with(Method::DELETE, &path, &[("if-match", &tag(&next))], None).await;
     deleted.expect(200);
-    // Without an order there is nothing to compare: what the request would be answered without its condition.
+    // Without an order there is nothing to compare, so the response is the same as without a condition.
     patch_if(&app, &path, "*", &json!({ "notes": "x" })).await.expect_error(404);
 }
 
@@ -119,7 +119,7 @@ async fn an_unchanged_order_is_304() {
         assert_eq!(ask("\"x\"").await.status, 200);
         ask("x").await.expect_error(400);
         app.send_with(Method::GET, &path, &[("if-match", "\"x\"")], None).await.expect_error(412);
-        // At midnight the order is overdue, which both say.
+        // At midnight the order becomes overdue, which changes both responses.
         app.clock.set("2024-11-16T00:00:00Z".parse().unwrap());
         let next = ask(&first).await;
         assert_eq!(next.status, 200, "{path}");

@@ -217,7 +217,7 @@ async fn orders_of_other_programs_get_an_id() {
     assert_eq!(app.get("/api/ros?archiveStatus=PAID").await.expect(200)[0]["shopName"], "Other");
     app.delete(&path_of(&theirs)).await.expect(200);
     app.create("RO7").await;
-    // And the database itself refuses the other program a number or id that is taken.
+    // The database also rejects a taken number or id from another program.
     for insert in [
         "INSERT INTO paid (RO) VALUES ('RO8')".to_owned(),
         "INSERT INTO active (RO) VALUES (' ro8 ')".to_owned(),

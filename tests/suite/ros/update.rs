@@ -6,7 +6,7 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-/// Every field that a PATCH may change, with a first and a second value as answers show them.
+/// Every field that a `PATCH` may change, with two values as responses show them.
 fn fields() -> Vec<(&'static str, Value, Value)> {
     let day = |day: u8| json!(format!("2024-10-{day:02}T00:00:00.000Z"));
     vec![
@@ -125,7 +125,7 @@ async fn renaming_frees_the_old_number() {
     assert_eq!((&renamed["roNumber"], &renamed["id"]), (&json!("RO3"), &order["id"]));
     app.get(&path_by_number("RO1")).await.expect_error(404);
     app.create("RO1").await;
-    // The same number in other letters is still its own.
+    // Changing only the case of its number is not a conflict.
     assert_eq!(app.patch(&path, &json!({ "roNumber": "ro3" })).await.expect(200)["roNumber"], "ro3");
     for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
         let old = format!("{archive} old");
