@@ -1,5 +1,5 @@
-//! `cargo bench --bench assistant`: what the proxy adds to Anthropic's own time. A stand-in on the same machine answers at
-//! once, asked directly and through the function's router, in turns in one run.
+//! `cargo bench --bench assistant`: the latency that the proxy adds to Anthropic. A local fake responds at once;
+//! requests go alternately to it and through the router of the function, in one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
-    anthropic::{Part, Script, StandIn, sse},
+    anthropic::{FakeAnthropic, Part, Script, sse},
     assistant::{Assistant, Options, chat},
 };
 use serde_json::json;
@@ -21,7 +21,7 @@ fn percentile(samples: &mut [Duration], percent: usize) -> f64 {
 }
 
 async fn overhead() {
-    let assistant = Assistant::with(StandIn::start([]).await, Options::default()).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options::default()).await;
     let client = local_client().build().unwrap();
     let url = format!("{}/v1/messages", assistant.anthropic.url);
     let direct_body = json!({ "model": "m", "max_tokens": 10, "messages": [{ "role": "user", "content": "Hi" }] });
@@ -30,7 +30,7 @@ async fn overhead() {
         let started = Instant::now();
         client.post(&url).json(&direct_body).send().await.unwrap().bytes().await.unwrap();
         direct.push(started.elapsed());
-        // Another user each time, so that the rate limit decides each time and refuses nobody.
+        // A new user for each request: the rate limit is checked and refuses none.
         let body = chat(&json!({ "userId": format!("user-{round}") }));
         let started = Instant::now();
         assert_eq!(assistant.ask(&body).await.status, 200);
@@ -40,9 +40,9 @@ async fn overhead() {
         decided.push(started.elapsed());
     }
     println!("| | p50 ms | p99 ms |\n|---|---|---|");
-    let line = |what: &str, samples: &mut Vec<Duration>| {
+    let line = |case: &str, samples: &mut Vec<Duration>| {
         let (p50, p99) = (percentile(samples, 50), percentile(samples, 99));
-        println!("| {what} | {p50:.3} | {p99:.3} |");
+        println!("| {case} | {p50:.3} | {p99:.3} |");
         (p50, p99)
     };
     let direct = line("the stand-in, asked directly", &mut direct);
@@ -57,16 +57,16 @@ async fn overhead() {
     println!("| ratio | {:.2} | {:.2} |\n", proxied.0 / direct.0, proxied.1 / direct.1);
 }
 
-/// How long each event is under way, from the instant at which the stand-in is let go on.
+/// The latency of each event, from the moment at which the fake sends it.
 async fn latency() {
     let event = |index: usize| json!({ "type": "content_block_delta", "index": index, "delta": { "text": "word" } });
     let parts = (0..EVENTS).flat_map(|index| [Part::Wait, Part::Bytes(sse(&event(index)).into_bytes())]).collect();
-    let assistant = Assistant::start(StandIn::start([Script::parts(parts)]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::parts(parts)]).await).await;
     let mut stream = assistant.stream(&chat(&json!({ "stream": true }))).await;
     let mut samples = Vec::new();
     for _ in 0..EVENTS {
         let sent = Instant::now();
-        assistant.anthropic.go_on();
+        assistant.anthropic.resume();
         let part = stream.next().await.unwrap();
         samples.push(sent.elapsed());
         assert!(part.starts_with("data: "));

@@ -1,5 +1,5 @@
-//! `cargo bench --bench growth`: how the inventory's requests grow with the table. Times depend on the machine; what is
-//! worth reading is how a line changes from 10,000 to 1,000,000 rows.
+//! `cargo bench --bench growth`: how the latency of inventory requests grows with the number of rows. Times depend on
+//! the machine; compare each row of the output from 10,000 to 1,000,000 rows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -9,15 +9,15 @@ use http::Method;
 use rotracker_tests::{App, TestDatabase, app::encoded, stock::fill_stock};
 use serde_json::json;
 
-/// Rows of the index; the ledger has half as many entries.
+/// Sizes of the index; there are half as many stock transactions.
 const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
 
-/// Parts with fewer than five pieces, at every size.
+/// The number of parts with fewer than five pieces, at every size.
 const LOW: u32 = 100;
 
-/// A request, how often it is sent, and the status of its answer.
+/// A request, the number of repetitions, and the expected status.
 struct Case {
-    what: &'static str,
+    name: &'static str,
     rounds: u32,
     method: Method,
     path: String,
@@ -27,15 +27,15 @@ struct Case {
 
 async fn median(app: &App, case: &Case) -> Duration {
     let mut samples = Vec::new();
-    // The first answers fill caches.
+    // The first requests fill caches.
     for round in 0..case.rounds + 2 {
         let started = Instant::now();
-        let answer = match &case.body {
+        let response = match &case.body {
             None => app.get(&case.path).await,
             Some(body) => app.send_json(case.method.clone(), &case.path, body).await,
         };
         let elapsed = started.elapsed();
-        assert_eq!(answer.status, case.status, "{}", case.what);
+        assert_eq!(response.status, case.status, "{}", case.name);
         if round >= 2 {
             samples.push(elapsed);
         }
@@ -44,7 +44,7 @@ async fn median(app: &App, case: &Case) -> Duration {
     samples[samples.len() / 2]
 }
 
-/// A number in the middle of the index, and its id.
+/// A part number in the middle of the index, and its id.
 async fn some_part(app: &App) -> (i64, String) {
     let any =
         "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty > 50 ORDER BY PartNumberKey LIMIT 1 OFFSET 1000";
@@ -53,8 +53,8 @@ async fn some_part(app: &App) -> (i64, String) {
 
 async fn cases(app: &App) -> Vec<Case> {
     let (id, number) = some_part(app).await;
-    let get = |what, rounds, path: String| Case {
-        what,
+    let get = |name, rounds, path: String| Case {
+        name,
         rounds,
         method: Method::GET,
         path: format!("/api/inventory/{path}"),
@@ -62,7 +62,7 @@ async fn cases(app: &App) -> Vec<Case> {
         status: 200,
     };
     let exact = encoded(&number);
-    // All but the first two characters: few numbers contain it.
+    // The part number without its first two characters, which few numbers contain.
     let rare = encoded(&number[2..]);
     vec![
         get("search, exact", 300, format!("search?partNumber={exact}")),
@@ -89,7 +89,7 @@ async fn measure(size: u32) -> Vec<(&'static str, Duration)> {
     fill_stock(&app.database, size, size / LOW).await;
     let mut medians = Vec::new();
     for case in cases(&app).await {
-        medians.push((case.what, median(&app, &case).await));
+        medians.push((case.name, median(&app, &case).await));
     }
     medians
 }
@@ -101,9 +101,9 @@ fn main() {
         columns.push(runtime.block_on(measure(size)));
     }
     println!("| request, median ms | 10,000 rows | 100,000 rows | 1,000,000 rows |\n|---|---|---|---|");
-    for (line, (what, _)) in columns[0].iter().enumerate() {
+    for (line, (name, _)) in columns[0].iter().enumerate() {
         let times: Vec<String> =
             columns.iter().map(|column| format!("{:.2}", column[line].1.as_secs_f64() * 1e3)).collect();
-        println!("| {what} | {} |", times.join(" | "));
+        println!("| {name} | {} |", times.join(" | "));
     }
 }

@@ -1,5 +1,5 @@
-//! Measures what the router (HTTP, JSON, authentication) adds to the statements of the store, and the memory of a function.
-//! Times depend on the machine. The two sides of a ratio are measured in turns in one run, so ratios hardly do.
+//! Measures the time that the router (HTTP, JSON, authentication) adds to the statements of the store, and the memory
+//! of a function. Times depend on the machine, but ratios hardly do: both sides are measured alternately in one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -24,7 +24,7 @@ use rotracker_tests::{
 use serde_json::json;
 use sqlx::Connection;
 
-/// Durations of one side, and what can be said of them.
+/// The measured durations of one side.
 #[derive(Default)]
 struct Samples(Vec<Duration>);
 
@@ -42,17 +42,17 @@ impl Samples {
     }
 }
 
-fn report(what: &str, bare: &Samples, routed: &Samples) {
+fn report(case: &str, bare: &Samples, routed: &Samples) {
     let (bare_p50, routed_p50) = (bare.percentile(50), routed.percentile(50));
     println!(
-        "| {what} | {bare_p50:.3} | {routed_p50:.3} | {:.2} | {:.3} | {:.3} |",
+        "| {case} | {bare_p50:.3} | {routed_p50:.3} | {:.2} | {:.3} | {:.3} |",
         routed_p50 / bare_p50,
         bare.percentile(99),
         routed.percentile(99)
     );
 }
 
-/// Reads all active orders and throws the rows away.
+/// Reads all active orders and discards them.
 async fn list_bare(pool: &Pool) {
     let mut connection = borrow(pool).await;
     let query = sqlx::query(

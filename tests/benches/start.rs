@@ -1,8 +1,8 @@
-//! `cargo bench --bench start`: from the start of a function's process to the last byte of its first answer, beside a
-//! bare `lambda_http` function built the same way, in turns in one run. The request waits already, and its answer, a
-//! 404, needs no statement: what is measured is Init and the way through the layers.
+//! `cargo bench --bench start`: the time from starting the process of a function to the last byte of its first
+//! response, compared alternately with a minimal `lambda_http` function built the same way. The request is already
+//! waiting and returns 404 without a database statement, so this measures Init and the HTTP layers.
 //!
-//! It takes what `sam build` and `cargo lambda build --release --example bare_function` made.
+//! It uses the binaries of `sam build` and `cargo lambda build --release --example bare_function`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -15,7 +15,7 @@ use axum::{Router, http::StatusCode};
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     dynamodb,
     emulator::{Emulator, database_variables},
 };
@@ -34,7 +34,7 @@ fn built(name: &str) -> PathBuf {
 
 type Variables = Vec<(&'static str, String)>;
 
-/// A function in one environment, and how long its starts took.
+/// A function with its environment, and the measured durations.
 struct Candidate {
     name: &'static str,
     binary: PathBuf,
@@ -50,21 +50,21 @@ impl Candidate {
     }
 
     async fn start(&mut self, emulator: &Emulator, client: &reqwest::Client) {
-        // The emulator only knows names of functions of the workspace.
+        // The emulator accepts only names of functions of the workspace.
         let name = if self.name == "bare" { "ros" } else { self.name };
         let url = format!("{}/lambda-url/{name}/api/nothing", emulator.url);
         let waiting = tokio::spawn(client.get(url).send());
         let started = Instant::now();
         let instance = emulator.instance(name, &self.binary, &self.variables);
-        let answer = waiting.await.unwrap().unwrap();
-        assert_eq!(answer.status(), 404, "{:?}", instance.log());
-        answer.bytes().await.unwrap();
+        let response = waiting.await.unwrap().unwrap();
+        assert_eq!(response.status(), 404, "{:?}", instance.log());
+        response.bytes().await.unwrap();
         self.starts.push(started.elapsed());
         instance.stop().await;
     }
 }
 
-/// The port of a server that hangs up at once: what opening a connection costs us ourselves.
+/// The port of a server that closes every connection at once, so that only our own cost of connecting is measured.
 async fn hangs_up() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -95,7 +95,7 @@ fn assistant(dynamodb: &str, anthropic: &str) -> Variables {
 
 async fn compare() {
     let database = TestDatabase::migrated().await;
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let there = [database_variables(&database), assistant(&dynamodb.endpoint, &anthropic.url)].concat();
     let refusing = refuses().await;
     let mut apart = [database_variables(&database), assistant(&refusing, &refusing)].concat();
@@ -113,15 +113,15 @@ async fn compare() {
     }
 
     let emulator = Emulator::start().await;
-    // A connection for each request: on one that is used again, the emulator's own answers wait 40 ms for the client's
-    // acknowledgement.
+    // Use a new connection for each request: on a reused one, responses of the emulator wait 40 ms for the
+    // acknowledgement of the client.
     let client = local_client().pool_max_idle_per_host(0).build().unwrap();
     for round in 0..=ROUNDS {
         for candidate in &mut candidates {
             candidate.start(&emulator, &client).await;
         }
         if round == 0 {
-            // It warmed the file cache.
+            // The first start only warms the file cache.
             candidates.iter_mut().for_each(|candidate| candidate.starts.clear());
         }
     }

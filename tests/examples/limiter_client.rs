@@ -1,5 +1,5 @@
-//! An instance of the limiter in a process of its own. For each line of its input, a user, it sends as many requests at
-//! once as its argument says, and prints how many were admitted, refused and failed.
+//! Runs a limiter in a separate process. For each user name on its standard input, it sends as many concurrent requests
+//! as its argument says, and prints how many were admitted, refused and failed.
 
 use std::{io, time::Duration};
 
@@ -14,7 +14,7 @@ async fn main() -> Result<()> {
     let requests: usize = std::env::args().nth(1).context("how many requests?")?.parse()?;
     let mut env = Env::of_process();
     let mut config = LimiterConfig::read(&mut env);
-    // So many at once, on so few cores, take longer than a function would wait, and all must reach the store.
+    // This many concurrent requests on few cores exceed the usual timeout, and all must reach the store.
     config.store.timeouts = Timeouts { attempt: Duration::from_secs(60), total: Duration::from_secs(120) };
     config.cached_refusals = 0;
     let limiter = Limiter::new(&env.finish(config)?, Clock::system(chrono_tz::Tz::UTC));

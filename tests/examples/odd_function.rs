@@ -1,4 +1,4 @@
-//! A Lambda function with routes that no real one has: they panic, fail in the middle of a response, or send odd headers.
+//! A Lambda function whose routes panic, fail during a response, or send unusual headers.
 
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ async fn panic() -> &'static str {
     panic!("on purpose")
 }
 
-/// Headers that come twice, and every byte.
+/// Repeated headers, and a body of all bytes.
 async fn headers() -> impl IntoResponse {
     let headers = AppendHeaders([
         ("set-cookie", "a=1; Path=/"),
@@ -43,7 +43,7 @@ async fn headers() -> impl IntoResponse {
     (headers, (0..=255).chain([0; 16]).collect::<Vec<u8>>())
 }
 
-/// A list without an end.
+/// A list that never ends.
 async fn endless() -> Result<axum::response::Response, ApiError> {
     json_array(|| stream::repeat(()).map(Ok)).await
 }

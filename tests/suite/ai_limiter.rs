@@ -1,4 +1,4 @@
-//! The rate limiter against a real emulator, mostly over HTTP as a function speaks to DynamoDB.
+//! The rate limiter against a real DynamoDB emulator, mostly over HTTP.
 
 use std::{error::Error, process::Stdio, time::Duration};
 
@@ -26,7 +26,7 @@ use tokio::{
 
 const POLICY: Policy = Policy { limit: 3, window_seconds: 60 };
 
-/// Long enough for anything that ends at all.
+/// A timeout that only a hanging test reaches.
 const HANG_GUARD: Duration = Duration::from_secs(60);
 
 fn start() -> DateTime<Utc> {
@@ -44,14 +44,14 @@ fn quota(decision: Decision) -> Quota {
     }
 }
 
-/// The limiter as the design describes it, with everything that ever happened in memory.
+/// A simple model of the limiter: a sliding window over all admissions, kept in memory.
 #[derive(Default)]
-struct ReferenceLog {
+struct Model {
     admissions: Vec<i64>,
 }
 
-impl ReferenceLog {
-    /// Whether a request at `now` is admitted, how many more would be, and when there is room for one more than now.
+impl Model {
+    /// Returns whether a request at `now` is admitted, how many more would be, and when the next one would be.
     fn decide(&mut self, policy: Policy, now: i64) -> (bool, usize, i64) {
         let (limit, window) = (policy.limit as usize, i64::from(policy.window_seconds) * 1_000);
         let in_window =
@@ -61,13 +61,13 @@ impl ReferenceLog {
             self.admissions.push(now);
         }
         let counted = in_window(self);
-        // A smaller limit than before can be exceeded by more than one.
+        // With a smaller limit than before, the window may hold several admissions too many.
         let first_to_leave = counted.len().saturating_sub(limit);
         (admitted, limit.saturating_sub(counted.len()), counted[first_to_leave] + window)
     }
 }
 
-/// The next instant to ask at: often the same, often right at the edge of what changes the answer.
+/// Picks the time of the next request: often the same time, often the boundary where the decision changes.
 fn later(quota: Quota, random: &mut StdRng) -> i64 {
     let Quota { policy, remaining, next_admission, now } = quota;
     let window = i64::from(policy.window_seconds) * 1_000;
@@ -76,7 +76,7 @@ fn later(quota: Quota, random: &mut StdRng) -> i64 {
         2 => now + random.random_range(0..=window / i64::from(policy.limit)),
         3 if remaining == 0 => next_admission,
         4 if remaining == 0 => next_admission - 1,
-        // With a great limit the window must get the time to fill.
+        // With a large limit, the window must get time to fill.
         5 if random.random_ratio(1, policy.limit) => next_admission,
         6 if random.random_ratio(1, policy.limit) => now + random.random_range(0..=2 * window),
         _ => now,
@@ -84,7 +84,7 @@ fn later(quota: Quota, random: &mut StdRng) -> i64 {
     later.max(now)
 }
 
-/// Asks the embedded emulator as the limiter does.
+/// Decides a request with the embedded emulator, as the limiter does.
 fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: &str) -> Decision {
     let recent_requests = |item| RecentRequests::from_item(&item, policy.limit).unwrap();
     match store.apply(user, &policy.conditional_update(now, request_id)) {
@@ -93,16 +93,16 @@ fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: 
     }
 }
 
-/// Compares `steps` decisions, each by the policy that `policy` picks, with the reference.
+/// Compares `steps` decisions with the model; `policy` picks the policy of each.
 fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
     let random = &mut StdRng::seed_from_u64(seed);
     let store = EmbeddedStore::new();
-    let (mut log, mut now, mut user) = (ReferenceLog::default(), start().timestamp_millis(), 0);
+    let (mut log, mut now, mut user) = (Model::default(), start().timestamp_millis(), 0);
     let (mut admissions, mut refusals) = (0, 0);
     for step in 0..steps {
-        // Now and then a new user, who begins with nothing.
+        // Occasionally switch to a new user without admissions.
         if random.random_ratio(1, 500) {
-            (log, user) = (ReferenceLog::default(), user + 1);
+            (log, user) = (Model::default(), user + 1);
         }
         let policy = policy(random);
         let decision = ask(&store, policy, &format!("user {user}"), now, &format!("request {step}"));
@@ -180,7 +180,7 @@ async fn http_matches_model_with_one_call_per_decision() {
     for policy in [1, 2, 3, 20, MAX_LIMIT].map(|limit| Policy { limit, window_seconds: 60 }) {
         let clock = clock();
         let limiter = forgetful_limiter(&proxy.endpoint, policy, &clock);
-        let (mut log, mut now) = (ReferenceLog::default(), start().timestamp_millis());
+        let (mut log, mut now) = (Model::default(), start().timestamp_millis());
         for step in 0..150 {
             clock.set(DateTime::from_timestamp_millis(now).unwrap());
             let decision = limiter.admit(&format!("user of {}", policy.limit)).await.unwrap();
@@ -247,15 +247,15 @@ async fn a_retried_update_counts_once() {
         let clock = clock();
         let limiter = forgetful_limiter(&proxy.endpoint, POLICY, &clock);
         let user = format!("{loss:?}");
-        // Also the last place, where the repeated write finds the window full.
+        // This includes the last place, where the retried write finds the window full.
         for remaining in [2, 1, 0] {
-            proxy.lose_next_answer(loss);
+            proxy.lose_next_response(loss);
             let decision = limiter.admit(&user).await.unwrap();
             assert!(decision.is_admitted());
             assert_eq!(quota(decision).remaining, remaining);
             assert_eq!(proxy.operations(), ["UpdateItem", "UpdateItem"]);
         }
-        proxy.lose_next_answer(loss);
+        proxy.lose_next_response(loss);
         assert!(!limiter.admit(&user).await.unwrap().is_admitted());
         proxy.operations();
     }
@@ -291,7 +291,7 @@ async fn many_processes_together_admit_exactly_the_limit() {
                 *sum += count.parse::<usize>().unwrap();
             }
         }
-        // Admitted, refused, failed.
+        // The sums of admitted, refused and failed requests.
         assert_eq!(sums, [3, PROCESSES * REQUESTS - 3, 0], "round {round}");
     }
 }
@@ -299,7 +299,7 @@ async fn many_processes_together_admit_exactly_the_limit() {
 #[tokio::test]
 async fn an_unreachable_or_silent_store_is_unavailable() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    // It takes connections and never answers.
+    // This listener accepts connections but never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for address in [closed, silent.local_addr().unwrap()] {
         let mut config = limiter_config(&format!("http://{address}"), POLICY);
@@ -364,7 +364,7 @@ async fn clearing_empties_the_window() {
 async fn idle_users_expire_after_their_window() {
     let emulator = emulator().await;
     let config = limiter_config(&emulator.endpoint, POLICY);
-    // Again: what is there already is left alone.
+    // Creating the table again leaves the existing one unchanged.
     create_rate_limit_table(&config).await.unwrap();
     Limiter::new(&config, clock()).admit("someone").await.unwrap();
     let client = store::client(&config.store);

@@ -1,4 +1,4 @@
-//! What holds when many ask at once.
+//! Concurrent requests for the same orders.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -25,7 +25,7 @@ async fn of_48_creates_of_one_number_one_succeeds() {
             })
         });
         let statuses: Vec<StatusCode> = join_all(creates).await.into_iter().map(Result::unwrap).collect();
-        let count = |status| statuses.iter().filter(|answer| **answer == status).count();
+        let count = |status| statuses.iter().filter(|response| **response == status).count();
         assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 47), "{statuses:?}");
         assert_eq!(app.rows().await.len(), round + 1);
     }
@@ -55,7 +55,8 @@ async fn no_acknowledged_change_is_lost_among_32_clients() {
         let changes = (0..32).map(|index| {
             let (app, number, by_id) = (app.clone(), number.clone(), path_of(&order));
             tokio::spawn(async move {
-                // Every change appends its own note, so that a lost one shows; some move, some come by number.
+                // Every request appends its own note, so a lost update is visible. Some move the order, some use its
+                // number.
                 let by_number = path_by_number(&number);
                 let note = format!("note {index};");
                 let status = app

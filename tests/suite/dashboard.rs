@@ -1,36 +1,36 @@
-//! The dashboard and the alarms name what the functions really emit: a name that nothing emits is a line that stays
-//! empty, or an alarm that never rings.
+//! The dashboard and the alarms use only metrics that the functions emit: any other metric would leave a graph empty or
+//! an alarm silent.
 
 use std::{collections::BTreeSet, path::Path};
 
 use app_core::metrics::{METRICS, NAMESPACE};
 use serde_json::Value;
 
-/// A metric by its name and the names of its dimensions.
+/// The name of a metric and the names of its dimensions.
 type Metric = (String, BTreeSet<String>);
 
 fn metric<'a>(name: &str, dimensions: impl IntoIterator<Item = &'a str>) -> Metric {
     (name.to_owned(), dimensions.into_iter().map(str::to_owned).collect())
 }
 
-/// The dashboard and the alarms.
+/// The template with the dashboard and the alarms.
 fn observability() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/observability.yaml");
     let template: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     template["Resources"].clone()
 }
 
-/// Every metric of ours that is named below `value`.
+/// Collects all our metrics that occur in `value`.
 fn named(value: &Value, metrics: &mut BTreeSet<Metric>) {
     match value {
-        // An alarm's metric.
+        // The metric of an alarm.
         Value::Object(fields) if fields.get("Namespace").is_some_and(|namespace| namespace == NAMESPACE) => {
             let dimensions = fields["Dimensions"].as_array().unwrap();
             let dimensions = dimensions.iter().map(|dimension| dimension["Name"].as_str().unwrap());
             metrics.insert(metric(fields["MetricName"].as_str().unwrap(), dimensions));
         }
         Value::Object(fields) => fields.values().for_each(|value| named(value, metrics)),
-        // A line of the dashboard: namespace, metric, then names and values of dimensions by turns, then options.
+        // A metric in a graph: namespace, name, then alternately names and values of dimensions, then options.
         Value::Array(items) if items.first().is_some_and(|namespace| namespace == NAMESPACE) => {
             let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
             metrics.insert(metric(words[1], words[2..].iter().step_by(2).copied()));
@@ -70,6 +70,6 @@ fn dashboard_and_alarms_use_emitted_metrics() {
     assert_eq!(on_dashboard.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "on the dashboard");
     assert_eq!(in_alarms.difference(&emitted).collect::<Vec<_>>(), [] as [&Metric; 0], "in alarms");
     assert!(!in_alarms.is_empty());
-    // And what an alarm or nobody watches can be seen.
+    // The dashboard must also show every metric that is emitted.
     assert_eq!(emitted.difference(&on_dashboard).collect::<Vec<_>>(), [] as [&Metric; 0], "not on the dashboard");
 }

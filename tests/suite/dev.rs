@@ -1,4 +1,4 @@
-//! `cargo dev`, as a person uses it: started, asked, stopped, started again.
+//! `cargo dev` from start to stop, as a developer uses it.
 
 use std::{
     io::{BufRead, BufReader},
@@ -16,7 +16,7 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The variable by which everything that one run starts is found again.
+/// Marks all processes of one run, so that leftover ones can be found.
 const RUN: &str = "ROTRACKER_TEST_RUN";
 
 /// A running `cargo dev`.
@@ -28,7 +28,7 @@ struct Dev {
 }
 
 impl Dev {
-    /// Starts it on the server under test, or its own, and waits for what it prints last when it is ready.
+    /// Starts `cargo dev` with the server under test or its own, and waits until it reports that it is ready.
     fn start(rotracker: &Path, data_dir: &Path, databases: &[TestDatabase; 2], port: u16, arguments: &[&str]) -> Self {
         let run = Uuid::new_v4().to_string();
         let mut process = Command::new(rotracker)
@@ -51,12 +51,12 @@ impl Dev {
                 break;
             }
         }
-        // Whatever else it prints must not block it.
+        // Keep reading the output, so that a full pipe does not block the process.
         std::thread::spawn(move || output.for_each(drop));
         Self { process, run, url: format!("http://127.0.0.1:{port}"), lines }
     }
 
-    /// Sends `signal` and waits for the end; returns the exit code and what is still running.
+    /// Sends `signal`, waits for the exit, and returns the exit code and the processes that are still running.
     fn stop(mut self, signal: &str) -> (Option<i32>, Vec<String>) {
         let killed = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(killed.success());
@@ -65,7 +65,7 @@ impl Dev {
     }
 }
 
-/// The commands of all processes that carry the mark of `run`.
+/// The command lines of all processes marked with `run`.
 fn processes_of(run: &str) -> Vec<String> {
     let mark = format!("{RUN}={run}");
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -81,7 +81,7 @@ fn processes_of(run: &str) -> Vec<String> {
 async fn cargo_dev_serves_keeps_data_and_stops() {
     let rotracker = binary("rotracker").await;
     let folder = tempfile::tempdir().unwrap();
-    // Dropped from the server under test in the end; with a server of its own they go with the folder.
+    // On the server under test, these databases are dropped at the end; a server of its own is deleted with its folder.
     let names = [(); 2].map(|()| TestDatabase { name: format!("rotest_{}", Uuid::new_v4().simple()) });
     let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
     let port = free_port();
@@ -93,7 +93,7 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
         let orders: Vec<Value> = client.get(url).send().await.unwrap().json().await.unwrap();
         assert_eq!(orders.len(), count, "{archive}");
     }
-    // The index misses some parts of the sample data, so that each way of a search finds something.
+    // The index lacks some parts of the sample data, so that each search method finds something.
     for (number, method) in [("ms20", "like"), ("abs0", "direct")] {
         let url = format!("{}/api/inventory/search?partNumber={number}", dev.url);
         let found: Value = client.get(url).send().await.unwrap().json().await.unwrap();
@@ -102,21 +102,21 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
     let stats: Value =
         client.get(format!("{}/api/inventory/stats", dev.url)).send().await.unwrap().json().await.unwrap();
     assert_eq!(stats["totalParts"], 6_400);
-    // Browsers must see CORS headers once: the emulator's own are off.
-    let answer =
+    // Browsers reject duplicate CORS headers, so those of the emulator must be off.
+    let response =
         client.get(format!("{}/health", dev.url)).header("origin", "http://localhost:5173").send().await.unwrap();
-    let origins: Vec<_> = answer.headers().get_all("access-control-allow-origin").iter().cloned().collect();
+    let origins: Vec<_> = response.headers().get_all("access-control-allow-origin").iter().cloned().collect();
     assert_eq!(origins, ["http://localhost:5173"]);
-    answer.bytes().await.unwrap();
-    // Unknown paths are answered in our shape, too, and not by the emulator.
+    response.bytes().await.unwrap();
+    // Unknown paths get our error format instead of the one of the emulator.
     for path in
         ["", "/", "/nothing/here", "/api/rosy", "/api/inventory", "/api/inventory/nothing", "/api/ai-logs/no/thing"]
     {
-        let answer = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{path}");
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
+        let response = client.get(format!("{}{path}", dev.url)).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"], "Not found", "{path}");
     }
-    // More requests at once than one instance can take.
+    // More concurrent requests than one instance accepts.
     let creates = (0..8).map(|number| {
         let order = new_order(json!({ "roNumber": format!("DEV {number}") }));
         client.post(format!("{}/api/ros", dev.url)).json(&order).send()
@@ -127,19 +127,21 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
         created.bytes().await.unwrap();
     }
 
-    // Clients that leave in the middle of an answer, more of them than there are instances, end none.
+    // Clients that disconnect during a response, more often than there are instances, do not stop any.
     for _ in 0..8 {
-        let answer = client.get(format!("{}/api/ros?archiveStatus=PAID", dev.url)).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
+        let response = client.get(format!("{}/api/ros?archiveStatus=PAID", dev.url)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
     }
-    let answers =
+    let responses =
         futures_util::future::join_all((0..8).map(|_| client.get(format!("{}/health", dev.url)).send())).await;
-    for answer in answers {
-        assert_eq!(answer.unwrap().json::<Value>().await.unwrap()["status"], "ok");
+    for response in responses {
+        assert_eq!(response.unwrap().json::<Value>().await.unwrap()["status"], "ok");
     }
 
-    // A second one on the same data, and one on the same port, are told so.
-    for (data_dir, said) in [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")] {
+    // A second `cargo dev` on the same data or on the same port explains the conflict.
+    for (data_dir, expected) in
+        [(folder.path().to_owned(), "already running"), (folder.path().join("other"), "is taken")]
+    {
         let output = Command::new(&rotracker)
             .args(["dev", "--port", &port.to_string(), "--data-dir"])
             .arg(data_dir)
@@ -148,13 +150,13 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
             .unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(message.contains(said) && !message.contains("backtrace"), "{message}");
+        assert!(message.contains(expected) && !message.contains("backtrace"), "{message}");
     }
 
     let (code, left) = dev.stop("-INT");
     assert_eq!((code, left), (Some(0), Vec::new()));
 
-    // A server under test listens where it does.
+    // A server under test listens only on its own address.
     let has_server = std::env::var_os("DB_HOST").is_some();
     let containers = if has_server { "--sam-local=127.0.0.1" } else { "--sam-local=127.0.0.2" };
     let dev = Dev::start(&rotracker, folder.path(), &names, port, &[containers, "--fake-anthropic"]);
@@ -166,13 +168,13 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
     assert_eq!((code, left), (Some(0), Vec::new()));
     assert!(!folder.path().join(sam_local::FILE).exists(), "it names what runs no more");
     if !has_server {
-        // They were never on the server under test.
+        // These databases were never on the server under test, so there is nothing to drop.
         std::mem::forget(names);
     }
 }
 
-/// Runs the functions with the variables that `sam local` would give them, from another address of this machine, and
-/// with what tells them that they are in its containers.
+/// Runs the functions with the variables that `sam local` would set, including the one that marks its containers, from
+/// another address of this machine.
 async fn as_in_containers(file: &Path, client: &reqwest::Client) {
     let content: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let values = content["Parameters"].as_object().unwrap();
@@ -204,8 +206,8 @@ async fn as_in_containers(file: &Path, client: &reqwest::Client) {
             Some(body) => client.post(url).json(body),
             None => client.get(url),
         };
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        let response = request.send().await.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
         assert!(status == 200 && text.contains(holds), "{name}: {status} {text}\n{:?}", instance.log());
         instance.stop().await;
     }

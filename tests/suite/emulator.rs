@@ -1,11 +1,11 @@
-//! The real binaries under an emulated runtime API: what the router's own tests cannot see.
+//! The real binaries under an emulated runtime API, for behaviour that tests of the router cannot see.
 
 use std::time::Duration;
 
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
-    anthropic::{Part, Script, StandIn, events, sse},
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
     app::new_order,
     assistant::{CANARY_KEY, chat},
     database::{execute, fill},
@@ -14,7 +14,7 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-/// The emulator waits for a function that died for ever; this client does not.
+/// The emulator waits forever for a function that exited, so the client needs a timeout.
 fn client() -> reqwest::Client {
     local_client().timeout(Duration::from_secs(20)).build().unwrap()
 }
@@ -33,7 +33,7 @@ async fn responses_are_streamed_compressed_and_logged() {
     let list = client().get(&url).send().await.unwrap();
     assert_eq!(list.headers()[STREAMED], "streaming");
     let id = list.headers()["x-request-id"].to_str().unwrap().to_owned();
-    // The client has undone the compression, and says so by removing the header; ask once without.
+    // reqwest decompresses the body and removes the header, so compare with an uncompressed response.
     assert!(!list.headers().contains_key("content-encoding"));
     let plain = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
     assert_eq!(list.bytes().await.unwrap(), plain.bytes().await.unwrap());
@@ -62,12 +62,12 @@ async fn under_sam_local_responses_are_buffered_and_plain() {
     let emulator = Emulator::start().await;
     let _ros = emulator.ros(&database, &[("AWS_SAM_LOCAL", "true".to_owned())]).await;
     let url = format!("{}/lambda-url/ros/api/ros/stats/dashboard", emulator.url);
-    let answer = client().get(&url).header("accept-encoding", "gzip").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert!(!answer.headers().contains_key(STREAMED));
-    // This client leaves an encoding that it did not ask for by itself alone, so it would show.
-    assert!(!answer.headers().contains_key("content-encoding"));
-    assert_eq!(answer.json::<Value>().await.unwrap()["totalActive"], 0);
+    let response = client().get(&url).header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key(STREAMED));
+    // reqwest does not decompress an encoding that it did not request, so one would show here.
+    assert!(!response.headers().contains_key("content-encoding"));
+    assert_eq!(response.json::<Value>().await.unwrap()["totalActive"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,9 +77,9 @@ async fn a_list_of_50_000_orders_stays_below_100_mb() {
     fill(&database, 50_000).await;
     let ros = emulator.ros(&database, &[]).await;
     let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
-    let answer = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let body = answer.bytes().await.unwrap();
+    let response = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.bytes().await.unwrap();
     let orders: Vec<Value> = serde_json::from_slice(&body).unwrap();
     assert_eq!(orders.len(), 50_000);
     assert!(body.len() > 30_000_000);
@@ -94,15 +94,15 @@ async fn an_instance_survives_panics_and_broken_responses() {
     let url = format!("{}/lambda-url/ros/api/odd", emulator.url);
     for accepted in ["identity", "gzip"] {
         let ask = async |path: &str| {
-            let answer = client().get(format!("{url}/{path}")).header("accept-encoding", accepted).send().await;
-            answer.unwrap_or_else(|error| panic!("{error}\n{}", odd.log().join("\n")))
+            let response = client().get(format!("{url}/{path}")).header("accept-encoding", accepted).send().await;
+            response.unwrap_or_else(|error| panic!("{error}\n{}", odd.log().join("\n")))
         };
         let panicked = ask("panic").await;
         assert_eq!(panicked.status(), 500);
-        // Read to its end, here and below: an answer that the client leaves ends an instance.
+        // Read responses to the end, here and below: under this emulator, an aborted response stops the instance.
         assert_eq!(panicked.json::<Value>().await.unwrap()["error"], "Internal server error");
         assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
-        // Either the connection breaks or what arrives is no list; a shorter list would be a lie.
+        // Either the connection breaks or the body is not a valid list; a shorter valid list would be wrong.
         let broken = ask("broken").await;
         assert_eq!(broken.status(), 200);
         if let Ok(body) = broken.bytes().await {
@@ -111,11 +111,11 @@ async fn an_instance_survives_panics_and_broken_responses() {
         }
         assert_eq!(ask("fine").await.text().await.unwrap(), "fine");
     }
-    // A client that leaves while the answer comes, often enough to end every instance if one ended one.
+    // Clients that disconnect during a response, often enough to stop every instance if one stopped one.
     for _ in 0..20 {
-        let answer = client().get(format!("{url}/endless")).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        drop(answer);
+        let response = client().get(format!("{url}/endless")).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        drop(response);
     }
     assert_eq!(client().get(format!("{url}/fine")).send().await.unwrap().text().await.unwrap(), "fine");
     let log = odd.log().join("\n");
@@ -133,18 +133,18 @@ async fn three_inventory_instances_share_40_pieces() {
     let url = format!("{}/lambda-url/inventory/api/inventory", emulator.url);
     let (client, body) = (client(), part.change(&json!({})));
     let decrements = (0..60).map(|_| async {
-        let answer = client.post(format!("{url}/decrement")).json(&body).send().await.unwrap();
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        let response = client.post(format!("{url}/decrement")).json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
     });
-    let answers = futures_util::future::join_all(decrements).await;
-    let mut previous: Vec<i64> = answers
+    let responses = futures_util::future::join_all(decrements).await;
+    let mut previous: Vec<i64> = responses
         .iter()
         .filter(|(status, _)| *status == 200)
-        .map(|(_, answer)| answer["previousQty"].as_i64().unwrap())
+        .map(|(_, response)| response["previousQty"].as_i64().unwrap())
         .collect();
     previous.sort_unstable();
     assert_eq!(previous, (1..=40).collect::<Vec<i64>>());
-    assert_eq!(answers.iter().filter(|(status, _)| *status == 409).count(), 20);
+    assert_eq!(responses.iter().filter(|(status, _)| *status == 409).count(), 20);
 
     let found = client.get(format!("{url}/search?partNumber=a%201%2F2")).send().await.unwrap();
     assert_eq!(found.json::<Value>().await.unwrap()["results"][0]["qty"], 0);
@@ -165,9 +165,9 @@ async fn long_pages_are_not_held_in_memory() {
     execute(&mut database.connect().await, many).await;
     for path in ["", "/conversation/c"] {
         let url = format!("{}/lambda-url/ai-logs/api/ai-logs{path}", emulator.url);
-        let answer = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), &answer.headers()[STREAMED]), (200, &"streaming".parse().unwrap()));
-        let body = answer.bytes().await.unwrap();
+        let response = client().get(&url).header("accept-encoding", "identity").send().await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()[STREAMED]), (200, &"streaming".parse().unwrap()));
+        let body = response.bytes().await.unwrap();
         assert!(body.len() > 60_000_000);
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["logs"].as_array().unwrap().len(), 30);
     }
@@ -179,7 +179,7 @@ async fn long_pages_are_not_held_in_memory() {
 async fn two_ai_instances_share_one_rate_limit() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb, emulator) =
-        (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
+        (FakeAnthropic::start([]).await, dynamodb::emulator().await, Emulator::start().await);
     let variables = [("RUST_LOG", "trace".to_owned())];
     let instances = [(); 2].map(|()| emulator.ai(&database, &anthropic, &dynamodb, &variables));
     let instances = futures_util::future::join_all(instances).await;
@@ -187,17 +187,17 @@ async fn two_ai_instances_share_one_rate_limit() {
     let health = client().get(format!("{url}/health")).send().await.unwrap();
     assert_eq!(health.json::<Value>().await.unwrap()["apiKeyConfigured"], true);
 
-    // More at once than are allowed, of which the log is told.
+    // More concurrent requests than the limit allows, which is logged.
     let body = chat(&json!({ "stream": true, "userId": "a@example.com", "conversationId": "c-1" }));
     let (client, body) = (client(), &body);
     let chats = (0..8).map(|_| async {
-        let answer = client.post(format!("{url}/chat")).json(body).send().await.unwrap();
-        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
+        let response = client.post(format!("{url}/chat")).json(body).send().await.unwrap();
+        (response.status().as_u16(), response.headers().clone(), response.text().await.unwrap())
     });
-    let answers = futures_util::future::join_all(chats).await;
-    let count = |wanted: u16| answers.iter().filter(|(status, ..)| *status == wanted).count();
-    assert_eq!((count(200), count(429)), (3, 5), "{answers:?}");
-    for (status, headers, body) in &answers {
+    let responses = futures_util::future::join_all(chats).await;
+    let count = |wanted: u16| responses.iter().filter(|(status, ..)| *status == wanted).count();
+    assert_eq!((count(200), count(429)), (3, 5), "{responses:?}");
+    for (status, headers, body) in &responses {
         if *status == 200 {
             assert!(body.starts_with("data: {") && body.ends_with("data: [DONE]\n\n"), "{body}");
             assert_eq!(headers[STREAMED], "streaming");
@@ -213,15 +213,15 @@ async fn two_ai_instances_share_one_rate_limit() {
             .unwrap();
     assert_eq!(logged, 3);
 
-    // Failures, with the key in Anthropic's own words, must not bring it into the log, however talkative that is.
+    // Error messages of Anthropic that contain the key must not be logged, even at the most verbose level.
     for script in [Script::error(401, CANARY_KEY), Script::error(400, CANARY_KEY), Script::breaks_at_once()] {
-        anthropic.will(script);
-        let user = chat(&json!({ "userId": format!("user-{}", anthropic.questions().len()) }));
-        let answer = client.post(format!("{url}/chat")).json(&user).send().await.unwrap();
-        let shown = format!("{:?} {}", answer.headers().clone(), answer.text().await.unwrap());
+        anthropic.respond_with(script);
+        let user = chat(&json!({ "userId": format!("user-{}", anthropic.requests().len()) }));
+        let response = client.post(format!("{url}/chat")).json(&user).send().await.unwrap();
+        let shown = format!("{:?} {}", response.headers().clone(), response.text().await.unwrap());
         assert!(!shown.contains(CANARY_KEY), "{shown}");
     }
-    // A connection was opened during Init by each instance, before anybody asked.
+    // Each instance opened a connection during Init, before the first request.
     let received = anthropic.received();
     assert!(received[..2].iter().all(|request| request.method == "HEAD"), "{received:?}");
     for instance in &instances {
@@ -234,23 +234,23 @@ async fn two_ai_instances_share_one_rate_limit() {
 async fn a_stream_of_100_000_events_keeps_memory_flat() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb, emulator) =
-        (StandIn::start([]).await, dynamodb::emulator().await, Emulator::start().await);
+        (FakeAnthropic::start([]).await, dynamodb::emulator().await, Emulator::start().await);
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &[]).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let patient = local_client().timeout(Duration::from_mins(3)).build().unwrap();
     let mut peaks = Vec::new();
     for count in [1_000, 100_000] {
         let events = events(&vec!["word "; count]);
-        // Many events in one part, as a network would bring them.
+        // Many events per part, as a network delivers them.
         let parts =
             events.chunks(100).map(|events| Part::Bytes(events.iter().map(sse).collect::<String>().into_bytes()));
-        anthropic.will(Script::parts(parts.collect()));
-        let answer = patient.post(&url).json(&chat(&json!({ "stream": true }))).send().await.unwrap();
-        let text = answer.text().await.unwrap();
+        anthropic.respond_with(Script::parts(parts.collect()));
+        let response = patient.post(&url).json(&chat(&json!({ "stream": true }))).send().await.unwrap();
+        let text = response.text().await.unwrap();
         assert_eq!(text.matches("data: ").count(), events.len() + 1);
         peaks.push(ai.peak_memory().unwrap());
     }
-    // 10 MB went through between the two.
+    // 10 MB were streamed between the two measurements.
     assert!(peaks[1] < peaks[0] + 4_000_000, "{peaks:?}");
 }
 

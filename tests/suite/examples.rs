@@ -1,12 +1,13 @@
-//! The examples in the description are what the service answers: each is sent here, in an order that makes a story.
+//! The examples in the OpenAPI description are real responses: each is sent here, in an order in which the requests
+//! depend on each other.
 //!
-//! `UPDATE_EXAMPLES=1 cargo test --workspace examples` writes the answers down; then renew `infra/openapi.json`.
+//! `UPDATE_EXAMPLES=1 cargo test --workspace examples` writes the responses; then regenerate `infra/openapi.json`.
 
 use std::path::PathBuf;
 
 use rotracker_tests::{
     App, TestResponse,
-    anthropic::{Script, StandIn},
+    anthropic::{FakeAnthropic, Script},
     app::clock,
     assistant::{Assistant, Options},
     emulator::workspace,
@@ -14,58 +15,58 @@ use rotracker_tests::{
 };
 use serde_json::{Map, Value, json};
 
-/// Whom the token names that the examples are sent with.
+/// The subject of the token that the examples are sent with.
 const SUBJECT: &str = "8c1f7a60-3d4e-4b8f-9a52-6e0d1c7b2f35";
 
-/// What is another one each time.
+/// Fields that differ from run to run.
 const VOLATILE: [&str; 3] = ["durationMs", "requestId", "uptime"];
 
-/// The examples of a crate, while they are compared.
-struct Story {
+/// The examples of a crate while they are compared.
+struct Scenario {
     file: PathBuf,
     written: Map<String, Value>,
-    told: Map<String, Value>,
+    sent: Map<String, Value>,
     token: String,
 }
 
-impl Story {
-    fn of(domain: &str, issuer: &Issuer) -> Self {
+impl Scenario {
+    fn new(domain: &str, issuer: &Issuer) -> Self {
         let file = workspace().join(format!("crates/{domain}/src/routes/examples.json"));
         let written = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        Self { file, written, told: Map::new(), token: issuer.admin(SUBJECT) }
+        Self { file, written, sent: Map::new(), token: issuer.admin(SUBJECT) }
     }
 
-    /// Sends the example of the operation `id`; what is answered is the example's answer.
-    async fn tell(&mut self, app: &App, id: &str, method: &str, path: &str) {
+    /// Sends the example request of the operation `id` and records the response.
+    async fn send(&mut self, app: &App, id: &str, method: &str, path: &str) {
         let request = self.written.get(id).map_or(&Value::Null, |example| &example["request"]).clone();
-        let answer = app.send_as(&self.token, method, path, &request).await;
-        let TestResponse { status, .. } = &answer;
-        assert!(status.is_success(), "{id}: {answer:?}");
-        let mut example = json!({ "answer": answer.json() });
+        let response = app.send_as(&self.token, method, path, &request).await;
+        let TestResponse { status, .. } = &response;
+        assert!(status.is_success(), "{id}: {response:?}");
+        let mut example = json!({ "answer": response.json() });
         if !request.is_null() {
             example["request"] = request;
         }
         if let Some(written) = self.written.get(id) {
             keep_volatile(written, &mut example);
         }
-        assert!(self.told.insert(id.to_owned(), example).is_none(), "{id} is told twice");
+        assert!(self.sent.insert(id.to_owned(), example).is_none(), "{id} is told twice");
     }
 
-    fn end(self) {
+    fn finish(self) {
         if std::env::var_os("UPDATE_EXAMPLES").is_some() {
-            let text = serde_json::to_string_pretty(&self.told).unwrap();
+            let text = serde_json::to_string_pretty(&self.sent).unwrap();
             std::fs::write(&self.file, text + "\n").unwrap();
             return;
         }
         let renew = "if that is meant: UPDATE_EXAMPLES=1 cargo test --workspace examples";
-        for (id, told) in &self.told {
-            assert_eq!(self.written.get(id), Some(told), "{id} is not what {:?} says; {renew}", self.file);
+        for (id, sent) in &self.sent {
+            assert_eq!(self.written.get(id), Some(sent), "{id} is not what {:?} says; {renew}", self.file);
         }
-        assert_eq!(self.written.len(), self.told.len(), "{:?} has examples that nobody tells; {renew}", self.file);
+        assert_eq!(self.written.len(), self.sent.len(), "{:?} has examples that nobody tells; {renew}", self.file);
     }
 }
 
-/// Gives `now` the volatile values of `then`.
+/// Copies the volatile values of `then` to `now`.
 fn keep_volatile(then: &Value, now: &mut Value) {
     match (then, now) {
         (Value::Array(then), Value::Array(now)) => {
@@ -90,69 +91,69 @@ fn keep_volatile(then: &Value, now: &mut Value) {
 async fn orders() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
-    let mut story = Story::of("ros", &issuer);
+    let mut scenario = Scenario::new("ros", &issuer);
     let order = "/api/ros/by-number/RO38472";
-    story.tell(&app, "createOrder", "POST", "/api/ros").await;
-    story.tell(&app, "updateOrder", "PATCH", order).await;
-    story.tell(&app, "setOrderStatus", "PATCH", &format!("{order}/status")).await;
-    story.tell(&app, "getOrder", "GET", order).await;
-    story.tell(&app, "listOrders", "GET", "/api/ros?archiveStatus=ACTIVE").await;
-    story.tell(&app, "getDashboard", "GET", "/api/ros/stats/dashboard").await;
-    story.tell(&app, "archiveOrder", "POST", &format!("{order}/archive")).await;
-    story.tell(&app, "deleteOrder", "DELETE", order).await;
-    story.tell(&app, "getOrderHistory", "GET", &format!("{order}/history?offset=1&limit=3")).await;
-    story.tell(&app, "getHealth", "GET", "/health").await;
-    story.end();
+    scenario.send(&app, "createOrder", "POST", "/api/ros").await;
+    scenario.send(&app, "updateOrder", "PATCH", order).await;
+    scenario.send(&app, "setOrderStatus", "PATCH", &format!("{order}/status")).await;
+    scenario.send(&app, "getOrder", "GET", order).await;
+    scenario.send(&app, "listOrders", "GET", "/api/ros?archiveStatus=ACTIVE").await;
+    scenario.send(&app, "getDashboard", "GET", "/api/ros/stats/dashboard").await;
+    scenario.send(&app, "archiveOrder", "POST", &format!("{order}/archive")).await;
+    scenario.send(&app, "deleteOrder", "DELETE", order).await;
+    scenario.send(&app, "getOrderHistory", "GET", &format!("{order}/history?offset=1&limit=3")).await;
+    scenario.send(&app, "getHealth", "GET", "/health").await;
+    scenario.finish();
 }
 
 #[tokio::test]
 async fn inventory() {
     let issuer = Issuer::start().await;
     let app = App::inventory_for(&issuer).await;
-    let mut story = Story::of("inventory", &issuer);
+    let mut scenario = Scenario::new("inventory", &issuer);
     app.put("stock_room", "MS20470AD4-6", 12).await;
     app.put("stock_room", "65-70342-1", 1).await;
     app.put("bins_inventory", "NAS1801-3-8", 40).await;
     app.put("terra", "TRT-250D", 2).await;
-    story.tell(&app, "searchParts", "GET", "/api/inventory/search?partNumber=ms20470ad4").await;
-    story.tell(&app, "takeStock", "POST", "/api/inventory/decrement").await;
-    story.tell(&app, "addStock", "POST", "/api/inventory/increment").await;
-    story.tell(&app, "adjustStock", "POST", "/api/inventory/adjust").await;
-    story.tell(&app, "listTransactions", "GET", "/api/inventory/transactions?limit=2").await;
-    story.tell(&app, "listLowStock", "GET", "/api/inventory/low-stock?threshold=5").await;
-    story.tell(&app, "listStockRoom", "GET", "/api/inventory/stock-room?location=A-12&search=65-").await;
-    story.tell(&app, "listBins", "GET", "/api/inventory/bins?search=nas").await;
-    story.tell(&app, "listTable", "GET", "/api/inventory/table/terra").await;
-    story.tell(&app, "listTables", "GET", "/api/inventory/tables").await;
-    story.tell(&app, "getInventoryStats", "GET", "/api/inventory/stats").await;
-    story.end();
+    scenario.send(&app, "searchParts", "GET", "/api/inventory/search?partNumber=ms20470ad4").await;
+    scenario.send(&app, "takeStock", "POST", "/api/inventory/decrement").await;
+    scenario.send(&app, "addStock", "POST", "/api/inventory/increment").await;
+    scenario.send(&app, "adjustStock", "POST", "/api/inventory/adjust").await;
+    scenario.send(&app, "listTransactions", "GET", "/api/inventory/transactions?limit=2").await;
+    scenario.send(&app, "listLowStock", "GET", "/api/inventory/low-stock?threshold=5").await;
+    scenario.send(&app, "listStockRoom", "GET", "/api/inventory/stock-room?location=A-12&search=65-").await;
+    scenario.send(&app, "listBins", "GET", "/api/inventory/bins?search=nas").await;
+    scenario.send(&app, "listTable", "GET", "/api/inventory/table/terra").await;
+    scenario.send(&app, "listTables", "GET", "/api/inventory/tables").await;
+    scenario.send(&app, "getInventoryStats", "GET", "/api/inventory/stats").await;
+    scenario.finish();
 }
 
 #[tokio::test]
 async fn assistant() {
     let issuer = Issuer::start().await;
     let options = Options { http: issuer.config(clock()), ..Options::default() };
-    let anthropic = StandIn::start([Script::message("RO38472 is overdue by three days.")]).await;
+    let anthropic = FakeAnthropic::start([Script::message("RO38472 is overdue by three days.")]).await;
     let assistant = Assistant::with(anthropic, options).await;
-    let mut story = Story::of("ai", &issuer);
-    story.tell(&assistant.app, "chat", "POST", "/api/ai/chat").await;
-    story.tell(&assistant.app, "getAssistantHealth", "GET", "/api/ai/health").await;
-    story.tell(&assistant.app, "clearRateLimit", "POST", "/api/ai/clear-rate-limit").await;
-    story.end();
+    let mut scenario = Scenario::new("ai", &issuer);
+    scenario.send(&assistant.app, "chat", "POST", "/api/ai/chat").await;
+    scenario.send(&assistant.app, "getAssistantHealth", "GET", "/api/ai/health").await;
+    scenario.send(&assistant.app, "clearRateLimit", "POST", "/api/ai/clear-rate-limit").await;
+    scenario.finish();
 }
 
 #[tokio::test]
 async fn conversation_logs() {
     let issuer = Issuer::start().await;
     let app = App::ai_logs_for(&issuer).await;
-    let mut story = Story::of("ai-logs", &issuer);
-    story.tell(&app, "createLog", "POST", "/api/ai-logs").await;
-    story.tell(&app, "listLogs", "GET", "/api/ai-logs").await;
-    story.tell(&app, "getConversation", "GET", "/api/ai-logs/conversation/conv-abc-123").await;
-    story.tell(&app, "getLogStats", "GET", "/api/ai-logs/stats").await;
-    story.tell(&app, "getUsage", "GET", "/api/ai-logs/usage").await;
-    story.tell(&app, "deleteLog", "DELETE", "/api/ai-logs/1").await;
-    app.send_as(&story.token, "POST", "/api/ai-logs", &story.written["createLog"]["request"]).await.expect(201);
-    story.tell(&app, "deleteLogsOfUser", "DELETE", &format!("/api/ai-logs/user/{SUBJECT}")).await;
-    story.end();
+    let mut scenario = Scenario::new("ai-logs", &issuer);
+    scenario.send(&app, "createLog", "POST", "/api/ai-logs").await;
+    scenario.send(&app, "listLogs", "GET", "/api/ai-logs").await;
+    scenario.send(&app, "getConversation", "GET", "/api/ai-logs/conversation/conv-abc-123").await;
+    scenario.send(&app, "getLogStats", "GET", "/api/ai-logs/stats").await;
+    scenario.send(&app, "getUsage", "GET", "/api/ai-logs/usage").await;
+    scenario.send(&app, "deleteLog", "DELETE", "/api/ai-logs/1").await;
+    app.send_as(&scenario.token, "POST", "/api/ai-logs", &scenario.written["createLog"]["request"]).await.expect(201);
+    scenario.send(&app, "deleteLogsOfUser", "DELETE", &format!("/api/ai-logs/user/{SUBJECT}")).await;
+    scenario.finish();
 }

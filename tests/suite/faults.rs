@@ -1,4 +1,4 @@
-//! What holds when connections die.
+//! Lost database connections and other failures of the database.
 
 use http::StatusCode;
 use rotracker_tests::{
@@ -10,11 +10,10 @@ use rotracker_tests::{
 use serde_json::json;
 use sqlx::Row;
 
-/// BEGIN, lock, DELETE, INSERT, history, COMMIT.
+/// The statements are BEGIN, lock, DELETE, INSERT, history, COMMIT.
 const STATEMENTS_OF_A_MOVE: usize = 6;
 
-/// With more, another could be opened, and its session's statements counted, while the first is on its way back to the
-/// pool.
+/// With more, a second connection could be opened, and its setup counted, while the first returns to the pool.
 const ONE_CONNECTION: u32 = 1;
 
 async fn app_behind(proxy: &Proxy) -> App {
@@ -33,22 +32,22 @@ async fn a_cut_move_leaves_one_order() {
     for cut in [Cut::Before, Cut::After] {
         for statement in 1..=STATEMENTS_OF_A_MOVE {
             let case = format!("cut {cut:?} statement {statement}");
-            // Where it is now is where it was left, whatever the last round did.
+            // Continue from wherever the previous round left the order.
             let now = app.get(&path).await.expect(200);
             if now["archiveStatus"] == target.0 {
                 target = (target.1, target.0);
             }
             proxy.cut_at(statement, cut);
-            let answer = app.patch(&path, &json!({ "archiveStatus": target.0, "notes": case })).await;
+            let response = app.patch(&path, &json!({ "archiveStatus": target.0, "notes": case })).await;
             assert!(proxy.has_cut(), "{case}: the statement was never reached");
             let is_commit = statement == STATEMENTS_OF_A_MOVE;
             if is_commit {
-                // Nobody can know; the answer says so.
-                let message = answer.expect_error(503);
+                // The outcome is unknown, and the response says so.
+                let message = response.expect_error(503);
                 assert!(message.contains("Check whether it was"), "{case}: {message}");
             } else {
-                // The server rolled back, so it was tried again.
-                assert_eq!(answer.expect(200)["notes"], case.as_str());
+                // The server rolled back, so the change was retried.
+                assert_eq!(response.expect(200)["notes"], case.as_str());
             }
             let rows = app.rows().await;
             assert_eq!(rows.len(), 1, "{case}: {rows:?}");
@@ -57,7 +56,7 @@ async fn a_cut_move_leaves_one_order() {
             let is_moved = kept["archiveStatus"] == target.0;
             assert_eq!(is_moved, kept["notes"] == case.as_str(), "{case}: half a change was kept: {kept}");
             assert!(is_moved || is_commit, "{case}");
-            // The number is still taken, by this order alone.
+            // The number is still taken, by this order only.
             app.post("/api/ros", &new_order(json!({ "roNumber": "RO1" }))).await.expect_error(409);
         }
     }
@@ -69,14 +68,14 @@ async fn a_cut_create_is_all_or_nothing() {
     let app = app_behind(&proxy).await;
     for cut in [Cut::Before, Cut::After] {
         for statement in 1..=4 {
-            // The first request opens the connection, so that the count starts after the session's own statements.
+            // Open the connection first, so that its setup statements are not counted.
             app.get("/health").await.expect(200);
             let number = format!("RO-{cut:?}-{statement}");
             proxy.cut_at(statement, cut);
-            let answer = app.post("/api/ros", &new_order(json!({ "roNumber": number }))).await;
+            let response = app.post("/api/ros", &new_order(json!({ "roNumber": number }))).await;
             assert!(proxy.has_cut());
             let count = app.rows().await.iter().filter(|(_, _, ro)| *ro == number).count();
-            match answer.status {
+            match response.status {
                 StatusCode::CREATED => assert_eq!(count, 1, "{number}"),
                 StatusCode::SERVICE_UNAVAILABLE => assert!(statement == 4 && count <= 1, "{number}"),
                 status => panic!("{number}: {status}"),
@@ -92,22 +91,22 @@ async fn a_cut_decrement_is_all_or_nothing() {
     let pool = proxy.pool(&database, ONE_CONNECTION);
     let app = App::inventory_on(database, pool);
     let part = app.put("stock_room", "A-1", 100).await;
-    // BEGIN, lock, UPDATE, INSERT, COMMIT.
+    // The statements are BEGIN, lock, UPDATE, INSERT, COMMIT.
     for (cut, statement) in [Cut::Before, Cut::After].into_iter().flat_map(|cut| (1..=5).map(move |at| (cut, at))) {
-        // Opens the connection, so that the count starts after the session's own statements.
+        // Open the connection first, so that its setup statements are not counted.
         app.get("/api/inventory/stats").await.expect(200);
         let notes = format!("cut {cut:?} statement {statement}");
         proxy.cut_at(statement, cut);
-        let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "notes": notes }))).await;
+        let response = app.post("/api/inventory/decrement", &part.change(&json!({ "notes": notes }))).await;
         assert!(proxy.has_cut(), "{notes}: the statement was never reached");
-        let entries = app.ledger(&part).await;
+        let entries = app.transactions(&part).await;
         let taken = entries.iter().filter(|(.., note)| note.as_deref() == Some(&*notes)).count();
         if statement == 5 {
-            // Nobody can know; the answer says so.
-            assert!(answer.expect_error(503).contains("Check whether it was") && taken <= 1, "{notes}: {taken}");
+            // The outcome is unknown, and the response says so.
+            assert!(response.expect_error(503).contains("Check whether it was") && taken <= 1, "{notes}: {taken}");
         } else {
-            // The server rolled back, so it was tried again.
-            answer.expect(200);
+            // The server rolled back, so the change was retried.
+            response.expect(200);
             assert_eq!(taken, 1, "{notes}");
         }
     }
@@ -129,11 +128,11 @@ async fn dead_idle_connections_are_replaced() {
         ("POST", "/api/ros", new_order(json!({ "roNumber": "RO2" })).to_string()),
         ("DELETE", path.as_str(), String::new()),
     ] {
-        // Several idle connections, all of them dead.
+        // Several idle connections, all of which are killed.
         futures_util::future::join_all((0..4).map(|_| app.get("/health"))).await;
         app.database.kill_sessions().await;
-        let answer = app.send_text(method.parse().unwrap(), path, body).await;
-        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+        let response = app.send_text(method.parse().unwrap(), path, body).await;
+        assert!(response.status.is_success(), "{method} {path}: {response:?}");
     }
 }
 
@@ -143,9 +142,9 @@ async fn a_locked_row_is_503_with_retry_after() {
     let order = app.create("RO1").await;
     let mut other = app.database.connect().await;
     execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
-    let answer = app.patch(&path_of(&order), &json!({ "notes": "ours" })).await;
-    assert!(answer.header("retry-after").is_some());
-    answer.expect_error(503);
+    let response = app.patch(&path_of(&order), &json!({ "notes": "ours" })).await;
+    assert!(response.header("retry-after").is_some());
+    response.expect_error(503);
     execute(&mut other, "COMMIT").await;
     assert_eq!(app.patch(&path_of(&order), &json!({ "terms": "COD" })).await.expect(200)["notes"], "theirs");
 }
@@ -155,14 +154,15 @@ async fn deadlocks_are_retried() {
     let app = std::sync::Arc::new(App::start().await);
     let order = app.create("RO1").await;
     let mut other = app.database.connect().await;
-    // They hold the row and then want the registry, we hold the registry and want the row.
+    // A deadlock: the other transaction holds the row and needs the registry; ours holds the registry and needs the
+    // row.
     execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
     let ours = {
         let (app, path) = (app.clone(), path_of(&order));
         tokio::spawn(async move { app.patch(&path, &json!({ "terms": "COD" })).await })
     };
     let mut watcher = app.database.connect().await;
-    // Its tables about locks are cached for as long as they are asked often; this one is not.
+    // InnoDB caches its lock tables while they are queried often, but not its status.
     let waits_for_row = |status: &str| {
         let row = format!("`{}`.`active`", app.database.name);
         status.lines().any(|line| line.contains(&row) && line.ends_with("waiting"))

@@ -1,87 +1,100 @@
-//! What holds when an instance was frozen, as Lambda does between two invocations, and its connections died meanwhile.
+//! An instance works after a freeze, as between two invocations on Lambda, during which its connections were lost.
 
 use std::time::Duration;
 
 use http::Method;
 use rotracker_tests::{
     App, TestDatabase,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::new_order,
     assistant::chat,
     database::server,
     dynamodb,
     emulator::{Instance, assistant_variables, binary, database_variables, template_variables},
     gateway::{Call, Gateway},
-    line::{Fate, Line},
     runtime_api::RuntimeApi,
+    tcp_proxy::{Disconnect, TcpProxy},
 };
 use serde_json::json;
 
-/// A function whose database is at the end of a line.
-struct Frozen {
+/// A function that a test can freeze, and whose connections to the database it can end.
+struct FreezableFunction {
     lambda: RuntimeApi,
     instance: Instance,
-    line: Line,
+    proxy: TcpProxy,
 }
 
-async fn line_to_database() -> Line {
+async fn proxy_to_database() -> TcpProxy {
     let server = server();
-    Line::to(&format!("{}:{}", server.host, server.port)).await
+    TcpProxy::to(&format!("{}:{}", server.host, server.port)).await
 }
 
-impl Frozen {
+impl FreezableFunction {
     async fn start(name: &str, database: &TestDatabase, variables: &[(&'static str, String)]) -> Self {
-        let (lambda, line) = (RuntimeApi::start().await, line_to_database().await);
-        let at_line = [("DB_HOST", line.address.ip().to_string()), ("DB_PORT", line.address.port().to_string())];
-        let variables = [database_variables(database).as_slice(), &template_variables(), &at_line, variables].concat();
+        let (lambda, proxy) = (RuntimeApi::start().await, proxy_to_database().await);
+        let proxy_address =
+            [("DB_HOST", proxy.address.ip().to_string()), ("DB_PORT", proxy.address.port().to_string())];
+        let variables =
+            [database_variables(database).as_slice(), &template_variables(), &proxy_address, variables].concat();
         let instance = Instance::start(&lambda.address, &binary(name).await, &variables);
-        Self { lambda, instance, line }
+        Self { lambda, instance, proxy }
     }
 
-    /// Freezes the instance while its connections to the database end; then `call` must be answered with `status`.
-    async fn after_freeze(&self, database: &TestDatabase, end: End, call: &Call, status: u64) -> serde_json::Value {
+    /// Freezes the instance, ends its database connections, and then sends `call`, which must return `status`.
+    async fn after_freeze(
+        &self,
+        database: &TestDatabase,
+        end: Disconnection,
+        call: &Call,
+        status: u64,
+    ) -> serde_json::Value {
         self.freeze(database, end).await;
         self.instance.thaw();
         self.lambda.call(Gateway::RestApi, call).await.expect(status)
     }
 
-    /// Freezes the instance, connected, and ends its connections to the database.
-    async fn freeze(&self, database: &TestDatabase, end: End) {
+    /// Freezes the instance after a request and ends its database connections.
+    async fn freeze(&self, database: &TestDatabase, end: Disconnection) {
         self.lambda.call(Gateway::RestApi, &Call::get("/api/nothing")).await.expect(404);
         self.instance.freeze();
         match end {
-            End::Killed => database.kill_sessions().await,
-            End::Line(fate) => {
-                if fate == Fate::Silent {
-                    // Nobody is told of such an end, so it can only be suspected, of connections that rested.
+            Disconnection::Killed => database.kill_sessions().await,
+            Disconnection::Network(disconnect) => {
+                if disconnect == Disconnect::Silent {
+                    // A silent connection is only checked before use if it has been idle for a while.
                     database.wait_for_rest(Duration::from_secs(2)).await;
                 }
-                self.line.end(fate);
+                self.proxy.end(disconnect);
             }
         }
     }
 }
 
-/// How a connection ends while the instance is frozen.
+/// How the database connections end while the instance is frozen.
 #[derive(Clone, Copy, Debug)]
-enum End {
-    /// The server ends it.
+enum Disconnection {
+    /// The server kills the connection.
     Killed,
-    /// The network does.
-    Line(Fate),
+    /// The network ends the connection.
+    Network(Disconnect),
 }
 
-const ENDS: [End; 4] = [End::Killed, End::Line(Fate::Closed), End::Line(Fate::Reset), End::Line(Fate::Silent)];
+const DISCONNECTIONS: [Disconnection; 4] = [
+    Disconnection::Killed,
+    Disconnection::Network(Disconnect::Fin),
+    Disconnection::Network(Disconnect::Reset),
+    Disconnection::Network(Disconnect::Silent),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_work_after_a_freeze() {
     let database = TestDatabase::migrated().await;
-    let ros = Frozen::start("ros", &database, &[]).await;
+    let ros = FreezableFunction::start("ros", &database, &[]).await;
     let patch = |notes: &str| {
         let patch = Call::new(Method::PATCH, "/api/ros/by-number/RO-0").header("content-type", "application/json");
         patch.text(&json!({ "notes": notes }).to_string())
     };
-    for (round, end) in ENDS.into_iter().enumerate() {
+    for (round, end) in DISCONNECTIONS.into_iter().enumerate() {
         let create = Call::post("/api/ros", &new_order(json!({ "roNumber": format!("RO-{round}") })));
         ros.after_freeze(&database, end, &create, 201).await;
         let list = ros.after_freeze(&database, end, &Call::get("/api/ros"), 200).await;
@@ -98,9 +111,9 @@ async fn stock_works_after_a_freeze() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 40).await;
     app.pool.close();
-    let inventory = Frozen::start("inventory", &app.database, &[]).await;
+    let inventory = FreezableFunction::start("inventory", &app.database, &[]).await;
     let decrement = Call::post("/api/inventory/decrement", &part.change(&json!({})));
-    for (end, left) in ENDS.into_iter().zip([39, 38, 37, 36]) {
+    for (end, left) in DISCONNECTIONS.into_iter().zip([39, 38, 37, 36]) {
         let taken = inventory.after_freeze(&app.database, end, &decrement, 200).await;
         assert_eq!(taken["newQty"], left, "{end:?}");
         let table =
@@ -113,9 +126,9 @@ async fn stock_works_after_a_freeze() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conversation_logs_work_after_a_freeze() {
     let database = TestDatabase::migrated().await;
-    let logs = Frozen::start("ai-logs", &database, &[]).await;
+    let logs = FreezableFunction::start("ai-logs", &database, &[]).await;
     let entry = json!({ "conversationId": "c", "user": "u", "userMessage": "m", "aiResponse": "a", "success": true });
-    for (round, end) in ENDS.into_iter().enumerate() {
+    for (round, end) in DISCONNECTIONS.into_iter().enumerate() {
         logs.after_freeze(&database, end, &Call::post("/api/ai-logs", &entry), 201).await;
         let page = logs.after_freeze(&database, end, &Call::get("/api/ai-logs"), 200).await;
         assert_eq!(page["total"], round + 1, "{end:?}");
@@ -125,26 +138,27 @@ async fn conversation_logs_work_after_a_freeze() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_assistant_works_after_a_freeze() {
     let database = TestDatabase::migrated().await;
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
-    let to_anthropic = Line::to(anthropic.url.trim_start_matches("http://")).await;
-    let to_dynamodb = Line::to(dynamodb.endpoint.trim_start_matches("http://")).await;
-    let [anthropic_url, dynamodb_url] = [&to_anthropic, &to_dynamodb].map(|line| format!("http://{}", line.address));
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
+    let to_anthropic = TcpProxy::to(anthropic.url.trim_start_matches("http://")).await;
+    let to_dynamodb = TcpProxy::to(dynamodb.endpoint.trim_start_matches("http://")).await;
+    let [anthropic_url, dynamodb_url] = [&to_anthropic, &to_dynamodb].map(|proxy| format!("http://{}", proxy.address));
     let variables = assistant_variables(&anthropic_url, &dynamodb_url);
-    let ai = Frozen::start("ai", &database, &variables).await;
-    for (round, end) in ENDS.into_iter().enumerate() {
+    let ai = FreezableFunction::start("ai", &database, &variables).await;
+    for (round, end) in DISCONNECTIONS.into_iter().enumerate() {
         for stream in [false, true] {
             let user = format!("{end:?} {stream}");
             let body = chat(&json!({ "userId": user, "conversationId": "c", "stream": stream }));
             ai.freeze(&database, end).await;
-            if let End::Line(fate) = end {
-                to_dynamodb.end(fate);
-                // Silence of Anthropic's is borne with for seconds, and by the system, whose clock no test sets.
-                to_anthropic.end(if fate == Fate::Silent { Fate::Reset } else { fate });
+            if let Disconnection::Network(disconnect) = end {
+                to_dynamodb.end(disconnect);
+                // A silent connection to Anthropic times out only after seconds, by the clock of the system, which
+                // tests cannot set.
+                to_anthropic.end(if disconnect == Disconnect::Silent { Disconnect::Reset } else { disconnect });
             }
             ai.instance.thaw();
-            let answer = ai.lambda.call(Gateway::RestApi, &Call::post("/api/ai/chat", &body)).await;
-            assert_eq!(answer.status(), 200, "{end:?}: {}", String::from_utf8_lossy(&answer.body));
-            assert!(answer.has_ended && !answer.body.is_empty());
+            let response = ai.lambda.call(Gateway::RestApi, &Call::post("/api/ai/chat", &body)).await;
+            assert_eq!(response.status(), 200, "{end:?}: {}", String::from_utf8_lossy(&response.body));
+            assert!(response.has_ended && !response.body.is_empty());
         }
         let logged: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ai_conversation_logs WHERE success")
             .fetch_one(&mut database.connect().await)

@@ -1,4 +1,4 @@
-//! What guards every path.
+//! Security headers and limits on every path.
 
 use app_core::{http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body, routing::get};
@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use http::{Method, Request};
 use rotracker_tests::{
     App, TestResponse,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::{bearer, http_config, new_order},
     assistant::{Assistant, Options, chat},
     issuer::Issuer,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 #[track_caller]
-fn assert_guarded(answer: &TestResponse, what: &str) {
+fn assert_guarded(response: &TestResponse, case: &str) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -23,14 +23,14 @@ fn assert_guarded(answer: &TestResponse, what: &str) {
         ("cross-origin-resource-policy", "same-origin"),
         ("referrer-policy", "no-referrer"),
     ] {
-        assert_eq!(answer.header(name), Some(value), "{what}");
+        assert_eq!(response.header(name), Some(value), "{case}");
     }
-    let caching = if answer.header("etag").is_some() { "private, no-cache" } else { "no-store" };
-    assert_eq!(answer.header("cache-control"), Some(caching), "{what}");
-    // Only over HTTPS, which nothing here speaks.
-    assert_eq!(answer.header("strict-transport-security"), None);
-    assert_eq!(answer.header("server"), None);
-    assert!(answer.header("x-request-id").is_some(), "{what}");
+    let caching = if response.header("etag").is_some() { "private, no-cache" } else { "no-store" };
+    assert_eq!(response.header("cache-control"), Some(caching), "{case}");
+    // The header is only valid over HTTPS, which these tests do not use.
+    assert_eq!(response.header("strict-transport-security"), None);
+    assert_eq!(response.header("server"), None);
+    assert!(response.header("x-request-id").is_some(), "{case}");
 }
 
 #[tokio::test]
@@ -64,33 +64,33 @@ async fn every_response_has_the_security_headers() {
         (414, "GET", &format!("/{}", "x".repeat(9000)), vec![]),
         (431, "GET", order, vec![("x-long", &long)]),
     ] {
-        let answer = app.send_with(method.parse().unwrap(), path, &headers, None).await;
-        assert_eq!(answer.status, status, "{method} {path}");
-        assert_guarded(&answer, &format!("{method} {path}"));
+        let response = app.send_with(method.parse().unwrap(), path, &headers, None).await;
+        assert_eq!(response.status, status, "{method} {path}");
+        assert_guarded(&response, &format!("{method} {path}"));
     }
     let too_long = format!("{{\"notes\":\"{}\"}}", "x".repeat(6 * 1024 * 1024));
     let request = Request::post("/api/ros").header("authorization", ann).header("content-type", "application/json");
-    let answer = app.send(request.body(Body::from(too_long)).unwrap()).await;
-    assert_eq!(answer.status, 413);
-    assert_guarded(&answer, "a long body");
+    let response = app.send(request.body(Body::from(too_long)).unwrap()).await;
+    assert_eq!(response.status, 413);
+    assert_guarded(&response, "a long body");
     issuer.set_down(true);
     app.clock.set(app.clock.now() + TimeDelta::days(2));
-    let answer = app.get_as(&issuer.token("ann"), order).await;
-    assert_eq!(answer.status, 503);
-    assert_guarded(&answer, "an issuer that is down");
+    let response = app.get_as(&issuer.token("ann"), order).await;
+    assert_eq!(response.status, 503);
+    assert_guarded(&response, "an issuer that is down");
 
     let app = App::inventory_for(&issuer).await;
     issuer.set_down(false);
     let adjust = "/api/inventory/adjust";
-    let answer = app.send_with(Method::POST, adjust, &authorized, Some(&json!({}))).await;
-    assert_eq!(answer.status, 403);
-    assert_guarded(&answer, adjust);
+    let response = app.send_with(Method::POST, adjust, &authorized, Some(&json!({}))).await;
+    assert_eq!(response.status, 403);
+    assert_guarded(&response, adjust);
 
-    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 2, ..Options::default() }).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 2, ..Options::default() }).await;
     for (stream, status) in [(true, 200), (false, 200), (true, 429)] {
-        let answer = assistant.ask(&chat(&json!({ "stream": stream }))).await;
-        assert_eq!(answer.status, status);
-        assert_guarded(&answer, "a chat");
+        let response = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+        assert_eq!(response.status, status);
+        assert_guarded(&response, "a chat");
     }
 
     let panics = Router::new().route("/", get(async || -> &'static str { panic!("on purpose") }));
@@ -136,14 +136,14 @@ async fn deeply_nested_json_is_400() {
     assert!(app.rows().await.is_empty());
     app.send_text(Method::POST, "/api/ros", order(&nested(63))).await.expect(201);
 
-    let assistant = Assistant::start(StandIn::start([]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([]).await).await;
     for field in ["messages", "tools", "unknown"] {
         let body = chat(&json!({ field: 0 }))
             .to_string()
             .replace(&format!("\"{field}\":0"), &format!("\"{field}\":{}", nested(100_000)));
-        let answer = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;
-        assert_eq!(answer.expect_error(400), "The body must not be nested more than 64 levels deep.", "{field}");
+        let response = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;
+        assert_eq!(response.expect_error(400), "The body must not be nested more than 64 levels deep.", "{field}");
     }
-    assert!(assistant.anthropic.questions().is_empty());
+    assert!(assistant.anthropic.requests().is_empty());
     let _: Value = assistant.ask(&chat(&json!({}))).await.expect(200);
 }

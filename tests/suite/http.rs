@@ -1,4 +1,4 @@
-//! What holds for every path.
+//! HTTP rules that apply to every path.
 
 use std::io::Read;
 
@@ -48,11 +48,11 @@ async fn every_failure_has_the_same_shape() {
         if !content_type.is_empty() {
             request = request.header("content-type", content_type);
         }
-        let answer = app.send(request.body(Body::from(body)).unwrap()).await;
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        let answer = answer.expect(status);
-        assert_eq!(answer["error"], kind, "{method} {path}");
-        assert!(answer["message"].as_str().unwrap().ends_with(['.', 'd']), "{answer}");
+        let response = app.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        let response = response.expect(status);
+        assert_eq!(response["error"], kind, "{method} {path}");
+        assert!(response["message"].as_str().unwrap().ends_with(['.', 'd']), "{response}");
     }
     assert_eq!(app.get(&path).await.expect_order(), order);
 }
@@ -60,8 +60,8 @@ async fn every_failure_has_the_same_shape() {
 #[tokio::test]
 async fn a_wrong_method_is_405_with_allow() {
     let app = App::start().await;
-    let answer = app.send_text(Method::PUT, "/api/ros", "").await;
-    let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(',').map(str::trim).collect();
+    let response = app.send_text(Method::PUT, "/api/ros", "").await;
+    let mut allowed: Vec<&str> = response.header("allow").unwrap().split(',').map(str::trim).collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "HEAD", "POST"]);
 }
@@ -113,23 +113,23 @@ async fn browsers_may_call_from_the_configured_origin_only() {
         app.send(request.body(Body::empty()).unwrap()).await
     };
     for method in [Method::GET, Method::OPTIONS] {
-        let answer = ask(method.clone(), "https://repairs.example").await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("access-control-allow-origin"), Some("https://repairs.example"));
-        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-        let mut varies = answer.headers.get_all("vary").iter();
+        let response = ask(method.clone(), "https://repairs.example").await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("access-control-allow-origin"), Some("https://repairs.example"));
+        assert_eq!(response.header("access-control-allow-credentials"), Some("true"));
+        let mut varies = response.headers.get_all("vary").iter();
         assert!(varies.any(|value| value.to_str().unwrap().contains("origin")));
-        let answer = ask(method, "https://evil.example").await;
-        assert_eq!(answer.header("access-control-allow-origin"), None);
+        let response = ask(method, "https://evil.example").await;
+        assert_eq!(response.header("access-control-allow-origin"), None);
     }
     let preflight = ask(Method::OPTIONS, "https://repairs.example").await;
     assert!(preflight.header("access-control-allow-methods").unwrap().contains("PATCH"));
     assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
-    // An error answer has to be readable for the dashboard, too.
+    // Error responses need CORS headers, too, or the dashboard cannot read them.
     let request = Request::get("/api/nothing").header("origin", "https://repairs.example").body(Body::empty()).unwrap();
-    let answer = app.send(request).await;
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://repairs.example"));
-    assert!(answer.header("access-control-expose-headers").unwrap().contains("x-request-id"));
+    let response = app.send(request).await;
+    assert_eq!(response.header("access-control-allow-origin"), Some("https://repairs.example"));
+    assert!(response.header("access-control-expose-headers").unwrap().contains("x-request-id"));
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn responses_are_compressed_as_accepted() {
     assert_eq!(unpacked, plain.bytes);
 }
 
-/// A router with handlers that no real one has.
+/// A router with handlers that panic or fail.
 fn odd_router(delivery: Delivery) -> Router {
     let routes = Router::new()
         .route("/panic", get(async || -> String { panic!("a secret: hunter2") }))

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: however often a request is sent, it has one effect and one answer.
+//! `Idempotency-Key`: a request that is repeated has one effect and one response.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 const REPLAYED: &str = "idempotency-replayed";
 
-/// Asserts that `second` is the answer that `first` was, and says so.
+/// Asserts that `second` is the saved response `first` and is marked as a repeat.
 #[track_caller]
 fn assert_replayed(first: &TestResponse, second: &TestResponse) {
     assert_eq!((first.status, &first.bytes), (second.status, &second.bytes), "{second:?}");
@@ -38,13 +38,13 @@ async fn an_order_is_created_and_archived_once() {
     let paid = json!({ "archiveStatus": "PAID" });
     let archived = app.post_once("k 2", &archive, &paid).await;
     assert_eq!(archived.status, StatusCode::OK);
-    // The order went on, the answer is as it was.
+    // Later changes of the order do not affect the saved response.
     app.patch(&path_by_number("RO1"), &json!({ "archiveStatus": "NET" })).await.expect(200);
     assert_replayed(&archived, &app.post_once("k 2", &archive, &paid).await);
     assert_replayed(&first, &app.post_once("k 1", "/api/ros", &body).await);
     assert_eq!(app.rows().await, [("net".to_owned(), 1, "RO1".to_owned())]);
     assert_eq!(app.get("/api/ros/1/history").await.expect(200)["total"], 3);
-    // Without a key, or with another, it is another request.
+    // Without the key or with another key, it is a new request.
     app.post("/api/ros", &body).await.expect_error(409);
     app.post_once("K 1", "/api/ros", &body).await.expect_error(409);
 }
@@ -61,10 +61,10 @@ async fn keys_belong_to_their_caller() {
     };
     let first = take(&ann).await;
     assert_eq!(take(&bob).await.expect(200)["newQty"], 8);
-    // Of another token of the same caller, too.
+    // A different token of the same user makes no difference.
     assert_replayed(&first, &take(&bearer(&issuer.token_with("ann", json!({ "jti": "2" })))).await);
     assert_eq!(first.expect(200)["newQty"], 9);
-    assert_eq!(app.ledger(&part).await.len(), 2);
+    assert_eq!(app.transactions(&part).await.len(), 2);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn stock_is_changed_once() {
         assert_eq!(first.status, StatusCode::OK);
         assert_replayed(&first, &app.post_once(&path, &path, &body).await);
     }
-    let entries: Vec<i64> = app.ledger(&part).await.into_iter().map(|(_, delta, ..)| delta).collect();
+    let entries: Vec<i64> = app.transactions(&part).await.into_iter().map(|(_, delta, ..)| delta).collect();
     assert_eq!(entries, [-3, 2, -4]);
 }
 
@@ -95,7 +95,7 @@ async fn a_log_entry_is_created_once() {
     assert_eq!(first.status, StatusCode::CREATED);
     assert_replayed(&first, &app.post_once("k", "/api/ai-logs", &body).await);
     assert_eq!(app.get("/api/ai-logs").await.expect(200)["total"], 1);
-    // The dashboard's other prefix is the same path.
+    // The path with the Netlify prefix is the same path.
     assert_replayed(&first, &app.post_once("k", "/.netlify/functions/api/ai-logs", &body).await);
 }
 
@@ -132,7 +132,7 @@ async fn invalid_keys_are_400_and_invalid_requests_not_saved() {
     app.send_with(Method::POST, "/api/ros", &twice, Some(&body)).await.expect_error(400);
     assert!(app.rows().await.is_empty());
     app.post_once("k", "/api/ros", &json!({})).await.expect(400);
-    // Mended.
+    // After the repair, the same key works.
     app.post_once("k", "/api/ros", &body).await.expect(201);
 }
 
@@ -152,7 +152,7 @@ async fn saved_refusals_are_replayed() {
         assert_eq!(refused.status, status);
         assert!(refused.json()["message"].is_string() && refused.header(REPLAYED).is_none(), "{refused:?}");
     }
-    // Now all of it could be done; a new attempt has a new key.
+    // Both requests could now succeed, but their refusals are saved; only a new key makes a new attempt.
     app.patch(&path_by_number("RO1"), &json!({ "roNumber": "RO2", "archiveStatus": "NET" })).await.expect(200);
     assert_replayed(&taken, &app.post_once("k", "/api/ros", &body).await);
     app.create("RO1").await;
@@ -171,7 +171,7 @@ async fn saved_refusals_are_replayed() {
     assert_replayed(&refused, &app.post_once("k", "/api/inventory/decrement", &take).await);
     assert_eq!(refused.expect_error(409), "Insufficient quantity: 3 wanted, 2 there.");
     app.post_once("l", "/api/inventory/decrement", &take).await.expect(200);
-    assert_eq!(app.ledger(&part).await.len(), 2);
+    assert_eq!(app.transactions(&part).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,7 +184,7 @@ async fn simultaneous_repeats_get_the_saved_response() {
         let repeats = (0..50).map(|_| app.post_once("k", "/api/inventory/decrement", &change));
         join_all(repeats).await.iter().for_each(|repeat| assert_replayed(&first, repeat));
     }
-    assert_eq!(app.ledger(&part).await.len(), 1);
+    assert_eq!(app.transactions(&part).await.len(), 1);
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn a_key_in_use_is_409() {
         let (app, archive, paid) = (app.clone(), archive.clone(), paid.clone());
         tokio::spawn(async move { app.post_once("k", &archive, &paid).await })
     };
-    // It has taken its key, though that is not committed.
+    // The first request has inserted its key but not committed.
     let mut looker = app.database.connect().await;
     execute(&mut looker, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").await;
     while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&mut looker).await.unwrap()
@@ -241,7 +241,7 @@ async fn after_a_lost_connection_the_key_tells_the_outcome() {
     let database = TestDatabase::migrated().await;
     let pool = proxy.pool(&database, 1);
     let app = App::on(database, pool);
-    // BEGIN, two for the key, INSERT, history, the answer, COMMIT.
+    // The statements are BEGIN, two for the key, INSERT, history, saving the response, COMMIT.
     for (cut, statement) in [Cut::Before, Cut::After].into_iter().flat_map(|cut| (1..=7).map(move |at| (cut, at))) {
         app.get("/health").await.expect(200);
         let number = format!("RO-{cut:?}-{statement}");
@@ -252,7 +252,7 @@ async fn after_a_lost_connection_the_key_tells_the_outcome() {
         assert_eq!(first.status == StatusCode::SERVICE_UNAVAILABLE, statement == 7, "{number}: {first:?}");
         let second = loop {
             let second = app.post_once(&number, "/api/ros", &body).await;
-            // Until the server has noticed that the first one's connection is gone.
+            // Retry until the server has noticed that the first connection is closed.
             if second.header("retry-after").is_none() {
                 break second;
             }
@@ -265,17 +265,17 @@ async fn after_a_lost_connection_the_key_tells_the_outcome() {
     }
 }
 
-/// Sends the request until it is answered by what became of it, whatever happens to functions meanwhile.
+/// Repeats the request until it gets its result, even if functions are killed meanwhile.
 async fn insist(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16, String, bool) {
     let client = local_client().timeout(Duration::from_secs(10)).build().unwrap();
     loop {
         let request = client.post(format!("{url}/decrement")).header("idempotency-key", "the key").json(body);
-        let Ok(answer) = request.send().await else { continue };
-        let (status, is_replayed) = (answer.status().as_u16(), answer.headers().contains_key(REPLAYED));
-        let Ok(text) = answer.text().await else { continue };
+        let Ok(response) = request.send().await else { continue };
+        let (status, is_replayed) = (response.status().as_u16(), response.headers().contains_key(REPLAYED));
+        let Ok(text) = response.text().await else { continue };
         match status {
             409 if text.contains("has not been answered yet") => refused.send_modify(|count| *count += 1),
-            // What the emulator says when a function is gone, and ours when nobody knows.
+            // The emulator returns 5xx for a killed function, and the service does so for an unknown outcome.
             500..=599 => {}
             _ => return (status, text, is_replayed),
         }
@@ -294,7 +294,7 @@ async fn of_50_repeats_one_takes_effect_despite_kills() {
     let instances = join_all([(); 3].map(|()| emulator.inventory(&app.database))).await;
     let url = Arc::new(format!("{}/lambda-url/inventory/api/inventory", emulator.url));
     let body = Arc::new(part.change(&json!({ "quantity": 3 })));
-    // The first to come waits for this lock, in the middle of its transaction.
+    // The first request waits for this lock inside its transaction.
     let mut other = app.database.connect().await;
     execute(&mut other, "START TRANSACTION; SELECT * FROM inventoryindex FOR UPDATE").await;
     let (refused, mut seen) = watch::channel(0);
@@ -304,19 +304,19 @@ async fn of_50_repeats_one_takes_effect_despite_kills() {
         tokio::spawn(async move { insist(&url, &body, &refused).await })
     });
     let repeats: Vec<_> = repeats.collect();
-    // One runs, others were refused: now all functions die at once, by SIGKILL.
+    // One request is running and others were refused; now kill all functions at once.
     seen.wait_for(|count| *count >= 5).await.unwrap();
     join_all(instances.into_iter().map(|instance| instance.stop())).await;
     let _instances = join_all([(); 3].map(|()| emulator.inventory(&app.database))).await;
     execute(&mut other, "ROLLBACK").await;
-    let answers: Vec<_> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
-    let (_, text, _) = &answers[0];
+    let responses: Vec<_> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
+    let (_, text, _) = &responses[0];
     assert!(text.contains("\"newQty\":37"), "{text}");
-    for (status, body, _) in &answers {
+    for (status, body, _) in &responses {
         assert_eq!((*status, body), (200, text));
     }
-    // At most one saw the effect's own answer; it may have been lost on its way.
-    assert!(answers.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
-    assert_eq!(app.ledger(&part).await.len(), 1);
+    // At most one client received the original response, which may also have been lost.
+    assert!(responses.iter().filter(|(.., is_replayed)| !is_replayed).count() <= 1);
+    assert_eq!(app.transactions(&part).await.len(), 1);
     assert_eq!(quantity(&app).await, 37);
 }

@@ -1,5 +1,5 @@
-//! The suite. Every test has a real database of its own; those in `emulator`, `framing`, `freeze` and `dev` start the
-//! real binaries.
+//! The integration tests. Every test has a database of its own on a real server; those in `emulator`, `framing`,
+//! `freeze` and `dev` start the real binaries.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]

@@ -8,7 +8,7 @@ use rotracker_tests::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// A main and an inventory database that do not exist yet.
+/// Names for a main and an inventory database that do not exist yet.
 fn new_databases() -> (TestDatabase, TestDatabase, Databases) {
     let names = [(); 2].map(|()| TestDatabase { name: format!("rotest_{}", Uuid::new_v4().simple()) });
     let [main, inventory] = names;
@@ -16,8 +16,8 @@ fn new_databases() -> (TestDatabase, TestDatabase, Databases) {
     (main, inventory, databases)
 }
 
-async fn count(connection: &mut MySqlConnection, what: &str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {what}"))).fetch_one(connection).await.unwrap()
+async fn count(connection: &mut MySqlConnection, case: &str) -> i64 {
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {case}"))).fetch_one(connection).await.unwrap()
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn unknown_migrations_are_refused() {
     assert!(format!("{error:#}").contains("Migration 9999 was applied to it"), "{error:#}");
 }
 
-/// Migrates two existing databases. An error comes back with its causes as one text.
+/// Migrates two existing databases. An error is returned as one text with its causes.
 async fn migrate(main: &TestDatabase, inventory: &TestDatabase) -> Result<(), String> {
     let databases = Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() };
     migrate::migrate_all(&databases, Options { dry_run: false }).await.map_err(|error| format!("{error:#}"))
@@ -120,7 +120,7 @@ async fn a_migration_that_was_cut_off_runs_again() {
             sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&mut connection).await.unwrap();
         assert_eq!(versions.len(), 5);
         for version in versions {
-            // All statements were executed, but the program ended before it could say so.
+            // All statements ran, but the program stopped before recording the success.
             let cut = format!("UPDATE _sqlx_migrations SET success = FALSE WHERE version = {version}");
             execute(&mut connection, &cut).await;
             migrate(&main, &inventory).await.unwrap();
@@ -207,7 +207,7 @@ async fn both_databases_may_be_one() {
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_named() {
     let (_main, _inventory, mut databases) = new_databases();
-    // Never created, so there is nothing to drop.
+    // These databases were never created, so there is nothing to drop.
     std::mem::forget((_main, _inventory));
     databases.server.host = "127.0.0.1".to_owned();
     databases.server.port = rotracker_tests::emulator::free_port();

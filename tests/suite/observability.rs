@@ -1,5 +1,4 @@
-//! What operators see: metrics, and log lines by which a request can be followed. From the real binaries, whose output
-//! CloudWatch reads.
+//! Metrics and request logs of the real binaries, as CloudWatch reads them.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,13 +6,13 @@ use app_core::metrics::METRICS;
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
-    anthropic::{Part, Script, StandIn, events, sse},
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
     app::new_order,
     assistant::chat,
     database::{execute, fill, server},
     dynamodb,
     emulator::{Emulator, binary, database_variables, example, free_port},
-    gate::{Event, Gates},
+    held_connections::{Event, HeldConnections},
     metrics::names_in,
     proxy::{Cut, Proxy},
 };
@@ -23,31 +22,31 @@ fn client() -> reqwest::Client {
     local_client().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-/// As on Lambda: JSON and metrics.
+/// Makes the function write JSON logs and metrics, as on Lambda.
 fn as_on_lambda() -> (&'static str, String) {
     ("LAMBDA_TASK_ROOT", "/var/task".to_owned())
 }
 
-/// Variables that lead to `port` of this machine, in clear.
+/// The variables for a database at a local port, without TLS.
 fn database_at(port: u16) -> [(&'static str, String); 3] {
     [("DB_HOST", "127.0.0.1".to_owned()), ("DB_PORT", port.to_string()), ("DB_SSL_MODE", "DISABLED".to_owned())]
 }
 
-/// Sends a request and reads its answer to the end.
+/// Sends a request, reads the whole response and returns its status.
 async fn ask(request: reqwest::RequestBuilder) -> u16 {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    answer.bytes().await.unwrap();
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    response.bytes().await.unwrap();
     status
 }
 
-/// A number of a line.
+/// The value of a metric, which must be present.
 #[track_caller]
 fn value(line: &Value, metric: &str) -> f64 {
     line[metric].as_f64().unwrap_or_else(|| panic!("no {metric}: {line}"))
 }
 
-/// Asserts numbers of a line; none stands for a metric that it must not have.
+/// Asserts the values of metrics; `None` means that the line must not have the metric.
 #[track_caller]
 fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
     for (metric, expected) in expected {
@@ -59,13 +58,13 @@ fn assert_values(line: &Value, expected: &[(&str, Option<f64>)]) {
 async fn each_request_is_logged_with_its_cost() {
     let (database, emulator, proxy) = (TestDatabase::migrated().await, Emulator::start().await, Proxy::start().await);
     fill(&database, 2_000).await;
-    // With more, a second one could be opened while the first is on its way back to the pool.
+    // With more, a second connection could be opened while the first returns to the pool.
     let one_connection = ("DB_MAX_CONNECTIONS", "1".to_owned());
     let variables = [database_at(proxy.port).as_slice(), &[as_on_lambda(), one_connection]].concat();
     let ros = emulator.ros(&database, &variables).await;
     let url = format!("{}/lambda-url/ros", emulator.url);
     let api = format!("{url}/api/ros");
-    // The connection of Init is there when the first request is answered.
+    // After this request, the connection from Init is in the pool.
     ask(client().get(format!("{url}/health"))).await;
     proxy.statements();
     let order = new_order(json!({ "roNumber": "RO-A" }));
@@ -99,7 +98,7 @@ async fn each_request_is_logged_with_its_cost() {
         assert_eq!((&line["Function"], &line["outcome"]), (&json!("function"), &json!("complete")));
         assert!(value(line, "Duration") > 0.0);
         assert_values(line, &[("Errors", Some(0.0)), ("BrokenAnswers", Some(0.0)), ("ColdStarts", Some(0.0))]);
-        // What the server got, counted on the wire.
+        // The proxy counts the statements that reach the server.
         let sent = proxy.statements();
         match sent {
             0 => {
@@ -117,7 +116,7 @@ async fn each_request_is_logged_with_its_cost() {
     assert_values(first, &[("ColdStarts", Some(1.0)), ("DatabaseConnects", Some(0.0))]);
     assert!(value(first, "InitDuration") > 0.0);
 
-    // A connection that is lost costs another try and a new one, whose own statements are not the request's.
+    // A lost connection costs a retry and a new connection, whose setup statements do not count for the request.
     proxy.cut_at(1, Cut::Before);
     assert_eq!(ask(client().get(&by_number)).await, 200);
     let lines = ros.metrics(14).await;
@@ -136,7 +135,7 @@ async fn every_metric_is_emitted() {
         Script::parts(all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).chain([end]).collect())
     };
     let mut seen = BTreeSet::new();
-    let anthropic = StandIn::start([]).await;
+    let anthropic = FakeAnthropic::start([]).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let [one, zero, none] = [Some(1.0), Some(0.0), None];
     let logged = json!({ "conversationId": "c-1" });
@@ -165,7 +164,7 @@ async fn every_metric_is_emitted() {
     let broken = [("UpstreamErrors", one), ("BrokenAnswers", one), ("Errors", zero), ("InputTokens", Some(245.0))];
     let not_entered =
         [("JournalFailures", one), ("DatabaseUnavailable", zero), ("Errors", zero), ("OutputTokens", Some(156.0))];
-    // What happens, how often the user asked before, and what the line says.
+    // The case, the upstream scripts, the request fields, the user, the status and the expected metrics.
     type Case<'c> = (&'c str, Vec<Script>, &'c Value, &'c str, u16, Vec<(&'c str, Option<f64>)>);
     let cases: [Case<'_>; 9] = [
         ("an answer", vec![], &logged, "a", 200, [&tokens[..], &entered].concat()),
@@ -186,46 +185,46 @@ async fn every_metric_is_emitted() {
         ("no log of a stream", vec![], &streamed, "h", 200, not_entered.to_vec()),
     ];
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda(), ("AI_RATE_LIMIT", "1".to_owned())]).await;
-    for (number, (what, scripts, fields, user, status, expected)) in cases.into_iter().enumerate() {
-        scripts.into_iter().for_each(|script| anthropic.will(script));
+    for (number, (case, scripts, fields, user, status, expected)) in cases.into_iter().enumerate() {
+        scripts.into_iter().for_each(|script| anthropic.respond_with(script));
         let mut connection = database.connect().await;
-        if what.starts_with("no log") {
+        if case.starts_with("no log") {
             execute(&mut connection, no_log).await;
         }
         let mut body = chat(fields);
         body["userId"] = json!(user);
-        assert_eq!(ask(client().post(&url).json(&body)).await, status, "{what}");
-        if what.starts_with("no log") {
+        assert_eq!(ask(client().post(&url).json(&body)).await, status, "{case}");
+        if case.starts_with("no log") {
             execute(&mut connection, log_again).await;
         }
         let line = ai.metrics(number + 1).await.swap_remove(number);
         assert_values(&line, &expected);
         assert!(value(&line, "RateLimitTime") >= 0.0);
         if status == 200 {
-            assert_eq!(line["Model"], "claude-sonnet-4-20250514", "{what}");
+            assert_eq!(line["Model"], "claude-sonnet-4-20250514", "{case}");
             assert!(value(&line, "UpstreamTimeToFirstByte") > 0.0);
         }
         seen.extend(names_in(&line));
     }
 
-    // A client that leaves: its tokens cost as much as another's. It is noticed when more is sent to it.
+    // If the client disconnects, the tokens are still counted. The function notices when it sends more data.
     let ping = sse(&json!({ "type": "ping", "padding": "x".repeat(10_000) })).into_bytes();
     let first = all[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes()));
     let rest = std::iter::once(Part::Wait).chain(std::iter::repeat_n(Part::Bytes(ping), 2_000));
-    anthropic.will(Script::parts(first.chain(rest).collect()));
+    anthropic.respond_with(Script::parts(first.chain(rest).collect()));
     let mut body = chat(&streamed);
     body["userId"] = json!("left");
-    let mut answer = client().post(&url).json(&body).send().await.unwrap();
-    assert!(answer.chunk().await.unwrap().is_some());
-    drop(answer);
-    anthropic.go_on();
+    let mut response = client().post(&url).json(&body).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().is_some());
+    drop(response);
+    anthropic.resume();
     let line = ai.metrics(10).await.swap_remove(9);
     assert_eq!(line["outcome"], "client left");
     assert_values(&line, &[("InputTokens", Some(245.0)), ("BrokenAnswers", zero), ("UpstreamErrors", zero)]);
     assert_values(&line, &[("JournalFailures", zero), ("DatabaseStatements", Some(3.0))]);
     ai.stop().await;
 
-    // Nobody answers for the limiter, and nobody for the database.
+    // Neither DynamoDB nor the database is reachable.
     let nowhere = database_at(free_port());
     for (on_failure, status, metric) in [("deny", 503, "RateLimitUnavailable"), ("allow", 200, "RateLimitUnchecked")] {
         let on_failure = ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned());
@@ -278,7 +277,7 @@ async fn metrics_are_emitted_if_logs_are_json_or_as_set() {
         assert_eq!(ask(client().get(&url)).await, 200);
         let lines = ros.metrics(wanted).await;
         assert_eq!(lines.len(), wanted, "{variables:?}");
-        // What is not logged is counted.
+        // Metrics are independent of the log level.
         assert!(lines.iter().all(|line| value(line, "DatabaseStatements") == 1.0));
         ros.stop().await;
     }
@@ -288,7 +287,7 @@ async fn metrics_are_emitted_if_logs_are_json_or_as_set() {
     assert!(ros.log().join("\n").contains("METRICS must be emf or off"), "{:?}", ros.log());
 }
 
-/// The id that a line is found by.
+/// The request id of a log line.
 fn id_of(line: &Value) -> &Value {
     if line["span"]["request.id"].is_null() { &line["request.id"] } else { &line["span"]["request.id"] }
 }
@@ -302,7 +301,7 @@ const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_lines_of_a_request_have_its_id() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let failing = || Script::error(500, "no").header("request-id", "req_theirs");
     let all = events(&["one"]);
     let breaking = || {
@@ -313,41 +312,41 @@ async fn all_lines_of_a_request_have_its_id() {
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     ask(client().get(url.replace("/chat", "/health"))).await;
     execute(&mut database.connect().await, "DROP TABLE ai_conversation_logs").await;
-    // Three tries; and a break in a task of its own, after which that task enters nothing in no log.
-    for (what, scripts, stream, status, expected) in [
+    // Three failed attempts; and a stream that breaks in a task of its own, which then logs nothing else.
+    for (case, scripts, stream, status, expected) in [
         ("no answer", vec![failing(), failing(), failing()], false, 502, 5),
         ("a broken one", vec![breaking()], true, 200, 4),
     ] {
-        scripts.into_iter().for_each(|script| anthropic.will(script));
+        scripts.into_iter().for_each(|script| anthropic.respond_with(script));
         let before = ai.log().len();
-        let asked = anthropic.questions().len();
-        let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": what }));
+        let earlier = anthropic.requests().len();
+        let body = chat(&json!({ "stream": stream, "conversationId": "c-1", "userId": case }));
         let request = client().post(&url).json(&body).header("traceparent", TRACE_PARENT);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{what}");
-        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
-        answer.bytes().await.unwrap();
-        ai.metrics(if what == "no answer" { 2 } else { 3 }).await;
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{case}");
+        let id = json!(response.headers()["x-request-id"].to_str().unwrap());
+        response.bytes().await.unwrap();
+        ai.metrics(if case == "no answer" { 2 } else { 3 }).await;
         let lines = parsed(&ai.log(), before);
-        // Those of the failure, of the log, of the request, and its metrics.
-        assert!(lines.len() >= expected, "{what}: {lines:#?}");
+        // The lines of the failure, of the conversation log, of the request, and its metrics.
+        assert!(lines.len() >= expected, "{case}: {lines:#?}");
         for line in &lines {
-            assert_eq!(id_of(line), &id, "{what}: {line}");
+            assert_eq!(id_of(line), &id, "{case}: {line}");
             if line["_aws"].is_null() {
                 assert_eq!(line["span"]["traceparent"], TRACE_PARENT);
-                assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{what}: {line}");
+                assert_eq!(line["span"]["upstream.request_id"], "req_theirs", "{case}: {line}");
             }
         }
         for message in ["an exchange could not be inserted into the log", "request"] {
             assert!(lines.iter().any(|line| line["message"] == message), "{message}: {lines:#?}");
         }
-        for question in &anthropic.questions()[asked..] {
-            assert_eq!(json!(question.headers["x-request-id"].to_str().unwrap()), id);
+        for request in &anthropic.requests()[earlier..] {
+            assert_eq!(json!(request.headers["x-request-id"].to_str().unwrap()), id);
         }
     }
     ai.stop().await;
 
-    // DynamoDB's own id of a call that it refuses, and a database that is not there.
+    // DynamoDB rejects the call with a request id of its own, and the database is unreachable.
     let variables =
         [[as_on_lambda(), ("AI_RATE_TABLE", "no-such-table".to_owned())].as_slice(), &database_at(free_port())]
             .concat();
@@ -359,11 +358,11 @@ async fn all_lines_of_a_request_have_its_id() {
     ] {
         let request = client().post(&url).json(&chat(&json!({})));
         let request = if message == "request failed" { request } else { client().get(&url) };
-        // No trace: what is said of one must be one.
-        let answer = request.header("traceparent", "nonsense").send().await.unwrap();
-        assert_eq!(answer.status(), 503);
-        let id = json!(answer.headers()["x-request-id"].to_str().unwrap());
-        answer.bytes().await.unwrap();
+        // An invalid `traceparent` is ignored.
+        let response = request.header("traceparent", "nonsense").send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        let id = json!(response.headers()["x-request-id"].to_str().unwrap());
+        response.bytes().await.unwrap();
         instance.metrics(1).await;
         let lines = parsed(&instance.log(), 0);
         let ours: Vec<&Value> = lines.iter().filter(|line| id_of(line) == &id).collect();
@@ -378,12 +377,13 @@ async fn all_lines_of_a_request_have_its_id() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_the_assistants_connections_in_parallel() {
-    let (database, emulator, gates) = (TestDatabase::migrated().await, Emulator::start().await, Gates::closed());
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (database, emulator, held) =
+        (TestDatabase::migrated().await, Emulator::start().await, HeldConnections::start());
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let address = |url: &str| url.trim_start_matches("http://").to_owned();
-    let to_anthropic = gates.before("Anthropic", address(&anthropic.url)).await;
-    let to_dynamodb = gates.before("DynamoDB", address(&dynamodb.endpoint)).await;
-    let to_database = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+    let to_anthropic = held.before("Anthropic", address(&anthropic.url)).await;
+    let to_dynamodb = held.before("DynamoDB", address(&dynamodb.endpoint)).await;
+    let to_database = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
     let variables = [
         [
             ("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{to_anthropic}")),
@@ -394,34 +394,34 @@ async fn init_opens_the_assistants_connections_in_parallel() {
     ]
     .concat();
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
-    // Whoever waited for one before opening the next would have had to give it up.
-    let mut came = gates.wait_for(3).await;
-    came.sort_by_key(|event| format!("{event:?}"));
-    assert_eq!(came, [Event::Came("Anthropic"), Event::Came("DynamoDB"), Event::Came("MySQL")]);
-    gates.open();
+    // A function that connects to one service after the other would stop at the first held connection.
+    let mut connected = held.wait_for(3).await;
+    connected.sort_by_key(|event| format!("{event:?}"));
+    assert_eq!(connected, [Event::Connected("Anthropic"), Event::Connected("DynamoDB"), Event::Connected("MySQL")]);
+    held.release();
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     let body = chat(&json!({ "conversationId": "c-1" }));
     assert_eq!(ask(client().post(&url).json(&body)).await, 200, "{:?}", ai.log());
-    assert_eq!(gates.events().len(), 3, "and they are what the request used");
+    assert_eq!(held.events().len(), 3, "and they are what the request used");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_one_connection_per_concurrent_request() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     for (concurrency, connections) in [("1", 1), ("2", 2), ("64", 3)] {
-        let gates = Gates::closed();
-        let port = gates.before("MySQL", format!("{}:{}", server().host, server().port)).await;
+        let held = HeldConnections::start();
+        let port = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
         let variables = [
             [("DB_MAX_CONNECTIONS", "3".to_owned()), ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_owned())].as_slice(),
             &database_at(port),
         ]
         .concat();
         let ros = emulator.ros(&database, &variables).await;
-        assert_eq!(gates.wait_for(connections).await, vec![Event::Came("MySQL"); connections]);
-        gates.open();
+        assert_eq!(held.wait_for(connections).await, vec![Event::Connected("MySQL"); connections]);
+        held.release();
         let url = format!("{}/lambda-url/ros/health", emulator.url);
         assert_eq!(ask(client().get(&url)).await, 200, "{:?}", ros.log());
-        assert_eq!(gates.events().len(), connections, "{:?}", gates.events());
+        assert_eq!(held.events().len(), connections, "{:?}", held.events());
         ros.stop().await;
     }
 }
@@ -429,7 +429,7 @@ async fn init_opens_one_connection_per_concurrent_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unreachable_services_do_not_fail_init() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &database_at(free_port())).await;
     let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
     assert_eq!(ask(client().post(&url).json(&chat(&json!({})))).await, 200);

@@ -1,4 +1,5 @@
-//! The published description is that of the code. (Whether the code does what it says, `tests/contract/run` finds out.)
+//! The committed OpenAPI description equals the generated one. `tests/contract/run` checks that the functions conform
+//! to it.
 
 use rotracker_cli::openapi;
 use rotracker_tests::emulator::workspace;
@@ -8,7 +9,7 @@ use serde_json::Value;
 fn the_committed_description_is_current() {
     let committed = std::fs::read_to_string(workspace().join("infra/openapi.json")).unwrap();
     let described = openapi::document().unwrap();
-    // As values: which order members have depends on the features with which a library was built.
+    // Compare parsed values: the order of members depends on the features of serde_json.
     let [committed, described] = [committed, described].map(|text| serde_json::from_str::<Value>(&text).unwrap());
     assert!(
         committed == described,
@@ -35,9 +36,10 @@ fn every_operation_is_described() {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{name}: {parameter} is not described");
             }
-            let answers = operation["responses"].as_object().unwrap();
-            assert!(answers.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
-            let refers_to_error = |status: &str| answers.get(status).is_some_and(|answer| answer["$ref"].is_string());
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name} never succeeds");
+            let refers_to_error =
+                |status: &str| responses.get(status).is_some_and(|response| response["$ref"].is_string());
             assert!(refers_to_error("500"), "{name} never fails");
             assert_eq!(
                 refers_to_error("401"),
@@ -45,9 +47,9 @@ fn every_operation_is_described() {
                 "{name}: whom it asks"
             );
             assert_eq!(operation["security"].is_null(), refers_to_error("401"), "{name}: whom it asks");
-            for (status, answer) in answers.iter().filter(|(_, answer)| answer["$ref"].is_null()) {
-                assert!(answer["content"].is_object(), "{name}: what {status} holds is not described");
-                assert!(answer["headers"]["x-request-id"].is_object(), "{name}: {status} has no id");
+            for (status, response) in responses.iter().filter(|(_, response)| response["$ref"].is_null()) {
+                assert!(response["content"].is_object(), "{name}: what {status} holds is not described");
+                assert!(response["headers"]["x-request-id"].is_object(), "{name}: {status} has no id");
             }
             if operation["requestBody"].is_object() {
                 assert!(["400", "413", "415"].iter().all(|status| refers_to_error(status)), "{name} takes any body");

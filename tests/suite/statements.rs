@@ -1,5 +1,5 @@
-//! The design's budget: how many statements a request costs, which is what a user waits for when function and database
-//! are apart.
+//! The number of database statements per request. Each costs a round trip, so they determine the latency when function
+//! and database are in different places.
 
 use rotracker_tests::{
     App, TestDatabase,
@@ -9,7 +9,7 @@ use rotracker_tests::{
 use serde_json::json;
 use sqlx::Row;
 
-/// Statements that the pool's only connection has sent so far, this one included.
+/// The number of statements that the only connection of the pool has sent, including this one.
 async fn statements(app: &App) -> i64 {
     let questions = sqlx::raw_sql("SHOW SESSION STATUS LIKE 'Questions'");
     let row = questions.fetch_one(&mut *app.connection().await).await.unwrap();
@@ -34,7 +34,7 @@ async fn statement_counts_stay_within_limits() {
     let order = app.create("RO1").await;
     let path = path_of(&order);
     let mut requests = 0;
-    for (what, budget, method, path, body) in [
+    for (case, budget, method, path, body) in [
         ("health", 1, "GET", "/health", None),
         ("list", 1, "GET", "/api/ros", None),
         ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
@@ -68,17 +68,17 @@ async fn statement_counts_stay_within_limits() {
         ),
     ] {
         let before = statements(&app).await;
-        let answer = match &body {
+        let response = match &body {
             Some(body) if method == "KEYED" => app.post_once("a key", path, body).await,
             Some(body) => app.send_json(method.parse().unwrap(), path, body).await,
             None => app.send_text(method.parse().unwrap(), path, "").await,
         };
         let spent = statements(&app).await - before - 1;
-        assert_eq!(spent, budget, "{what} answered {}", answer.status);
-        assert!(!answer.status.is_server_error());
+        assert_eq!(spent, budget, "{case} answered {}", response.status);
+        assert!(!response.status.is_server_error());
         requests += 1;
     }
-    // Nothing is sent on a connection that comes back: on Lambda the instance freezes then. A slow machine may let it rest
-    // so long that it is checked before use, once or twice.
+    // A connection is not pinged when it returns to the pool, because Lambda freezes the instance then. On a slow
+    // machine, a connection may be idle long enough to be checked before use, once or twice.
     assert!(counter(&app, "Com_admin_commands").await < requests, "each request cost a ping");
 }

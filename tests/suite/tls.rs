@@ -11,7 +11,7 @@ use rotracker_cli::{
 };
 use tempfile::TempDir;
 
-/// A server with a certificate for `localhost`, and the authority that signed it.
+/// A database server with a certificate for `localhost`, and the authority that signed it.
 struct TlsServer {
     server: DatabaseServer,
     authority: String,
@@ -52,7 +52,7 @@ async fn start() -> TlsServer {
 }
 
 impl TlsServer {
-    /// Which cipher a connection with these variables uses, or why there is none.
+    /// The cipher of a connection with these variables, or the error.
     async fn cipher(&self, host: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         let port = self.server.port.to_string();
         let base = [("DB_HOST", host), ("DB_PORT", &port), ("DB_USER", "root"), ("DB_PASSWORD", "")];
@@ -88,7 +88,7 @@ async fn the_server_certificate_must_match_the_ca() {
         let mode: Vec<_> = variables.iter().filter(|(name, _)| *name == "DB_SSL_MODE").collect();
         assert_eq!(found, encrypted, "{host} {mode:?}: {cipher:?}");
     }
-    // As a file, and as the bare base64 lines that some consoles show.
+    // The authority may be given as a file, or as bare base64 lines as some consoles show it.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem");
     std::fs::write(&path, good).unwrap();

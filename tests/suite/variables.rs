@@ -1,5 +1,5 @@
-//! Environment variables: `.env.example` has those that the code reads and no others. (`infra/checks.py` compares the template with
-//! it.)
+//! `.env.example` lists exactly the environment variables that the code reads. `infra/checks.py` compares it with the
+//! template.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +13,7 @@ use app_core::config::Env;
 use inventory::InventoryConfig;
 use ros::RosConfig;
 
-/// Variables that only the platform or cargo sets.
+/// Variables that only the platform or Cargo sets.
 const SET_BY_OTHERS: [&str; 5] = ["AWS_SAM_LOCAL", "CARGO_HOME", "CARGO_MANIFEST_DIR", "LAMBDA_TASK_ROOT", "PATH"];
 
 fn root() -> PathBuf {
@@ -24,7 +24,7 @@ fn env(variables: &[(&str, &str)]) -> Env {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The variables that the four functions read. Some are read only if others are set, so there is more than one environment.
+/// The variables that the four functions read. Some are read only if others are set, so several environments are tried.
 fn read_by_functions() -> BTreeSet<String> {
     let mut read = BTreeSet::new();
     let issuer = ("AUTH_ISSUER", "https://issuer.example");
@@ -38,7 +38,7 @@ fn read_by_functions() -> BTreeSet<String> {
     read
 }
 
-/// The variables that the code reads without `Env`: those of the logs, and the options of `rotracker`.
+/// Variables that are read without `Env`: those of the logs and the options of `rotracker`.
 fn read_directly() -> BTreeSet<String> {
     let mut directories = vec![root().join("crates")];
     let mut names = BTreeSet::new();
@@ -64,7 +64,7 @@ fn is_name(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The variables of the example with their values, commented out or not.
+/// The variables in `.env.example` with their values, including those that are commented out.
 fn example() -> Vec<(String, String)> {
     let text = fs::read_to_string(root().join(".env.example")).unwrap();
     text.lines()
@@ -91,7 +91,7 @@ fn the_example_has_all_variables() {
 fn the_example_is_valid() {
     let example = || {
         let ours = example().into_iter().filter(|(_, value)| !value.is_empty());
-        // Variables that are empty in the example but must be set.
+        // Variables that are empty in the example but required.
         let given = [("DB_PASSWORD", ""), ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")];
         ours.chain(given.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect::<Env>()
     };

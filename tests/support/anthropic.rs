@@ -1,4 +1,4 @@
-//! A stand-in for Anthropic that answers as a test tells it, and remembers what it was asked.
+//! A fake Anthropic API that sends scripted responses and records the requests it receives.
 
 use std::{
     collections::VecDeque,
@@ -16,31 +16,28 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
 
-/// A request that it got.
+/// A request that the fake received.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// `POST /v1/messages`, or the `HEAD` that opens a connection.
+    /// `POST` for a message, or `HEAD` when a client only opens a connection.
     pub method: Method,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body as it came.
     pub body: Bytes,
 }
 
-/// A part of an answer.
+/// A part of a response body.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// Bytes.
     Bytes(Vec<u8>),
-    /// Waits until the test says [`StandIn::go_on`].
+    /// Pauses until the test calls [`FakeAnthropic::resume`].
     Wait,
-    /// Nothing, and no end.
+    /// Sends nothing more, but leaves the connection open.
     Silence,
-    /// The connection breaks.
+    /// Breaks the connection.
     Break,
 }
 
-/// An answer.
+/// A scripted response.
 #[derive(Clone, Debug)]
 pub struct Script {
     status: u16,
@@ -49,55 +46,55 @@ pub struct Script {
 }
 
 impl Script {
-    /// An answer of `status` with `body`.
+    /// A response with `status` and `body`.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), parts: vec![Part::Bytes(body.into())] }
     }
 
-    /// An error as Anthropic words it.
+    /// An error response in Anthropic's format.
     pub fn error(status: u16, message: &str) -> Self {
         let error = json!({ "type": "error", "error": { "type": "some_error", "message": message } });
         Self::new(status, error.to_string()).header("content-type", "application/json")
     }
 
-    /// A whole message with that text.
+    /// A complete message with this text.
     pub fn message(text: &str) -> Self {
         Self::new(200, message(text).to_string()).header("content-type", "application/json")
     }
 
-    /// A stream of these events, each in a part of its own.
+    /// A stream of these events, one part per event.
     pub fn stream(events: &[Value]) -> Self {
         Self::parts(events.iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect())
     }
 
-    /// A stream made of parts.
+    /// A stream of these parts.
     pub fn parts(parts: Vec<Part>) -> Self {
         Self { status: 200, headers: vec![("content-type", "text/event-stream".to_owned())], parts }
     }
 
-    /// No answer, just the end of the connection.
+    /// Closes the connection without a response.
     pub fn breaks_at_once() -> Self {
         Self { status: 0, headers: Vec::new(), parts: Vec::new() }
     }
 
-    /// No answer, and no end.
+    /// Sends no response and leaves the connection open.
     pub fn silent() -> Self {
         Self { status: 1, headers: Vec::new(), parts: Vec::new() }
     }
 
-    /// With a header more.
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// An event as Anthropic sends it.
+/// Formats `event` as a server-sent event.
 pub fn sse(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("unknown"))
 }
 
-/// A message of Anthropic's.
+/// A message as Anthropic returns it.
 pub fn message(text: &str) -> Value {
     json!({
         "id": "msg_01ABC123", "type": "message", "role": "assistant", "model": "claude-upstream",
@@ -106,7 +103,7 @@ pub fn message(text: &str) -> Value {
     })
 }
 
-/// The events of an answer with these pieces of text.
+/// The events of a streamed message that consists of these pieces of text.
 pub fn events(texts: &[&str]) -> Vec<Value> {
     let mut start = message("");
     start["content"] = json!([]);
@@ -129,9 +126,9 @@ pub fn events(texts: &[&str]) -> Vec<Value> {
     events
 }
 
-/// A running stand-in, which ends when it is dropped.
-pub struct StandIn {
-    /// What `ANTHROPIC_BASE_URL` must be.
+/// A running fake server; dropping it stops the server.
+pub struct FakeAnthropic {
+    /// The value for `ANTHROPIC_BASE_URL`.
     pub url: String,
     shared: Arc<Shared>,
     server: AbortHandle,
@@ -140,12 +137,13 @@ pub struct StandIn {
 struct Shared {
     scripts: Mutex<VecDeque<Script>>,
     received: Mutex<Vec<Received>>,
-    /// One permit for each wait that may end.
+    /// One permit for each [`Part::Wait`] that may end.
     waits: Semaphore,
 }
 
-impl StandIn {
-    /// Starts it on a free port. It answers with the scripts in their order, and then with "Hello." as it is asked to.
+impl FakeAnthropic {
+    /// Starts the server on a free port. It sends the scripts in order, and then "Hello.", as a stream if the request
+    /// asks for one.
     pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -154,51 +152,51 @@ impl StandIn {
             received: Mutex::default(),
             waits: Semaphore::new(0),
         });
-        let routes = Router::new().fallback(answer).with_state(shared.clone());
+        let routes = Router::new().fallback(respond).with_state(shared.clone());
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Self { url, shared, server }
     }
 
-    /// Answers the next request with `script`.
-    pub fn will(&self, script: Script) {
+    /// Queues `script` as the response to the next request.
+    pub fn respond_with(&self, script: Script) {
         self.shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).push_back(script);
     }
 
-    /// Ends a [`Part::Wait`], now or when it comes.
-    pub fn go_on(&self) {
+    /// Ends the current or the next [`Part::Wait`].
+    pub fn resume(&self) {
         self.shared.waits.add_permits(1);
     }
 
-    /// The questions that it got so far.
-    pub fn questions(&self) -> Vec<Received> {
+    /// The `POST` requests received so far.
+    pub fn requests(&self) -> Vec<Received> {
         let received = self.shared.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.iter().filter(|request| request.method == Method::POST).cloned().collect()
     }
 
-    /// Everything that it got so far.
+    /// All requests received so far, including `HEAD`.
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeAnthropic {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn respond(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
     let streams = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["stream"] == true);
-    let is_question = method == Method::POST;
+    let is_message = method == Method::POST;
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { method, headers, body });
-    if !is_question {
+    if !is_message {
         return Response::new(Body::empty());
     }
     let script = shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let script = script
         .unwrap_or_else(|| if streams { Script::stream(&events(&["Hello."])) } else { Script::message("Hello.") });
     match script.status {
-        // hyper ends the connection of a handler that panics.
+        // hyper closes the connection when a handler panics.
         0 => panic!("on purpose: the connection breaks"),
         1 => std::future::pending().await,
         status => {
@@ -210,7 +208,7 @@ async fn answer(State(shared): State<Arc<Shared>>, method: Method, headers: Head
                 let shared = shared.clone();
                 async move { play(part, &shared).await }
             });
-            response.body(Body::from_stream(parts)).expect("an answer")
+            response.body(Body::from_stream(parts)).expect("a valid response")
         }
     }
 }
@@ -224,7 +222,7 @@ async fn play(part: Part, shared: &Shared) -> Result<Vec<u8>, std::io::Error> {
         }
         Part::Silence => std::future::pending().await,
         Part::Break => {
-            // What came before is sent while this part is waited for.
+            // Yields so that hyper sends the parts before this one.
             tokio::task::yield_now().await;
             Err(std::io::Error::other("on purpose: the connection breaks"))
         }

@@ -1,4 +1,4 @@
-//! The functions' routers, called without a network.
+//! Calls the functions' routers without a network.
 
 use std::ops::{Deref, DerefMut};
 
@@ -22,44 +22,41 @@ use tower::ServiceExt;
 
 use crate::{TestDatabase, issuer::Issuer};
 
-/// A function on a database of its own, on 15 November 2024 at noon.
+/// A function with a database of its own; its clock stands at noon on 15 November 2024.
 pub struct App {
-    /// The layers and routes that the Lambda serves.
+    /// The router that the Lambda serves, with all layers.
     pub router: Router,
-    /// The pool that the handlers use.
+    /// The handlers' connection pool.
     pub pool: Pool,
-    /// What the handlers take for the time.
+    /// The clock that the handlers read.
     pub clock: Clock,
-    /// The database behind it.
     pub database: TestDatabase,
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct TestResponse {
-    /// The status.
     pub status: StatusCode,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body as it was sent.
+    /// The body as sent, possibly compressed.
     pub bytes: Vec<u8>,
 }
 
 impl TestResponse {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.bytes)))
     }
 
-    /// The body as JSON, of an answer that must have `status`.
+    /// Asserts the status and returns the body as JSON.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
         self.json()
     }
 
-    /// The order that the answer to a GET shows, as other answers show it: without the steps of its status.
+    /// Returns the order from a `GET` without `statusHistory`, which other responses do not have.
     #[track_caller]
     pub fn expect_order(self) -> Value {
         let mut order = self.expect(200);
@@ -68,7 +65,7 @@ impl TestResponse {
         order
     }
 
-    /// Asserts an error answer of our shape, and returns its message.
+    /// Asserts the status and the common error format, and returns the message.
     #[track_caller]
     pub fn expect_error(self, status: u16) -> String {
         let body = self.expect(status);
@@ -76,18 +73,17 @@ impl TestResponse {
         body["message"].as_str().unwrap_or_else(|| panic!("no message: {body}")).to_owned()
     }
 
-    /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("headers are text"))
     }
 }
 
-/// The configuration of the tests' dashboard.
+/// The HTTP configuration that most tests use.
 pub fn http_config() -> HttpConfig {
     HttpConfig::local(vec!["https://repairs.example".parse().expect("an origin is a header value")])
 }
 
-/// Noon of a Friday.
+/// A clock that stands at noon on Friday, 15 November 2024.
 pub fn clock() -> Clock {
     let noon: DateTime<chrono::Utc> = "2024-11-15T12:00:00Z".parse().expect("an instant");
     Clock::standing_at(noon, chrono_tz::Tz::UTC)
@@ -101,13 +97,13 @@ impl App {
         Self::on(database, pool)
     }
 
-    /// `ros` on a pool made elsewhere.
+    /// `ros` with the given pool.
     pub fn on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
     }
 
-    /// `ros` on a new database, for bearers of tokens of `issuer`; its clock also says how old the issuer's keys are.
+    /// `ros` on a new database, with tokens of `issuer`. The key cache reads the same clock.
     pub async fn start_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::migrated().await;
         let (pool, clock) = (database.large_pool(), clock());
@@ -115,7 +111,7 @@ impl App {
         Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
     }
 
-    /// `inventory` on a new database, for bearers of tokens of `issuer`.
+    /// `inventory` on a new database, with tokens of `issuer`.
     pub async fn inventory_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::inventory().await;
         let (pool, clock) = (database.large_pool(), clock());
@@ -123,7 +119,7 @@ impl App {
         Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
     }
 
-    /// `ai-logs` on a new database, for bearers of tokens of `issuer`.
+    /// `ai-logs` on a new database, with tokens of `issuer`.
     pub async fn ai_logs_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::migrated().await;
         let (pool, clock) = (database.large_pool(), clock());
@@ -138,7 +134,7 @@ impl App {
         Self::inventory_on(database, pool)
     }
 
-    /// `inventory` on a pool made elsewhere.
+    /// `inventory` with the given pool.
     pub fn inventory_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         let state = InventoryState { db: pool.clone(), clock: clock.clone() };
@@ -152,7 +148,7 @@ impl App {
         Self::ai_logs_on(database, pool)
     }
 
-    /// `ai-logs` on a pool made elsewhere.
+    /// `ai-logs` with the given pool.
     pub fn ai_logs_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         let state = AiLogsState { db: pool.clone(), clock: clock.clone() };
@@ -168,7 +164,7 @@ impl App {
         Self { router, pool, clock, database }
     }
 
-    /// Sends a request as the bearer of `token`, with a JSON body unless that is null.
+    /// Sends a request with the bearer token `token`; a `body` of null sends no body.
     pub async fn send_as(&self, token: &str, method: &str, path: &str, body: &Value) -> TestResponse {
         let request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, bearer(token));
         let request = match body {
@@ -178,21 +174,21 @@ impl App {
         self.send(request.expect("a request")).await
     }
 
-    /// `GET` as the bearer of `token`.
+    /// Sends a `GET` with the bearer token `token`.
     pub async fn get_as(&self, token: &str, path: &str) -> TestResponse {
         self.send_as(token, "GET", path, &Value::Null).await
     }
 
-    /// A connection of the handlers' pool, to look with.
-    pub async fn connection(&self) -> Borrowed {
+    /// Takes a connection from the handlers' pool.
+    pub async fn connection(&self) -> PooledConnection {
         borrow(&self.pool).await
     }
 
-    /// Sends any request.
+    /// Sends `request` and reads the whole response.
     pub async fn send(&self, request: Request<Body>) -> TestResponse {
         let response = self.router.clone().oneshot(request).await.expect("the router does not fail");
         let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("the answer is complete").to_bytes().to_vec();
+        let bytes = body.collect().await.expect("the response is complete").to_bytes().to_vec();
         TestResponse { status: parts.status, headers: parts.headers, bytes }
     }
 
@@ -201,7 +197,7 @@ impl App {
         self.send_text(method, path, body.to_string()).await
     }
 
-    /// Sends a request whose body is said to be JSON.
+    /// Sends a request with `Content-Type: application/json` and any body.
     pub async fn send_text(&self, method: Method, path: &str, body: impl Into<Body>) -> TestResponse {
         let request = Request::builder()
             .method(method)
@@ -212,7 +208,7 @@ impl App {
         self.send(request).await
     }
 
-    /// Sends a request with headers and, if there is one, a JSON body.
+    /// Sends a request with headers and an optional JSON body.
     pub async fn send_with(
         &self,
         method: Method,
@@ -228,42 +224,38 @@ impl App {
         self.send(request.body(body).expect("a request")).await
     }
 
-    /// `POST` with JSON and an `Idempotency-Key`.
+    /// Sends a `POST` with JSON and an `Idempotency-Key`.
     pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> TestResponse {
         self.send_with(Method::POST, path, &[("idempotency-key", key)], Some(body)).await
     }
 
-    /// `GET`.
     pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
     }
 
-    /// `POST` with JSON.
     pub async fn post(&self, path: &str, body: &Value) -> TestResponse {
         self.send_json(Method::POST, path, body).await
     }
 
-    /// `PATCH` with JSON.
     pub async fn patch(&self, path: &str, body: &Value) -> TestResponse {
         self.send_json(Method::PATCH, path, body).await
     }
 
-    /// `DELETE`.
     pub async fn delete(&self, path: &str) -> TestResponse {
         self.send(Request::delete(path).body(Body::empty()).expect("a request")).await
     }
 
-    /// Creates an active order with that number, and returns it.
+    /// Creates an active order with this number and returns it.
     pub async fn create(&self, number: &str) -> Value {
         self.create_with(json!({ "roNumber": number })).await
     }
 
-    /// Creates an order with `fields` beside what is required, and returns it.
+    /// Creates an order with `fields` added to the required ones, and returns it.
     pub async fn create_with(&self, fields: Value) -> Value {
         self.post("/api/ros", &new_order(fields)).await.expect(201)
     }
 
-    /// The ids and tables of all rows, straight from the database.
+    /// Reads all orders from the database, as (table, id, number) by id.
     pub async fn rows(&self) -> Vec<(String, i64, String)> {
         let sql = "SELECT 'active', id, RO FROM active UNION ALL SELECT 'paid', id, RO FROM paid UNION ALL \
                    SELECT 'net', id, RO FROM net UNION ALL SELECT 'returns', id, RO FROM `returns` ORDER BY 2";
@@ -271,12 +263,12 @@ impl App {
     }
 }
 
-/// The value of the header that carries `token`.
+/// The `Authorization` header for `token`.
 pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// The body of a POST: `fields` and, unless they are among them, the four required ones.
+/// The body of a `POST`: the four required fields, extended or overridden by `fields`.
 pub fn new_order(fields: Value) -> Value {
     let mut order = json!({
         "roNumber": "RO38463",
@@ -289,7 +281,7 @@ pub fn new_order(fields: Value) -> Value {
     order
 }
 
-/// The path of an order by its id.
+/// The path of `order` by its id.
 pub fn path_of(order: &Value) -> String {
     format!("/api/ros/{}", order["id"].as_str().expect("an id is a string"))
 }
@@ -299,34 +291,34 @@ pub fn path_by_number(number: &str) -> String {
     format!("/api/ros/by-number/{}", encoded(number))
 }
 
-/// `text` as it may stand in a path or a query.
+/// Percent-encodes `text` for a path or a query.
 pub fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// A connection of a pool, which is given back whatever happens.
-pub struct Borrowed(Option<Connection>);
+/// A connection that is returned to its pool on drop.
+pub struct PooledConnection(Option<Connection>);
 
-/// A connection of `pool`, to look with.
-pub async fn borrow(pool: &Pool) -> Borrowed {
-    Borrowed(Some(pool.acquire().await.expect("the database can be reached")))
+/// Takes a connection from `pool`.
+pub async fn borrow(pool: &Pool) -> PooledConnection {
+    PooledConnection(Some(pool.acquire().await.expect("the database can be reached")))
 }
 
-impl Deref for Borrowed {
+impl Deref for PooledConnection {
     type Target = MySqlConnection;
 
     fn deref(&self) -> &MySqlConnection {
-        self.0.as_deref().expect("it is not given back")
+        self.0.as_deref().expect("only drop returns the connection")
     }
 }
 
-impl DerefMut for Borrowed {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
-        self.0.as_deref_mut().expect("it is not given back")
+        self.0.as_deref_mut().expect("only drop returns the connection")
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             connection.release();

@@ -1,4 +1,4 @@
-//! The `ai` function's router before a stand-in for Anthropic, a DynamoDB emulator and a database.
+//! The `ai` function's router with a fake Anthropic, a DynamoDB emulator and a database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,24 +19,23 @@ use tower::ServiceExt;
 
 use crate::{
     App, TestDatabase, TestResponse,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::{clock, http_config},
     dynamodb::{emulator, limiter_config},
 };
 
-/// A key that must be seen nowhere but in the requests to Anthropic.
+/// An API key that may appear only in requests to Anthropic.
 pub const CANARY_KEY: &str = "sk-canary-7f3a91";
 
-/// What differs from test to test.
+/// Settings that tests override.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often a user may ask.
+    /// Requests per minute and user.
     pub limit: u32,
-    /// How long things may take.
     pub timeouts: Timeouts,
-    /// Whether there is a key.
+    /// Whether an API key is configured.
     pub has_key: bool,
-    /// Who asks, and the other layers.
+    /// Authentication and the other HTTP settings.
     pub http: HttpConfig,
 }
 
@@ -46,26 +45,25 @@ impl Default for Options {
     }
 }
 
-/// The function on parts of its own, on 15 November 2024 at noon.
+/// The function with dependencies of its own; its clock stands at noon on 15 November 2024.
 pub struct Assistant {
-    /// The layers and routes that the Lambda serves, and the main database in which exchanges are logged.
+    /// The router, and the database with the conversation log.
     pub app: App,
-    /// Anthropic.
-    pub anthropic: StandIn,
-    /// Where admissions are kept.
+    pub anthropic: FakeAnthropic,
+    /// The emulator with the rate limit table.
     pub dynamodb: DynamoDb,
-    /// A limiter of another instance.
+    /// A limiter on the same table, as another instance has it.
     pub limiter: Limiter,
 }
 
 impl Assistant {
-    /// The function before `anthropic`.
-    pub async fn start(anthropic: StandIn) -> Self {
+    /// Starts the function with the default options.
+    pub async fn start(anthropic: FakeAnthropic) -> Self {
         Self::with(anthropic, Options::default()).await
     }
 
-    /// The function before `anthropic`, with `options`.
-    pub async fn with(anthropic: StandIn, options: Options) -> Self {
+    /// Starts the function with `options`.
+    pub async fn with(anthropic: FakeAnthropic, options: Options) -> Self {
         let dynamodb = emulator().await;
         let policy = Policy { limit: options.limit, window_seconds: 60 };
         let limiter = limiter_config(&dynamodb.endpoint, policy);
@@ -74,12 +72,12 @@ impl Assistant {
         Self { limiter: Limiter::new(&limiter, app.clock.clone()), app, anthropic, dynamodb }
     }
 
-    /// Asks, and reads the answer to its end.
+    /// Sends a chat request and reads the whole response.
     pub async fn ask(&self, body: &Value) -> TestResponse {
         self.app.post("/api/ai/chat", body).await
     }
 
-    /// Asks, and gives the answer's parts as they come.
+    /// Sends a chat request and returns the streamed response.
     pub async fn stream(&self, body: &Value) -> Stream {
         let request = Request::post("/api/ai/chat")
             .header(header::CONTENT_TYPE, "application/json")
@@ -91,7 +89,7 @@ impl Assistant {
         Stream { parts: response.into_body().into_data_stream() }
     }
 
-    /// What is in the log of conversations.
+    /// Reads the conversation log.
     pub async fn log(&self) -> Vec<Logged> {
         sqlx::query_as(
             "SELECT conversation_id, user, user_message, ai_response, success, error, model, duration_ms, \
@@ -103,7 +101,7 @@ impl Assistant {
     }
 }
 
-/// A row of the log.
+/// A row of the conversation log.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Logged {
     pub conversation_id: String,
@@ -120,7 +118,7 @@ pub struct Logged {
     pub cached_tokens: Option<i64>,
 }
 
-/// The function with its log in a new database.
+/// The function with its conversation log in a new database.
 pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options) -> App {
     let database = TestDatabase::migrated().await;
     let pool = database.large_pool();
@@ -141,32 +139,32 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
     App { router, pool, clock, database }
 }
 
-/// Timeouts for a stand-in that falls silent: a short one between events and until the first, when there is none.
+/// Timeouts for an upstream that sends nothing: half a second until the first event and between events.
 pub fn short() -> Timeouts {
     let short = Duration::from_millis(500);
     Timeouts { first_byte: short, between_events: short, ..Timeouts::default() }
 }
 
-/// The body of a chat with `fields` beside one message.
+/// The body of a chat request: one message and `fields`.
 pub fn chat(fields: &Value) -> Value {
     let mut body = json!({ "messages": [{ "role": "user", "content": "Show me overdue ROs" }] });
     body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
     body
 }
 
-/// An answer that is being streamed.
+/// A response that is being streamed.
 pub struct Stream {
     parts: axum::body::BodyDataStream,
 }
 
 impl Stream {
-    /// The next part, as it came; none at the end.
+    /// Returns the next chunk as received, or `None` at the end.
     pub async fn next(&mut self) -> Option<String> {
         let part = self.parts.next().await?.expect("the stream does not break");
         Some(String::from_utf8(part.to_vec()).expect("events are text"))
     }
 
-    /// The data of all events that are left.
+    /// Returns the data of all remaining events.
     pub async fn data(mut self) -> Vec<String> {
         let mut text = String::new();
         while let Some(part) = self.next().await {

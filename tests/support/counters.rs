@@ -1,11 +1,11 @@
-//! What requests cost the database, as the server counts it.
+//! Reads the database server's counters, to measure the cost of a request.
 
 use serde_json::Value;
 use sqlx::Row;
 
 use crate::App;
 
-/// The sum of the session's counters that begin with `name`. The pool has one connection.
+/// Sums the session counters whose names begin with `name`. The pool must have one connection.
 pub async fn counter(app: &App, name: &str) -> i64 {
     let statement = format!("SHOW SESSION STATUS LIKE '{name}%'");
     let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
@@ -15,14 +15,15 @@ pub async fn counter(app: &App, name: &str) -> i64 {
     rows.iter().map(|row| row.get::<String, _>(1).parse::<i64>().expect("a counter is a number")).sum()
 }
 
-/// The answer to a GET of `path`, and how many rows the server's engine was asked for. The pool has one connection.
+/// Sends a `GET` and returns the body and the number of rows the storage engine read. The pool must have one
+/// connection.
 pub async fn rows_read(app: &App, path: &str) -> (Value, i64) {
-    // The first time, the server also reads what it knows about the tables.
+    // The first request also reads table metadata.
     app.get(path).await;
     let before = counter(app, "Handler_read").await;
-    // Reading the counters costs reads, too.
+    // Reading the counters adds reads itself, which are subtracted below.
     let start = counter(app, "Handler_read").await;
-    let answer = app.get(path).await.json();
+    let response = app.get(path).await.json();
     let end = counter(app, "Handler_read").await;
-    (answer, end - start - (start - before))
+    (response, end - start - (start - before))
 }

@@ -1,4 +1,4 @@
-//! A real MySQL or MariaDB server, and a database of its own for every test.
+//! Provides a real MySQL or MariaDB server and a separate database for every test.
 
 use std::{sync::OnceLock, thread, time::Duration};
 
@@ -12,11 +12,11 @@ use sqlx::{ConnectOptions, Executor, FromRow, MySqlConnection, mysql::MySqlRow};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-/// Connections a test's pool may open: as many as the concurrent requests of the tests need to collide.
+/// Pool size of a test: enough for concurrent requests to collide.
 const POOL_SIZE: u32 = 16;
 
-/// The server under test: the one that `DB_HOST` (and `DB_PORT`, `DB_USER`, `DB_PASSWORD`) names, else one of our own
-/// that ends with this process.
+/// The server under test: the one named by `DB_HOST` (and `DB_PORT`, `DB_USER`, `DB_PASSWORD`), or else one started for
+/// this process.
 pub fn server() -> &'static DatabaseConfig {
     static SERVER: OnceLock<DatabaseConfig> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -25,7 +25,7 @@ pub fn server() -> &'static DatabaseConfig {
             let config = DatabaseConfig { max_connections: POOL_SIZE, ..DatabaseConfig::read(&mut env) };
             return env.finish(config).expect("DB_HOST is set, so the other DB_* variables must be right");
         }
-        // A runtime of its own: the tests' runtimes end with their tests.
+        // The server needs its own runtime: each test drops its runtime when it ends.
         thread::spawn(|| {
             let runtime = Runtime::new().expect("a runtime can be built");
             let server = runtime.block_on(start_server()).unwrap_or_else(|error| panic!("{error:#}"));
@@ -38,7 +38,7 @@ pub fn server() -> &'static DatabaseConfig {
                 certificate_authority: None,
                 max_connections: POOL_SIZE,
             };
-            // Both live as long as the process: the server's guard sees it end.
+            // The server must live until the process ends; its guard process then stops it.
             std::mem::forget((runtime, server));
             config
         })
@@ -59,26 +59,25 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
     .await
 }
 
-/// A connection to the server, on no database.
+/// Connects to the server without selecting a database.
 pub async fn connect() -> MySqlConnection {
     db::connect_options(server(), None).connect().await.expect("the server can be reached")
 }
 
-/// A database that goes with the test.
+/// A database that is dropped with this value.
 pub struct TestDatabase {
-    /// Its name.
     pub name: String,
 }
 
 impl TestDatabase {
-    /// An empty database, as `CREATE DATABASE` makes it where nobody says more.
+    /// Creates an empty database with the server's default settings.
     pub async fn empty() -> Self {
         let name = format!("rotest_{}", Uuid::new_v4().simple());
         execute(&mut connect().await, &format!("CREATE DATABASE {name}")).await;
         Self { name }
     }
 
-    /// A main database with all migrations.
+    /// Creates a main database with all migrations applied.
     pub async fn migrated() -> Self {
         let database = Self::empty().await;
         let pool = database.pool(1);
@@ -87,7 +86,7 @@ impl TestDatabase {
         database
     }
 
-    /// An inventory database with all migrations.
+    /// Creates an inventory database with all migrations applied.
     pub async fn inventory() -> Self {
         let database = Self::empty().await;
         let pool = database.pool(1);
@@ -96,22 +95,22 @@ impl TestDatabase {
         database
     }
 
-    /// A pool as the functions use it.
+    /// A pool as the functions create it.
     pub fn pool(&self, max_connections: u32) -> Pool {
         Pool::new(&DatabaseConfig { max_connections, ..server().clone() }, &self.name)
     }
 
-    /// A pool as large as the tests need.
+    /// A pool of the default size for tests.
     pub fn large_pool(&self) -> Pool {
         self.pool(POOL_SIZE)
     }
 
-    /// A connection as another program has it, without our session settings.
+    /// Connects as another program does, without our session settings.
     pub async fn connect(&self) -> MySqlConnection {
         db::connect_options(server(), Some(&self.name)).connect().await.expect("the database can be reached")
     }
 
-    /// Kills every connection to it, of which there must be some.
+    /// Kills every connection to the database; there must be at least one.
     pub async fn kill_sessions(&self) {
         let mut killer = self.connect().await;
         let sessions = sessions(&mut killer).await;
@@ -121,7 +120,7 @@ impl TestDatabase {
         }
     }
 
-    /// Waits until every connection to it, of which there must be some, has rested so long.
+    /// Waits until every connection to the database has been idle for `rest`; there must be at least one.
     pub async fn wait_for_rest(&self, rest: Duration) {
         let rested = "SELECT CAST(COUNT(*) AS SIGNED), CAST(MIN(IF(COMMAND = 'Sleep', COALESCE(TIME, 0), 0)) AS SIGNED) \
                       FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
@@ -135,17 +134,17 @@ impl TestDatabase {
         }
     }
 
-    /// Kills one connection to it, `choice` deciding which, if there is any. Whether there was.
+    /// Kills the connection with index `choice` (modulo their number), and returns whether it killed one.
     pub async fn kill_a_session(&self, choice: usize) -> bool {
         let mut killer = self.connect().await;
         let sessions = sessions(&mut killer).await;
         let Some(session) = sessions.get(choice % sessions.len().max(1)) else { return false };
-        // It may have ended by itself meanwhile.
+        // The connection may have closed since it was listed.
         killer.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {session}")))).await.is_ok()
     }
 }
 
-/// The other connections to the database that `connection` is on.
+/// Lists the ids of the other connections to the same database.
 async fn sessions(connection: &mut MySqlConnection) -> Vec<i64> {
     let others = "SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST \
                   WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
@@ -153,7 +152,7 @@ async fn sessions(connection: &mut MySqlConnection) -> Vec<i64> {
     sessions.into_iter().map(|(session,)| session).collect()
 }
 
-/// The rows of `statement`, which asks for the server's connections.
+/// Runs `statement`, which reads the process list.
 async fn list_connections<T>(connection: &mut MySqlConnection, statement: &'static str) -> Vec<T>
 where
     T: for<'r> FromRow<'r, MySqlRow> + Send + Unpin,
@@ -161,7 +160,7 @@ where
     for _ in 0..100 {
         match sqlx::query_as(statement).fetch_all(&mut *connection).await {
             Ok(rows) => return rows,
-            // MySQL reads the other connections' statements while these write them, and may find half a character.
+            // MySQL may read another connection's statement while it changes, and then fails on half a character.
             Err(sqlx::Error::Database(_)) => {}
             Err(error) => panic!("the server does not list its connections: {error}"),
         }
@@ -183,28 +182,28 @@ impl Drop for TestDatabase {
     }
 }
 
-/// An installation on the server under test.
+/// The databases of an installation on the server under test.
 pub fn databases(main: &TestDatabase, inventory: &TestDatabase) -> Databases {
     Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() }
 }
 
-/// Does what `rotracker migrate` does; an error is as people read it.
+/// Runs `rotracker migrate`; an error is the text that users see.
 pub async fn migrate(main: &TestDatabase, inventory: &TestDatabase, dry_run: bool) -> Result<(), String> {
     let migrated = migrate::migrate_all(&databases(main, inventory), Options { dry_run }).await;
     migrated.map_err(|error| format!("{error:#}"))
 }
 
-/// Executes statements as text.
+/// Executes `sql`, one or more statements.
 pub async fn execute(connection: &mut MySqlConnection, sql: &str) {
     try_execute(connection, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Executes statements as text, which may fail.
+/// Executes `sql`, one or more statements, and returns any error.
 pub async fn try_execute(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
     connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.map(|_| ())
 }
 
-/// Fills `active` with `count` orders, at most a million, in one statement.
+/// Inserts `count` orders, at most a million, into `active`.
 pub async fn fill(database: &TestDatabase, count: u32) {
     let fill = format!(
         "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NOTES) \
@@ -215,7 +214,7 @@ pub async fn fill(database: &TestDatabase, count: u32) {
     execute(&mut database.connect().await, &fill).await;
 }
 
-/// A table in the FROM of a statement: the column `n` with the numbers from 0 to 999,999.
+/// A derived table with a column `n` from 0 to 999,999.
 pub fn numbers() -> String {
     let digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL \
                   SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";

@@ -1,5 +1,5 @@
-//! A DynamoDB emulator for a test, a proxy before it that counts calls and loses answers, and the same emulator
-//! without HTTP for those who ask it a hundred thousand times.
+//! A DynamoDB emulator, a proxy that counts calls and drops responses, and the same emulator as a library for tests
+//! with very many calls.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The configuration of a limiter on `endpoint`.
+/// The configuration of a limiter that uses `endpoint`.
 pub fn limiter_config(endpoint: &str, policy: Policy) -> LimiterConfig {
     let variables = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint)];
     let mut env: Env = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -28,7 +28,7 @@ pub fn limiter_config(endpoint: &str, policy: Policy) -> LimiterConfig {
     env.finish(config).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// An emulator in memory, with the table of the rate limit.
+/// Starts an in-memory emulator with the rate limit table.
 pub async fn emulator() -> DynamoDb {
     let emulator = DynamoDb::start(&Storage::Memory, None).await.expect("the emulator starts");
     let config = limiter_config(&emulator.endpoint, Policy { limit: 1, window_seconds: 1 });
@@ -36,24 +36,23 @@ pub async fn emulator() -> DynamoDb {
     emulator
 }
 
-/// A limiter on `endpoint` that remembers no refusals.
+/// A limiter that does not cache refusals, so that every decision reaches `endpoint`.
 pub fn forgetful_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
     let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
     Limiter::new(&config, clock.clone())
 }
 
-/// How an answer gets lost.
+/// How a response is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// The connection is closed instead.
     Closed,
-    /// Nothing comes any more.
+    /// Nothing more is sent on the connection.
     Silent,
 }
 
-/// A proxy before an emulator.
+/// A proxy in front of an emulator.
 pub struct DynamoDbProxy {
-    /// Its URL.
     pub endpoint: String,
     state: Arc<ProxyState>,
 }
@@ -77,7 +76,7 @@ impl ProxyState {
 }
 
 impl DynamoDbProxy {
-    /// Listens before `emulator`.
+    /// Starts a proxy in front of `emulator`.
     pub async fn start(emulator: &DynamoDb) -> Self {
         let upstream = emulator.endpoint.trim_start_matches("http://").to_owned();
         let state = Arc::new(ProxyState { upstream, seen: Mutex::default() });
@@ -93,17 +92,17 @@ impl DynamoDbProxy {
         proxy
     }
 
-    /// Loses the answer to the next call; the emulator gets the call.
-    pub fn lose_next_answer(&self, loss: Loss) {
+    /// Drops the response to the next call; the emulator still executes it.
+    pub fn lose_next_response(&self, loss: Loss) {
         self.state.seen().loss = Some(loss);
     }
 
-    /// How many connections were made so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.state.seen().connections
     }
 
-    /// The operations called since the last time this was asked.
+    /// Returns the operations since the previous call of this method.
     pub fn operations(&self) -> Vec<String> {
         std::mem::take(&mut self.state.seen().operations)
     }
@@ -121,16 +120,16 @@ async fn relay(client: TcpStream, state: Arc<ProxyState>) {
         if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
             return;
         }
-        let Some((answer, _)) = read_message(&mut server).await else { return };
+        let Some((response, _)) = read_message(&mut server).await else { return };
         match loss {
             None => {
-                if client.write_all(&answer).await.is_err() || client.flush().await.is_err() {
+                if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
                     return;
                 }
             }
             Some(Loss::Closed) => return,
             Some(Loss::Silent) => {
-                // Until the client leaves.
+                // Holds the connection until the client closes it.
                 let _ = client.read_u8().await;
                 return;
             }
@@ -138,7 +137,7 @@ async fn relay(client: TcpStream, state: Arc<ProxyState>) {
     }
 }
 
-/// One HTTP message whose length is given, and what its `X-Amz-Target` calls.
+/// Reads one HTTP message with a `Content-Length`, and the operation from its `X-Amz-Target`.
 async fn read_message(stream: &mut BufStream<TcpStream>) -> Option<(Vec<u8>, String)> {
     let mut message = Vec::new();
     let (mut length, mut operation) = (0, String::new());
@@ -161,14 +160,14 @@ async fn read_message(stream: &mut BufStream<TcpStream>) -> Option<(Vec<u8>, Str
     Some((message, operation))
 }
 
-/// The emulator as a library.
+/// The emulator as a library, without HTTP.
 pub struct EmbeddedStore {
     database: Database,
     table: String,
 }
 
 impl EmbeddedStore {
-    /// An emulator in memory, with the table of the rate limit.
+    /// Starts an in-memory emulator with the rate limit table.
     pub fn new() -> Self {
         let table = "limits".to_owned();
         let database = Database::memory().expect("the emulator starts");
@@ -183,7 +182,7 @@ impl EmbeddedStore {
         Self { database, table }
     }
 
-    /// Does what [`store::Store::apply`] does.
+    /// Works like [`store::Store::apply`].
     pub fn apply(&self, key: &str, shift: &ConditionalUpdate) -> UpdateOutcome {
         let values = shift.values.iter().map(|(name, value)| ((*name).to_owned(), to_emulator(value)));
         let request = UpdateItemRequest {

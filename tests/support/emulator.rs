@@ -1,4 +1,4 @@
-//! The real function binaries, under the runtime API that `cargo lambda watch` emulates.
+//! Runs the real function binaries under the runtime API emulated by `cargo lambda watch`.
 
 use std::{
     collections::BTreeSet,
@@ -22,14 +22,14 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::{TestDatabase, anthropic::StandIn, assistant::CANARY_KEY, database::server};
+use crate::{TestDatabase, anthropic::FakeAnthropic, assistant::CANARY_KEY, database::server};
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is below the workspace")
 }
 
-/// A port that was free a moment ago, and that no other test was given.
+/// Returns a free port that no other test of this process was given.
 pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
@@ -41,20 +41,20 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// The folder of the binaries that were built with these tests.
+/// The folder with the binaries of this build.
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     // …/target/debug/deps/suite-…
     test.ancestors().nth(2).expect("the test is two folders below").to_owned()
 }
 
-/// A binary of the workspace, built now if it is not.
+/// The path of a workspace binary; builds it first if necessary.
 pub async fn binary(name: &str) -> PathBuf {
     build().await;
     binaries().join(name)
 }
 
-/// An example of this package, built now if it is not.
+/// The path of an example of this package; builds it first if necessary.
 pub async fn example(name: &str) -> PathBuf {
     build().await;
     binaries().join("examples").join(name)
@@ -76,21 +76,21 @@ async fn build() {
         .await;
 }
 
-/// The emulated runtime API, with one function.
+/// The emulated runtime API.
 pub struct Emulator {
-    /// Where requests are sent, without a slash at the end.
+    /// The base URL for requests, without a trailing slash.
     pub url: String,
     _process: Supervised,
 }
 
-/// A running function.
+/// A running function process.
 pub struct Instance {
     process: Supervised,
     folder: TempDir,
 }
 
 impl Emulator {
-    /// Starts the emulator and waits until it listens.
+    /// Starts the emulator and waits until it accepts connections.
     pub async fn start() -> Self {
         let tools = workspace().join("target/dev/tools");
         static CARGO_LAMBDA: OnceCell<PathBuf> = OnceCell::const_new();
@@ -117,8 +117,8 @@ impl Emulator {
         Self { url: format!("http://127.0.0.1:{port}"), _process: process }
     }
 
-    /// Starts an instance of the function `name`, with `variables` in its environment. The emulator only knows names of
-    /// binaries of the workspace, but any binary can take one; its paths begin with `/lambda-url/` and the name.
+    /// Starts `binary` as an instance of the function `name`. The emulator accepts only names of workspace binaries,
+    /// but any binary may use such a name. Paths begin with `/lambda-url/` and the name.
     pub fn instance(&self, name: &str, binary: &Path, variables: &[(&str, String)]) -> Instance {
         Instance::start(&format!("{}/.rt/{name}", self.url), binary, variables)
     }
@@ -138,11 +138,12 @@ impl Emulator {
         self.function("ai-logs", database, &[]).await
     }
 
-    /// Starts an instance of `ai` before `anthropic`, with its admissions in `dynamodb` and its log in `database`.
+    /// Starts an instance of `ai` with `anthropic`, the rate limit in `dynamodb`, and the conversation log in
+    /// `database`.
     pub async fn ai(
         &self,
         database: &TestDatabase,
-        anthropic: &StandIn,
+        anthropic: &FakeAnthropic,
         dynamodb: &DynamoDb,
         variables: &[(&str, String)],
     ) -> Instance {
@@ -156,7 +157,7 @@ impl Emulator {
     }
 }
 
-/// The environment of a function on `database`.
+/// The environment variables of a function that uses `database`.
 pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)> {
     let server = server();
     vec![
@@ -170,19 +171,18 @@ pub fn database_variables(database: &TestDatabase) -> Vec<(&'static str, String)
     ]
 }
 
-/// What the template sets for every function, and Lambda itself.
+/// The variables that the SAM template and Lambda set for every function.
 pub fn template_variables() -> Vec<(&'static str, String)> {
     vec![
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ("FRONTEND_URL", "https://repairs.example".to_owned()),
-        // As deployed, and not asking who asks is then on purpose.
+        // Disabling authentication must be explicit outside development.
         ("AUTH_MODE", "none".to_owned()),
     ]
 }
 
-/// The environment of `ai` before Anthropic at `anthropic_url`, with its admissions in DynamoDB at `dynamodb_url`, beside
-/// that of a function on a database, where it keeps its log.
+/// The variables that `ai` needs in addition to those of a database: Anthropic, DynamoDB and logging.
 pub fn assistant_variables(anthropic_url: &str, dynamodb_url: &str) -> Vec<(&'static str, String)> {
     vec![
         ("ANTHROPIC_BASE_URL", anthropic_url.to_owned()),
@@ -193,12 +193,12 @@ pub fn assistant_variables(anthropic_url: &str, dynamodb_url: &str) -> Vec<(&'st
 }
 
 impl Instance {
-    /// Starts `binary` before the runtime API at `runtime_api`, with `variables` in its environment.
+    /// Starts `binary` with the runtime API at `runtime_api`.
     pub fn start(runtime_api: &str, binary: &Path, variables: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut command = Command::new(binary);
-        // The server under test may be named in our own environment.
+        // Our own `DB_*` variables may name the server under test.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
             command.env_remove(name);
         }
@@ -212,13 +212,13 @@ impl Instance {
         Self { process: Supervised::spawn(&command, supervision).expect("the function starts"), folder }
     }
 
-    /// What it has logged so far, line by line.
+    /// Returns the log lines so far.
     pub fn log(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log can be read");
         log.lines().map(str::to_owned).collect()
     }
 
-    /// The lines of metrics among them, when there are as many as `count`.
+    /// Waits for at least `count` metric lines and returns all of them.
     pub async fn metrics(&self, count: usize) -> Vec<serde_json::Value> {
         loop {
             let lines = crate::metrics::lines_of(&self.log());
@@ -229,17 +229,17 @@ impl Instance {
         }
     }
 
-    /// Stops it at once.
+    /// Kills the process.
     pub async fn stop(self) {
         self.process.stop().await;
     }
 
-    /// Waits until it ends, and says with which code.
+    /// Waits until the process exits and returns its exit code.
     pub async fn end(&self) -> Option<i32> {
         self.process.wait().await.and_then(|status| status.code())
     }
 
-    /// The most memory it ever used, in bytes, as Linux counts resident pages.
+    /// Returns the peak resident memory in bytes.
     pub fn peak_memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
@@ -247,12 +247,12 @@ impl Instance {
         Ok(kilobytes * 1024)
     }
 
-    /// Stops its process where it is, as Lambda does between two invocations.
+    /// Suspends the process, as Lambda does between two invocations.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets a frozen process go on.
+    /// Resumes a frozen process.
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -265,7 +265,7 @@ impl Instance {
 
     fn process_id(&self) -> Result<i32> {
         let folder = self.folder.path().to_string_lossy().into_owned();
-        // The process that writes our log file and is not the guard's shell.
+        // The function is the process that writes our log file; the guard's shell writes it, too.
         for entry in std::fs::read_dir("/proc")? {
             let process = entry?.path();
             let Ok(output) = std::fs::read_link(process.join("fd/1")) else { continue };

@@ -1,5 +1,6 @@
-//! The events that AWS makes of a client's request: of a REST API (payload 1.0), an HTTP API (payload 2.0) and a
-//! function URL. What does not depend on the request is in `tests/events`, as AWS documents it.
+//! Builds the events that AWS sends to a function for a client's request: REST API (payload 1.0), HTTP API (payload
+//! 2.0) and function URL. The fields that do not depend on the request are in `tests/events`, copied from the AWS
+//! documentation.
 
 use std::borrow::Cow;
 
@@ -8,14 +9,14 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
-/// What stands before a function.
+/// The AWS service that invokes a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gateway {
     /// API Gateway's REST API, which the template deploys. Its `path` is as the client sent it, percent-encoded and
     /// without the stage; parameters in the query are decoded.
     RestApi,
-    /// API Gateway's HTTP API. Its `rawPath` is decoded, so that nobody can tell `%2F` from a slash; its query is as the
-    /// client sent it.
+    /// API Gateway's HTTP API. Its `rawPath` is decoded, so `%2F` cannot be distinguished from a slash; its query is as
+    /// the client sent it.
     HttpApi,
     /// A function URL, whose path and query are as the client sent them.
     FunctionUrl,
@@ -38,44 +39,41 @@ struct Body {
 }
 
 impl Call {
-    /// A request without a body of `target`, a path and perhaps a query, percent-encoded as clients do.
+    /// A request without a body. `target` is a percent-encoded path with an optional query.
     pub fn new(method: Method, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Self { method, path: path.to_owned(), query: query.to_owned(), headers: Vec::new(), body: None }
     }
 
-    /// `GET`.
     pub fn get(target: &str) -> Self {
         Self::new(Method::GET, target)
     }
 
-    /// `POST` with JSON.
     pub fn post(target: &str, body: &Value) -> Self {
         Self::new(Method::POST, target).header("content-type", "application/json").text(&body.to_string())
     }
 
-    /// With a header more, beside others of the same name.
+    /// Adds a header, even if there is one with this name.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    /// With a body that is text.
+    /// Sets a text body.
     pub fn text(self, body: &str) -> Self {
         Self { body: Some(Body { content: json!(body), is_base64: false }), ..self }
     }
 
-    /// With a body that was sent as bytes, which gateways encode; `base64` is their base64.
+    /// Sets a binary body, which gateways encode; `base64` is the encoded form.
     pub fn base64(self, base64: &str) -> Self {
         Self { body: Some(Body { content: json!(base64), is_base64: true }), ..self }
     }
 
-    /// The path, decoded.
     fn decoded_path(&self) -> Cow<'_, str> {
         percent_decode_str(&self.path).decode_utf8().expect("paths of tests are text")
     }
 
-    /// The parameters in the query, decoded.
+    /// Returns the decoded query parameters.
     fn parameters(&self) -> Vec<(String, String)> {
         let url = Url::parse(&format!("http://host/?{}", self.query)).expect("a query");
         url.query_pairs().into_owned().collect()
@@ -83,10 +81,10 @@ impl Call {
 }
 
 impl Gateway {
-    /// All of them.
+    /// All gateways.
     pub const ALL: [Self; 3] = [Self::RestApi, Self::HttpApi, Self::FunctionUrl];
 
-    /// The event that this gateway makes of `call`.
+    /// Builds the event for `call`.
     pub fn event(self, call: &Call) -> Value {
         let captured = match self {
             Self::RestApi => include_str!("../events/rest-api-v1.json"),
@@ -153,7 +151,7 @@ fn fill_version_2(event: &mut Value, call: &Call, path: &str) {
     }
 }
 
-/// Adds `value` to what `map` has under `name`, after a comma.
+/// Appends `value` to the entry `name` of `map`, separated by a comma.
 fn join(map: &mut Map<String, Value>, name: &str, value: &str) {
     let joined = match map.get(name).and_then(Value::as_str) {
         Some(earlier) => format!("{earlier},{value}"),

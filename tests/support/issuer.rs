@@ -1,5 +1,5 @@
-//! An issuer of tokens: a real discovery document and a real key set over HTTP, with real keys. It counts who asks, changes
-//! its keys and falls silent when told to.
+//! A token issuer with a real discovery document, key set and keys over HTTP. It counts requests, and can change its
+//! keys, fail or stop responding.
 
 use std::{
     collections::BTreeMap,
@@ -27,15 +27,15 @@ use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::app::http_config;
 
-/// Whom tokens must be for.
+/// The audience that tokens must have.
 pub const AUDIENCE: &str = "api://ro-tracker";
 
 /// The role of administrators.
 pub const ADMIN_ROLE: &str = "RoTracker.Admin";
 
-/// A running issuer, which ends when it is dropped.
+/// A running issuer; dropping it stops the server.
 pub struct Issuer {
-    /// What `AUTH_ISSUER` must be.
+    /// The value for `AUTH_ISSUER`.
     pub url: String,
     served: Arc<Served>,
     server: AbortHandle,
@@ -47,24 +47,24 @@ struct Served {
     is_down: AtomicBool,
     is_silent: AtomicBool,
     discoveries: AtomicUsize,
-    /// Where the set of keys is said to be now.
+    /// The URL that requests for the key set are redirected to.
     moved_to: Mutex<Option<String>>,
     fetches: AtomicUsize,
 }
 
-/// A key for RS256; ring makes none, so that two are kept beside this file. They are for tests and open nothing.
+/// Reads an RS256 key. ring cannot generate RSA keys, so two test keys are kept beside this file.
 pub fn rsa(id: &str, pkcs8: &[u8]) -> SigningKey {
     SigningKey::rs256(id, pkcs8).expect("an RSA key")
 }
 
-/// The first of the two.
+/// The first RSA test key.
 pub const RSA_ONE: &[u8] = include_bytes!("keys/rsa-one.pk8");
 
-/// The second of the two.
+/// The second RSA test key.
 pub const RSA_TWO: &[u8] = include_bytes!("keys/rsa-two.pk8");
 
 impl Issuer {
-    /// An issuer with a key for RS256, `rsa`, and one for ES256, `ec`.
+    /// Starts an issuer with an RS256 key `rsa` and an ES256 key `ec`.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
@@ -88,47 +88,47 @@ impl Issuer {
         issuer
     }
 
-    /// Adds a key to the set.
+    /// Adds a key to the key set.
     pub fn publish(&self, id: &str, key: SigningKey) {
         self.served.keys.lock().expect("not poisoned").insert(id.to_owned(), Arc::new(key));
     }
 
-    /// Takes a key out of the set.
+    /// Removes a key from the key set.
     pub fn withdraw(&self, id: &str) -> Arc<SigningKey> {
         self.served.keys.lock().expect("not poisoned").remove(id).expect("a published key")
     }
 
-    /// A published key.
+    /// Returns a published key.
     pub fn key(&self, id: &str) -> Arc<SigningKey> {
         self.served.keys.lock().expect("not poisoned").get(id).expect("a published key").clone()
     }
 
-    /// Answers nothing but 500, or answers again.
+    /// Sets whether every request fails with 500.
     pub fn set_down(&self, is_down: bool) {
         self.served.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// Answers nothing at all from now on.
+    /// Stops responding to requests for the discovery document.
     pub fn fall_silent(&self) {
         self.served.is_silent.store(true, Ordering::SeqCst);
     }
 
-    /// How often the discovery document was asked for.
+    /// Counts the requests for the discovery document.
     pub fn discoveries(&self) -> usize {
         self.served.discoveries.load(Ordering::SeqCst)
     }
 
-    /// Answers who asks for the set of keys that it is at `other`, from now on.
+    /// Redirects requests for the key set to `other`.
     pub fn redirect_to(&self, other: &Self) {
         *self.served.moved_to.lock().expect("not poisoned") = Some(format!("{}/keys", other.url));
     }
 
-    /// How often the set of keys was asked for.
+    /// Counts the requests for the key set.
     pub fn fetches(&self) -> usize {
         self.served.fetches.load(Ordering::SeqCst)
     }
 
-    /// The claims of a valid token for `subject` with `fields` beside or instead of them; null takes one away.
+    /// The claims of a valid token for `subject`, extended or overridden by `fields`; a null removes a claim.
     pub fn claims(&self, subject: &str, fields: Value) -> Value {
         let mut claims = fake_issuer::claims(&self.url, subject, &[]);
         claims["aud"] = json!(AUDIENCE);
@@ -154,7 +154,7 @@ impl Issuer {
         self.token_with(subject, json!({ "roles": [ADMIN_ROLE] }))
     }
 
-    /// The configuration of a function that takes its tokens; `clock` says how old its keys are.
+    /// The configuration of a function that accepts these tokens. The age of cached keys is read from `clock`.
     pub fn config(&self, clock: Clock) -> HttpConfig {
         let config = IssuerConfig {
             issuer: self.url.clone(),
@@ -166,7 +166,7 @@ impl Issuer {
         HttpConfig { auth, ..http_config() }
     }
 
-    /// The same as the environment of a real function.
+    /// The same configuration as environment variables.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AUTH_ISSUER", self.url.clone()),
@@ -187,7 +187,7 @@ async fn configuration(State(issuer): State<Arc<Served>>) -> Response {
     if issuer.is_silent.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
-    issuer.answer(&discovery(&issuer.url))
+    issuer.respond(&discovery(&issuer.url))
 }
 
 async fn keys(State(issuer): State<Arc<Served>>) -> Response {
@@ -196,14 +196,14 @@ async fn keys(State(issuer): State<Arc<Served>>) -> Response {
         return Redirect::temporary(other).into_response();
     }
     let keys: Vec<Value> = issuer.keys.lock().expect("not poisoned").values().map(|key| key.jwk()).collect();
-    // Kinds that nobody here knows must not spoil the others.
+    // Unknown kinds of keys must not affect the others.
     let odd = [json!({ "kty": "OKP", "crv": "X448", "x": "AA", "kid": "odd" }), json!({ "kty": "new" }), json!(5)];
     let keys = [odd.as_slice(), &keys].concat();
-    issuer.answer(&json!({ "keys": keys }))
+    issuer.respond(&json!({ "keys": keys }))
 }
 
 impl Served {
-    fn answer(&self, document: &Value) -> Response {
+    fn respond(&self, document: &Value) -> Response {
         if self.is_down.load(Ordering::SeqCst) {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }

@@ -1,7 +1,7 @@
-//! What the tests share: a real database server, a database of its own for every test, and the functions' routers on
-//! it. The support code reads as verbs: `app.create("RO1").await`.
+//! Shared support for the tests: a real database server, a separate database for every test, and the functions'
+//! routers.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a failure here fails the test")]
 
 pub mod anthropic;
 pub mod app;
@@ -10,14 +10,14 @@ pub mod counters;
 pub mod database;
 pub mod dynamodb;
 pub mod emulator;
-pub mod gate;
 pub mod gateway;
+pub mod held_connections;
 pub mod issuer;
-pub mod line;
 pub mod metrics;
 pub mod proxy;
 pub mod runtime_api;
 pub mod stock;
+pub mod tcp_proxy;
 
 pub use app::{App, TestResponse};
 pub use database::TestDatabase;

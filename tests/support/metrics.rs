@@ -1,11 +1,11 @@
-//! Lines in CloudWatch's embedded metric format, read as CloudWatch reads them.
+//! Reads and validates log lines in CloudWatch's embedded metric format.
 
 use std::collections::BTreeSet;
 
 use app_core::metrics::{METRICS, NAMESPACE};
 use serde_json::Value;
 
-/// The lines of metrics in a log, each checked.
+/// Returns the metric lines of a log, after validating each.
 pub fn lines_of(log: &[String]) -> Vec<Value> {
     let lines = log.iter().filter(|line| line.contains("\"_aws\""));
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
@@ -15,16 +15,16 @@ pub fn lines_of(log: &[String]) -> Vec<Value> {
     lines
 }
 
-/// The names of the metrics that a line has.
+/// The names of our metrics in `line`.
 pub fn names_in(line: &Value) -> BTreeSet<&'static str> {
     METRICS.iter().map(|metric| metric.name()).filter(|name| !line[name].is_null()).collect()
 }
 
-/// The format's rules ("Specification: Embedded metric format"), and that the line has its metrics with their units and
-/// sets of dimensions, and no others.
+/// Checks the rules of the format ("Specification: Embedded metric format"), and that each metric is declared with
+/// exactly its unit and sets of dimensions.
 fn check(line: &Value) {
     let meta = &line["_aws"];
-    // Milliseconds: seconds and microseconds would be elsewhere in time.
+    // The timestamp must be in milliseconds; seconds or microseconds fall outside this range.
     let timestamp = meta["Timestamp"].as_u64().expect("a time");
     assert!((1_600_000_000_000..4_000_000_000_000).contains(&timestamp), "{line}");
     let mut written = BTreeSet::new();

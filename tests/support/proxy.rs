@@ -1,4 +1,4 @@
-//! A proxy before the database that cuts a connection at a chosen statement.
+//! A database proxy that cuts a connection at a chosen statement.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -13,36 +13,35 @@ use tokio::{
 
 use crate::{TestDatabase, database};
 
-/// Where the connection is cut, seen from the statement.
+/// Whether the connection is cut before or after the server receives the statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The server never gets the statement.
+    /// The server does not receive the statement.
     Before,
-    /// The server gets the statement, and its answer is lost.
+    /// The server receives the statement, but its response is lost.
     After,
 }
 
-/// What the proxy is to do next.
+/// The next cut.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     statement: usize,
     cut: Cut,
 }
 
-/// A proxy before the database server that counts statements.
+/// A proxy in front of the database server that counts statements.
 pub struct Proxy {
-    /// Where it listens.
     pub port: u16,
     statements: Arc<AtomicUsize>,
     plan: Arc<Mutex<Option<Plan>>>,
 }
 
-/// Commands that run something; preparing, closing and pinging do not.
+/// The commands that execute a statement; preparing, closing and pinging are not counted.
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
 
 impl Proxy {
-    /// Listens before the server under test.
+    /// Starts a proxy in front of the server under test.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -57,7 +56,7 @@ impl Proxy {
         proxy
     }
 
-    /// A pool whose connections go through the proxy, in clear so that it can read along.
+    /// A pool that connects through the proxy, without TLS so that the proxy can read the packets.
     pub fn pool(&self, database: &TestDatabase, max_connections: u32) -> Pool {
         let config = DatabaseConfig {
             host: "127.0.0.1".to_owned(),
@@ -69,30 +68,30 @@ impl Proxy {
         Pool::new(&config, &database.name)
     }
 
-    /// Cuts the connection at the `statement`-th statement from now (the first is 1), once.
+    /// Cuts a connection once, at the `statement`-th statement from now; the first is 1.
     pub fn cut_at(&self, statement: usize, cut: Cut) {
         self.statements.store(0, Ordering::SeqCst);
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Plan { statement, cut });
     }
 
-    /// The statements since the last time this was asked or a cut was planned.
+    /// Returns the number of statements since the previous call or since a cut was planned.
     pub fn statements(&self) -> usize {
         self.statements.swap(0, Ordering::SeqCst)
     }
 
-    /// Whether the planned cut was made.
+    /// Returns whether the planned cut has happened.
     pub fn has_cut(&self) -> bool {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }
 
-/// Passes packets on in both directions until one side ends or the plan says to cut.
+/// Forwards packets in both directions until one side closes or the planned cut is due.
 async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<Option<Plan>>>) {
     let server = database::server();
     let Ok(upstream) = TcpStream::connect((server.host.as_str(), server.port)).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = upstream.into_split();
-    let answers = tokio::spawn(async move {
+    let responses = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
     });
     while let Some(packet) = read_packet(&mut from_client).await {
@@ -112,13 +111,13 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
                 }
             }
             Some(Cut::Before) => {
-                answers.abort();
+                responses.abort();
                 return;
             }
             Some(Cut::After) => {
-                answers.abort();
-                let _ = answers.await;
-                // The half that read the answers is gone; a clean end lets the server finish what it got.
+                responses.abort();
+                let _ = responses.await;
+                // Responses are no longer read. An orderly shutdown lets the server finish the statement.
                 let _ = to_server.write_all(&packet).await;
                 let _ = to_server.shutdown().await;
                 return;
@@ -126,10 +125,10 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
         }
     }
     let _ = to_server.shutdown().await;
-    let _ = answers.await;
+    let _ = responses.await;
 }
 
-/// One packet of the MySQL protocol with its header: three bytes of length, one of sequence.
+/// Reads one packet of the MySQL protocol with its header: three bytes of length and one of sequence.
 async fn read_packet(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<Vec<u8>> {
     let mut packet = vec![0; 4];
     stream.read_exact(&mut packet).await.ok()?;

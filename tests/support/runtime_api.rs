@@ -1,6 +1,5 @@
-//! Lambda's runtime API, as a function sees it: it hands over events exactly as they are given and shows an answer
-//! exactly as it came, piece by piece. (`cargo lambda watch` makes up the events and interprets the answers; AWS's own
-//! emulator waits for the whole of an answer.)
+//! A Lambda runtime API that delivers events unchanged and returns responses unchanged, piece by piece. `cargo lambda
+//! watch` generates the events and interprets the responses; the AWS emulator waits for the complete response.
 
 use std::{
     collections::HashMap,
@@ -28,18 +27,18 @@ use uuid::Uuid;
 
 use crate::gateway::{Call, Gateway};
 
-/// After this a test has failed: a function that died or waits for ever must not hold up the suite.
+/// Timeout after which a test fails, so that a function that exits or blocks does not stall the suite.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Until when a function may work, in milliseconds since 1970: 2100 begins.
+/// The deadline of each invocation in milliseconds since 1970: the start of 2100.
 const DEADLINE: &str = "4102444800000";
 
-/// What separates the prelude of a streamed answer from its body.
+/// Separates the prelude of a streamed response from its body.
 const DELIMITER: [u8; 8] = [0; 8];
 
-/// A running runtime API, which ends when it is dropped.
+/// A running runtime API; dropping it stops the server.
 pub struct RuntimeApi {
-    /// What `AWS_LAMBDA_RUNTIME_API` must be.
+    /// The value for `AWS_LAMBDA_RUNTIME_API`.
     pub address: String,
     shared: Arc<Shared>,
     server: AbortHandle,
@@ -47,7 +46,7 @@ pub struct RuntimeApi {
 
 struct Shared {
     events: mpsc::UnboundedSender<Waiting>,
-    /// The instances take turns.
+    /// Locked by the instance that waits for the next event.
     queue: TurnMutex<mpsc::UnboundedReceiver<Waiting>>,
     under_way: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
 }
@@ -64,17 +63,17 @@ impl Shared {
     }
 }
 
-/// What a function makes of an event.
+/// The result of an invocation.
 pub enum Outcome {
-    /// An answer, which may only have begun.
+    /// A response, whose body may still be arriving.
     Response(Posted),
-    /// `/error`: the gateway answers 502.
+    /// An error posted to `/error`, for which the gateway returns 502.
     Error(Value),
 }
 
-/// An answer as a function posts it.
+/// A response as the function posts it.
 pub struct Posted {
-    /// The headers of the POST.
+    /// The headers of the `POST`.
     pub headers: HeaderMap,
     pieces: mpsc::Receiver<Piece>,
     buffer: Vec<u8>,
@@ -86,21 +85,21 @@ enum Piece {
     Broken,
 }
 
-/// A streamed answer, read to its end.
+/// A complete streamed response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Framed {
-    /// What stands before the delimiter.
+    /// The JSON before the delimiter.
     pub prelude: Value,
-    /// What stands behind it.
+    /// The bytes after the delimiter.
     pub body: Vec<u8>,
-    /// The trailers, if any came.
+    /// The trailers, if there are any.
     pub trailers: Option<HeaderMap>,
-    /// Whether the answer ended as HTTP says, and did not just break off.
+    /// Whether the response ended as HTTP requires, instead of breaking off.
     pub has_ended: bool,
 }
 
 impl RuntimeApi {
-    /// Starts it on a free port.
+    /// Starts the server on a free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
@@ -111,17 +110,17 @@ impl RuntimeApi {
         Self { address, shared, server }
     }
 
-    /// Hands `event` to the next instance that asks, and returns when the answer begins.
+    /// Delivers `event` to the next instance that polls, and returns when the response begins.
     pub async fn invoke(&self, event: &Value) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
         let waiting = Waiting { id, event: event.to_string(), outcome: sender };
         assert!(self.shared.events.send(waiting).is_ok(), "the queue is there as long as we are");
-        let outcome = timeout(PATIENCE, outcome).await.expect("the function answers");
+        let outcome = timeout(PATIENCE, outcome).await.expect("the function responds");
         outcome.expect("the server is there as long as we are")
     }
 
-    /// Sends `call` through `gateway`, and returns when the answer, which must be streamed, begins.
+    /// Sends `call` through `gateway` and returns when the response begins. The response must be streamed.
     pub async fn open(&self, gateway: Gateway, call: &Call) -> Posted {
         match self.invoke(&gateway.event(call)).await {
             Outcome::Response(posted) => {
@@ -133,7 +132,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Sends `call` through `gateway`, and reads the answer, which must be streamed.
+    /// Sends `call` through `gateway` and reads the whole response, which must be streamed.
     pub async fn call(&self, gateway: Gateway, call: &Call) -> Framed {
         self.open(gateway, call).await.read().await
     }
@@ -147,10 +146,10 @@ impl Drop for RuntimeApi {
 
 impl Posted {
     async fn piece(&mut self) -> Option<Piece> {
-        timeout(PATIENCE, self.pieces.recv()).await.expect("the answer goes on or ends")
+        timeout(PATIENCE, self.pieces.recv()).await.expect("the response continues or ends")
     }
 
-    /// What stands before the delimiter, as soon as that has come.
+    /// Reads the prelude as soon as it is complete.
     pub async fn prelude(&mut self) -> Value {
         loop {
             let end = self.buffer.windows(DELIMITER.len()).position(|bytes| bytes == DELIMITER);
@@ -166,7 +165,7 @@ impl Posted {
         }
     }
 
-    /// The next piece of the body; none at its end. The prelude must have been read.
+    /// Returns the next piece of the body, or `None` at its end. Call `prelude` first.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         if !self.buffer.is_empty() {
             return Some(std::mem::take(&mut self.buffer));
@@ -174,12 +173,12 @@ impl Posted {
         match self.piece().await {
             Some(Piece::Data(data)) => Some(data.to_vec()),
             Some(Piece::Trailers(trailers)) => panic!("trailers: {trailers:?}"),
-            Some(Piece::Broken) => panic!("the answer broke off"),
+            Some(Piece::Broken) => panic!("the response broke off"),
             None => None,
         }
     }
 
-    /// All of it, of a streamed answer.
+    /// Reads a streamed response to its end.
     pub async fn read(mut self) -> Framed {
         let prelude = self.prelude().await;
         let (mut trailers, mut has_ended) = (None, true);
@@ -193,34 +192,32 @@ impl Posted {
         Framed { prelude, body: self.buffer, trailers, has_ended }
     }
 
-    /// All of it, of an answer that is not streamed: one JSON document.
+    /// Reads a response that is not streamed: one JSON document.
     pub async fn read_document(mut self) -> Value {
         assert!(!self.headers.contains_key("lambda-runtime-function-response-mode"));
         while let Some(Piece::Data(data)) = self.piece().await {
             self.buffer.extend(data);
         }
-        serde_json::from_slice(&self.buffer).expect("the answer is JSON")
+        serde_json::from_slice(&self.buffer).expect("the response is JSON")
     }
 }
 
 impl Framed {
-    /// The status.
     pub fn status(&self) -> u64 {
         self.prelude["statusCode"].as_u64().unwrap_or_else(|| panic!("no status: {}", self.prelude))
     }
 
-    /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.prelude["headers"].get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name}: {value}")))
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {} {}", self.prelude, String::from_utf8_lossy(&self.body)))
     }
 
-    /// The body as JSON, of a complete answer that must have `status`.
+    /// Asserts the status and that the response is complete, and returns the body as JSON.
     #[track_caller]
     pub fn expect(self, status: u64) -> Value {
         assert_eq!(self.status(), status, "{}", String::from_utf8_lossy(&self.body));
@@ -232,7 +229,7 @@ impl Framed {
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Infallible> {
     let path = request.uri().path().to_owned();
     let path = path.trim_start_matches('/').split('/').collect::<Vec<_>>();
-    let answer = match (request.method(), path.as_slice()) {
+    let response = match (request.method(), path.as_slice()) {
         (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => next(&shared).await,
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
             take_response(&shared, id, request).await
@@ -240,7 +237,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Result<Re
         (&Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => take_error(&shared, id, request).await,
         _ => status(StatusCode::NOT_FOUND),
     };
-    Ok(answer)
+    Ok(response)
 }
 
 fn status(status: StatusCode) -> Response {
@@ -261,7 +258,7 @@ async fn next(shared: &Shared) -> Response {
         .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:function")
         .header("lambda-runtime-trace-id", "Root=1-65a1b2c3-0123456789abcdef01234567;Sampled=0")
         .body(Body::from(event))
-        .expect("an answer")
+        .expect("a valid response")
 }
 
 async fn take_response(shared: &Shared, id: &str, request: Request) -> Response {
@@ -275,8 +272,8 @@ async fn take_response(shared: &Shared, id: &str, request: Request) -> Response 
             Ok(Err(frame)) => Piece::Trailers(frame.into_trailers().expect("there is nothing else")),
             Err(_) => Piece::Broken,
         };
-        // hyper ends the connection of a handler that panics.
-        assert!(sender.send(piece).await.is_ok(), "on purpose: the client left");
+        // hyper closes the connection when a handler panics.
+        assert!(sender.send(piece).await.is_ok(), "on purpose: the client disconnected");
     }
     status(StatusCode::ACCEPTED)
 }

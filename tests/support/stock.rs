@@ -1,4 +1,4 @@
-//! Parts on the shelves of a test's inventory, and the ledger that its changes must add up to.
+//! Creates stock in a test's inventory, and checks that its transactions add up.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,20 @@ use crate::{
     database::{execute, numbers},
 };
 
-/// A part that is there, in its table and in the index.
+/// A part with a row in its table and a row in the index.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Its row of the index.
+    /// The id of its index row.
     pub index_id: i64,
-    /// Its row of the table.
+    /// The id of its row in `table`.
     pub row_id: i64,
-    /// Its table.
     pub table: String,
-    /// Its number.
+    /// The part number.
     pub number: String,
 }
 
 impl Part {
-    /// The body of a change of this part, with `fields` beside what is required.
+    /// The body of a stock change: the required fields and `fields`.
     pub fn change(&self, fields: &Value) -> Value {
         let mut body = json!({ "indexId": self.index_id.to_string(), "partNumber": self.number });
         let fields = fields.as_object().expect("the fields are an object").clone();
@@ -34,17 +33,17 @@ impl Part {
     }
 }
 
-/// What the database says of a part.
+/// The quantities of a part in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantities {
-    /// In the index.
+    /// The quantity in the index.
     pub indexed: Option<i64>,
-    /// In its table.
+    /// The quantity in its table.
     pub in_table: Option<i64>,
 }
 
 impl App {
-    /// Puts `quantity` pieces on a shelf: a row of `table`, and one of the index.
+    /// Adds a part with a row in `table` and a row in the index.
     pub async fn put(&self, table: &str, number: &str, quantity: i64) -> Part {
         let row_id = self.put_unindexed(table, number, quantity).await;
         let statement = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) \
@@ -53,7 +52,7 @@ impl App {
         Part { index_id, row_id, table: table.to_owned(), number: number.to_owned() }
     }
 
-    /// Puts `quantity` pieces on a shelf that the index does not know.
+    /// Adds a part without a row in the index.
     pub async fn put_unindexed(&self, table: &str, number: &str, quantity: i64) -> i64 {
         let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
         let statement = format!(
@@ -64,13 +63,13 @@ impl App {
         self.insert(sqlx::query(AssertSqlSafe(statement)).bind(number).bind(quantity).bind(description)).await
     }
 
-    /// Adds a row, and returns its id.
+    /// Runs an `INSERT` and returns the new id.
     async fn insert(&self, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) -> i64 {
         let done = query.execute(&mut *self.connection().await).await.expect("the row is added");
         i64::try_from(done.last_insert_id()).expect("an id fits")
     }
 
-    /// What the database says of `part` now.
+    /// Reads the current quantities of `part`.
     pub async fn quantities(&self, part: &Part) -> Quantities {
         let statement = format!(
             "SELECT (SELECT Qty FROM inventoryindex WHERE IndexId = ?), (SELECT QTY FROM `{}` WHERE id = ?)",
@@ -85,21 +84,22 @@ impl App {
         Quantities { indexed: row.get(0), in_table: row.get(1) }
     }
 
-    /// The ledger's entries of `part`, oldest first: action, difference, quantity afterwards, notes.
-    pub async fn ledger(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
+    /// The stock transactions of `part`, oldest first: action, difference, new quantity, notes.
+    pub async fn transactions(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
         sqlx::query_as("SELECT Action, DeltaQty, NewQty, Note FROM transactions WHERE IndexId = ? ORDER BY TxnId")
             .bind(part.index_id)
             .fetch_all(&mut self.database.connect().await)
             .await
-            .expect("the ledger can be read")
+            .expect("the transactions can be read")
     }
 
-    /// Checks that for every row of the index its opening quantity and the ledger's entries make its quantity, that
-    /// each entry follows from the one before, that none is negative, and that its table says the same.
+    /// Checks that the transactions of each part add up: each starts from the quantity of the one before, no quantity
+    /// is negative, and the last one equals the quantity in the index and in the table. `openings` are the quantities
+    /// before the first transaction.
     pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
         for (part, opening) in openings.values() {
             let mut running = *opening;
-            for (action, delta, after, notes) in self.ledger(part).await {
+            for (action, delta, after, notes) in self.transactions(part).await {
                 running += delta;
                 assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
                 assert!(after >= 0, "{part:?}: {after}");
@@ -110,9 +110,9 @@ impl App {
     }
 }
 
-/// Fills the eleven tables and the index with `count` parts, at most a million, and the ledger with half as many
-/// entries; one part in `one_low_of` has fewer than five pieces, the others at least ten. The triggers, which work row by
-/// row, are replaced meanwhile by the one statement that the migration has for rows that were there before them.
+/// Fills the eleven tables and the index with `count` parts, at most a million, and adds `count / 2` stock
+/// transactions. One part in `one_low_of` has fewer than five pieces, the others at least ten. The triggers work row by
+/// row, so they are dropped and the suffixes inserted with one statement per table, as in the migration.
 pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     let mut connection = database.connect().await;
     execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
@@ -135,10 +135,10 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         );
         execute(&mut connection, &index).await;
     }
-    let ledger = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
+    let transactions = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
                   SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
                   PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
-    execute(&mut connection, ledger).await;
+    execute(&mut connection, transactions).await;
     for (table, number, id) in SUFFIXED {
         let suffixes = format!(
             "INSERT INTO {table}_suffixes (Suffix, Position, RowId)
@@ -148,11 +148,11 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         );
         execute(&mut connection, &suffixes).await;
     }
-    // Creates the dropped triggers again.
+    // The migration creates the dropped triggers again.
     execute(&mut connection, include_str!("../../migrations/inventory/0104_part_number_suffixes.sql")).await;
     execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
 }
 
-/// The tables whose part numbers have an index of suffixes, with the names of their columns for the number and the id.
+/// The tables whose part numbers have a suffix index, with their columns for the number and the id.
 const SUFFIXED: [(&str, &str, &str); 3] =
     [("inventoryindex", "PartNumber", "IndexId"), ("stock_room", "PN", "id"), ("bins_inventory", "PN", "id")];

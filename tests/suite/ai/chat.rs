@@ -1,10 +1,10 @@
-//! `POST /api/ai/chat`, answered whole; `streaming` has the rest.
+//! `POST /api/ai/chat` without streaming; see `streaming` for the rest.
 
 use axum::body::Body;
 use chrono::TimeDelta;
 use http::{Method, Request, header};
 use rotracker_tests::{
-    anthropic::{Script, StandIn, message},
+    anthropic::{FakeAnthropic, Script, message},
     app::{bearer, clock},
     assistant::{Assistant, CANARY_KEY, Options, chat},
     issuer::Issuer,
@@ -13,22 +13,22 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_response_is_anthropics_and_is_logged() {
-    let assistant = Assistant::start(StandIn::start([Script::message("Here they are")]).await).await;
-    let answer = assistant.ask(&chat(&json!({ "systemPrompt": "Be brief.", "maxTokens": 100 }))).await.expect(200);
-    assert_eq!((&answer["success"], &answer["response"]), (&json!(true), &message("Here they are")));
-    assert_eq!(answer["metadata"]["model"], "claude-sonnet-4-20250514");
-    assert_eq!(answer["metadata"]["cached"], true);
-    assert!(answer["metadata"]["durationMs"].is_u64());
+    let assistant = Assistant::start(FakeAnthropic::start([Script::message("Here they are")]).await).await;
+    let response = assistant.ask(&chat(&json!({ "systemPrompt": "Be brief.", "maxTokens": 100 }))).await.expect(200);
+    assert_eq!((&response["success"], &response["response"]), (&json!(true), &message("Here they are")));
+    assert_eq!(response["metadata"]["model"], "claude-sonnet-4-20250514");
+    assert_eq!(response["metadata"]["cached"], true);
+    assert!(response["metadata"]["durationMs"].is_u64());
 
-    let questions = assistant.anthropic.questions();
-    assert_eq!(questions.len(), 1);
-    let sent: Value = serde_json::from_slice(&questions[0].body).unwrap();
+    let requests = assistant.anthropic.requests();
+    assert_eq!(requests.len(), 1);
+    let sent: Value = serde_json::from_slice(&requests[0].body).unwrap();
     let expected = json!({
         "model": "claude-sonnet-4-20250514", "max_tokens": 100, "system": "Be brief.", "temperature": 0.2, "stream": false,
         "messages": [{ "role": "user", "content": "Show me overdue ROs" }],
     });
     assert_eq!(sent, expected);
-    let headers = &questions[0].headers;
+    let headers = &requests[0].headers;
     assert_eq!(headers["x-api-key"], CANARY_KEY);
     assert_eq!(headers["anthropic-version"], "2023-06-01");
     assert_eq!(headers["content-type"], "application/json");
@@ -38,19 +38,19 @@ async fn the_response_is_anthropics_and_is_logged() {
 async fn a_response_without_cached_tokens_is_not_marked_cached() {
     let mut plain = message("x");
     plain["usage"] = json!({ "input_tokens": 1, "output_tokens": 1 });
-    let assistant = Assistant::start(StandIn::start([Script::new(200, plain.to_string())]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::new(200, plain.to_string())]).await).await;
     assert_eq!(assistant.ask(&chat(&json!({}))).await.expect(200)["metadata"]["cached"], false);
 }
 
 #[tokio::test]
 async fn the_fourth_request_in_a_minute_is_429_with_retry_after() {
-    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 3, ..Options::default() }).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 3, ..Options::default() }).await;
     let clock = assistant.app.clock.clone();
     for remaining in [2, 1, 0] {
-        let answer = assistant.ask(&chat(&json!({}))).await;
-        assert_eq!((answer.header("x-ratelimit-limit"), answer.status.as_u16()), (Some("3"), 200));
-        assert_eq!(answer.header("x-ratelimit-remaining"), Some(remaining.to_string().as_str()));
-        assert!(answer.header("x-ratelimit-reset").is_some() && answer.header("retry-after").is_none());
+        let response = assistant.ask(&chat(&json!({}))).await;
+        assert_eq!((response.header("x-ratelimit-limit"), response.status.as_u16()), (Some("3"), 200));
+        assert_eq!(response.header("x-ratelimit-remaining"), Some(remaining.to_string().as_str()));
+        assert!(response.header("x-ratelimit-reset").is_some() && response.header("retry-after").is_none());
         clock.set(clock.now() + TimeDelta::seconds(5));
     }
     let refused = assistant.ask(&chat(&json!({}))).await;
@@ -60,7 +60,7 @@ async fn the_fourth_request_in_a_minute_is_429_with_retry_after() {
     let body = refused.expect(429);
     assert_eq!((&body["error"], &body["retryAfter"]), (&json!("Rate limit exceeded"), &json!(45)));
     assert!(body["message"].is_string());
-    assert_eq!(assistant.anthropic.questions().len(), 3);
+    assert_eq!(assistant.anthropic.requests().len(), 3);
     clock.set(clock.now() + TimeDelta::seconds(44));
     assert_eq!(assistant.ask(&chat(&json!({}))).await.expect(429)["retryAfter"], 1);
     clock.set(clock.now() + TimeDelta::seconds(1));
@@ -69,7 +69,7 @@ async fn the_fourth_request_in_a_minute_is_429_with_retry_after() {
 
 #[tokio::test]
 async fn the_user_comes_from_body_header_or_is_anonymous() {
-    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 1, ..Options::default() }).await;
     let ask = async |header: Option<&str>, body: Value| {
         let mut request = Request::builder().method(Method::POST).uri("/api/ai/chat");
         if let Some(user) = header {
@@ -89,23 +89,23 @@ async fn the_user_comes_from_body_header_or_is_anonymous() {
 
 #[tokio::test]
 async fn browsers_may_read_the_rate_limit_headers() {
-    let assistant = Assistant::start(StandIn::start([]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([]).await).await;
     let preflight = Request::options("/api/ai/chat")
         .header("origin", "https://repairs.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "content-type,x-user-id")
         .body(Body::empty())
         .unwrap();
-    let answer = assistant.app.send(preflight).await;
-    assert!(answer.header("access-control-allow-headers").unwrap().contains("x-user-id"));
+    let response = assistant.app.send(preflight).await;
+    assert!(response.header("access-control-allow-headers").unwrap().contains("x-user-id"));
     let chat = Request::post("/api/ai/chat")
         .header("origin", "https://repairs.example")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(chat(&json!({})).to_string()))
         .unwrap();
-    let answer = assistant.app.send(chat).await;
-    let exposed = answer.header("access-control-expose-headers").unwrap();
-    for name in answer.headers.keys().map(http::HeaderName::as_str).filter(|name| name.contains("ratelimit")) {
+    let response = assistant.app.send(chat).await;
+    let exposed = response.header("access-control-expose-headers").unwrap();
+    for name in response.headers.keys().map(http::HeaderName::as_str).filter(|name| name.contains("ratelimit")) {
         assert!(exposed.split(',').any(|exposed| exposed == name), "{name} is not in {exposed}");
     }
 }
@@ -114,24 +114,24 @@ async fn browsers_may_read_the_rate_limit_headers() {
 async fn checks_run_in_order_key_rate_limit_body() {
     let wrong = json!({ "messages": [], "temperature": 7 });
     let options = Options { has_key: false, ..Options::default() };
-    let without_key = Assistant::with(StandIn::start([]).await, options).await;
+    let without_key = Assistant::with(FakeAnthropic::start([]).await, options).await;
     let message = without_key.ask(&wrong).await.expect_error(503);
     assert!(message.contains("API key"), "{message}");
 
-    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 1, ..Options::default() }).await;
     let first = assistant.ask(&wrong).await;
     assert_eq!(first.header("x-ratelimit-remaining"), Some("0"));
     let fields = first.expect(400)["details"]["fields"].clone();
     assert!(fields["messages"].is_string() && fields["temperature"].is_string(), "{fields}");
     assistant.ask(&wrong).await.expect_error(429);
-    assert!(assistant.anthropic.questions().is_empty());
+    assert!(assistant.anthropic.requests().is_empty());
 }
 
 #[tokio::test]
 async fn invalid_json_counts_for_token_users_only() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 1, http: issuer.config(clock()), ..Options::default() };
-    let assistant = Assistant::with(StandIn::start([]).await, options).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
     let ann = issuer.token("ann");
     let ask = |body: &'static str| {
         let chat = Request::post("/api/ai/chat").header(header::CONTENT_TYPE, "application/json");
@@ -140,10 +140,10 @@ async fn invalid_json_counts_for_token_users_only() {
     assert_eq!(ask("{").await.status, 400);
     assert_eq!(ask("{").await.status, 429);
 
-    let assistant = Assistant::with(StandIn::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 1, ..Options::default() }).await;
     for (body, status) in [("{", 400), ("[]", 400), ("", 400)] {
-        let answer = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;
-        answer.expect_error(status);
+        let response = assistant.app.send_text(Method::POST, "/api/ai/chat", body).await;
+        response.expect_error(status);
     }
     let plain = Request::post("/api/ai/chat").body(Body::from("{}")).unwrap();
     assistant.app.send(plain).await.expect_error(415);
@@ -153,6 +153,6 @@ async fn invalid_json_counts_for_token_users_only() {
 
 #[tokio::test]
 async fn a_response_that_is_not_json_is_502() {
-    let assistant = Assistant::start(StandIn::start([Script::new(200, "<html>")]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::new(200, "<html>")]).await).await;
     assistant.ask(&chat(&json!({}))).await.expect_error(502);
 }

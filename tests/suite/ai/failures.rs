@@ -1,11 +1,12 @@
-//! What happens when Anthropic or the rate limit's store fails: a clear answer of the right status, and never the key.
+//! Failures of Anthropic and of the rate limit table: each gets a clear response with the right status, and never
+//! reveals the API key.
 
 use ai::{
     anthropic::Timeouts,
     limiter::{LimiterConfig, OnFailure, Policy},
 };
 use rotracker_tests::{
-    anthropic::{Script, StandIn},
+    anthropic::{FakeAnthropic, Script},
     assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
     dynamodb::limiter_config,
 };
@@ -18,7 +19,7 @@ const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 async fn each_failure_has_its_status_and_transient_ones_are_retried() {
     let error = |status| Script::error(status, LEAK);
     let again = |status| error(status).header("retry-after", "0");
-    for (what, scripts, status, tries, retry_after) in [
+    for (case, scripts, status, tries, retry_after) in [
         ("400", vec![error(400)], 400, 1, None),
         ("413", vec![error(413)], 413, 1, None),
         ("401", vec![error(401)], 503, 1, None),
@@ -33,19 +34,19 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("no answer, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("silence", vec![Script::silent()], 504, 1, None),
     ] {
-        // Nobody waits for the others to end by themselves.
-        let timeouts = if what == "silence" { short() } else { Timeouts::default() };
+        // Only the silent upstream needs short timeouts.
+        let timeouts = if case == "silence" { short() } else { Timeouts::default() };
         let options = Options { timeouts, ..Options::default() };
         for stream in [false, true] {
-            let assistant = Assistant::with(StandIn::start(scripts.clone()).await, options.clone()).await;
-            let answer = assistant.ask(&chat(&json!({ "stream": stream }))).await;
-            assert_eq!(answer.status, status, "{what}: {answer:?}");
-            assert_eq!(answer.header("retry-after"), retry_after, "{what}");
-            assert_eq!(assistant.anthropic.questions().len(), tries, "{what}: tries");
-            let shown = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.bytes));
-            assert!(!shown.contains("canary"), "{what}: {shown}");
+            let assistant = Assistant::with(FakeAnthropic::start(scripts.clone()).await, options.clone()).await;
+            let response = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+            assert_eq!(response.status, status, "{case}: {response:?}");
+            assert_eq!(response.header("retry-after"), retry_after, "{case}");
+            assert_eq!(assistant.anthropic.requests().len(), tries, "{case}: tries");
+            let shown = format!("{:?} {}", response.headers, String::from_utf8_lossy(&response.bytes));
+            assert!(!shown.contains("canary"), "{case}: {shown}");
             if status != 200 {
-                answer.expect_error(status);
+                response.expect_error(status);
             }
         }
     }
@@ -63,7 +64,7 @@ async fn a_refused_connection_is_502() {
     assert!(!message.contains("127.0.0.1"), "{message}");
 }
 
-/// A store that nobody answers for.
+/// A DynamoDB endpoint that accepts connections and never responds.
 async fn silent_store() -> (TcpListener, LimiterConfig) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -72,27 +73,27 @@ async fn silent_store() -> (TcpListener, LimiterConfig) {
 
 #[tokio::test]
 async fn an_unavailable_store_is_503_and_anthropic_is_not_called() {
-    let anthropic = StandIn::start([]).await;
+    let anthropic = FakeAnthropic::start([]).await;
     let (_listener, limiter) = silent_store().await;
     let app = app(&anthropic.url, &limiter, &Options::default()).await;
-    let answer = app.post("/api/ai/chat", &chat(&json!({}))).await;
-    assert!(answer.header("retry-after").is_some());
-    assert_eq!(answer.expect(503)["error"], "Rate limiter unavailable");
+    let response = app.post("/api/ai/chat", &chat(&json!({}))).await;
+    assert!(response.header("retry-after").is_some());
+    assert_eq!(response.expect(503)["error"], "Rate limiter unavailable");
     let cleared = app.post("/api/ai/clear-rate-limit", &json!({ "userId": "a" })).await;
     assert_eq!(cleared.expect(503)["error"], "Rate limiter unavailable");
-    assert!(anthropic.questions().is_empty());
+    assert!(anthropic.requests().is_empty());
 }
 
 #[tokio::test]
 async fn an_unavailable_store_admits_if_configured_to() {
-    let anthropic = StandIn::start([]).await;
+    let anthropic = FakeAnthropic::start([]).await;
     let (_listener, limiter) = silent_store().await;
     let app =
         app(&anthropic.url, &LimiterConfig { on_failure: OnFailure::Allow, ..limiter }, &Options::default()).await;
-    let answer = app.post("/api/ai/chat", &chat(&json!({}))).await;
-    assert!(answer.header("x-ratelimit-limit").is_none(), "nothing is known of it");
-    answer.expect(200);
-    assert_eq!(anthropic.questions().len(), 1);
+    let response = app.post("/api/ai/chat", &chat(&json!({}))).await;
+    assert!(response.header("x-ratelimit-limit").is_none(), "nothing is known of it");
+    response.expect(200);
+    assert_eq!(anthropic.requests().len(), 1);
 }
 
 #[test]
@@ -105,11 +106,11 @@ fn the_key_is_in_no_debug_output() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let elsewhere = StandIn::start([]).await;
+    let elsewhere = FakeAnthropic::start([]).await;
     for status in [301, 302, 307, 308] {
         let redirect = Script::error(status, LEAK).header("location", format!("{}/v1/messages", elsewhere.url));
-        let assistant = Assistant::start(StandIn::start([redirect]).await).await;
+        let assistant = Assistant::start(FakeAnthropic::start([redirect]).await).await;
         assistant.ask(&chat(&json!({}))).await.expect_error(502);
-        assert_eq!((assistant.anthropic.questions().len(), elsewhere.received().len()), (1, 0), "{status}");
+        assert_eq!((assistant.anthropic.requests().len(), elsewhere.received().len()), (1, 0), "{status}");
     }
 }

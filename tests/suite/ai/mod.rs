@@ -1,4 +1,4 @@
-//! The assistant, a file for each path, and what concerns several of them.
+//! Tests of the `ai` function: one file per route, and files for rules that several routes share.
 
 mod chat;
 mod clear_rate_limit;

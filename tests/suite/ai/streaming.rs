@@ -3,7 +3,7 @@
 use ai::anthropic::Timeouts;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rotracker_tests::{
-    anthropic::{Part, Script, StandIn, events, sse},
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
     assistant::{Assistant, Options, chat, short},
 };
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ fn streamed() -> Value {
 async fn events_are_passed_on_byte_for_byte_then_done() {
     let mut all = events(&["Here", " are \u{2708} 部品"]);
     all.insert(3, json!({ "type": "something_new", "deep": [{ "x": 1.50 }] }));
-    let assistant = Assistant::start(StandIn::start([Script::stream(&all)]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::stream(&all)]).await).await;
     let data = assistant.stream(&streamed()).await.data().await;
     let mut expected: Vec<String> = all.iter().map(Value::to_string).collect();
     expected.push("[DONE]".to_owned());
     assert_eq!(data, expected);
-    let sent: Value = serde_json::from_slice(&assistant.anthropic.questions()[0].body).unwrap();
+    let sent: Value = serde_json::from_slice(&assistant.anthropic.requests()[0].body).unwrap();
     assert_eq!(sent["stream"], true);
 }
 
@@ -29,11 +29,11 @@ async fn events_are_passed_on_byte_for_byte_then_done() {
 async fn events_are_passed_on_immediately() {
     let all = events(&["one", "two"]);
     let parts = all.iter().flat_map(|event| [Part::Bytes(sse(event).into_bytes()), Part::Wait]).collect();
-    let assistant = Assistant::start(StandIn::start([Script::parts(parts)]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::parts(parts)]).await).await;
     let mut stream = assistant.stream(&streamed()).await;
     for event in &all {
         assert_eq!(stream.next().await, Some(format!("data: {event}\n\n")));
-        assistant.anthropic.go_on();
+        assistant.anthropic.resume();
     }
     assert_eq!(stream.next().await.as_deref(), Some("data: [DONE]\n\n"));
     assert_eq!(stream.next().await, None);
@@ -45,8 +45,8 @@ async fn events_split_at_any_byte_arrive_whole() {
     let whole: Vec<u8> = all.iter().map(sse).collect::<String>().into_bytes();
     let expected: Vec<String> = all.iter().map(Value::to_string).chain(["[DONE]".to_owned()]).collect();
     let mut random = StdRng::seed_from_u64(7);
-    let assistant = Assistant::start(StandIn::start([]).await).await;
-    // At every single byte, and then at many places at once.
+    let assistant = Assistant::start(FakeAnthropic::start([]).await).await;
+    // Cut the stream at every byte, and then at many places at once.
     let single = (1..whole.len()).map(|at| vec![at]);
     let many = (0..100).map(|_| {
         let mut cuts: Vec<usize> =
@@ -64,8 +64,8 @@ async fn events_split_at_any_byte_arrive_whole() {
             parts.push(Part::Bytes(whole[from..to].to_vec()));
             from = to;
         }
-        assistant.anthropic.will(Script::parts(parts));
-        // Another user each time, so that the rate limit does not matter.
+        assistant.anthropic.respond_with(Script::parts(parts));
+        // A new user for each request keeps the rate limit out of the way.
         let body = chat(&json!({ "stream": true, "userId": format!("user-{case}") }));
         assert_eq!(assistant.stream(&body).await.data().await, expected, "cut at {cuts:?}");
     }
@@ -81,19 +81,19 @@ async fn a_lost_connection_is_an_error_event_before_done() {
         ("an end before the end", Part::Bytes(Vec::new()), "api_error"),
         ("what is no text", Part::Bytes(b"data: \xff\xfe\n\n".to_vec()), "api_error"),
     ];
-    for (what, end, kind) in cases {
+    for (case, end, kind) in cases {
         let script = Script::parts(begun.iter().cloned().chain([end]).collect());
-        let between_events = if what == "silence" { short() } else { Timeouts::default() }.between_events;
+        let between_events = if case == "silence" { short() } else { Timeouts::default() }.between_events;
         let timeouts = Timeouts { between_events, ..Timeouts::default() };
         let assistant =
-            Assistant::with(StandIn::start([script]).await, Options { timeouts, ..Options::default() }).await;
+            Assistant::with(FakeAnthropic::start([script]).await, Options { timeouts, ..Options::default() }).await;
         let data = assistant.stream(&streamed()).await.data().await;
-        assert_eq!(data.len(), 6, "{what}: {data:?}");
+        assert_eq!(data.len(), 6, "{case}: {data:?}");
         let error: Value = serde_json::from_str(&data[4]).unwrap();
-        assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!(kind)), "{what}");
+        assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!(kind)), "{case}");
         assert!(error["error"]["message"].is_string());
         assert_eq!(data[5], "[DONE]");
-        assert_eq!(assistant.anthropic.questions().len(), 1, "{what}: nothing is tried again after the first byte");
+        assert_eq!(assistant.anthropic.requests().len(), 1, "{case}: nothing is tried again after the first byte");
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_lost_connection_is_an_error_event_before_done() {
 async fn upstream_error_events_are_passed_on() {
     let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
     let all = [events(&["one"])[0].clone(), error.clone()];
-    let assistant = Assistant::start(StandIn::start([Script::stream(&all)]).await).await;
+    let assistant = Assistant::start(FakeAnthropic::start([Script::stream(&all)]).await).await;
     let data = assistant.stream(&streamed()).await.data().await;
     assert_eq!(data[1..], [error.to_string(), "[DONE]".to_owned()], "once, and no other");
 }
@@ -110,12 +110,12 @@ async fn upstream_error_events_are_passed_on() {
 async fn a_client_disconnect_cancels_the_request() {
     let first = sse(&events(&["one"])[0]).into_bytes();
     let assistant =
-        Assistant::start(StandIn::start([Script::parts(vec![Part::Bytes(first), Part::Silence])]).await).await;
+        Assistant::start(FakeAnthropic::start([Script::parts(vec![Part::Bytes(first), Part::Silence])]).await).await;
     let mut stream = assistant.stream(&chat(&json!({ "stream": true, "conversationId": "c-1" }))).await;
     assert!(stream.next().await.is_some());
     assert_eq!(assistant.log().await, []);
     drop(stream);
-    // The entry in the log comes when Anthropic has been left, too.
+    // The entry is logged even though the connection to Anthropic was closed early.
     let logged = loop {
         if let Some(logged) = assistant.log().await.pop() {
             break logged;

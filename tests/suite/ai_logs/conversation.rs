@@ -20,16 +20,16 @@ async fn a_conversation_is_listed_oldest_first() {
         ],
     )
     .await;
-    let mut answer = app.get(&format!("{LOGS}/conversation/conv")).await.expect(200);
-    assert_eq!(ids(&answer), [3, 4, 5, 1]);
-    let last = answer["logs"][3].clone();
+    let mut response = app.get(&format!("{LOGS}/conversation/conv")).await.expect(200);
+    assert_eq!(ids(&response), [3, 4, 5, 1]);
+    let last = response["logs"][3].clone();
     assert_eq!((&last["userMessage"], &last["timestamp"]), (&json!("asked"), &json!("2024-11-23T12:00:00.000Z")));
-    answer.as_object_mut().unwrap().remove("logs");
+    response.as_object_mut().unwrap().remove("logs");
     let summary = json!({
         "conversationId": "conv", "messageCount": 4, "firstMessage": "2024-11-23T11:00:00.000Z",
         "lastMessage": "2024-11-23T12:00:00.000Z",
     });
-    assert_eq!(answer, summary);
+    assert_eq!(response, summary);
 }
 
 #[tokio::test]
@@ -53,8 +53,8 @@ async fn ids_may_have_any_characters() {
         log(&app, json!({ "conversationId": id })).await;
         for prefix in ["/api", "/.netlify/functions/api"] {
             let path = format!("{prefix}/ai-logs/conversation/{}", encoded(id));
-            let answer = app.get(&path).await.expect(200);
-            assert_eq!((&answer["conversationId"], &answer["messageCount"]), (&json!(id), &json!(1)));
+            let response = app.get(&path).await.expect(200);
+            assert_eq!((&response["conversationId"], &response["messageCount"]), (&json!(id), &json!(1)));
         }
     }
 }
@@ -63,6 +63,6 @@ async fn ids_may_have_any_characters() {
 async fn long_conversations_are_complete() {
     let app = App::ai_logs().await;
     log_at(&app, &vec![("long", "2024-11-23 12:00:00", "ann"); 2_000]).await;
-    let answer = app.get(&format!("{LOGS}/conversation/long")).await.expect(200);
-    assert_eq!((ids(&answer), &answer["messageCount"]), ((1..=2_000).collect(), &json!(2_000)));
+    let response = app.get(&format!("{LOGS}/conversation/long")).await.expect(200);
+    assert_eq!((ids(&response), &response["messageCount"]), ((1..=2_000).collect(), &json!(2_000)));
 }

@@ -94,7 +94,7 @@ async fn invalid_fields_are_named() {
     log(&app, longest).await;
 }
 
-/// Texts of a megabyte in characters of one to four bytes.
+/// The maximum size of a stored text in bytes.
 const MEGABYTE: usize = 1024 * 1024;
 
 #[tokio::test]

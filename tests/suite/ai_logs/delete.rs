@@ -12,8 +12,8 @@ use super::{LOGS, all_ids, log};
 async fn only_that_entry_is_deleted() {
     let app = App::ai_logs().await;
     let (first, second) = (log(&app, json!({})).await, log(&app, json!({})).await);
-    let answer = app.delete(&format!("{LOGS}/{first}")).await.expect(200);
-    assert_eq!(answer, json!({ "success": true, "message": "Log deleted" }));
+    let response = app.delete(&format!("{LOGS}/{first}")).await.expect(200);
+    assert_eq!(response, json!({ "success": true, "message": "Log deleted" }));
     assert_eq!(app.delete(&format!("{LOGS}/{first}")).await.expect_error(404), "Log not found");
     assert_eq!(all_ids(&app).await, [second]);
     app.delete(&format!("/.netlify/functions/api/ai-logs/{second}")).await.expect(200);

@@ -35,8 +35,8 @@ async fn only_the_users_entries_are_deleted() {
         ("jose@example.com", 0, vec![3, 4, 6, 7]),
         ("JOS\u{c9}@example.com", 1, vec![3, 4, 6]),
     ] {
-        let answer = app.delete(&format!("{LOGS}/user/{}", encoded(user))).await.expect(200);
-        assert_eq!(answer, json!({ "success": true, "deletedCount": count }), "{user}");
+        let response = app.delete(&format!("{LOGS}/user/{}", encoded(user))).await.expect(200);
+        assert_eq!(response, json!({ "success": true, "deletedCount": count }), "{user}");
         assert_eq!(all_ids(&app).await, left, "{user}");
     }
 }
@@ -62,8 +62,8 @@ async fn simultaneous_deletes_count_each_entry_once() {
         tokio::spawn(async move {
             match client % 3 {
                 0 => {
-                    let answer = app.delete(&format!("{LOGS}/user/ann")).await.expect(200);
-                    (answer["deletedCount"].as_i64().unwrap(), 0)
+                    let response = app.delete(&format!("{LOGS}/user/ann")).await.expect(200);
+                    (response["deletedCount"].as_i64().unwrap(), 0)
                 }
                 1 => {
                     let status = app.delete(&format!("{LOGS}/{}", 1 + client)).await.status;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{LOGS, ids, log_at};
 
-/// Seven entries.
+/// An app with seven log entries.
 async fn logs() -> App {
     let app = App::ai_logs().await;
     log_at(
@@ -128,9 +128,9 @@ async fn missing_dates_and_outcomes_are_null() {
     )
     .await;
     for path in [LOGS.to_owned(), format!("{LOGS}/conversation/c")] {
-        let answer = app.get(&path).await.expect(200);
-        assert_eq!(ids(&answer).len(), 2);
-        for entry in answer["logs"].as_array().unwrap() {
+        let response = app.get(&path).await.expect(200);
+        assert_eq!(ids(&response).len(), 2);
+        for entry in response["logs"].as_array().unwrap() {
             assert_eq!((&entry["timestamp"], &entry["success"]), (&Value::Null, &Value::Null));
         }
     }
@@ -144,14 +144,14 @@ async fn a_page_of_long_entries_is_complete() {
                 (SELECT 1 n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7) m";
     execute(&mut app.database.connect().await, many).await;
     for (path, newest_first) in [(LOGS.to_owned(), true), (format!("{LOGS}/conversation/c"), false)] {
-        let answer = app.get(&path).await.expect(200);
-        let mut found = ids(&answer);
+        let response = app.get(&path).await.expect(200);
+        let mut found = ids(&response);
         if newest_first {
             found.reverse();
         }
         assert_eq!(found, [1, 2, 3, 4, 5, 6, 7]);
         assert!(
-            answer["logs"]
+            response["logs"]
                 .as_array()
                 .unwrap()
                 .iter()

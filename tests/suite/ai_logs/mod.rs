@@ -1,4 +1,4 @@
-//! The ai-logs function, a file for each path, and what concerns several of them.
+//! Tests of the `ai-logs` function: one file per route, and files for rules that several routes share.
 
 mod conversation;
 mod create;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const LOGS: &str = "/api/ai-logs";
 
-/// The body of a POST: `fields` and, unless they are among them, the five required ones.
+/// The body of a `POST`: the five required fields, extended or overridden by `fields`.
 fn new_log(fields: Value) -> Value {
     let mut log = json!({
         "conversationId": "conv-abc-123",
@@ -29,12 +29,12 @@ fn new_log(fields: Value) -> Value {
     log
 }
 
-/// Makes an entry with `fields` beside what is required, and returns its id.
+/// Creates an entry with `fields` added to the required ones, and returns its id.
 async fn log(app: &App, fields: Value) -> i64 {
     app.post(LOGS, &new_log(fields)).await.expect(201)["id"].as_i64().unwrap()
 }
 
-/// Makes entries as another program does: each is a conversation, an instant, a user.
+/// Inserts entries as another program does. Each is a conversation, a time and a user.
 async fn log_at(app: &App, entries: &[(&str, &str, &str)]) {
     let rows: Vec<String> = entries
         .iter()
@@ -49,12 +49,12 @@ async fn log_at(app: &App, entries: &[(&str, &str, &str)]) {
     execute(&mut app.database.connect().await, &insert).await;
 }
 
-/// The ids of an answer's entries, in its order.
-fn ids(answer: &Value) -> Vec<i64> {
-    answer["logs"].as_array().unwrap().iter().map(|entry| entry["id"].as_i64().unwrap()).collect()
+/// The ids of the entries in `response`, in order.
+fn ids(response: &Value) -> Vec<i64> {
+    response["logs"].as_array().unwrap().iter().map(|entry| entry["id"].as_i64().unwrap()).collect()
 }
 
-/// The ids of all entries, straight from the database.
+/// Reads the ids of all entries from the database.
 async fn all_ids(app: &App) -> Vec<i64> {
     let ids = "SELECT id FROM ai_conversation_logs ORDER BY id";
     sqlx::query_scalar(ids).fetch_all(&mut app.database.connect().await).await.unwrap()

@@ -1,4 +1,4 @@
-//! What requests cost the database: statements, and rows read. Counted, not timed.
+//! The number of statements and of rows read per request. Both are counted, so the tests do not depend on time.
 
 use http::Method;
 use rotracker_tests::{
@@ -11,7 +11,7 @@ use sqlx::Row;
 
 use super::{LOGS, log, new_log};
 
-/// An app with one connection, whose counters are those of the requests.
+/// An app with one connection, so that the session counters count its requests.
 async fn app_with_one_connection() -> App {
     let database = TestDatabase::migrated().await;
     let pool = database.pool(1);
@@ -22,7 +22,7 @@ async fn app_with_one_connection() -> App {
 async fn statement_counts_stay_within_limits() {
     let app = app_with_one_connection().await;
     let id = log(&app, json!({})).await.to_string();
-    for (what, budget, method, path, body) in [
+    for (case, budget, method, path, body) in [
         ("page", 2, Method::GET, "?user=u&limit=10&offset=5&startDate=2024-01-01", None),
         ("conversation", 1, Method::GET, "/conversation/conv-abc-123", None),
         ("conversation of nobody", 1, Method::GET, "/conversation/none", None),
@@ -37,17 +37,17 @@ async fn statement_counts_stay_within_limits() {
     ] {
         let before = counter(&app, "Questions").await;
         let path = format!("{LOGS}{path}");
-        let answer = match body {
+        let response = match body {
             None => app.send_text(method, &path, "").await,
             Some(body) => app.send_json(method, &path, &body).await,
         };
-        assert!(!answer.status.is_server_error(), "{what}: {}", answer.status);
+        assert!(!response.status.is_server_error(), "{case}: {}", response.status);
         let cost = counter(&app, "Questions").await - before - 1;
-        assert_eq!(cost, budget, "{what}: {cost} statements, {budget} allowed");
+        assert_eq!(cost, budget, "{case}: {cost} statements, {budget} allowed");
     }
 }
 
-/// 5,000 entries of 100 users in 500 conversations, one an hour.
+/// Inserts 5,000 entries by 100 users in 500 conversations, one per hour.
 async fn fill(app: &App) {
     let mut other = app.database.connect().await;
     let fill = format!(
@@ -71,8 +71,8 @@ async fn filtered_pages_read_only_their_entries() {
         ("?startDate=2024-11-14&endDate=2024-11-14", 24, 200),
         ("/conversation/conv-33", 10, 60),
     ] {
-        let (answer, read) = rows_read(&app, &format!("{LOGS}{path}")).await;
-        assert_eq!(answer["logs"].as_array().unwrap().len(), found, "{path}");
+        let (response, read) = rows_read(&app, &format!("{LOGS}{path}")).await;
+        assert_eq!(response["logs"].as_array().unwrap().len(), found, "{path}");
         assert!(read <= budget, "{path}: {read} rows were read for {found}");
     }
 }
@@ -93,7 +93,7 @@ async fn statistics_and_usage_never_read_the_texts() {
             }
         }
     }
-    let (answer, read) = rows_read(&app, &format!("{LOGS}/usage?startDate=2024-11-14&endDate=2024-11-14")).await;
-    assert_eq!(answer["totals"]["exchanges"], 24);
+    let (response, read) = rows_read(&app, &format!("{LOGS}/usage?startDate=2024-11-14&endDate=2024-11-14")).await;
+    assert_eq!(response["totals"]["exchanges"], 24);
     assert!(read <= 200, "{read} rows were read for 24");
 }

@@ -31,7 +31,7 @@ async fn entries_are_counted() {
         });
         log(&app, fields).await;
     }
-    // Somebody else's entry, which does not say how it went.
+    // An entry of another program, without `success`.
     let mut other = app.database.connect().await;
     rotracker_tests::database::execute(
         &mut other,
@@ -41,7 +41,7 @@ async fn entries_are_counted() {
     .await;
     let stats = app.get("/.netlify/functions/api/ai-logs/stats").await.expect(200);
     let figures = ["totalLogs", "totalConversations", "totalUsers", "successRate", "averageDuration"];
-    // 5 of 6 went well; 4,004 ms in four entries.
+    // Five of six succeeded; four entries took 4,004 ms in total.
     assert_eq!(figures.map(|figure| stats[figure].clone()), [json!(7), json!(4), json!(3), json!(0.83), json!(1_001)]);
     let models: Vec<(String, i64)> = top(&stats, "topModels", "model");
     assert_eq!(models, [("haiku".to_owned(), 2), ("sonnet".to_owned(), 2), ("opus".to_owned(), 1)]);
@@ -49,7 +49,7 @@ async fn entries_are_counted() {
     assert_eq!(users, [("bob".to_owned(), 3), ("ann".to_owned(), 2), ("carl".to_owned(), 2)]);
 }
 
-/// A list of names, in lower case, and counts.
+/// The names, in lower case, and counts of a list.
 fn top(stats: &Value, list: &str, name: &str) -> Vec<(String, i64)> {
     let entries = stats[list].as_array().unwrap().iter();
     entries.map(|entry| (entry[name].as_str().unwrap().to_lowercase(), entry["count"].as_i64().unwrap())).collect()

@@ -7,7 +7,7 @@ use super::LOGS;
 
 const USAGE: &str = "/api/ai-logs/usage";
 
-/// Exchanges of three days, by two users with two models.
+/// An app with exchanges on three days, by two users with two models.
 async fn used() -> App {
     let app = App::ai_logs().await;
     execute(
@@ -44,9 +44,9 @@ fn totals([exchanges, input, output, cached, cache_creation]: [i64; 5]) -> Value
 #[tokio::test]
 async fn tokens_are_summed_by_day_user_and_model() {
     let app = used().await;
-    let mut answer = app.get(USAGE).await.expect(200);
-    // The collation takes both for one user; either spelling is right.
-    answer["usage"][3]["user"] = json!(answer["usage"][3]["user"].as_str().unwrap().to_lowercase());
+    let mut response = app.get(USAGE).await.expect(200);
+    // The collation treats both spellings as one user, so either may be returned.
+    response["usage"][3]["user"] = json!(response["usage"][3]["user"].as_str().unwrap().to_lowercase());
     let expected = json!({
         "usage": [
             group("2024-11-15", "ann", json!("haiku"), [2, 4_294_967_294, 160, 1_600, 16_000]),
@@ -57,7 +57,7 @@ async fn tokens_are_summed_by_day_user_and_model() {
         ],
         "totals": totals([7, 4_294_967_317, 390, 3_500, 35_000]),
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
@@ -74,10 +74,10 @@ async fn totals_match_the_list() {
         ("startDate=2024-11-15&user=bob&model=haiku", 1, 1, 16),
         ("startDate=2024-11-16", 0, 0, 0),
     ] {
-        let answer = app.get(&format!("{USAGE}?{query}")).await.expect(200);
-        let found = (answer["usage"].as_array().unwrap().len(), &answer["totals"]["exchanges"]);
+        let response = app.get(&format!("{USAGE}?{query}")).await.expect(200);
+        let found = (response["usage"].as_array().unwrap().len(), &response["totals"]["exchanges"]);
         assert_eq!(found, (groups, &json!(exchanges)), "{query}");
-        assert_eq!(answer["totals"]["inputTokens"], json!(input), "{query}");
+        assert_eq!(response["totals"]["inputTokens"], json!(input), "{query}");
     }
 }
 
@@ -104,8 +104,8 @@ async fn undated_entries_come_last() {
     )
     .await;
     super::log(&app, json!({ "inputTokens": 7 })).await;
-    let answer = app.get(&format!("{LOGS}/usage")).await.expect(200);
-    let days: Vec<&Value> = answer["usage"].as_array().unwrap().iter().map(|group| &group["day"]).collect();
+    let response = app.get(&format!("{LOGS}/usage")).await.expect(200);
+    let days: Vec<&Value> = response["usage"].as_array().unwrap().iter().map(|group| &group["day"]).collect();
     assert_eq!(days, [&json!("2024-11-15"), &Value::Null]);
-    assert_eq!(answer["totals"]["inputTokens"], 12);
+    assert_eq!(response["totals"]["inputTokens"], 12);
 }

@@ -1,9 +1,9 @@
-//! The real binaries, and what they write into their logs.
+//! Authentication in the real binaries, and what their logs contain.
 
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
-    anthropic::{Script, StandIn},
+    anthropic::{FakeAnthropic, Script},
     app::{bearer, new_order},
     dynamodb,
     emulator::Emulator,
@@ -24,29 +24,29 @@ async fn each_rejected_token_is_logged_once_without_the_token() {
     let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
     let client = local_client().build().unwrap();
     let good = issuer.token("ann");
-    let answer = client.get(&url).header("authorization", bearer(&good)).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "[]"));
-    // Fetched during Init, before anybody asked.
+    let response = client.get(&url).header("authorization", bearer(&good)).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "[]"));
+    // The keys are fetched during Init, before the first request.
     assert_eq!(issuer.fetches(), 1);
     let before = ros.log().len();
     let bad = bad_tokens(&issuer);
-    for (what, token, _) in &bad {
-        let answer = client.get(&url).header("authorization", bearer(token)).send().await.unwrap();
-        assert_eq!(answer.status(), 401, "{what}");
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Unauthorized", "{what}");
+    for (case, token, _) in &bad {
+        let response = client.get(&url).header("authorization", bearer(token)).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{case}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"], "Unauthorized", "{case}");
     }
-    // Two headers do not reach a function: the emulator, and lambda_http for API Gateway, keep the last one (`auth::tokens`
-    // sends two).
+    // A function never receives two `Authorization` headers: the emulator and `lambda_http` keep the last one.
+    // `auth::tokens` tests two headers without them.
     let log = ros.log();
     let lines = &log[before..];
     assert_eq!((lines.len(), requests(lines).len()), (bad.len(), bad.len()), "{lines:#?}");
-    // (Nobody tells an empty token from none.)
-    for (line, (what, _, said)) in lines.iter().zip(&bad).filter(|(_, (_, token, _))| !token.is_empty()) {
-        assert!(line.contains(said), "{what}: {line}");
+    // An empty token is indistinguishable from a missing one.
+    for (line, (case, _, reason)) in lines.iter().zip(&bad).filter(|(_, (_, token, _))| !token.is_empty()) {
+        assert!(line.contains(reason), "{case}: {line}");
     }
-    for (what, token, _) in bad.iter().filter(|(_, token, _)| token.len() > 40) {
+    for (case, token, _) in bad.iter().filter(|(_, token, _)| token.len() > 40) {
         let (start, end) = (&token[..40], &token[token.len() - 40..]);
-        assert!(!lines.iter().any(|line| line.contains(start) || line.contains(end)), "{what}");
+        assert!(!lines.iter().any(|line| line.contains(start) || line.contains(end)), "{case}");
     }
 }
 
@@ -55,10 +55,10 @@ async fn without_an_issuer_all_requests_are_rejected() {
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let client = local_client().build().unwrap();
     let get = async |path: &str| {
-        let answer = client.get(format!("{}/lambda-url/ros{path}", emulator.url)).send().await.unwrap();
-        let hsts = answer.headers().get("strict-transport-security").cloned();
-        let retry = answer.headers().contains_key("retry-after");
-        (answer.status().as_u16(), hsts.is_some(), retry)
+        let response = client.get(format!("{}/lambda-url/ros{path}", emulator.url)).send().await.unwrap();
+        let hsts = response.headers().get("strict-transport-security").cloned();
+        let retry = response.headers().contains_key("retry-after");
+        (response.status().as_u16(), hsts.is_some(), retry)
     };
     let production = [
         ("APP_ENV", "production".to_owned()),
@@ -81,7 +81,8 @@ async fn without_an_issuer_all_requests_are_rejected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_and_bodies_are_never_logged() {
     let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
-    let (anthropic, dynamodb) = (StandIn::start([Script::message("canary-answer")]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) =
+        (FakeAnthropic::start([Script::message("canary-answer")]).await, dynamodb::emulator().await);
     let variables = [issuer.variables().as_slice(), &[("RUST_LOG", "trace,aws_sigv4=info".to_owned())]].concat();
     let ros = emulator.ros(&database, &variables).await;
     let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
@@ -94,9 +95,9 @@ async fn tokens_and_bodies_are_never_logged() {
     let order = new_order(json!({ "notes": "canary-notes", "roNumber": "RO1" }));
     assert_eq!(post("/ros/api/ros", &order).await.unwrap().status(), 201);
     let body = json!({ "messages": [{ "role": "user", "content": "canary-prompt" }], "conversationId": "canary-talk" });
-    let answer = post("/ai/api/ai/chat", &body).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.unwrap().contains("canary-answer"));
+    let response = post("/ai/api/ai/chat", &body).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.text().await.unwrap().contains("canary-answer"));
     let list = client.get(format!("{}/lambda-url/ros/api/ros", emulator.url)).header("authorization", bearer(&token));
     assert!(list.send().await.unwrap().text().await.unwrap().contains("canary-notes"));
     for (instance, name) in [(&ros, "ros"), (&ai, "ai")] {
@@ -112,12 +113,12 @@ async fn tokens_and_bodies_are_never_logged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn proxy_variables_are_ignored() {
-    let (issuer, proxy) = (Issuer::start().await, StandIn::start([]).await);
+    let (issuer, proxy) = (Issuer::start().await, FakeAnthropic::start([]).await);
     let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
     let proxies = ["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, proxy.url.clone()));
     let _ros = emulator.ros(&database, &[issuer.variables().as_slice(), &proxies].concat()).await;
     let url = format!("{}/lambda-url/ros/api/ros", emulator.url);
-    let answer = local_client().build().unwrap().get(url).header("authorization", bearer(&issuer.token("ann")));
-    assert_eq!(answer.send().await.unwrap().status(), 200);
+    let response = local_client().build().unwrap().get(url).header("authorization", bearer(&issuer.token("ann")));
+    assert_eq!(response.send().await.unwrap().status(), 200);
     assert_eq!((issuer.fetches(), proxy.received().len()), (1, 0));
 }

@@ -1,4 +1,4 @@
-//! The issuer's keys: changed, withdrawn, out of reach.
+//! Key rotation, withdrawn keys and an unreachable issuer.
 
 use app_core::{
     auth::keys::{KeyError, Keys},
@@ -29,7 +29,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
     let token = issuer.key("new").sign(&issuer.claims("ann", json!({}))).unwrap();
     later(&app, TimeDelta::seconds(31));
     app.get_as(&token, PATH).await.expect(200);
-    // The old ones go on, and nobody is asked again.
+    // Cached keys remain valid without another fetch.
     app.get_as(&issuer.token("ann"), PATH).await.expect(200);
     assert_eq!(issuer.fetches(), 2);
 }
@@ -73,9 +73,9 @@ async fn cached_keys_last_a_day_during_an_outage() {
         app.get_as(&token, PATH).await.expect(200);
     }
     later(&app, TimeDelta::hours(2));
-    let answer = app.get_as(&token, PATH).await;
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(answer.expect_error(503), "Your token cannot be checked at the moment. Try again.");
+    let response = app.get_as(&token, PATH).await;
+    assert_eq!(response.header("retry-after"), Some("1"));
+    assert_eq!(response.expect_error(503), "Your token cannot be checked at the moment. Try again.");
     issuer.set_down(false);
     later(&app, TimeDelta::seconds(31));
     app.get_as(&token, PATH).await.expect(200);
@@ -90,7 +90,7 @@ async fn an_unreachable_issuer_is_503_and_retried() {
     for _ in 0..5 {
         app.get_as(&token, PATH).await.expect_error(503);
     }
-    // What needs no key needs no issuer.
+    // Requests without a token do not need the issuer.
     app.get("/health").await.expect(200);
     app.get(PATH).await.expect_error(401);
     issuer.set_down(false);
@@ -132,7 +132,7 @@ async fn an_outage_is_503_for_new_keys_only() {
     issuer.set_down(true);
     later(&app, TimeDelta::minutes(61));
     app.get_as(&known, PATH).await.expect(200);
-    // Each fetch is tried twice.
+    // Each fetch is retried once.
     assert_eq!(issuer.discoveries(), 1 + 2);
     for _ in 0..8 {
         later(&app, TimeDelta::seconds(36));
@@ -150,7 +150,7 @@ async fn an_outage_is_503_for_new_keys_only() {
 async fn waiting_requests_share_one_timeout() {
     let issuer = Issuer::start().await;
     issuer.fall_silent();
-    // By the system's clock, since it matters how long a fetch takes.
+    // This test needs the system clock, because it measures how long a fetch takes.
     let keys = Keys::new(&issuer.url, Clock::system(chrono_tz::Tz::UTC)).unwrap();
     for found in join_all((0..10).map(|_| keys.find("ec"))).await {
         assert!(matches!(found, Err(KeyError::Unavailable)));

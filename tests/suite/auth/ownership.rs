@@ -1,11 +1,11 @@
-//! Whose conversations may be read and deleted.
+//! Users may read and delete only their own conversations.
 
 use rotracker_tests::{App, issuer::Issuer};
 use serde_json::{Value, json};
 
 const LOGS: &str = "/api/ai-logs";
 
-/// Enters an exchange as the bearer of `token`, said to be of `user`; its id.
+/// Logs an exchange with the bearer token `token`, naming `user` in the body, and returns its id.
 async fn log(app: &App, token: &str, user: &str, conversation: &str) -> i64 {
     let body = json!({
         "conversationId": conversation, "user": user, "userMessage": "asked", "aiResponse": "answered",
@@ -14,8 +14,8 @@ async fn log(app: &App, token: &str, user: &str, conversation: &str) -> i64 {
     app.send_as(token, "POST", LOGS, &body).await.expect(201)["id"].as_i64().unwrap()
 }
 
-fn users(answer: &Value) -> Vec<&str> {
-    answer["logs"].as_array().unwrap().iter().map(|entry| entry["user"].as_str().unwrap()).collect()
+fn users(response: &Value) -> Vec<&str> {
+    response["logs"].as_array().unwrap().iter().map(|entry| entry["user"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn users_access_their_own_entries_and_administrators_all() {
     let app = App::ai_logs_for(&issuer).await;
     let (ann, bob, eve) = (issuer.token("ann"), issuer.token("bob"), issuer.admin("eve"));
     let of_ann = log(&app, &ann, "ann", "shared").await;
-    // What is said to be of somebody else is one's own; administrators enter what they are told to.
+    // The user comes from the token; only administrators may name another.
     let of_bob = log(&app, &bob, "ann", "shared").await;
     let of_dora = log(&app, &eve, "dora", "dora's").await;
 
@@ -41,7 +41,7 @@ async fn users_access_their_own_entries_and_administrators_all() {
     assert_eq!((users(&conversation), &conversation["messageCount"]), (vec!["ann"], &json!(1)));
     let conversation = app.get_as(&eve, &format!("{LOGS}/conversation/shared")).await.expect(200);
     assert_eq!(users(&conversation), ["ann", "bob"]);
-    // As if there were none.
+    // The response is the same as for a conversation that does not exist.
     let hidden = app.get_as(&ann, &format!("{LOGS}/conversation/dora's")).await.expect(404);
     assert_eq!(hidden, app.get_as(&ann, &format!("{LOGS}/conversation/none")).await.expect(404));
 

@@ -1,8 +1,8 @@
-//! What only administrators may do.
+//! Routes that only administrators may use.
 
 use rotracker_tests::{
     App, TestResponse,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::clock,
     assistant::{Assistant, Options, chat},
     issuer::{ADMIN_ROLE, Issuer},
@@ -10,10 +10,10 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 #[track_caller]
-fn expect_forbidden(answer: TestResponse) {
+fn expect_forbidden(response: TestResponse) {
     let challenge = "Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"";
-    assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    let body = answer.expect(403);
+    assert_eq!(response.header("www-authenticate"), Some(challenge));
+    let body = response.expect(403);
     assert_eq!((&body["error"], &body["message"]), (&json!("Forbidden"), &json!("Only administrators may do this.")));
 }
 
@@ -32,11 +32,11 @@ async fn roles_are_read_from_each_claim() {
         (json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
         (json!({ "roles": { ADMIN_ROLE: true } }), false),
     ] {
-        let answer = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
+        let response = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
         if may {
-            assert_eq!(answer.status, 200, "{claims}");
+            assert_eq!(response.status, 200, "{claims}");
         } else {
-            expect_forbidden(answer);
+            expect_forbidden(response);
         }
     }
 }
@@ -51,7 +51,7 @@ async fn only_administrators_adjust_stock() {
     for prefix in ["/api", "/.netlify/functions/api"] {
         expect_forbidden(app.send_as(&ann, "POST", &format!("{prefix}/inventory/adjust"), &count).await);
     }
-    // Who may not do it learns nothing else.
+    // The role is checked before the body.
     expect_forbidden(app.send_as(&ann, "POST", "/api/inventory/adjust", &json!({})).await);
     let taken = app.send_as(&ann, "POST", "/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
     assert_eq!(taken["newQty"], 4);
@@ -63,7 +63,7 @@ async fn only_administrators_adjust_stock() {
 async fn the_subject_is_limited_and_logged() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 2, http: issuer.config(clock()), ..Options::default() };
-    let assistant = Assistant::with(StandIn::start([]).await, options).await;
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
     let (ann, eve) = (issuer.token("ann"), issuer.admin("eve"));
     let ask = async |token: &str, user: &str| {
         let body = chat(&json!({ "userId": user, "conversationId": "c" }));
@@ -72,7 +72,7 @@ async fn the_subject_is_limited_and_logged() {
     ask(&ann, "bob").await.expect(200);
     ask(&ann, "carl").await.expect(200);
     ask(&ann, "dora").await.expect(429);
-    // Nobody else was charged, and administrators are limited, too.
+    // The request counts for the user of the token, and administrators are limited, too.
     ask(&issuer.token("bob"), "ann").await.expect(200);
     ask(&eve, "ann").await.expect(200);
     let users: Vec<String> = assistant.log().await.into_iter().map(|entry| entry.user).collect();

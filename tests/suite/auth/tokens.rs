@@ -1,4 +1,4 @@
-//! Which tokens are taken.
+//! Validation of bearer tokens.
 
 use axum::body::Body;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 const PATH: &str = "/api/ros?limit=1";
 
-/// Tokens that must not be taken, and what is said of them.
+/// Invalid tokens: a name, the token, and the reason in the response.
 pub(super) fn bad_tokens(issuer: &Issuer) -> Vec<(&'static str, String, &'static str)> {
     let now = issuer.claims("ann", json!({}))["iat"].as_u64().unwrap();
     let claims = issuer.claims("ann", json!({}));
     let (ec, rs) = (issuer.key("ec"), issuer.key("rsa"));
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let good = issuer.token("ann");
-    // What a library that believes the header would check: the public key taken for a secret.
+    // An algorithm confusion attack: the public key is used as an HMAC secret.
     let message = format!("{}.{}", encode(&json!({ "alg": "HS256", "kid": "rsa" })), encode(&claims));
     let public = rs.jwk();
     let secret = hmac::Key::new(hmac::HMAC_SHA256, public["n"].as_str().unwrap().as_bytes());
@@ -109,10 +109,10 @@ pub(super) fn bad_tokens(issuer: &Issuer) -> Vec<(&'static str, String, &'static
 }
 
 #[track_caller]
-fn expect_refusal(answer: TestResponse, challenge: &str) -> String {
-    assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let body = answer.expect(401);
+fn expect_refusal(response: TestResponse, challenge: &str) -> String {
+    assert_eq!(response.header("www-authenticate"), Some(challenge));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let body = response.expect(401);
     assert_eq!(body["error"], "Unauthorized");
     body["message"].as_str().unwrap().to_owned()
 }
@@ -121,11 +121,11 @@ fn expect_refusal(answer: TestResponse, challenge: &str) -> String {
 async fn invalid_tokens_are_401_with_the_reason() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
-    for (what, token, said) in bad_tokens(&issuer) {
-        let challenge = format!("Bearer realm=\"ro-tracker\", error=\"invalid_token\", error_description=\"{said}\"");
-        let answer = app.get_as(&token, PATH).await;
-        assert_eq!(answer.status, 401, "{what}");
-        assert_eq!(expect_refusal(answer, &challenge), said, "{what}");
+    for (case, token, reason) in bad_tokens(&issuer) {
+        let challenge = format!("Bearer realm=\"ro-tracker\", error=\"invalid_token\", error_description=\"{reason}\"");
+        let response = app.get_as(&token, PATH).await;
+        assert_eq!(response.status, 401, "{case}");
+        assert_eq!(expect_refusal(response, &challenge), reason, "{case}");
     }
 }
 
@@ -134,7 +134,7 @@ async fn valid_tokens_of_every_form_are_accepted() {
     let issuer = Issuer::start().await;
     let app = App::start_for(&issuer).await;
     let now = issuer.claims("ann", json!({}))["iat"].as_u64().unwrap();
-    for (what, fields) in [
+    for (case, fields) in [
         ("plain", json!({})),
         ("several audiences", json!({ "aud": ["other", AUDIENCE] })),
         ("by a clock that is ahead", json!({ "nbf": now + 30, "iat": now + 30 })),
@@ -144,7 +144,7 @@ async fn valid_tokens_of_every_form_are_accepted() {
     ] {
         for key in ["ec", "rsa"] {
             let token = issuer.key(key).sign(&issuer.claims("ann", fields.clone())).unwrap();
-            assert_eq!(app.get_as(&token, PATH).await.status, 200, "{what}, {key}");
+            assert_eq!(app.get_as(&token, PATH).await.status, 200, "{case}, {key}");
         }
     }
     for scheme in ["bearer", "BEARER"] {
@@ -173,10 +173,10 @@ async fn a_missing_token_is_401_without_an_error_code() {
         for value in &values {
             request = request.header(header::AUTHORIZATION, HeaderValue::try_from(value).unwrap());
         }
-        let answer = app.send(request.body(Body::from("{")).unwrap()).await;
-        expect_refusal(answer, challenge);
+        let response = app.send(request.body(Body::from("{")).unwrap()).await;
+        expect_refusal(response, challenge);
     }
-    // Neither in the query nor in the body, where it would be seen and kept.
+    // Tokens in the query or in the body are ignored, because they would be logged or stored.
     let token = issuer.token("ann");
     expect_refusal(app.get(&format!("/api/ros?access_token={token}")).await, none);
     assert!(app.rows().await.is_empty());
@@ -222,26 +222,26 @@ async fn browsers_read_the_reason_and_preflight_without_token() {
         .header("access-control-request-headers", "authorization,content-type,idempotency-key,if-match,if-none-match")
         .body(Body::empty())
         .unwrap();
-    let answer = app.send(preflight).await;
-    assert_eq!(answer.status, 200);
-    let allowed = answer.header("access-control-allow-headers").unwrap();
+    let response = app.send(preflight).await;
+    assert_eq!(response.status, 200);
+    let allowed = response.header("access-control-allow-headers").unwrap();
     for name in ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match"] {
         assert!(allowed.contains(name), "{allowed}");
     }
     let request = |origin: &str| Request::get(PATH).header("origin", origin).body(Body::empty()).unwrap();
-    let answer = app.send(request("https://repairs.example")).await;
+    let response = app.send(request("https://repairs.example")).await;
     assert_eq!(
-        (answer.status.as_u16(), answer.header("access-control-allow-origin")),
+        (response.status.as_u16(), response.header("access-control-allow-origin")),
         (401, Some("https://repairs.example"))
     );
-    let exposed = answer.header("access-control-expose-headers").unwrap();
+    let exposed = response.header("access-control-expose-headers").unwrap();
     assert!(exposed.contains("www-authenticate") && exposed.contains("etag"), "{exposed}");
-    assert!(varies_by_origin(&answer), "{:?}", answer.headers);
-    let answer = app.send(request("https://evil.example")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, None));
-    assert!(varies_by_origin(&answer), "{:?}", answer.headers);
+    assert!(varies_by_origin(&response), "{:?}", response.headers);
+    let response = app.send(request("https://evil.example")).await;
+    assert_eq!((response.status.as_u16(), response.header("access-control-allow-origin")), (401, None));
+    assert!(varies_by_origin(&response), "{:?}", response.headers);
 }
 
-fn varies_by_origin(answer: &TestResponse) -> bool {
-    answer.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().contains("origin"))
+fn varies_by_origin(response: &TestResponse) -> bool {
+    response.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().contains("origin"))
 }

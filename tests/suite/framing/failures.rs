@@ -1,4 +1,4 @@
-//! Errors, before and inside an answer.
+//! Errors before and during a response.
 
 use rotracker_tests::{
     App, TestDatabase,
@@ -21,10 +21,10 @@ async fn errors_have_their_status_in_the_prelude() {
             ("/api/ros/no-id", 400, "Validation error", "id "),
             ("/api/nothing", 404, "Not found", "There is nothing at this path."),
         ] {
-            let answer = ros.lambda.call(gateway, &Call::get(target)).await;
-            assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert!(answer.header("x-request-id").is_some());
-            let body = answer.expect(status);
+            let response = ros.lambda.call(gateway, &Call::get(target)).await;
+            assert_eq!(response.header("content-type"), Some("application/json"));
+            assert!(response.header("x-request-id").is_some());
+            let body = response.expect(status);
             assert_eq!(body["error"], error);
             assert!(body["message"].as_str().unwrap().starts_with(message), "{body}");
         }
@@ -57,7 +57,8 @@ async fn a_panic_is_500_and_the_instance_survives() {
     }
 }
 
-/// What the runtime appends to an answer that fails half-way. It calls it a trailer, but it is part of the body.
+/// The text that the runtime appends to a response that fails part-way. It calls this a trailer, but sends it in the
+/// body.
 const APPENDED: &str =
     "Lambda-Runtime-Function-Error-Type: Runtime.StreamError\r\nLambda-Runtime-Function-Error-Body: ";
 
@@ -81,7 +82,7 @@ async fn a_failing_list_is_invalid_json_without_details() {
                 let text = String::from_utf8(body).unwrap();
                 let (orders, appended) = text.rsplit_once(APPENDED).unwrap_or((&text, ""));
                 assert!(orders.starts_with("[{") && !orders.ends_with(']'));
-                // "the database failed"
+                // "the database failed" in base64.
                 assert!(["", "dGhlIGRhdGFiYXNlIGZhaWxlZA=="].contains(&appended.trim_end()), "{appended}");
             } else {
                 let mut unpacked = Vec::new();

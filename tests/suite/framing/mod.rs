@@ -1,5 +1,5 @@
-//! The real binaries before the runtime API, with the events of every gateway and the answers as they are posted: what
-//! Lambda would see of them.
+//! Runs the real binaries against the runtime API with the events of every gateway, and checks the responses as they
+//! are posted to Lambda.
 
 mod failures;
 mod requests;
@@ -12,28 +12,28 @@ use rotracker_tests::{
     runtime_api::RuntimeApi,
 };
 
-/// A function before a runtime API of its own.
+/// A function with a runtime API of its own.
 struct Function {
     lambda: RuntimeApi,
     instance: Instance,
 }
 
 impl Function {
-    /// The function `name` on `database`, with `variables` beside those that it needs.
+    /// Starts the function `name` on `database`, with additional `variables`.
     async fn start(name: &str, database: &TestDatabase, variables: &[(&'static str, String)]) -> Self {
         let lambda = RuntimeApi::start().await;
         let instance = start_instance(&lambda, name, database, variables).await;
         Self { lambda, instance }
     }
 
-    /// The function with routes that no real one has.
+    /// Starts the example function `odd_function`.
     async fn odd() -> Self {
         let lambda = RuntimeApi::start().await;
         let instance = Instance::start(&lambda.address, &example("odd_function").await, &template_variables());
         Self { lambda, instance }
     }
 
-    /// The log lines of requests.
+    /// The request lines of the log.
     fn requests(&self) -> Vec<serde_json::Value> {
         let lines = self.instance.log();
         let lines = lines.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

@@ -1,10 +1,10 @@
-//! What a function understands of an event.
+//! How functions read the events of each gateway.
 
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rotracker_tests::{
     App, TestDatabase,
-    anthropic::StandIn,
+    anthropic::FakeAnthropic,
     app::new_order,
     assistant::chat,
     dynamodb,
@@ -16,21 +16,21 @@ use serde_json::{Value, json};
 
 use super::Function;
 
-/// An answer without what is different each time.
-fn comparable(mut answer: Framed) -> Framed {
-    let id = answer.prelude["headers"].as_object_mut().unwrap().remove("x-request-id");
+/// Removes the header that differs from response to response.
+fn comparable(mut response: Framed) -> Framed {
+    let id = response.prelude["headers"].as_object_mut().unwrap().remove("x-request-id");
     assert!(id.is_some_and(|id| id.is_string()));
-    answer
+    response
 }
 
-/// Sends `call` through every gateway, and gives the answer, which must be the same.
-async fn same_answer(function: &Function, call: &Call) -> Framed {
+/// Sends `call` through every gateway, asserts that the responses are equal, and returns the response.
+async fn same_response(function: &Function, call: &Call) -> Framed {
     let [first, second, third] = Gateway::ALL;
-    let answer = comparable(function.lambda.call(first, call).await);
+    let response = comparable(function.lambda.call(first, call).await);
     for other in [second, third] {
-        assert_eq!(comparable(function.lambda.call(other, call).await), answer, "{other:?} {call:?}");
+        assert_eq!(comparable(function.lambda.call(other, call).await), response, "{other:?} {call:?}");
     }
-    answer
+    response
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,18 +39,18 @@ async fn orders_work_through_every_gateway() {
     app.create("RO1").await;
     let ros = Function::start("ros", &app.database, &[]).await;
     let origin = ("origin", "https://repairs.example");
-    let list = same_answer(&ros, &Call::get("/api/ros").header(origin.0, origin.1)).await;
+    let list = same_response(&ros, &Call::get("/api/ros").header(origin.0, origin.1)).await;
     assert_eq!(list.header("access-control-allow-origin"), Some(origin.1));
     assert_eq!(list.expect(200)[0]["roNumber"], "RO1");
-    let other_prefix = same_answer(&ros, &Call::get("/.netlify/functions/api/ros/?limit=1&offset=0")).await;
+    let other_prefix = same_response(&ros, &Call::get("/.netlify/functions/api/ros/?limit=1&offset=0")).await;
     assert_eq!(other_prefix.expect(200).as_array().unwrap().len(), 1);
-    let number = same_answer(&ros, &Call::get("/api/ros/by-number/ro1")).await;
+    let number = same_response(&ros, &Call::get("/api/ros/by-number/ro1")).await;
     assert_eq!(number.expect(200)["roNumber"], "RO1");
     let patch = Call::new(Method::PATCH, "/api/ros/by-number/RO1").header("content-type", "application/json");
-    let patched = same_answer(&ros, &patch.text(r#"{"notes":"部品 \"x\""}"#)).await;
+    let patched = same_response(&ros, &patch.text(r#"{"notes":"部品 \"x\""}"#)).await;
     assert_eq!(patched.expect(200)["notes"], "部品 \"x\"");
     let preflight = Call::new(Method::OPTIONS, "/api/ros").header(origin.0, origin.1);
-    let preflight = same_answer(&ros, &preflight.header("access-control-request-method", "PATCH")).await;
+    let preflight = same_response(&ros, &preflight.header("access-control-request-method", "PATCH")).await;
     assert_eq!((preflight.status(), preflight.body.len()), (200, 0));
     assert!(preflight.header("access-control-allow-methods").unwrap().contains("PATCH"));
 
@@ -64,8 +64,8 @@ async fn orders_work_through_every_gateway() {
         (Call::post("/api/ros", &new_order(json!({ "roNumber": "RO1" }))), 409),
         (Call::post("/api/ros", &json!({})), 400),
     ] {
-        let answer = same_answer(&ros, &call).await.expect(status);
-        assert!(answer["error"].is_string() && answer["message"].is_string(), "{answer}");
+        let response = same_response(&ros, &call).await.expect(status);
+        assert!(response["error"].is_string() && response["message"].is_string(), "{response}");
     }
     let deleted = ros.lambda.call(Gateway::RestApi, &Call::new(Method::DELETE, "/api/ros/by-number/RO1")).await;
     deleted.expect(200);
@@ -76,45 +76,45 @@ async fn inventory_works_through_every_gateway() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A&B+1 100%", 40).await;
     let inventory = Function::start("inventory", &app.database, &[]).await;
-    let found = same_answer(&inventory, &Call::get("/api/inventory/search?partNumber=a%26b%2B1%20100%25")).await;
+    let found = same_response(&inventory, &Call::get("/api/inventory/search?partNumber=a%26b%2B1%20100%25")).await;
     assert_eq!(found.expect(200)["results"][0]["partNumber"], part.number);
-    let rows = same_answer(&inventory, &Call::get("/api/inventory/stock-room?search=%2B1&location=A-12")).await;
+    let rows = same_response(&inventory, &Call::get("/api/inventory/stock-room?search=%2B1&location=A-12")).await;
     assert_eq!(rows.expect(200)["count"], 1);
-    let table = same_answer(&inventory, &Call::get("/api/inventory/table/stock_room")).await;
+    let table = same_response(&inventory, &Call::get("/api/inventory/table/stock_room")).await;
     assert_eq!(table.expect(200)["count"], 1);
-    same_answer(&inventory, &Call::get("/api/inventory/search")).await.expect(400);
+    same_response(&inventory, &Call::get("/api/inventory/search")).await.expect(400);
     for (gateway, previous) in Gateway::ALL.into_iter().zip([40, 39, 38]) {
         let body = part.change(&json!({}));
-        let answer = inventory.lambda.call(gateway, &Call::post("/api/inventory/decrement", &body)).await;
-        assert_eq!(answer.expect(200)["previousQty"], previous);
+        let response = inventory.lambda.call(gateway, &Call::post("/api/inventory/decrement", &body)).await;
+        assert_eq!(response.expect(200)["previousQty"], previous);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_assistant_works_through_every_gateway() {
     let database = TestDatabase::migrated().await;
-    let (anthropic, dynamodb) = (StandIn::start([]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let ai = Function::start("ai", &database, &assistant_variables(&anthropic.url, &dynamodb.endpoint)).await;
-    let health = same_answer(&ai, &Call::get("/api/ai/health")).await;
+    let health = same_response(&ai, &Call::get("/api/ai/health")).await;
     assert_eq!(health.expect(200)["apiKeyConfigured"], true);
     for gateway in Gateway::ALL {
         let nothing = Call::post("/api/ai/chat", &json!({ "messages": [] }));
         assert_eq!(ai.lambda.call(gateway, &nothing).await.expect(400)["error"], "Validation error");
         let user = format!("{gateway:?} 部品@example.com");
         let body = chat(&json!({ "userId": user, "conversationId": "c/1 2", "stream": true }));
-        let answer = ai.lambda.call(gateway, &Call::post("/api/ai/chat", &body)).await;
-        assert_eq!((answer.status(), answer.header("content-type")), (200, Some("text/event-stream")));
-        assert!(answer.body.ends_with(b"data: [DONE]\n\n"));
+        let response = ai.lambda.call(gateway, &Call::post("/api/ai/chat", &body)).await;
+        assert_eq!((response.status(), response.header("content-type")), (200, Some("text/event-stream")));
+        assert!(response.body.ends_with(b"data: [DONE]\n\n"));
     }
 
     let logs = Function::start("ai-logs", &database, &[]).await;
-    let page = same_answer(&logs, &Call::get("/api/ai-logs?user=RestApi%20%E9%83%A8%E5%93%81%40example.com")).await;
+    let page = same_response(&logs, &Call::get("/api/ai-logs?user=RestApi%20%E9%83%A8%E5%93%81%40example.com")).await;
     assert_eq!(page.expect(200)["total"], 1);
     for gateway in [Gateway::RestApi, Gateway::FunctionUrl] {
         let conversation = logs.lambda.call(gateway, &Call::get("/api/ai-logs/conversation/c%2F1%202")).await;
         assert_eq!(conversation.expect(200)["logs"].as_array().unwrap().len(), 3);
     }
-    same_answer(&logs, &Call::get("/api/ai-logs/conversation/nothing")).await.expect(404);
+    same_response(&logs, &Call::get("/api/ai-logs/conversation/nothing")).await.expect(404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,22 +130,22 @@ async fn numbers_of_any_characters_work_in_paths() {
         ("RO#1", true),
         ("RO?1", true),
         ("RO\\1", true),
-        // An HTTP API decodes the path, and nobody can encode it again as it was.
+        // An HTTP API decodes the path, and the original encoding cannot be restored.
         ("RO/1", false),
         ("RO%2F2", false),
     ] {
         app.create(number).await;
         let path = format!("/api/ros/by-number/{}", utf8_percent_encode(number, NON_ALPHANUMERIC));
         for gateway in Gateway::ALL.into_iter().filter(|gateway| through_http_api || *gateway != Gateway::HttpApi) {
-            let answer = ros.lambda.call(gateway, &Call::get(&path)).await;
-            assert_eq!(answer.expect(200)["roNumber"], number, "{gateway:?}");
+            let response = ros.lambda.call(gateway, &Call::get(&path)).await;
+            assert_eq!(response.expect(200)["roNumber"], number, "{gateway:?}");
         }
     }
-    // What clients need not encode may come as it is.
+    // Characters that need no encoding may arrive unencoded.
     for (path, number) in [("a&b=c;d:e@f,g$h!i'j(k)l*", "a&b=c;d:e@f,g$h!i'j(k)l*"), ("RO+1", "RO+1")] {
         for gateway in Gateway::ALL {
-            let answer = ros.lambda.call(gateway, &Call::get(&format!("/api/ros/by-number/{path}"))).await;
-            assert_eq!(answer.expect(200)["roNumber"], number, "{gateway:?}");
+            let response = ros.lambda.call(gateway, &Call::get(&format!("/api/ros/by-number/{path}"))).await;
+            assert_eq!(response.expect(200)["roNumber"], number, "{gateway:?}");
         }
     }
 }
@@ -156,8 +156,8 @@ async fn decoded_paths_never_match_another_number() {
     app.create("RO").await;
     let ros = Function::start("ros", &app.database, &[]).await;
     for path in ["/api/ros/by-number/RO%231", "/api/ros/by-number/RO%23?limit=1", "/api/ros/by-number/RO%3F1"] {
-        let answer = ros.lambda.call(Gateway::HttpApi, &Call::new(Method::DELETE, path)).await;
-        answer.expect(404);
+        let response = ros.lambda.call(Gateway::HttpApi, &Call::new(Method::DELETE, path)).await;
+        response.expect(404);
     }
     assert_eq!(app.rows().await.len(), 1);
     let page = ros.lambda.call(Gateway::HttpApi, &Call::get("/api/%23?limit=1&a=%26%20b")).await;
@@ -175,7 +175,7 @@ async fn bodies_may_be_text_base64_empty_or_missing() {
         let created = ros.lambda.call(gateway, &create("").base64(base64)).await.expect(201);
         assert_eq!((&created["roNumber"], &created["shopName"]), (&json!("部品 1"), &json!("é")));
         let delete = Call::new(Method::DELETE, &format!("/api/ros/{}", created["id"].as_str().unwrap()));
-        // A body where none is expected does no harm.
+        // An unexpected body is ignored.
         ros.lambda.call(gateway, &delete.text("")).await.expect(200);
         let plain = ros.lambda.call(gateway, &create(&format!("{gateway:?}"))).await;
         plain.expect(201);
@@ -197,12 +197,12 @@ async fn an_invalid_event_is_an_error() {
     no_method["httpMethod"] = Value::Null;
     bad_body["body"] = json!("no base64 at all");
     for event in [json!({ "Records": [] }), json!("text"), no_method, bad_body] {
-        // The second one of the same kind shows that the first one left the instance whole.
+        // The second event shows that the instance survived the first.
         for _ in 0..2 {
             let Outcome::Error(error) = ros.lambda.invoke(&event).await else { panic!("{event} was answered") };
             assert!(error["errorMessage"].is_string(), "{error}");
         }
-        let answer = ros.lambda.call(Gateway::RestApi, &Call::get("/api/ros")).await;
-        assert_eq!(answer.expect(200), json!([]));
+        let response = ros.lambda.call(Gateway::RestApi, &Call::get("/api/ros")).await;
+        assert_eq!(response.expect(200), json!([]));
     }
 }

@@ -1,4 +1,4 @@
-//! How an answer is written down for the gateway.
+//! The format of responses to Lambda.
 
 use std::io::Read;
 
@@ -26,7 +26,7 @@ async fn a_response_is_prelude_eight_zeros_and_body() {
         let members: Vec<&String> = prelude.as_object().unwrap().keys().collect();
         assert_eq!(members, ["cookies", "headers", "statusCode"]);
         assert_eq!((&prelude["statusCode"], &prelude["cookies"]), (&json!(200), &json!([])));
-        // The gateway's format has one text for each header.
+        // The format allows one string per header.
         for (name, value) in prelude["headers"].as_object().unwrap() {
             assert!(value.is_string(), "{name}: {value}");
         }
@@ -51,14 +51,14 @@ async fn a_response_is_prelude_eight_zeros_and_body() {
 async fn repeated_headers_are_joined_except_cookies() {
     let odd = Function::odd().await;
     for gateway in Gateway::ALL {
-        let answer =
+        let response =
             odd.lambda.call(gateway, &Call::get("/api/odd/headers").header("origin", "https://a.example")).await;
-        assert_eq!(answer.status(), 200);
-        assert_eq!(answer.prelude["cookies"], json!(["a=1; Path=/", "b=2; Expires=Fri, 15 Nov 2024 12:00:00 GMT"]));
-        assert_eq!(answer.header("set-cookie"), None);
-        assert_eq!(answer.header("link"), Some("</a>; rel=preload, </b>; rel=preload"));
-        // All bytes, zeros among them, behind the eight zeros.
-        assert_eq!(answer.body, (0..=255).chain([0; 16]).collect::<Vec<u8>>());
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.prelude["cookies"], json!(["a=1; Path=/", "b=2; Expires=Fri, 15 Nov 2024 12:00:00 GMT"]));
+        assert_eq!(response.header("set-cookie"), None);
+        assert_eq!(response.header("link"), Some("</a>; rel=preload, </b>; rel=preload"));
+        // The body may contain any bytes, including zeros.
+        assert_eq!(response.body, (0..=255).chain([0; 16]).collect::<Vec<u8>>());
     }
 }
 

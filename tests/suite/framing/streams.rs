@@ -1,8 +1,8 @@
-//! Answers that are under way.
+//! Responses that are being streamed.
 
 use rotracker_tests::{
     App, TestDatabase,
-    anthropic::{Part, Script, StandIn, events, sse},
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
     assistant::chat,
     database::fill,
     dynamodb,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Function, start_instance};
 
-/// More than any socket on the way can hold.
+/// Enough orders to exceed all socket buffers on the way.
 const ORDERS: u32 = 50_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +42,7 @@ async fn a_chat_is_streamed() {
     let database = TestDatabase::migrated().await;
     let all = events(&["one", "two 部品"]);
     let parts = all.iter().flat_map(|event| [Part::Bytes(sse(event).into_bytes()), Part::Wait]).collect();
-    let (anthropic, dynamodb) = (StandIn::start([Script::parts(parts)]).await, dynamodb::emulator().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([Script::parts(parts)]).await, dynamodb::emulator().await);
     let ai = Function::start("ai", &database, &assistant_variables(&anthropic.url, &dynamodb.endpoint)).await;
     let body = chat(&json!({ "stream": true }));
     let call = Call::post("/api/ai/chat", &body).header("accept-encoding", "gzip");
@@ -52,7 +52,7 @@ async fn a_chat_is_streamed() {
     assert!(prelude["headers"].get("content-encoding").is_none(), "an encoder would hold events back");
     for event in &all {
         assert_eq!(posted.next().await, Some(format!("data: {event}\n\n").into_bytes()));
-        anthropic.go_on();
+        anthropic.resume();
     }
     assert_eq!(posted.next().await.as_deref(), Some(b"data: [DONE]\n\n".as_slice()));
     assert_eq!(posted.next().await, None);

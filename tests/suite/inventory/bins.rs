@@ -18,14 +18,18 @@ async fn bins_are_filtered_by_bin_location_and_text() {
         ("search=a-&bin=B-55", 1),
         ("bin=B", 0),
     ] {
-        let answer = app.get(&format!("/api/inventory/bins?{query}")).await.expect(200);
-        assert_eq!((&answer["count"], answer["items"].as_array().unwrap().len()), (&json!(count), count), "{query}");
+        let response = app.get(&format!("/api/inventory/bins?{query}")).await.expect(200);
+        assert_eq!(
+            (&response["count"], response["items"].as_array().unwrap().len()),
+            (&json!(count), count),
+            "{query}"
+        );
     }
-    let answer = app.get("/api/inventory/bins?bin=B-5&condition=NE").await.expect(200);
+    let response = app.get("/api/inventory/bins?bin=B-5&condition=NE").await.expect(200);
     let item = json!({
         "id": "1", "partNumber": "A-1", "qty": 5, "serial": null, "condition": "NE", "location": "A-12",
         "description": "RIVET", "bin": "B-5",
     });
-    assert_eq!(answer["items"][0], item);
-    assert_eq!(answer["filters"], json!({ "location": null, "bin": "B-5", "search": null }));
+    assert_eq!(response["items"][0], item);
+    assert_eq!(response["filters"], json!({ "location": null, "bin": "B-5", "search": null }));
 }

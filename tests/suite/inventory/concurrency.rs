@@ -1,5 +1,5 @@
-//! Stock is conserved: every answer, whatever happens beside it, is in the ledger exactly once or not at all, and the
-//! ledger makes the quantities.
+//! Stock is conserved under concurrency and lost connections: a successful change has exactly one stock transaction, a
+//! rejected one none, and the transactions add up to the quantities.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,16 +19,16 @@ async fn of_100_decrements_of_40_pieces_40_succeed() {
             let (app, body) = (app.clone(), part.change(&json!({})));
             tokio::spawn(async move { app.post("/api/inventory/decrement", &body).await })
         });
-        let answers: Vec<TestResponse> = join_all(decrements).await.into_iter().map(Result::unwrap).collect();
-        let mut previous: Vec<i64> = answers
+        let responses: Vec<TestResponse> = join_all(decrements).await.into_iter().map(Result::unwrap).collect();
+        let mut previous: Vec<i64> = responses
             .iter()
-            .filter(|answer| answer.status == 200)
-            .map(|answer| answer.json()["previousQty"].as_i64().unwrap())
+            .filter(|response| response.status == 200)
+            .map(|response| response.json()["previousQty"].as_i64().unwrap())
             .collect();
         previous.sort_unstable();
         assert_eq!(previous, (1..=40).collect::<Vec<i64>>(), "each previous quantity once");
-        assert_eq!(answers.iter().filter(|answer| answer.status == 409).count(), 60);
-        assert_eq!(app.ledger(&part).await.len(), 40);
+        assert_eq!(responses.iter().filter(|response| response.status == 409).count(), 60);
+        assert_eq!(app.transactions(&part).await.len(), 40);
         app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 40))])).await;
     }
 }
@@ -45,17 +45,17 @@ async fn two_hundred_clients_on_one_row_get_no_5xx() {
     });
     let statuses: Vec<u16> = join_all(changes).await.into_iter().map(Result::unwrap).collect();
     assert!(statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
-    assert_eq!(app.ledger(&part).await.len(), statuses.iter().filter(|status| **status == 200).count());
+    assert_eq!(app.transactions(&part).await.len(), statuses.iter().filter(|status| **status == 200).count());
     app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 100))])).await;
 }
 
-/// A change that a client asked for, and what it was told.
-struct Asked {
+/// A change that a client requested, and its response.
+struct RequestedChange {
     part: i64,
     path: &'static str,
     fields: Value,
     status: u16,
-    answer: Value,
+    response: Value,
 }
 
 const CLIENTS: u64 = 64;
@@ -66,7 +66,7 @@ const OPENING: i64 = 12;
 async fn stock_is_conserved_despite_killed_connections() {
     let app = Arc::new(App::inventory().await);
     let mut openings = BTreeMap::new();
-    // Two of them have the same number, as in real life.
+    // Two parts have the same number, as happens in practice.
     for (table, number) in
         [("stock_room", "A-1"), ("terra", "A-1"), ("bins_inventory", "B-2"), ("delta_apa", "C-3"), ("727_parts", "D-4")]
     {
@@ -81,7 +81,7 @@ async fn stock_is_conserved_despite_killed_connections() {
         let (app, parts, progress) = (app.clone(), parts.clone(), progress.clone());
         tokio::spawn(async move {
             let mut random = StdRng::seed_from_u64(client);
-            let mut asked = Vec::new();
+            let mut requested = Vec::new();
             for change in 0..CHANGES_EACH {
                 let part = &parts[random.random_range(0..parts.len())];
                 let (path, mut fields) = match random.random_range(0..10) {
@@ -90,12 +90,12 @@ async fn stock_is_conserved_despite_killed_connections() {
                     _ => ("adjust", json!({ "newQty": random.random_range(0..20) })),
                 };
                 fields["notes"] = json!(format!("{client}/{change}"));
-                let answer = app.post(&format!("/api/inventory/{path}"), &part.change(&fields)).await;
-                let (status, answer) = (answer.status.as_u16(), answer.json());
-                asked.push(Asked { part: part.index_id, path, fields, status, answer });
+                let response = app.post(&format!("/api/inventory/{path}"), &part.change(&fields)).await;
+                let (status, response) = (response.status.as_u16(), response.json());
+                requested.push(RequestedChange { part: part.index_id, path, fields, status, response });
                 progress.send_modify(|done| *done += 1);
             }
-            asked
+            requested
         })
     });
     let clients: Vec<_> = clients.collect();
@@ -105,7 +105,7 @@ async fn stock_is_conserved_despite_killed_connections() {
             let mut random = StdRng::seed_from_u64(0);
             let mut killed = 0;
             let mut next = 5;
-            // A kill every few changes, whenever those are done.
+            // Kill a connection every few changes.
             while next < CLIENTS * CHANGES_EACH {
                 changes_done.wait_for(|done| *done >= next).await.unwrap();
                 killed += u32::from(app.database.kill_a_session(random.random_range(0..100)).await);
@@ -114,7 +114,7 @@ async fn stock_is_conserved_despite_killed_connections() {
             killed
         })
     };
-    let asked: Vec<Asked> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
+    let requested: Vec<RequestedChange> = join_all(clients).await.into_iter().flat_map(Result::unwrap).collect();
     let killed = killer.await.unwrap();
     assert!(killed > 20, "only {killed} connections were killed");
 
@@ -123,7 +123,7 @@ async fn stock_is_conserved_despite_killed_connections() {
         .await
         .unwrap();
     let mut successes = 0;
-    for Asked { part, path, fields, status, answer } in &asked {
+    for RequestedChange { part, path, fields, status, response } in &requested {
         let notes = fields["notes"].as_str().unwrap();
         let found: Vec<_> = entries.iter().filter(|entry| entry.get::<String, _>("Note") == notes).collect();
         match status {
@@ -131,7 +131,7 @@ async fn stock_is_conserved_despite_killed_connections() {
                 successes += 1;
                 assert_eq!(found.len(), 1, "{notes}: acknowledged, so it is there once");
                 let entry = found[0];
-                let (previous, new) = (answer["previousQty"].as_i64().unwrap(), answer["newQty"].as_i64().unwrap());
+                let (previous, new) = (response["previousQty"].as_i64().unwrap(), response["newQty"].as_i64().unwrap());
                 let quantity = fields["quantity"].as_i64();
                 let (action, expected) = match *path {
                     "decrement" => ("DECREMENT", previous - quantity.unwrap()),
@@ -142,18 +142,18 @@ async fn stock_is_conserved_despite_killed_connections() {
                 assert_eq!(entry.get::<i64, _>("IndexId"), *part);
                 assert_eq!(entry.get::<String, _>("Action"), action);
                 assert_eq!((entry.get::<i64, _>("DeltaQty"), entry.get::<i64, _>("NewQty")), (new - previous, new));
-                assert_eq!(entry.get::<i64, _>("TxnId"), answer["transactionId"].as_i64().unwrap());
+                assert_eq!(entry.get::<i64, _>("TxnId"), response["transactionId"].as_i64().unwrap());
             }
             409 => assert!(found.is_empty() && *path == "decrement", "{notes}: refused, so nothing is there"),
-            // The connection was killed during COMMIT.
+            // The connection was killed during COMMIT, so the outcome is unknown.
             503 => {
-                let message = answer["message"].as_str().unwrap();
+                let message = response["message"].as_str().unwrap();
                 assert!(message.contains("Check whether it was") && found.len() <= 1, "{notes}: {message}");
             }
-            status => panic!("{notes}: {status} {answer}"),
+            status => panic!("{notes}: {status} {response}"),
         }
     }
-    let known: usize = asked.len();
+    let known: usize = requested.len();
     assert!(successes * 2 > known, "only {successes} of {known} changes were made");
     assert!(entries.len() >= successes);
     app.assert_conserved(&openings).await;

@@ -1,4 +1,4 @@
-//! `POST /api/inventory/decrement`, and what the other two changes have in common with it.
+//! `POST /api/inventory/decrement`, and the rules that `increment` and `adjust` share with it.
 
 use http::Method;
 use rotracker_tests::{
@@ -23,7 +23,7 @@ async fn index_table_and_transaction_agree() {
     let bystander = app.put("stock_room", "A123-456", 5).await;
     let fields =
         json!({ "roNumber": " RO38462 ", "notes": "Used for RO38462 repair", "currentQty": 99, "isLowStock": "x" });
-    let answer = app.post(DECREMENT, &part.change(&fields)).await.expect(200);
+    let response = app.post(DECREMENT, &part.change(&fields)).await.expect(200);
     let expected = json!({
         "success": true,
         "indexId": part.index_id.to_string(),
@@ -31,14 +31,14 @@ async fn index_table_and_transaction_agree() {
         "previousQty": 5,
         "newQty": 4,
         "isLowStock": false,
-        "transactionId": answer["transactionId"],
+        "transactionId": response["transactionId"],
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
     assert_eq!(app.quantities(&part).await, both(4));
     assert_eq!(app.quantities(&bystander).await, both(5));
     let page = app.get("/api/inventory/transactions").await.expect(200);
     let entry = json!({
-        "transactionId": answer["transactionId"],
+        "transactionId": response["transactionId"],
         "timestamp": "2024-11-15T12:00:00.000Z",
         "action": "DECREMENT",
         "indexId": part.index_id.to_string(),
@@ -70,8 +70,8 @@ async fn is_low_stock_below_two() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 3).await;
     for (previous, is_low) in [(3, false), (2, true), (1, true)] {
-        let answer = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
-        assert_eq!((&answer["previousQty"], &answer["isLowStock"]), (&json!(previous), &json!(is_low)));
+        let response = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+        assert_eq!((&response["previousQty"], &response["isLowStock"]), (&json!(previous), &json!(is_low)));
     }
 }
 
@@ -80,11 +80,11 @@ async fn insufficient_stock_is_409() {
     let app = App::inventory().await;
     for (quantity, wanted) in [(0, 1), (3, 4), (3, 2_147_483_647)] {
         let part = app.put("terra", "A-1", quantity).await;
-        let answer = app.post(DECREMENT, &part.change(&json!({ "quantity": wanted }))).await;
-        let message = answer.expect_error(409);
+        let response = app.post(DECREMENT, &part.change(&json!({ "quantity": wanted }))).await;
+        let message = response.expect_error(409);
         assert!(message.contains(&format!("{quantity} there")), "{message}");
         assert_eq!(app.quantities(&part).await, both(quantity));
-        assert_eq!(app.ledger(&part).await, []);
+        assert_eq!(app.transactions(&part).await, []);
     }
 }
 
@@ -144,11 +144,11 @@ async fn an_invalid_body_is_400_with_the_field() {
         ] {
             let mut body = part.change(&json!({}));
             body[field] = value.clone();
-            let answer = app.post(path, &body).await.expect(400);
-            assert!(answer["details"]["fields"][field].is_string(), "{path} {field} = {value}: {answer}");
+            let response = app.post(path, &body).await.expect(400);
+            assert!(response["details"]["fields"][field].is_string(), "{path} {field} = {value}: {response}");
         }
-        let answer = app.post(path, &json!({})).await.expect(400);
-        let fields: Vec<&String> = answer["details"]["fields"].as_object().unwrap().keys().collect();
+        let response = app.post(path, &json!({})).await.expect(400);
+        let fields: Vec<&String> = response["details"]["fields"].as_object().unwrap().keys().collect();
         assert_eq!(fields, ["indexId", "partNumber"]);
         app.send_text(Method::POST, path, "[]").await.expect_error(400);
         app.send_text(Method::POST, path, "{").await.expect_error(400);
@@ -157,7 +157,7 @@ async fn an_invalid_body_is_400_with_the_field() {
     let nulls = json!({ "quantity": null, "roNumber": null, "notes": null });
     app.post(DECREMENT, &part.change(&nulls)).await.expect(200);
     assert_eq!(app.quantities(&part).await, both(8));
-    assert_eq!(app.ledger(&part).await.len(), 1);
+    assert_eq!(app.transactions(&part).await.len(), 1);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_part_without_a_table_row_is_decremented() {
     execute(&mut other, "UPDATE inventoryindex SET TableName = 'an_old_sheet'").await;
     app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
     assert_eq!(app.quantities(&part).await.indexed, Some(0));
-    // No quantity is none.
+    // A missing quantity counts as zero.
     execute(&mut other, "UPDATE inventoryindex SET Qty = NULL").await;
     app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(409);
 }
@@ -183,8 +183,8 @@ async fn a_differing_table_is_corrected() {
     for drifted in ["3", "NULL", "100"] {
         let drift = format!("UPDATE bins_inventory SET Qty = {drifted}");
         execute(&mut app.database.connect().await, &drift).await;
-        let answer = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
-        assert_eq!(app.quantities(&part).await, both(answer["newQty"].as_i64().unwrap()), "{drifted}");
+        let response = app.post(DECREMENT, &part.change(&json!({}))).await.expect(200);
+        assert_eq!(app.quantities(&part).await, both(response["newQty"].as_i64().unwrap()), "{drifted}");
     }
 }
 
@@ -193,7 +193,7 @@ async fn a_failed_change_is_rolled_back() {
     let app = App::inventory().await;
     let part: Part = app.put("stock_room", "A-1", 5).await;
     let mut other = app.database.connect().await;
-    // The ledger refuses the entry: the third of the three statements.
+    // Inserting the stock transaction fails; it is the third of three statements.
     execute(&mut other, "ALTER TABLE transactions ADD COLUMN Required INT NOT NULL").await;
     let message = app.post(DECREMENT, &part.change(&json!({}))).await.expect_error(500);
     assert!(!message.contains("Required"), "{message}");

@@ -1,4 +1,4 @@
-//! What happened to stock: the ledger says who, when, in which request, and what the quantity was before.
+//! The history of stock changes: each transaction records the user, the time, the request and the previous quantity.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 const REBUILD: Options = Options { dry_run: false, rebuild: true };
 
-/// All entries of the ledger, in the order in which they were made.
-async fn ledger(app: &App) -> Vec<Value> {
+/// All stock transactions, in the order of their creation.
+async fn transactions(app: &App) -> Vec<Value> {
     let mut entries = Vec::new();
     loop {
         let page =
@@ -25,7 +25,7 @@ async fn ledger(app: &App) -> Vec<Value> {
     }
 }
 
-/// The quantities that the ledger makes of nothing, by row of the index.
+/// Computes the quantity of each index row from its transactions.
 fn replay(entries: &[Value]) -> BTreeMap<i64, i64> {
     let mut quantities = BTreeMap::new();
     for entry in entries {
@@ -53,12 +53,12 @@ async fn index(app: &App) -> BTreeMap<i64, i64> {
 async fn transactions_name_the_request_or_program() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A-1", 5).await;
-    let answer = app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await;
-    let request = answer.header("x-request-id").unwrap().to_owned();
-    answer.expect(200);
+    let response = app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await;
+    let request = response.header("x-request-id").unwrap().to_owned();
+    response.expect(200);
     app.put_unindexed("terra", "B-2", 7).await;
     reindex(&app.pool, REBUILD).await.unwrap();
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     assert_eq!((&entries[0]["requestId"], &entries[0]["program"]), (&json!(request), &Value::Null));
     assert_eq!((&entries[0]["previousQty"], &entries[0]["newQty"]), (&json!(5), &json!(3)));
     assert_eq!((&entries[1]["requestId"], &entries[1]["program"]), (&Value::Null, &json!("rotracker reindex")));
@@ -77,7 +77,7 @@ async fn quantities_written_by_reindex_are_not_kept() {
     assert_eq!(index(&app).await.into_values().collect::<Vec<_>>(), [9]);
     execute(&mut app.database.connect().await, "DELETE FROM terra").await;
     reindex(&app.pool, REBUILD).await.unwrap();
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     let quantities: Vec<_> = entries.iter().map(|entry| (&entry["previousQty"], &entry["newQty"])).collect();
     assert_eq!(quantities, [(&json!(0), &json!(7)), (&json!(7), &json!(9)), (&json!(9), &json!(0))]);
     assert!(replay(&entries).is_empty() && index(&app).await.is_empty());
@@ -104,15 +104,16 @@ async fn replayed_transactions_give_the_quantities() {
             tokio::spawn(async move {
                 let mut random = StdRng::seed_from_u64(seed);
                 for _ in 0..40 {
-                    // Of half of the parts no entry keeps the sheets from having the last word.
+                    // The service changes only the first half of the parts; the others keep the quantity of their
+                    // sheet.
                     let (id, number) = &parts[random.random_range(0..parts.len() / 2)];
                     let path = ["decrement", "increment", "adjust"][random.random_range(0..3)];
                     let body = json!({
                         "indexId": id, "partNumber": number, "quantity": random.random_range(1..4),
                         "newQty": random.random_range(0..9), "notes": "n",
                     });
-                    let answer = app.post(&format!("/api/inventory/{path}"), &body).await;
-                    assert!([200, 409].contains(&answer.status.as_u16()), "{answer:?}");
+                    let response = app.post(&format!("/api/inventory/{path}"), &body).await;
+                    assert!([200, 409].contains(&response.status.as_u16()), "{response:?}");
                 }
             })
         })
@@ -136,7 +137,7 @@ async fn replayed_transactions_give_the_quantities() {
     for task in join_all(tasks).await {
         task.unwrap();
     }
-    let entries = ledger(&app).await;
+    let entries = transactions(&app).await;
     assert_eq!(replay(&entries), index(&app).await);
     assert!(entries.len() > 200, "{}", entries.len());
 }

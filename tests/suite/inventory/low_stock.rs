@@ -3,7 +3,7 @@
 use rotracker_tests::{App, database::execute};
 use serde_json::{Value, json};
 
-/// Uses up `pieces` of `number` at an instant, as any program may have written it.
+/// Records the use of `pieces` of `number` at a given time, as another program does.
 async fn used(app: &App, number: &str, pieces: i64, at: &str) {
     let entry = format!(
         "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) \
@@ -17,7 +17,7 @@ const RECENTLY: &str = "2024-11-01 10:00:00";
 #[tokio::test]
 async fn items_have_the_calculated_figures() {
     let app = App::inventory().await;
-    // Number, quantity, used in 90 days; rate, reorder, urgency, days.
+    // Number, quantity, used in 90 days; then the expected rate, reorder quantity, urgency and days left.
     let cases = [
         ("CRIT-USED", 0, 15, 5.0, 20, "critical", Some(0)),
         ("CRIT-IDLE", 0, 0, 0.0, 10, "critical", None),
@@ -36,8 +36,8 @@ async fn items_have_the_calculated_figures() {
         }
     }
     app.put("stock_room", "ENOUGH", 5).await;
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
-    let items = answer["items"].as_array().unwrap();
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
+    let items = response["items"].as_array().unwrap();
     for (number, quantity, usage, rate, reorder, urgency, days) in cases {
         let item = items.iter().find(|item| item["partNumber"] == number).unwrap();
         let expected = json!({
@@ -69,7 +69,7 @@ async fn items_have_the_calculated_figures() {
         "lowUrgencyItems": 3,
     });
     for (name, count) in counts.as_object().unwrap() {
-        assert_eq!(answer[name], *count, "{name}");
+        assert_eq!(response[name], *count, "{name}");
     }
 }
 
@@ -79,18 +79,18 @@ async fn usage_counts_decrements_of_the_last_90_days() {
     let part = app.put("stock_room", " ab-1", 3).await;
     app.put("terra", "AB-1", 3).await;
     app.put("terra", "AB-10", 3).await;
-    // It is noon of 15 November; 90 days before it is noon of 17 August.
+    // The clock stands at noon on 15 November; 90 days before is noon on 17 August.
     used(&app, "AB-1", 1, "2024-08-17 12:00:00").await;
     used(&app, "ab-1", 2, "2024-11-15 12:00:00").await;
     used(&app, "AB-1", 4, "2024-08-17 11:59:59").await;
     let others = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) VALUES \
                   ('2024-11-01', 'INCREMENT', 'AB-1', 8, 0), ('2024-11-01', 'ADJUSTMENT', 'AB-1', -16, 0)";
     execute(&mut app.database.connect().await, others).await;
-    // Through the service, too: two pieces of the first.
+    // Changes made through the service count, too.
     app.post("/api/inventory/decrement", &part.change(&json!({ "quantity": 2 }))).await.expect(200);
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
     let usage: Vec<(&Value, &Value)> =
-        answer["items"].as_array().unwrap().iter().map(|item| (&item["partNumber"], &item["usage90Days"])).collect();
+        response["items"].as_array().unwrap().iter().map(|item| (&item["partNumber"], &item["usage90Days"])).collect();
     let expected = [(" ab-1", 5), ("AB-1", 5), ("AB-10", 0)].map(|(number, usage)| (json!(number), json!(usage)));
     for (number, count) in &expected {
         assert!(usage.contains(&(number, count)), "{number} {count} in {usage:?}");
@@ -112,13 +112,13 @@ async fn the_threshold_decides_what_is_low() {
     for (query, threshold, count) in
         [("", 5, 6), ("?threshold=1", 1, 2), ("?threshold=7", 7, 8), ("?threshold=2147483647", 2_147_483_647, 9)]
     {
-        let answer = app.get(&format!("/api/inventory/low-stock{query}")).await.expect(200);
+        let response = app.get(&format!("/api/inventory/low-stock{query}")).await.expect(200);
         assert_eq!(
-            (&answer["threshold"], &answer["totalLowStockItems"]),
+            (&response["threshold"], &response["totalLowStockItems"]),
             (&json!(threshold), &json!(count)),
             "{query}"
         );
-        assert_eq!(answer["items"].as_array().unwrap().len(), count, "{query}");
+        assert_eq!(response["items"].as_array().unwrap().len(), count, "{query}");
     }
     for wrong in ["0", "-1", "", "five", "2.5", "1e3", "2147483648", "%205"] {
         let body = app.get(&format!("/api/inventory/low-stock?threshold={wrong}")).await.expect(400);
@@ -130,6 +130,6 @@ async fn the_threshold_decides_what_is_low() {
 async fn nothing_low_is_an_empty_list() {
     let app = App::inventory().await;
     app.put("stock_room", "A", 5).await;
-    let answer = app.get("/api/inventory/low-stock").await.expect(200);
-    assert_eq!((&answer["items"], &answer["totalLowStockItems"]), (&json!([]), &json!(0)));
+    let response = app.get("/api/inventory/low-stock").await.expect(200);
+    assert_eq!((&response["items"], &response["totalLowStockItems"]), (&json!([]), &json!(0)));
 }

@@ -1,4 +1,4 @@
-//! The inventory function, a file for each path, and what concerns several of them.
+//! Tests of the `inventory` function: one file per route, and files for rules that several routes share.
 
 mod adjust;
 mod bins;
@@ -16,7 +16,7 @@ mod table;
 mod tables;
 mod transactions;
 
-/// The closed list of tables.
+/// All inventory tables.
 const TABLES: [&str; 11] = [
     "stock_room",
     "bins_inventory",

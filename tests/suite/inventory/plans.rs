@@ -1,4 +1,4 @@
-//! What requests cost the database: statements, and rows read. Counted, not timed.
+//! The number of statements and of rows read per request. Both are counted, so the tests do not depend on time.
 
 use http::Method;
 use rotracker_tests::{
@@ -10,7 +10,7 @@ use rotracker_tests::{
 };
 use serde_json::json;
 
-/// An app with one connection, whose counters are those of the requests.
+/// An app with one connection, so that the session counters count its requests.
 async fn app_with_one_connection() -> App {
     let database = TestDatabase::inventory().await;
     let pool = database.pool(1);
@@ -24,7 +24,7 @@ async fn statement_counts_stay_within_limits() {
     app.put_unindexed("bins_inventory", "CD-2", 1).await;
     let change = |fields| Some(part.change(&fields));
     let wrong = Some(json!({ "indexId": part.index_id, "partNumber": "other" }));
-    for (what, budget, path, body) in [
+    for (case, budget, path, body) in [
         ("exact search", 1, "search?partNumber=ab-1", None),
         ("search for a part of a number", 2, "search?partNumber=b-1", None),
         ("search in the tables", 3, "search?partNumber=cd", None),
@@ -51,7 +51,7 @@ async fn statement_counts_stay_within_limits() {
             Some(body) => app.send_json(Method::POST, &path, &body).await,
         };
         let cost = counter(&app, "Questions").await - before - 1;
-        assert!(cost <= budget, "{what}: {cost} statements, {budget} allowed");
+        assert!(cost <= budget, "{case}: {cost} statements, {budget} allowed");
     }
 }
 
@@ -71,8 +71,8 @@ async fn an_exact_search_uses_an_index() {
     let plan: String = plan.unwrap();
     assert!(plan.contains("idx_part_number_key"), "{plan}");
     assert!(!plan.contains("\"ALL\"") && !plan.contains("Table scan"), "a table is scanned: {plan}");
-    let (answer, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={}", encoded(&number))).await;
-    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)));
+    let (response, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={}", encoded(&number))).await;
+    assert_eq!((&response["searchMethod"], &response["totalResults"]), (&json!("exact"), &json!(1)));
     assert!(read <= 5, "{read} rows were read");
 }
 
@@ -80,12 +80,12 @@ async fn an_exact_search_uses_an_index() {
 async fn a_partial_search_reads_about_what_it_returns() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
-    for (asked, most) in [("7919-1", 10), ("-", 50), ("5", 50), ("ACB3", 50)] {
-        let (answer, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={asked}")).await;
-        let found = answer["totalResults"].as_i64().unwrap();
-        assert!(answer["searchMethod"] == "like" && (1..=most).contains(&found), "{asked}: {answer}");
-        // The suffix, the row of the index and the row of the table; other suffixes are further places in one number.
-        assert!(read <= 8 * found + 20, "{asked}: {read} rows were read for {found}");
+    for (text, most) in [("7919-1", 10), ("-", 50), ("5", 50), ("ACB3", 50)] {
+        let (response, read) = rows_read(&app, &format!("/api/inventory/search?partNumber={text}")).await;
+        let found = response["totalResults"].as_i64().unwrap();
+        assert!(response["searchMethod"] == "like" && (1..=most).contains(&found), "{text}: {response}");
+        // Each match reads its suffix, its index row and its table row; one number may contain the text several times.
+        assert!(read <= 8 * found + 20, "{text}: {read} rows were read for {found}");
     }
 }
 
@@ -93,8 +93,8 @@ async fn a_partial_search_reads_about_what_it_returns() {
 async fn a_search_without_results_reads_few_rows() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
-    let (answer, read) = rows_read(&app, "/api/inventory/search?partNumber=QQQ").await;
-    assert_eq!(answer["error"], "Not found");
+    let (response, read) = rows_read(&app, "/api/inventory/search?partNumber=QQQ").await;
+    assert_eq!(response["error"], "Not found");
     assert!(read <= 10, "{read} rows were read");
 }
 
@@ -102,10 +102,10 @@ async fn a_search_without_results_reads_few_rows() {
 async fn low_stock_reads_only_low_parts() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;
-    let (answer, read) = rows_read(&app, "/api/inventory/low-stock").await;
-    let low = answer["totalLowStockItems"].as_i64().unwrap();
+    let (response, read) = rows_read(&app, "/api/inventory/low-stock").await;
+    let low = response["totalLowStockItems"].as_i64().unwrap();
     assert_eq!(low, 20);
-    // Each: its row, its entries and the one after them; then all of them sorted and read again.
+    // Each part reads its row, its transactions and the next one; sorting then reads all parts again.
     assert!(read <= 10 * low, "{read} rows were read for {low}");
 }
 
@@ -117,9 +117,9 @@ async fn transactions_of_a_number_read_only_their_rows() {
                    ('DECREMENT', 'MINE', -1, 0)";
     execute(&mut app.database.connect().await, entries).await;
     for query in ["partNumber=mine", "partNumber=mine&action=DECREMENT", "roNumber=RO30002"] {
-        let (answer, read) = rows_read(&app, &format!("/api/inventory/transactions?{query}")).await;
-        let found = answer["total"].as_i64().unwrap();
-        assert!((1..10).contains(&found), "{answer}");
+        let (response, read) = rows_read(&app, &format!("/api/inventory/transactions?{query}")).await;
+        let found = response["total"].as_i64().unwrap();
+        assert!((1..10).contains(&found), "{response}");
         assert!(read <= 6 * found + 10, "{query}: {read} rows were read for {found}");
     }
 }

@@ -16,7 +16,7 @@ const DRY_RUN: Options = Options { dry_run: true, rebuild: true };
 const COMPLETE: Options = Options { dry_run: false, rebuild: false };
 const REBUILD: Options = Options { dry_run: false, rebuild: true };
 
-/// What is found in all tables together.
+/// Runs the reindex and sums the findings of all tables.
 async fn run(app: &App, options: Options) -> ReindexFindings {
     let mut all = ReindexFindings::default();
     for (_, findings) in reindex(&app.pool, options).await.unwrap() {
@@ -25,7 +25,7 @@ async fn run(app: &App, options: Options) -> ReindexFindings {
     all
 }
 
-/// The index, row by row, and the number of suffixes.
+/// The rows of the index, and the number of suffixes.
 async fn index(app: &App) -> (Vec<(i64, String, String, i64, Option<i64>, Option<String>)>, i64) {
     let rows = "SELECT IndexId, PartNumber, TableName, RowId, Qty, Location FROM inventoryindex ORDER BY IndexId";
     let suffixes = "SELECT COUNT(*) FROM inventoryindex_suffixes";
@@ -53,9 +53,9 @@ async fn missing_rows_are_added_from_every_table() {
     assert_eq!(index(&app).await, before, "a dry run changes nothing");
     assert_eq!(run(&app, COMPLETE).await, expected);
     assert_eq!(run(&app, COMPLETE).await, ReindexFindings { missing: 0, ..expected });
-    let answer = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
-    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(11)));
-    for found in answer["results"].as_array().unwrap() {
+    let response = app.get("/api/inventory/search?partNumber=NEW-1").await.expect(200);
+    assert_eq!((&response["searchMethod"], &response["totalResults"]), (&json!("exact"), &json!(11)));
+    for found in response["results"].as_array().unwrap() {
         assert_eq!((&found["partNumber"], &found["qty"]), (&json!("new-1"), &json!(7)));
         assert_eq!((&found["condition"], &found["location"]), (&json!("SV"), &json!("A-12")));
     }
@@ -105,7 +105,7 @@ async fn quantities_with_transactions_are_kept() {
         app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
     }
     let mut other = app.database.connect().await;
-    // An entry of the Node service knows the number alone; people edit the sheet.
+    // Transactions of the Node service have only the part number, and users edit the sheet.
     execute(
         &mut other,
         "INSERT INTO transactions (Action, PartNumber, DeltaQty, NewQty) VALUES ('DECREMENT', 'theirs', -1, 4); \
@@ -125,7 +125,7 @@ async fn quantities_with_transactions_are_kept() {
     assert_eq!(app.quantities(&gone).await, Quantities { indexed: Some(4), in_table: None });
     let (rows, _) = index(&app).await;
     assert_eq!(rows.iter().filter(|row| row.5.as_deref() == Some("Z-9")).count(), 2, "the shelf is written");
-    // The next change brings the sheet in step.
+    // The next change also corrects the sheet.
     app.post("/api/inventory/increment", &ours.change(&json!({}))).await.expect(200);
     assert_eq!(app.quantities(&ours).await, Quantities { indexed: Some(5), in_table: Some(5) });
 }
@@ -150,7 +150,7 @@ async fn a_rebuild_loses_no_concurrent_change() {
     let mut other = app.database.connect().await;
     let mut runs = 0;
     while !changers.iter().all(tokio::task::JoinHandle::is_finished) || runs < 3 {
-        // Someone moves every part to another shelf, so that the rebuild writes every row of the index.
+        // Another location for every part makes the rebuild write every row of the index.
         for table in Table::ALL {
             execute(&mut other, &format!("UPDATE `{}` SET LOCATION = 'S-{runs}'", table.name())).await;
         }

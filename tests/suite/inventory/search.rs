@@ -9,8 +9,8 @@ async fn search(app: &App, number: &str) -> Value {
     app.get(&format!("/api/inventory/search?partNumber={}", encoded(number))).await.expect(200)
 }
 
-fn numbers(answer: &Value) -> Vec<&str> {
-    answer["results"].as_array().unwrap().iter().map(|found| found["partNumber"].as_str().unwrap()).collect()
+fn numbers(response: &Value) -> Vec<&str> {
+    response["results"].as_array().unwrap().iter().map(|found| found["partNumber"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn an_exact_match_has_all_fields() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123-456", 15).await;
     app.put("stock_room", "A123-4567", 1).await;
-    let answer = search(&app, "A123-456").await;
+    let response = search(&app, "A123-456").await;
     let expected = json!({
         "results": [{
             "indexId": part.index_id.to_string(),
@@ -33,7 +33,7 @@ async fn an_exact_match_has_all_fields() {
         "totalResults": 1,
         "searchMethod": "exact",
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
@@ -42,9 +42,9 @@ async fn the_description_comes_from_the_parts_table() {
     for table in TABLES {
         app.put(table, "MS20470AD4-6", 1).await;
     }
-    let answer = search(&app, "MS20470AD4-6").await;
-    assert_eq!(answer["totalResults"], 11);
-    let mut found = answer["results"].as_array().unwrap().clone();
+    let response = search(&app, "MS20470AD4-6").await;
+    assert_eq!(response["totalResults"], 11);
+    let mut found = response["results"].as_array().unwrap().clone();
     found.sort_by_key(|found| TABLES.iter().position(|table| found["tableName"] == **table));
     for (table, found) in TABLES.into_iter().zip(found) {
         assert_eq!(found["tableName"], table);
@@ -58,9 +58,9 @@ async fn parts_without_a_table_row_are_found() {
     let part = app.put("terra", "X-1", 2).await;
     let mut other = app.database.connect().await;
     execute(&mut other, "DELETE FROM terra; INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('X-1', 'gone', 1, NULL)").await;
-    let answer = search(&app, "X-1").await;
-    assert_eq!(answer["totalResults"], 2);
-    for found in answer["results"].as_array().unwrap() {
+    let response = search(&app, "X-1").await;
+    assert_eq!(response["totalResults"], 2);
+    for found in response["results"].as_array().unwrap() {
         assert_eq!(found["description"], Value::Null);
         let is_first = found["indexId"] == json!(part.index_id.to_string());
         assert_eq!(found["qty"], if is_first { 2 } else { 0 });
@@ -71,10 +71,10 @@ async fn parts_without_a_table_row_are_found() {
 async fn search_ignores_blanks_and_case() {
     let app = App::inventory().await;
     app.put("stock_room", "  bacb30nn4k5 ", 1).await;
-    for asked in ["BACB30NN4K5", "bacb30nn4k5", "  BaCb30nN4k5  ", "\tBACB30NN4K5\n"] {
-        let answer = search(&app, asked).await;
-        assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)), "{asked:?}");
-        assert_eq!(answer["results"][0]["partNumber"], "  bacb30nn4k5 ", "shown as it is kept");
+    for text in ["BACB30NN4K5", "bacb30nn4k5", "  BaCb30nN4k5  ", "\tBACB30NN4K5\n"] {
+        let response = search(&app, text).await;
+        assert_eq!((&response["searchMethod"], &response["totalResults"]), (&json!("exact"), &json!(1)), "{text:?}");
+        assert_eq!(response["results"][0]["partNumber"], "  bacb30nn4k5 ", "shown as it is kept");
     }
 }
 
@@ -85,8 +85,8 @@ async fn exact_search_is_unlimited_and_exact() {
         app.put("stock_room", "AN960-10", 1).await;
     }
     app.put("stock_room", "ÁN960-10", 1).await;
-    let answer = search(&app, "an960-10").await;
-    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(120), &json!("exact")));
+    let response = search(&app, "an960-10").await;
+    assert_eq!((&response["totalResults"], &response["searchMethod"]), (&json!(120), &json!("exact")));
 }
 
 #[tokio::test]
@@ -95,19 +95,19 @@ async fn partial_search_returns_at_most_50() {
     for number in ["65-90305-17", "65-90305-18", "165-90305", "65-9030"] {
         app.put("727_parts", number, 1).await;
     }
-    let answer = search(&app, "5-90305").await;
-    assert_eq!(answer["searchMethod"], "like");
-    assert_eq!(numbers(&answer), ["165-90305", "65-90305-17", "65-90305-18"]);
-    assert_eq!(answer["results"][0]["description"], "Part 165-90305 of 727_parts");
-    assert_eq!(answer["results"][0]["indexId"].as_str().map(|id| id.parse::<i64>().is_ok()), Some(true));
-    // In lower case, and at the very end.
+    let response = search(&app, "5-90305").await;
+    assert_eq!(response["searchMethod"], "like");
+    assert_eq!(numbers(&response), ["165-90305", "65-90305-17", "65-90305-18"]);
+    assert_eq!(response["results"][0]["description"], "Part 165-90305 of 727_parts");
+    assert_eq!(response["results"][0]["indexId"].as_str().map(|id| id.parse::<i64>().is_ok()), Some(true));
+    // The suffix index also finds lower case and the end of a number.
     assert_eq!(numbers(&search(&app, "305-18").await), ["65-90305-18"]);
     for number in 0..70 {
         app.put("terra", &format!("LOT-{number:03}-X"), 1).await;
     }
-    let answer = search(&app, "lot-0").await;
-    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(50), &json!("like")));
-    assert_eq!(numbers(&answer)[..2], ["LOT-000-X", "LOT-001-X"]);
+    let response = search(&app, "lot-0").await;
+    assert_eq!((&response["totalResults"], &response["searchMethod"]), (&json!(50), &json!("like")));
+    assert_eq!(numbers(&response)[..2], ["LOT-000-X", "LOT-001-X"]);
 }
 
 #[tokio::test]
@@ -127,13 +127,14 @@ async fn unindexed_parts_are_found_in_stock_room_and_bins() {
         app.put_unindexed("bins_inventory", &format!("B-LEGACY-{number:02}"), number).await;
         app.put_unindexed("terra", &format!("T-LEGACY-{number:02}"), number).await;
     }
-    let answer = search(&app, "legacy").await;
-    assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(50), &json!("direct")));
-    let count =
-        |table: &str| answer["results"].as_array().unwrap().iter().filter(|found| found["tableName"] == table).count();
+    let response = search(&app, "legacy").await;
+    assert_eq!((&response["totalResults"], &response["searchMethod"]), (&json!(50), &json!("direct")));
+    let count = |table: &str| {
+        response["results"].as_array().unwrap().iter().filter(|found| found["tableName"] == table).count()
+    };
     assert_eq!((count("stock_room"), count("bins_inventory")), (25, 25));
-    let answer = search(&app, "B-LEGACY-07").await;
-    let found = &answer["results"][0];
+    let response = search(&app, "B-LEGACY-07").await;
+    let found = &response["results"][0];
     assert_eq!((&found["indexId"], &found["qty"], &found["condition"]), (&Value::Null, &json!(7), &json!("SV")));
     assert_eq!(
         (&found["location"], &found["description"]),
@@ -150,8 +151,8 @@ async fn the_first_successful_method_is_the_only_one() {
     app.put("stock_room", "XAB-1", 1).await;
     assert_eq!(numbers(&search(&app, "AB-1").await), ["XAB-1"]);
     app.put("stock_room", "AB-1", 1).await;
-    let answer = search(&app, "AB-1").await;
-    assert_eq!((&answer["searchMethod"], &answer["totalResults"]), (&json!("exact"), &json!(1)));
+    let response = search(&app, "AB-1").await;
+    assert_eq!((&response["searchMethod"], &response["totalResults"]), (&json!("exact"), &json!(1)));
 }
 
 #[tokio::test]
@@ -172,7 +173,7 @@ async fn special_characters_are_literal() {
             app.put_unindexed("bins_inventory", number, 1).await;
         }
     }
-    for (asked, method, found) in [
+    for (text, method, found) in [
         ("100%", "exact", "100%"),
         ("00%", "like", "100%"),
         ("_B", "like", "A_B"),
@@ -182,16 +183,16 @@ async fn special_characters_are_literal() {
         ("E_F", "direct", "E_FS"),
         (r"G\H", "direct", r"G\HS"),
     ] {
-        let answer = search(&app, asked).await;
-        assert_eq!((answer["searchMethod"].as_str(), numbers(&answer)), (Some(method), vec![found]), "{asked}");
+        let response = search(&app, text).await;
+        assert_eq!((response["searchMethod"].as_str(), numbers(&response)), (Some(method), vec![found]), "{text}");
     }
-    for asked in ["%", "%%", "A%B", "_", "' OR '1'='1", "\"; DROP TABLE terra", "😀"] {
-        let answer = app.get(&format!("/api/inventory/search?partNumber={}", encoded(asked))).await;
-        if ["%", "_"].contains(&asked) {
-            let expected = if asked == "%" { "100%" } else { "A_B" };
-            assert_eq!(numbers(&answer.expect(200)), [expected]);
+    for text in ["%", "%%", "A%B", "_", "' OR '1'='1", "\"; DROP TABLE terra", "😀"] {
+        let response = app.get(&format!("/api/inventory/search?partNumber={}", encoded(text))).await;
+        if ["%", "_"].contains(&text) {
+            let expected = if text == "%" { "100%" } else { "A_B" };
+            assert_eq!(numbers(&response.expect(200)), [expected]);
         } else {
-            answer.expect_error(404);
+            response.expect_error(404);
         }
     }
 }
@@ -212,7 +213,7 @@ async fn the_partial_index_follows_foreign_writes() {
         .await
         .unwrap();
     assert_eq!(left, 0);
-    // A reload from the sheets: TRUNCATE fires no trigger, and ids begin anew.
+    // A reload from the sheets truncates the index, which fires no trigger and restarts the ids.
     app.put("terra", "LEFTOVER-1", 1).await;
     execute(&mut other, "TRUNCATE inventoryindex").await;
     let again = app.put("terra", "FRESH-1", 1).await;
@@ -237,8 +238,8 @@ async fn direct_search_follows_foreign_writes() {
     ] {
         execute(&mut other, change).await;
         app.get(&format!("/api/inventory/search?partNumber={gone}")).await.expect_error(404);
-        let answer = search(&app, there).await;
-        assert_eq!((&answer["totalResults"], &answer["searchMethod"]), (&json!(1), &json!("direct")), "{change}");
+        let response = search(&app, there).await;
+        assert_eq!((&response["totalResults"], &response["searchMethod"]), (&json!(1), &json!("direct")), "{change}");
     }
 }
 

@@ -12,7 +12,7 @@ async fn the_index_is_counted_in_all_and_by_table() {
     {
         app.put(table, "A-1", quantity).await;
     }
-    // Not in the index, so not counted.
+    // Parts that are not in the index are not counted.
     app.put_unindexed("stock_room", "A-1", 1_000).await;
     let unknown = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('Z', 'old_sheet', 1, NULL)";
     execute(&mut app.database.connect().await, unknown).await;

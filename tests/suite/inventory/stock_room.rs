@@ -3,15 +3,15 @@
 use rotracker_tests::{App, app::encoded, database::execute};
 use serde_json::{Value, json};
 
-fn numbers(answer: &Value) -> Vec<&str> {
-    answer["items"].as_array().unwrap().iter().map(|item| item["partNumber"].as_str().unwrap()).collect()
+fn numbers(response: &Value) -> Vec<&str> {
+    response["items"].as_array().unwrap().iter().map(|item| item["partNumber"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn the_response_has_all_fields() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123", 10).await;
-    let answer = app.get("/api/inventory/stock-room?location=A-12").await.expect(200);
+    let response = app.get("/api/inventory/stock-room?location=A-12").await.expect(200);
     let expected = json!({
         "items": [{
             "id": part.row_id.to_string(),
@@ -25,7 +25,7 @@ async fn the_response_has_all_fields() {
         "count": 1,
         "filters": { "location": "A-12", "condition": null, "search": null },
     });
-    assert_eq!(answer, expected);
+    assert_eq!(response, expected);
 }
 
 #[tokio::test]
@@ -49,19 +49,19 @@ async fn filters_are_combined_and_literal() {
         (format!("condition={}", encoded("S_")), vec![]),
         ("location=&condition=%20&search=".to_owned(), vec!["A-1", "A-2", "A-3", "A-4", "A_6", "A%5"]),
     ] {
-        let answer = app.get(&format!("/api/inventory/stock-room?{query}")).await.expect(200);
-        let (mut numbers, mut found) = (numbers(&answer), found);
+        let response = app.get(&format!("/api/inventory/stock-room?{query}")).await.expect(200);
+        let (mut numbers, mut found) = (numbers(&response), found);
         numbers.sort_unstable();
         found.sort_unstable();
         assert_eq!(numbers, found, "{query}");
-        assert_eq!(answer["count"], numbers.len(), "{query}");
+        assert_eq!(response["count"], numbers.len(), "{query}");
     }
 }
 
 #[tokio::test]
 async fn filters_are_echoed() {
     let app = App::inventory().await;
-    let answer =
+    let response =
         app.get("/api/inventory/stock-room?condition=SV&search=%20pump%20&bin=B-5&location=").await.expect(200);
-    assert_eq!(answer["filters"], json!({ "location": null, "condition": "SV", "search": "pump" }));
+    assert_eq!(response["filters"], json!({ "location": null, "condition": "SV", "search": "pump" }));
 }

@@ -13,8 +13,8 @@ async fn all_tables_have_one_shape_and_bins_add_bin() {
         assert_eq!(empty, json!({ "tableName": table, "items": [], "count": 0 }));
         app.put(table, "B-2", 1).await;
         let part = app.put(table, "A-1", 10).await;
-        let answer = app.get(&format!("/api/inventory/table/{table}")).await.expect(200);
-        assert_eq!((&answer["tableName"], &answer["count"]), (&json!(table), &json!(2)));
+        let response = app.get(&format!("/api/inventory/table/{table}")).await.expect(200);
+        assert_eq!((&response["tableName"], &response["count"]), (&json!(table), &json!(2)));
         let mut expected = json!({
             "id": part.row_id.to_string(),
             "partNumber": "A-1",
@@ -27,8 +27,8 @@ async fn all_tables_have_one_shape_and_bins_add_bin() {
         if table == "bins_inventory" {
             expected["bin"] = Value::Null;
         }
-        assert_eq!(answer["items"][0], expected);
-        assert_eq!(answer["items"][1]["partNumber"], "B-2");
+        assert_eq!(response["items"][0], expected);
+        assert_eq!(response["items"][1]["partNumber"], "B-2");
     }
 }
 
@@ -36,8 +36,8 @@ async fn all_tables_have_one_shape_and_bins_add_bin() {
 async fn empty_cells_are_null() {
     let app = App::inventory().await;
     execute(&mut app.database.connect().await, "INSERT INTO terra (PN) VALUES (NULL)").await;
-    let answer = app.get("/api/inventory/table/terra").await.expect(200);
-    let item = answer["items"][0].as_object().unwrap();
+    let response = app.get("/api/inventory/table/terra").await.expect(200);
+    let item = response["items"][0].as_object().unwrap();
     assert_eq!(item.len(), 7);
     assert!(item.iter().all(|(name, value)| name == "id" || value.is_null()), "{item:?}");
 }
@@ -49,9 +49,9 @@ async fn a_long_table_is_complete() {
                 (WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 900) \
                 SELECT place FROM places) numbers";
     execute(&mut app.database.connect().await, rows).await;
-    let answer = app.get("/api/inventory/table/delta_apa").await;
-    assert!(answer.bytes.len() > 100_000);
-    let body = answer.expect(200);
+    let response = app.get("/api/inventory/table/delta_apa").await;
+    assert!(response.bytes.len() > 100_000);
+    let body = response.expect(200);
     assert_eq!((&body["count"], body["items"].as_array().unwrap().len()), (&json!(900), 900));
 }
 

@@ -13,9 +13,9 @@ async fn all_eleven_are_listed_with_their_counts() {
             app.put_unindexed(table, "A-1", 1).await;
         }
     }
-    let answer = app.get("/api/inventory/tables").await.expect(200);
-    assert_eq!((&answer["totalTables"], &answer["totalItems"]), (&json!(11), &json!(55)));
-    let tables = answer["tables"].as_array().unwrap();
+    let response = app.get("/api/inventory/tables").await.expect(200);
+    assert_eq!((&response["totalTables"], &response["totalItems"]), (&json!(11), &json!(55)));
+    let tables = response["tables"].as_array().unwrap();
     for (index, (name, table)) in TABLES.iter().zip(tables).enumerate() {
         assert_eq!((&table["name"], &table["count"]), (&json!(name), &json!(index)));
     }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 const TRANSACTIONS: &str = "/api/inventory/transactions";
 
-/// Six entries, some of them by another program.
-async fn ledger() -> App {
+/// An app with six stock transactions, some by another program.
+async fn app_with_transactions() -> App {
     let app = App::inventory().await;
     let entries = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty, RONumber, Note) VALUES \
         ('2024-11-13 23:59:59', 'DECREMENT', 'A-1', -1, 4, 'RO1', NULL), \
@@ -25,7 +25,7 @@ fn ids(page: &Value) -> Vec<i64> {
 
 #[tokio::test]
 async fn entries_are_filtered_and_newest_first() {
-    let app = ledger().await;
+    let app = app_with_transactions().await;
     for (query, found) in [
         ("", vec![6, 5, 4, 3, 2, 1]),
         ("partNumber=%20a-1", vec![3, 2, 1]),
@@ -56,7 +56,7 @@ async fn entries_are_filtered_and_newest_first() {
 
 #[tokio::test]
 async fn pages_have_at_most_100_entries() {
-    let app = ledger().await;
+    let app = app_with_transactions().await;
     let many = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) SELECT '2024-01-01', 'INCREMENT', \
                 'M', 1, 1 FROM transactions a, transactions b, transactions c WHERE a.TxnId <= 4";
     execute(&mut app.database.connect().await, many).await;

@@ -16,8 +16,8 @@ async fn an_order_is_archived_by_number() {
 async fn archiving_a_paid_order_twice_is_a_conflict() {
     let app = App::start().await;
     app.create_with(json!({ "roNumber": "RO1", "archiveStatus": "PAID" })).await;
-    let answer = app.post("/api/ros/by-number/RO1/archive", &json!({ "archiveStatus": "PAID" })).await;
-    assert_eq!(answer.expect_error(409), "RO1 is already PAID.");
+    let response = app.post("/api/ros/by-number/RO1/archive", &json!({ "archiveStatus": "PAID" })).await;
+    assert_eq!(response.expect_error(409), "RO1 is already PAID.");
 }
 
 #[tokio::test]
@@ -27,8 +27,8 @@ async fn an_invalid_target_is_named() {
     for body in
         [json!({}), json!({ "archiveStatus": null }), json!({ "archiveStatus": "paid" }), json!({ "archiveStatus": 1 })]
     {
-        let answer = app.post("/api/ros/by-number/RO1/archive", &body).await.expect(400);
-        assert!(answer["details"]["fields"]["archiveStatus"].is_string(), "{answer}");
+        let response = app.post("/api/ros/by-number/RO1/archive", &body).await.expect(400);
+        assert!(response["details"]["fields"]["archiveStatus"].is_string(), "{response}");
     }
     assert_eq!(app.get("/api/ros/by-number/RO1").await.expect_order(), order);
     app.post("/api/ros/by-number/RO2/archive", &json!({ "archiveStatus": "PAID" })).await.expect_error(404);

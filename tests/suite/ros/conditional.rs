@@ -1,4 +1,4 @@
-//! Tags of orders and of the dashboard, and requests that depend on them.
+//! Conditional requests: the `ETag` of orders and of the dashboard, `If-None-Match` and `If-Match`.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-fn tag(answer: &TestResponse) -> String {
-    let tag = answer.header("etag").expect("a tag");
+fn tag(response: &TestResponse) -> String {
+    let tag = response.header("etag").expect("a tag");
     assert!(tag.starts_with('"') && tag.ends_with('"'), "a strong one: {tag}");
     tag.to_owned()
 }
@@ -27,17 +27,17 @@ async fn every_order_response_has_its_tag() {
     let mut tags = vec![tag(&created)];
     let path = path_of(&created.expect(201));
     let by_number = path_by_number("RO1");
-    for (what, answer) in [
+    for (case, response) in [
         ("nothing", app.get(&path).await),
         ("patch", app.patch(&path, &json!({ "terms": "COD" })).await),
         ("status", app.patch(&format!("{by_number}/status"), &json!({ "status": "A" })).await),
         ("archive", app.post(&format!("{by_number}/archive"), &json!({ "archiveStatus": "PAID" })).await),
         ("move", app.patch(&path, &json!({ "archiveStatus": "NET" })).await),
     ] {
-        assert_eq!(answer.status, 200, "{what}");
-        if what != "nothing" {
-            assert!(!tags.contains(&tag(&answer)), "{what} makes a new tag");
-            tags.push(tag(&answer));
+        assert_eq!(response.status, 200, "{case}");
+        if case != "nothing" {
+            assert!(!tags.contains(&tag(&response)), "{case} makes a new tag");
+            tags.push(tag(&response));
         }
     }
     let last = tags.last().unwrap().clone();
@@ -80,8 +80,8 @@ async fn a_stale_tag_is_412() {
     ];
     for (method, path, body) in &requests {
         for stale in [old.clone(), format!("W/{current}"), format!("\"x\", {old}"), "\"\"".to_owned()] {
-            let answer = app.send_with(method.clone(), path, &[("if-match", &stale)], Some(body)).await;
-            assert_eq!(answer.expect(412)["error"], "Precondition failed", "{method} {path} {stale}");
+            let response = app.send_with(method.clone(), path, &[("if-match", &stale)], Some(body)).await;
+            assert_eq!(response.expect(412)["error"], "Precondition failed", "{method} {path} {stale}");
         }
         let known = app.send_with(method.clone(), path, &[("if-none-match", &current)], Some(body)).await;
         known.expect_error(412);
@@ -98,7 +98,7 @@ async fn a_stale_tag_is_412() {
     let next = patch_if(&app, &path, &list, &json!({ "notes": "in time" })).await;
     let deleted = app.send_with(Method::DELETE, &path, &[("if-match", &tag(&next))], None).await;
     deleted.expect(200);
-    // Without an order there is nothing to compare: what the request would be answered without its condition.
+    // Without an order there is nothing to compare, so the response is the same as without a condition.
     patch_if(&app, &path, "*", &json!({ "notes": "x" })).await.expect_error(404);
 }
 
@@ -112,14 +112,14 @@ async fn an_unchanged_order_is_304() {
             app.send_with(Method::GET, &path, &[("if-none-match", if_none_match)], None).await
         };
         for known in [first.clone(), format!("W/{first}"), format!("\"x\", {first}"), "*".to_owned()] {
-            let answer = ask(&known).await;
-            assert_eq!((answer.status.as_u16(), answer.bytes.len()), (304, 0), "{path} {known}");
-            assert_eq!(answer.header("etag"), Some(&*first));
+            let response = ask(&known).await;
+            assert_eq!((response.status.as_u16(), response.bytes.len()), (304, 0), "{path} {known}");
+            assert_eq!(response.header("etag"), Some(&*first));
         }
         assert_eq!(ask("\"x\"").await.status, 200);
         ask("x").await.expect_error(400);
         app.send_with(Method::GET, &path, &[("if-match", "\"x\"")], None).await.expect_error(412);
-        // At midnight the order is overdue, which both say.
+        // At midnight the order becomes overdue, which changes both responses.
         app.clock.set("2024-11-16T00:00:00Z".parse().unwrap());
         let next = ask(&first).await;
         assert_eq!(next.status, 200, "{path}");
@@ -135,9 +135,9 @@ async fn tagged_responses_are_not_compressed() {
     for (path, encoding) in
         [(path_of(&order), None), ("/api/ros/stats/dashboard".to_owned(), None), ("/api/ros".to_owned(), Some("gzip"))]
     {
-        let answer = app.send_with(Method::GET, &path, &[("accept-encoding", "gzip")], None).await;
-        assert_eq!(answer.header("content-encoding"), encoding, "{path}");
-        assert_eq!(answer.header("etag").is_some(), encoding.is_none(), "{path}");
+        let response = app.send_with(Method::GET, &path, &[("accept-encoding", "gzip")], None).await;
+        assert_eq!(response.header("content-encoding"), encoding, "{path}");
+        assert_eq!(response.header("etag").is_some(), encoding.is_none(), "{path}");
     }
 }
 
@@ -153,11 +153,11 @@ async fn no_conditional_update_of_10_000_is_lost() {
             let mut seen = app.get(&path).await;
             for _ in 0..EACH {
                 let count: f64 = seen.json()["estimatedCost"].as_str().unwrap().parse().unwrap();
-                let answer = patch_if(&app, &path, &tag(&seen), &json!({ "estimatedCost": count + 1.0 })).await;
-                match answer.status.as_u16() {
+                let response = patch_if(&app, &path, &tag(&seen), &json!({ "estimatedCost": count + 1.0 })).await;
+                match response.status.as_u16() {
                     200 => {
                         done += 1;
-                        seen = answer;
+                        seen = response;
                     }
                     412 => {
                         refused += 1;

@@ -69,10 +69,10 @@ async fn orders_are_created_in_all_tables_with_unique_ids() {
 #[tokio::test]
 async fn missing_fields_are_named_together() {
     let app = App::start().await;
-    let answer = app.post("/api/ros", &json!({ "shopName": null, "currentStatus": "  " })).await.expect(400);
-    assert_eq!(answer["error"], "Validation error");
+    let response = app.post("/api/ros", &json!({ "shopName": null, "currentStatus": "  " })).await.expect(400);
+    assert_eq!(response["error"], "Validation error");
     assert_eq!(
-        answer["details"]["fields"],
+        response["details"]["fields"],
         json!({
             "roNumber": "is required",
             "shopName": "must not be null",
@@ -142,14 +142,14 @@ async fn text_may_fill_its_column() {
     let order = app.create_with(full.clone()).await;
     for (field, limit) in limits {
         assert_eq!(order[field], full[field]);
-        let answer = app.post("/api/ros", &new_order(json!({ field: "x".repeat(limit + 1) }))).await.expect(400);
-        assert_eq!(answer["details"]["fields"][field], format!("must be at most {limit} characters long"));
+        let response = app.post("/api/ros", &new_order(json!({ field: "x".repeat(limit + 1) }))).await.expect(400);
+        assert_eq!(response["details"]["fields"][field], format!("must be at most {limit} characters long"));
     }
     for field in ["partDescription", "requiredWork", "notes"] {
         let order = app.create_with(json!({ "roNumber": field, field: "x".repeat(65_535) })).await;
         assert_eq!(order[field].as_str().unwrap().len(), 65_535);
-        let answer = app.post("/api/ros", &new_order(json!({ field: "x".repeat(65_536) }))).await.expect(400);
-        assert!(answer["details"]["fields"][field].is_string());
+        let response = app.post("/api/ros", &new_order(json!({ field: "x".repeat(65_536) }))).await.expect(400);
+        assert!(response["details"]["fields"][field].is_string());
     }
     assert_eq!(app.rows().await.len(), 4);
 }
@@ -182,12 +182,12 @@ async fn values_that_do_not_fit_are_rejected() {
         ("archiveStatus", json!(null)),
     ];
     for (field, value) in cases {
-        let answer = app.post("/api/ros", &new_order(json!({ field: value }))).await.expect(400);
-        assert!(answer["details"]["fields"][field].is_string(), "{field}: {value} gave {answer}");
+        let response = app.post("/api/ros", &new_order(json!({ field: value }))).await.expect(400);
+        assert!(response["details"]["fields"][field].is_string(), "{field}: {value} gave {response}");
     }
     let huge = new_order(json!({ "finalCost": 0 })).to_string().replace("\"finalCost\":0", "\"finalCost\":1e400");
-    let answer = app.send_text(http::Method::POST, "/api/ros", huge).await.expect(400);
-    assert!(answer["details"]["fields"]["finalCost"].is_string(), "{answer}");
+    let response = app.send_text(http::Method::POST, "/api/ros", huge).await.expect(400);
+    assert!(response["details"]["fields"]["finalCost"].is_string(), "{response}");
     assert!(app.rows().await.is_empty());
 }
 
@@ -217,7 +217,7 @@ async fn orders_of_other_programs_get_an_id() {
     assert_eq!(app.get("/api/ros?archiveStatus=PAID").await.expect(200)[0]["shopName"], "Other");
     app.delete(&path_of(&theirs)).await.expect(200);
     app.create("RO7").await;
-    // And the database itself refuses the other program a number or id that is taken.
+    // The database also rejects a taken number or id from another program.
     for insert in [
         "INSERT INTO paid (RO) VALUES ('RO8')".to_owned(),
         "INSERT INTO active (RO) VALUES (' ro8 ')".to_owned(),

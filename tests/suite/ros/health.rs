@@ -18,14 +18,14 @@ async fn health_says_that_the_database_is_connected() {
 #[tokio::test]
 async fn health_is_503_when_the_database_cannot_be_reached() {
     let database = TestDatabase::empty().await;
-    // A port where nobody listens: it was free a moment ago.
+    // No server listens on this port, which was just free.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = DatabaseConfig { host: "127.0.0.1".to_owned(), port, ..server().clone() };
     let app = App::on(database, Pool::new(&config, "nowhere"));
     let body = app.get("/health").await.expect(503);
     assert_eq!((&body["database"], &body["error"]), (&json!("disconnected"), &json!("Service unavailable")));
-    let answer = app.get("/api/ros").await;
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    let message = answer.expect_error(503);
+    let response = app.get("/api/ros").await;
+    assert_eq!(response.header("retry-after"), Some("1"));
+    let message = response.expect_error(503);
     assert!(!message.contains("127.0.0.1"), "{message}");
 }

@@ -1,4 +1,5 @@
-//! `GET /api/ros/{id}/history` and `GET /api/ros/by-number/{ro_number}/history`, and what the history is made of.
+//! `GET /api/ros/{id}/history` and `GET /api/ros/by-number/{ro_number}/history`: the change history and the status
+//! steps.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,7 +13,7 @@ use rotracker_tests::{
 };
 use serde_json::{Map, Value, json};
 
-/// All entries of an order, oldest first.
+/// All history entries of an order, oldest first.
 async fn entries(app: &App, path: &str) -> Vec<Value> {
     let mut entries = Vec::new();
     loop {
@@ -27,7 +28,7 @@ async fn entries(app: &App, path: &str) -> Vec<Value> {
     }
 }
 
-/// The order that the entries make of nothing; none if the last one deleted it.
+/// Rebuilds the order from its history; `None` if the last entry deletes it.
 fn replay(entries: &[Value]) -> Option<Map<String, Value>> {
     let mut order = Map::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -50,7 +51,7 @@ fn replay(entries: &[Value]) -> Option<Map<String, Value>> {
     (!order.is_empty()).then_some(order)
 }
 
-/// An order as the tables have it, without what is computed from it.
+/// The stored fields of an order, without the computed ones.
 fn stored(order: &Value) -> Map<String, Value> {
     let mut order = order.as_object().unwrap().clone();
     for computed in ["id", "isOverdue", "daysOverdue", "statusHistory"] {
@@ -146,7 +147,7 @@ async fn status_changes_have_day_cost_and_notes() {
         .expect(200);
     let shipped = json!({ "archiveStatus": "PAID", "currentStatus": "PAID SHIPPING", "finalCost": "310.10" });
     app.patch(&path_of(&order), &shipped).await.expect(200);
-    // The same status again, with a word on it and with what is known.
+    // Setting the same status again adds a step with its note and cost.
     app.patch(&status, &json!({ "status": "PAID SHIPPING", "notes": "tomorrow", "cost": "310.1" })).await.expect(200);
     let day = |day: u8| format!("2024-11-{day}T00:00:00.000Z");
     let step = |status: &str, at: u8, cost: Value, notes: Value| json!({ "status": status, "date": day(at), "user": null, "cost": cost, "notes": notes });
@@ -160,7 +161,7 @@ async fn status_changes_have_day_cost_and_notes() {
     for path in [path_of(&order), path_by_number("ro1")] {
         assert_eq!(app.get(&path).await.expect(200)["statusHistory"], expected);
     }
-    // What another program writes is a step where it is another status.
+    // A change by another program adds a step only if it changes the status.
     let mut expected = expected.as_array().unwrap().clone();
     for (found, is_step) in [("TERMS = 'NET 30'", false), ("CURENT_STATUS = 'PAID'", true)] {
         execute(&mut app.database.connect().await, &format!("UPDATE paid SET {found}")).await;
@@ -187,7 +188,7 @@ async fn foreign_orders_are_recorded_as_found() {
     assert_eq!(app.get(&format!("{path}/history")).await.expect(200)["total"], 0, "it is there, and nothing is known");
     assert_eq!(app.get(&path).await.expect(200)["statusHistory"], json!([]));
     let order = app.patch(&path, &json!({ "notes": "y" })).await.expect(200);
-    // What the other program does between two changes is found, too, and so is what it takes away.
+    // The next change also records what the other program changed or cleared in between.
     execute(&mut node, "UPDATE net SET SHOP_NAME = NULL, TERMS = 'NET 30', CURENT_STATUS = NULL").await;
     let order_again = app.patch(&path, &json!({ "notes": "z" })).await.expect(200);
     let entries = entries(&app, &path).await;
@@ -211,7 +212,7 @@ fn any<'a>(random: &mut StdRng, list: &[&'a str]) -> &'a str {
     list[random.random_range(0..list.len())]
 }
 
-/// One of a few values for one of the fields, of which some are odd.
+/// A random valid change of one field, sometimes to an unusual value.
 fn any_change(random: &mut StdRng) -> Value {
     let text = json!(any(random, &["a", "b", "", " ", "é😀\n\"\\", "0"]));
     let nullable = |random: &mut StdRng, value: Value| if random.random_bool(0.3) { Value::Null } else { value };
@@ -237,7 +238,7 @@ fn any_change(random: &mut StdRng) -> Value {
     }
 }
 
-/// A number of random things to do with orders, one after the other.
+/// Sends `steps` random requests, one after the other.
 async fn do_anything(app: &App, seed: u64, steps: u32) {
     let mut random = StdRng::seed_from_u64(seed);
     for _ in 0..steps {
@@ -248,7 +249,7 @@ async fn do_anything(app: &App, seed: u64, steps: u32) {
         } else {
             format!("/api/ros/{}", random.random_range(1..40))
         };
-        let answer = match random.random_range(0..10) {
+        let response = match random.random_range(0..10) {
             0 | 1 => {
                 let mut fields = any_change(&mut random);
                 fields["roNumber"] = json!(number);
@@ -271,12 +272,12 @@ async fn do_anything(app: &App, seed: u64, steps: u32) {
             }
             _ => app.patch(&path, &any_change(&mut random)).await,
         };
-        let status = answer.status.as_u16();
-        assert!([200, 201, 400, 404, 409].contains(&status), "{status}: {}", String::from_utf8_lossy(&answer.bytes));
+        let status = response.status.as_u16();
+        assert!([200, 201, 400, 404, 409].contains(&status), "{status}: {}", String::from_utf8_lossy(&response.bytes));
     }
 }
 
-/// Checks that for every order that ever was the history makes what there is, and that the tables have no more.
+/// Checks that replaying the history of every order gives the rows of the tables, and that there are no other rows.
 async fn assert_replays(app: &App) {
     let mut there = BTreeMap::new();
     for archive in ARCHIVES {

@@ -103,7 +103,7 @@ async fn a_broken_list_is_invalid_json() {
     let request = Request::get("/api/ros").body(Body::empty()).unwrap();
     let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let mut received = body.next().await.unwrap().unwrap().to_vec();
-    // Kill the connection that the list is read from, in the middle.
+    // Kill the connection while the list is being read from it.
     app.database.kill_sessions().await;
     let mut failed = false;
     while let Some(chunk) = body.next().await {

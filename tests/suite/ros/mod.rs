@@ -1,4 +1,4 @@
-//! One file for each path, as in `crates/ros/src/routes`.
+//! Tests of the `ros` function: one file per route, as in `crates/ros/src/routes`.
 
 mod archive;
 mod conditional;

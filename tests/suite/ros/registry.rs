@@ -1,4 +1,5 @@
-//! The registry of ids and numbers, and moves between the four tables, as other programs and other columns meet them.
+//! The registry of ids and numbers, and moves between the four tables: changes by other programs and additional
+//! columns.
 
 use rotracker_tests::{
     App,
@@ -28,7 +29,7 @@ async fn other_programs_cannot_use_an_id_or_number_twice() {
         assert!(app_core::db::is_duplicate_key(&error), "{insert}: {error}");
     }
     assert_eq!(registry(&app).await, [("RO1".to_owned(), "ACTIVE".to_owned())]);
-    // A move by another program: the row is deleted first.
+    // Another program moves an order by deleting the row and inserting it elsewhere.
     let moved = format!(
         "START TRANSACTION; DELETE FROM active; INSERT INTO paid (id, RO) VALUES ({}, 'RO1'); COMMIT",
         order["id"].as_str().unwrap()
@@ -62,7 +63,7 @@ async fn a_move_copies_columns_that_the_service_does_not_know() {
         assert_eq!((row.get::<&str, _>("sistema"), row.get::<f64, _>("PRICE")), ("kept", 0.1), "{table}");
     }
     assert_eq!(registry(&app).await, [("RO2".to_owned(), "ACTIVE".to_owned())]);
-    // None of this looks like a change by another program.
+    // The history must not attribute any of this to another program.
     let history = app.get(&format!("{path}/history")).await.expect(200);
     let actions: Vec<&str> =
         history["history"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();

@@ -68,8 +68,8 @@ async fn an_invalid_body_is_named() {
         (json!({ "status": "A", "deliveryDate": "soon" }), "deliveryDate"),
         (json!({ "status": "A", "notes": "y".repeat(600) }), "notes"),
     ] {
-        let answer = app.patch("/api/ros/by-number/RO1/status", &body).await.expect(400);
-        assert!(answer["details"]["fields"][field].is_string(), "{answer}");
+        let response = app.patch("/api/ros/by-number/RO1/status", &body).await.expect(400);
+        assert!(response["details"]["fields"][field].is_string(), "{response}");
     }
     assert_eq!(app.get("/api/ros/by-number/RO1").await.expect_order(), order);
     app.patch("/api/ros/by-number/RO2/status", &json!({ "status": "A" })).await.expect_error(404);

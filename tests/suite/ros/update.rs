@@ -6,7 +6,7 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-/// Every field that a PATCH may change, with a first and a second value as answers show them.
+/// Every field that a `PATCH` may change, with two values as responses show them.
 fn fields() -> Vec<(&'static str, Value, Value)> {
     let day = |day: u8| json!(format!("2024-10-{day:02}T00:00:00.000Z"));
     vec![
@@ -51,12 +51,12 @@ async fn fields_are_set_cleared_or_unchanged() {
         assert_eq!(app.get(&path).await.expect_order(), expected, "after setting {field}");
     }
     for (field, ..) in fields() {
-        let answer = app.patch(&path, &json!({ field: null })).await;
+        let response = app.patch(&path, &json!({ field: null })).await;
         if REQUIRED.contains(&field) {
-            assert_eq!(answer.expect(400)["details"]["fields"][field], "must not be null");
+            assert_eq!(response.expect(400)["details"]["fields"][field], "must not be null");
         } else {
             expected[field] = Value::Null;
-            assert_eq!(answer.expect(200), expected, "clearing {field}");
+            assert_eq!(response.expect(200), expected, "clearing {field}");
         }
         assert_eq!(app.get(&path).await.expect_order(), expected, "after clearing {field}");
     }
@@ -125,7 +125,7 @@ async fn renaming_frees_the_old_number() {
     assert_eq!((&renamed["roNumber"], &renamed["id"]), (&json!("RO3"), &order["id"]));
     app.get(&path_by_number("RO1")).await.expect_error(404);
     app.create("RO1").await;
-    // The same number in other letters is still its own.
+    // Changing only the case of its number is not a conflict.
     assert_eq!(app.patch(&path, &json!({ "roNumber": "ro3" })).await.expect(200)["roNumber"], "ro3");
     for archive in ["ACTIVE", "PAID", "NET", "RETURNED"] {
         let old = format!("{archive} old");

@@ -1,4 +1,4 @@
-//! Doors before the things that a function connects to: who comes is noted, and waits until the test opens all doors.
+//! Proxies that record each connection of a function and hold it until the test releases all of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,47 +8,47 @@ use tokio::{
     sync::watch,
 };
 
-/// What happened at a door.
+/// An event at one of the proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A connection came.
-    Came(&'static str),
-    /// A connection was given up before the doors were opened.
-    Left(&'static str),
+    /// A client connected.
+    Connected(&'static str),
+    /// A client disconnected before the connections were released.
+    Disconnected(&'static str),
 }
 
-/// The doors of a test.
-pub struct Gates {
+/// The proxies of a test.
+pub struct HeldConnections {
     events: Arc<Mutex<Vec<Event>>>,
-    are_open: watch::Sender<bool>,
+    are_released: watch::Sender<bool>,
 }
 
-impl Gates {
-    /// No doors yet; those to come are closed.
-    pub fn closed() -> Self {
-        Self { events: Arc::default(), are_open: watch::Sender::new(false) }
+impl HeldConnections {
+    /// Starts without proxies; new connections are held.
+    pub fn start() -> Self {
+        Self { events: Arc::default(), are_released: watch::Sender::new(false) }
     }
 
-    /// A door called `name` before the server at `address`; the answer is its port.
+    /// Starts a proxy called `name` in front of the server at `address`, and returns its port.
     pub async fn before(&self, name: &'static str, address: String) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
-        let (events, are_open) = (self.events.clone(), self.are_open.subscribe());
+        let (events, are_released) = (self.events.clone(), self.are_released.subscribe());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                note(&events, Event::Came(name));
-                tokio::spawn(hold(client, name, address.clone(), events.clone(), are_open.clone()));
+                record(&events, Event::Connected(name));
+                tokio::spawn(hold(client, name, address.clone(), events.clone(), are_released.clone()));
             }
         });
         port
     }
 
-    /// What happened so far, in its order.
+    /// The events so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until that many things have happened, and gives them.
+    /// Waits for at least `count` events and returns them.
     pub async fn wait_for(&self, count: usize) -> Vec<Event> {
         loop {
             let events = self.events();
@@ -59,13 +59,13 @@ impl Gates {
         }
     }
 
-    /// Opens all doors.
-    pub fn open(&self) {
-        self.are_open.send_replace(true);
+    /// Forwards all held connections, and later ones at once.
+    pub fn release(&self) {
+        self.are_released.send_replace(true);
     }
 }
 
-fn note(events: &Mutex<Vec<Event>>, event: Event) {
+fn record(events: &Mutex<Vec<Event>>, event: Event) {
     events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
 }
 
@@ -74,22 +74,22 @@ async fn hold(
     name: &'static str,
     address: String,
     events: Arc<Mutex<Vec<Event>>>,
-    mut are_open: watch::Receiver<bool>,
+    mut are_released: watch::Receiver<bool>,
 ) {
-    let mut said = Vec::new();
+    let mut sent = Vec::new();
     loop {
         tokio::select! {
-            _ = are_open.wait_for(|is_open| *is_open) => break,
-            read = client.read_buf(&mut said) => {
+            _ = are_released.wait_for(|is_released| *is_released) => break,
+            read = client.read_buf(&mut sent) => {
                 if !read.is_ok_and(|length| length > 0) {
-                    note(&events, Event::Left(name));
+                    record(&events, Event::Disconnected(name));
                     return;
                 }
             }
         }
     }
     let Ok(mut server) = TcpStream::connect(address).await else { return };
-    if server.write_all(&said).await.is_ok() {
+    if server.write_all(&sent).await.is_ok() {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     }
 }
