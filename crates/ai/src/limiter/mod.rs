@@ -19,7 +19,7 @@ use app_core::{
 use uuid::Uuid;
 
 pub use config::{LimiterConfig, OnFailure, StoreConfig};
-pub use recent_requests::{RequestLimit, Quota};
+pub use recent_requests::{Quota, RequestLimit};
 
 use recent_requests::RecentRequests;
 use refusal_cache::RefusalCache;

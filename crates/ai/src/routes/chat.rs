@@ -161,6 +161,6 @@ struct RawMessage(Box<RawValue>);
 
 impl RawMessage {
     fn new(body: &[u8]) -> Result<Self, UpstreamError> {
-        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::InvalidResponse(error))
+        serde_json::from_slice(body).map(Self).map_err(UpstreamError::InvalidResponse)
     }
 }

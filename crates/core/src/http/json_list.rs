@@ -37,7 +37,7 @@ where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    respond(items, || Brackets::<NoSummary>::of_array()).await
+    respond(items, Brackets::<NoSummary>::of_array).await
 }
 
 /// Responds with a JSON object whose member `list` is the array that [`json_array`] would send. `summary` has the other

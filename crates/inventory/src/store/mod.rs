@@ -16,7 +16,7 @@ pub use reindex::{
     IndexedRow, insert_indexed, list_rows_with_index, list_rows_without_transactions, list_vanished, lock_batch,
     next_batch, remove_indexed, update_indexed,
 };
-pub use search::{search_tables_containing, search_exact, search_index_containing};
+pub use search::{search_exact, search_index_containing, search_tables_containing};
 pub use statistics::{count_tables, stats};
 pub use stock::{IndexedStock, lock_stock, set_quantity};
 pub use tables::list_items;

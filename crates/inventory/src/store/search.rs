@@ -37,7 +37,10 @@ pub async fn search_exact(connection: &mut MySqlConnection, number: &PartNumber)
 }
 
 /// Finds at most 50 parts of the index whose number contains `number`, sorted by the rest of their numbers.
-pub async fn search_index_containing(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<FoundPart>, ApiError> {
+pub async fn search_index_containing(
+    connection: &mut MySqlConnection,
+    number: &PartNumber,
+) -> Result<Vec<FoundPart>, ApiError> {
     static SEARCH_LIKE: LazyLock<String> = LazyLock::new(|| {
         format!(
             "SELECT {}
@@ -59,7 +62,10 @@ pub async fn search_index_containing(connection: &mut MySqlConnection, number: &
 
 /// Finds at most 25 parts of the stock room and 25 of the bins whose number contains `number`, as [`search_index_containing`] does in the
 /// index. For parts that the index misses.
-pub async fn search_tables_containing(connection: &mut MySqlConnection, number: &PartNumber) -> Result<Vec<FoundPart>, ApiError> {
+pub async fn search_tables_containing(
+    connection: &mut MySqlConnection,
+    number: &PartNumber,
+) -> Result<Vec<FoundPart>, ApiError> {
     static SEARCH_DIRECT: LazyLock<String> = LazyLock::new(|| {
         [Table::StockRoom, Table::BinsInventory]
             .map(|table| {

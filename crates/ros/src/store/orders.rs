@@ -57,7 +57,7 @@ pub fn list(
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<OrderDetail>, ApiError> {
     /// The last revision, and the entries that set a status, as a JSON list.
     const STATUS_HISTORY_COLUMNS: &str = "
-        (SELECT MAX(revision) FROM ro_history WHERE order_id = orders.id) AS revision,
+        (SELECT MAX(revision) FROM ro_history WHERE order_id = ro_registry.id) AS revision,
         (SELECT CAST(JSON_ARRAYAGG(JSON_OBJECT(
              'revision', revision,
              'action', action,
@@ -68,17 +68,38 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
              'notes', notes
          )) AS CHAR)
          FROM ro_history
-         WHERE order_id = orders.id AND status IS NOT NULL) AS status_history";
-    static FIND_BY_ID: LazyLock<String> =
-        LazyLock::new(|| select_from_all_tables(|_| STATUS_HISTORY_COLUMNS.to_owned(), "WHERE ro_registry.id = ?"));
-    static FIND_BY_NUMBER: LazyLock<String> =
-        LazyLock::new(|| select_from_all_tables(|_| STATUS_HISTORY_COLUMNS.to_owned(), "WHERE ro_registry.ro_number = ?"));
+         WHERE order_id = ro_registry.id AND status IS NOT NULL) AS status_history";
+    static FIND: LazyLock<String> = LazyLock::new(|| {
+        // At most one of the four tables has the order, so the first value that is not null is the order's.
+        let columns = COLUMN_NAMES
+            .map(|name| format!("COALESCE(active.{name}, paid.{name}, net.{name}, `returns`.{name}) AS {name}"))
+            .join(", ");
+        format!(
+            "SELECT CASE
+                 WHEN active.id IS NOT NULL THEN 'ACTIVE'
+                 WHEN paid.id IS NOT NULL THEN 'PAID'
+                 WHEN net.id IS NOT NULL THEN 'NET'
+                 WHEN `returns`.id IS NOT NULL THEN 'RETURNED'
+             END AS archive, ro_registry.id, {columns}, {STATUS_HISTORY_COLUMNS}
+             FROM ro_registry
+             LEFT JOIN active ON active.id = ro_registry.id
+             LEFT JOIN paid ON paid.id = ro_registry.id
+             LEFT JOIN net ON net.id = ro_registry.id
+             LEFT JOIN `returns` ON `returns`.id = ro_registry.id"
+        )
+    });
+    static FIND_BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.id = ?", *FIND));
+    static FIND_BY_NUMBER: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.ro_number = ?", *FIND));
 
     let query = match key {
-        OrderKey::Id(id) => bind_for_all_tables(&FIND_BY_ID, |query| query.bind(id)),
-        OrderKey::Number(number) => bind_for_all_tables(&FIND_BY_NUMBER, |query| query.bind(&**number)),
+        OrderKey::Id(id) => sqlx::query(FIND_BY_ID.as_str()).bind(id),
+        OrderKey::Number(number) => sqlx::query(FIND_BY_NUMBER.as_str()).bind(&**number),
     };
     let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
+    // A TRUNCATE of a table leaves its orders in the registry.
+    if row.try_get::<Option<&str>, _>("archive")?.is_none() {
+        return Ok(None);
+    }
     Ok(Some(OrderDetail {
         order: RepairOrder::from_row(&row)?,
         revision: row.try_get::<Option<i64>, _>("revision")?.unwrap_or(0),
