@@ -45,7 +45,7 @@ async fn overhead() {
         println!("| {case} | {p50:.3} | {p99:.3} |");
         (p50, p99)
     };
-    let direct = line("the stand-in, asked directly", &mut direct);
+    let direct = line("the fake, asked directly", &mut direct);
     let proxied = line("through the proxy, rate limit included", &mut proxied);
     let decided = line("the rate limit's decision alone (emulator)", &mut decided);
     println!("| added by the proxy | {:.3} | {:.3} |", proxied.0 - direct.0, proxied.1 - direct.1);
@@ -71,7 +71,7 @@ async fn latency() {
         samples.push(sent.elapsed());
         assert!(part.starts_with("data: "));
     }
-    println!("| {EVENTS} events, from the stand-in to the client | p50 ms | p99 ms | max ms |\n|---|---|---|---|");
+    println!("| {EVENTS} events, from the fake to the client | p50 ms | p99 ms | max ms |\n|---|---|---|---|");
     let (p50, p99, max) = (percentile(&mut samples, 50), percentile(&mut samples, 99), percentile(&mut samples, 100));
     println!("| through the proxy | {p50:.3} | {p99:.3} | {max:.3} |");
 }

@@ -70,8 +70,8 @@ async fn cases(app: &App) -> Vec<Case> {
         get("search, part of a number, all rows hit", 300, "search?partNumber=-".to_owned()),
         Case { status: 404, ..get("search, nothing found", 5, "search?partNumber=QQQQ".to_owned()) },
         get("low stock, 100 low parts", 30, "low-stock".to_owned()),
-        get("ledger of a number", 300, format!("transactions?partNumber={exact}")),
-        get("ledger, newest page of all", 10, "transactions".to_owned()),
+        get("transactions of a number", 300, format!("transactions?partNumber={exact}")),
+        get("transactions, newest page of all", 10, "transactions".to_owned()),
         get("stats", 5, "stats".to_owned()),
         get("tables", 5, "tables".to_owned()),
         Case {

@@ -17,7 +17,7 @@ use ros::{
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
-    app::{borrow, clock, new_order, path_of},
+    app::{acquire, clock, new_order, path_of},
     database::fill,
     emulator::Emulator,
 };
@@ -54,7 +54,7 @@ fn report(case: &str, bare: &Samples, routed: &Samples) {
 
 /// Reads all active orders and discards them.
 async fn list_bare(pool: &Pool) {
-    let mut connection = borrow(pool).await;
+    let mut connection = acquire(pool).await;
     let query = sqlx::query(
         "SELECT * FROM active ORDER BY NEXT_DATE_TO_UPDATE IS NULL, NEXT_DATE_TO_UPDATE, DATE_MADE DESC, id",
     );
@@ -94,7 +94,7 @@ async fn compare_single(rounds: usize) {
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
         bare.time(async {
-            let mut connection = borrow(&pool).await;
+            let mut connection = acquire(&pool).await;
             store::find(&mut connection, &OrderKey::Id(id)).await.unwrap().unwrap();
         })
         .await;
@@ -103,11 +103,11 @@ async fn compare_single(rounds: usize) {
     report("get", &bare, &routed);
 
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
-    let example = store::find(&mut *borrow(&pool).await, &OrderKey::Id(id)).await.unwrap().unwrap().order;
+    let example = store::find(&mut *acquire(&pool).await, &OrderKey::Id(id)).await.unwrap().unwrap().order;
     for round in 0..rounds {
         let number = format!("BARE{round}");
         bare.time(async {
-            let mut connection = borrow(&pool).await;
+            let mut connection = acquire(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
             let order = RepairOrder { ro_number: number.clone(), ..example.clone() };
             let id = store::insert(&mut transaction, &order).await.unwrap();
@@ -128,7 +128,7 @@ async fn compare_single(rounds: usize) {
     for _ in 0..rounds {
         let (from, to) = places;
         bare.time(async {
-            let mut connection = borrow(&pool).await;
+            let mut connection = acquire(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
             let locked = store::lock_to_move(&mut transaction, &OrderKey::Id(bare_id)).await.unwrap();
             let (locked, other_columns) = locked.unwrap();
@@ -148,7 +148,7 @@ async fn compare_single(rounds: usize) {
     let (mut bare, mut routed) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
         bare.time(async {
-            store::dashboard(&mut *borrow(&pool).await, today).await.unwrap();
+            store::dashboard(&mut *acquire(&pool).await, today).await.unwrap();
         })
         .await;
         routed.time(async { assert!(app.get("/api/ros/stats/dashboard").await.status.is_success()) }).await;

@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
 use rotracker_tests::{
-    dynamodb::{DynamoDbProxy, EmbeddedStore, Loss, emulator, forgetful_limiter, limiter_config},
+    dynamodb::{DynamoDbProxy, EmbeddedStore, Loss, emulator, limiter_config, uncached_limiter},
     emulator::example,
 };
 use tokio::{
@@ -179,7 +179,7 @@ async fn http_matches_model_with_one_call_per_decision() {
     let random = &mut StdRng::seed_from_u64(7);
     for policy in [1, 2, 3, 20, MAX_LIMIT].map(|limit| Policy { limit, window_seconds: 60 }) {
         let clock = clock();
-        let limiter = forgetful_limiter(&proxy.endpoint, policy, &clock);
+        let limiter = uncached_limiter(&proxy.endpoint, policy, &clock);
         let (mut log, mut now) = (Model::default(), start().timestamp_millis());
         for step in 0..150 {
             clock.set(DateTime::from_timestamp_millis(now).unwrap());
@@ -245,7 +245,7 @@ async fn a_retried_update_counts_once() {
     let proxy = DynamoDbProxy::start(&emulator).await;
     for loss in [Loss::Closed, Loss::Silent] {
         let clock = clock();
-        let limiter = forgetful_limiter(&proxy.endpoint, POLICY, &clock);
+        let limiter = uncached_limiter(&proxy.endpoint, POLICY, &clock);
         let user = format!("{loss:?}");
         // This includes the last place, where the retried write finds the window full.
         for remaining in [2, 1, 0] {

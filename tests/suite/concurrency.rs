@@ -25,7 +25,7 @@ async fn of_48_creates_of_one_number_one_succeeds() {
             })
         });
         let statuses: Vec<StatusCode> = join_all(creates).await.into_iter().map(Result::unwrap).collect();
-        let count = |status| statuses.iter().filter(|response| **response == status).count();
+        let count = |status| statuses.iter().filter(|other| **other == status).count();
         assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 47), "{statuses:?}");
         assert_eq!(app.rows().await.len(), round + 1);
     }

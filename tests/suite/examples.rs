@@ -49,7 +49,7 @@ impl Scenario {
         if let Some(written) = self.written.get(id) {
             keep_volatile(written, &mut example);
         }
-        assert!(self.sent.insert(id.to_owned(), example).is_none(), "{id} is told twice");
+        assert!(self.sent.insert(id.to_owned(), example).is_none(), "{id} is sent twice");
     }
 
     fn finish(self) {
@@ -62,7 +62,7 @@ impl Scenario {
         for (id, sent) in &self.sent {
             assert_eq!(self.written.get(id), Some(sent), "{id} is not what {:?} says; {renew}", self.file);
         }
-        assert_eq!(self.written.len(), self.sent.len(), "{:?} has examples that nobody tells; {renew}", self.file);
+        assert_eq!(self.written.len(), self.sent.len(), "{:?} has examples that are not sent; {renew}", self.file);
     }
 }
 

@@ -62,7 +62,7 @@ impl FreezableFunction {
             Disconnection::Network(disconnect) => {
                 if disconnect == Disconnect::Silent {
                     // A silent connection is only checked before use if it has been idle for a while.
-                    database.wait_for_rest(Duration::from_secs(2)).await;
+                    database.wait_until_idle(Duration::from_secs(2)).await;
                 }
                 self.proxy.end(disconnect);
             }

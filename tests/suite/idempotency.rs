@@ -218,9 +218,9 @@ async fn a_key_in_use_is_409() {
         tokio::spawn(async move { app.post_once("k", &archive, &paid).await })
     };
     // The first request has inserted its key but not committed.
-    let mut looker = app.database.connect().await;
-    execute(&mut looker, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").await;
-    while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&mut looker).await.unwrap()
+    let mut reader = app.database.connect().await;
+    execute(&mut reader, "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED").await;
+    while sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM idempotency_keys").fetch_one(&mut reader).await.unwrap()
         == 0
     {
         assert!(!first.is_finished(), "it did not wait for their lock");
@@ -266,7 +266,7 @@ async fn after_a_lost_connection_the_key_tells_the_outcome() {
 }
 
 /// Repeats the request until it gets its result, even if functions are killed meanwhile.
-async fn insist(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16, String, bool) {
+async fn send_until_result(url: &str, body: &Value, refused: &watch::Sender<usize>) -> (u16, String, bool) {
     let client = local_client().timeout(Duration::from_secs(10)).build().unwrap();
     loop {
         let request = client.post(format!("{url}/decrement")).header("idempotency-key", "the key").json(body);
@@ -301,7 +301,7 @@ async fn of_50_repeats_one_takes_effect_despite_kills() {
     let refused = Arc::new(refused);
     let repeats = (0..50).map(|_| {
         let (url, body, refused) = (url.clone(), body.clone(), refused.clone());
-        tokio::spawn(async move { insist(&url, &body, &refused).await })
+        tokio::spawn(async move { send_until_result(&url, &body, &refused).await })
     });
     let repeats: Vec<_> = repeats.collect();
     // One request is running and others were refused; now kill all functions at once.

@@ -167,8 +167,8 @@ async fn every_metric_is_emitted() {
     // The case, the upstream scripts, the request fields, the user, the status and the expected metrics.
     type Case<'c> = (&'c str, Vec<Script>, &'c Value, &'c str, u16, Vec<(&'c str, Option<f64>)>);
     let cases: [Case<'_>; 9] = [
-        ("an answer", vec![], &logged, "a", 200, [&tokens[..], &entered].concat()),
-        ("a streamed answer", vec![], &streamed, "b", 200, [&tokens[..], &entered].concat()),
+        ("a response", vec![], &logged, "a", 200, [&tokens[..], &entered].concat()),
+        ("a streamed response", vec![], &streamed, "b", 200, [&tokens[..], &entered].concat()),
         ("one that asks too often", vec![], &logged, "b", 429, [&refused[..], &not_asked].concat()),
         ("a wrong key", vec![Script::error(401, "no")], &logged, "c", 503, misconfigured.to_vec()),
         ("a wrong question", vec![Script::error(400, "no")], &logged, "d", 400, fault_of_client.to_vec()),
@@ -314,7 +314,7 @@ async fn all_lines_of_a_request_have_its_id() {
     execute(&mut database.connect().await, "DROP TABLE ai_conversation_logs").await;
     // Three failed attempts; and a stream that breaks in a task of its own, which then logs nothing else.
     for (case, scripts, stream, status, expected) in [
-        ("no answer", vec![failing(), failing(), failing()], false, 502, 5),
+        ("no response", vec![failing(), failing(), failing()], false, 502, 5),
         ("a broken one", vec![breaking()], true, 200, 4),
     ] {
         scripts.into_iter().for_each(|script| anthropic.respond_with(script));
@@ -326,7 +326,7 @@ async fn all_lines_of_a_request_have_its_id() {
         assert_eq!(response.status(), status, "{case}");
         let id = json!(response.headers()["x-request-id"].to_str().unwrap());
         response.bytes().await.unwrap();
-        ai.metrics(if case == "no answer" { 2 } else { 3 }).await;
+        ai.metrics(if case == "no response" { 2 } else { 3 }).await;
         let lines = parsed(&ai.log(), before);
         // The lines of the failure, of the conversation log, of the request, and its metrics.
         assert!(lines.len() >= expected, "{case}: {lines:#?}");

@@ -48,7 +48,7 @@ fn every_operation_is_described() {
             );
             assert_eq!(operation["security"].is_null(), refers_to_error("401"), "{name}: whom it asks");
             for (status, response) in responses.iter().filter(|(_, response)| response["$ref"].is_null()) {
-                assert!(response["content"].is_object(), "{name}: what {status} holds is not described");
+                assert!(response["content"].is_object(), "{name}: the body of {status} is not described");
                 assert!(response["headers"]["x-request-id"].is_object(), "{name}: {status} has no id");
             }
             if operation["requestBody"].is_object() {

@@ -3,7 +3,7 @@
 
 use rotracker_tests::{
     App, TestDatabase,
-    app::{borrow, path_of},
+    app::{acquire, path_of},
     counters::counter,
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn statements(app: &App) -> i64 {
 #[tokio::test]
 async fn sessions_are_strict_and_read_committed() {
     let database = TestDatabase::migrated().await;
-    let mut connection = borrow(&database.pool(1)).await;
+    let mut connection = acquire(&database.pool(1)).await;
     let mode: String = sqlx::query_scalar("SELECT @@SESSION.sql_mode").fetch_one(&mut *connection).await.unwrap();
     assert!(mode.contains("STRICT_ALL_TABLES"), "{mode}");
     let row = sqlx::query("SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')");
@@ -74,7 +74,7 @@ async fn statement_counts_stay_within_limits() {
             None => app.send_text(method.parse().unwrap(), path, "").await,
         };
         let spent = statements(&app).await - before - 1;
-        assert_eq!(spent, budget, "{case} answered {}", response.status);
+        assert_eq!(spent, budget, "{case} returned {}", response.status);
         assert!(!response.status.is_server_error());
         requests += 1;
     }

@@ -181,7 +181,7 @@ impl App {
 
     /// Takes a connection from the handlers' pool.
     pub async fn connection(&self) -> PooledConnection {
-        borrow(&self.pool).await
+        acquire(&self.pool).await
     }
 
     /// Sends `request` and reads the whole response.
@@ -300,7 +300,7 @@ pub fn encoded(text: &str) -> String {
 pub struct PooledConnection(Option<Connection>);
 
 /// Takes a connection from `pool`.
-pub async fn borrow(pool: &Pool) -> PooledConnection {
+pub async fn acquire(pool: &Pool) -> PooledConnection {
     PooledConnection(Some(pool.acquire().await.expect("the database can be reached")))
 }
 

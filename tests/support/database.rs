@@ -120,22 +120,23 @@ impl TestDatabase {
         }
     }
 
-    /// Waits until every connection to the database has been idle for `rest`; there must be at least one.
-    pub async fn wait_for_rest(&self, rest: Duration) {
-        let rested = "SELECT CAST(COUNT(*) AS SIGNED), CAST(MIN(IF(COMMAND = 'Sleep', COALESCE(TIME, 0), 0)) AS SIGNED) \
-                      FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
+    /// Waits until every connection to the database has been idle for `duration`; there must be at least one.
+    pub async fn wait_until_idle(&self, duration: Duration) {
+        let idle_times = "SELECT CAST(COUNT(*) AS SIGNED), \
+                          CAST(MIN(IF(COMMAND = 'Sleep', COALESCE(TIME, 0), 0)) AS SIGNED) \
+                          FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
         let mut connection = self.connect().await;
         loop {
-            let (count, seconds): (i64, Option<i64>) = list_connections(&mut connection, rested).await.remove(0);
-            assert!(count > 0, "nobody is connected");
-            if seconds >= i64::try_from(rest.as_secs()).ok() {
+            let (count, seconds): (i64, Option<i64>) = list_connections(&mut connection, idle_times).await.remove(0);
+            assert!(count > 0, "there is no connection");
+            if seconds >= i64::try_from(duration.as_secs()).ok() {
                 return;
             }
         }
     }
 
     /// Kills the connection with index `choice` (modulo their number), and returns whether it killed one.
-    pub async fn kill_a_session(&self, choice: usize) -> bool {
+    pub async fn kill_one_session(&self, choice: usize) -> bool {
         let mut killer = self.connect().await;
         let sessions = sessions(&mut killer).await;
         let Some(session) = sessions.get(choice % sessions.len().max(1)) else { return false };

@@ -37,7 +37,7 @@ pub async fn emulator() -> DynamoDb {
 }
 
 /// A limiter that does not cache refusals, so that every decision reaches `endpoint`.
-pub fn forgetful_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
+pub fn uncached_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
     let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
     Limiter::new(&config, clock.clone())
 }

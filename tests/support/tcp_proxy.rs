@@ -51,7 +51,7 @@ impl TcpProxy {
     pub fn end(&self, disconnect: Disconnect) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut *connections);
-        assert!(ended.receiver_count() > 0, "nobody is connected");
+        assert!(ended.receiver_count() > 0, "there is no connection");
         ended.send_replace(Some(disconnect));
     }
 }

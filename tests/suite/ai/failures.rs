@@ -31,7 +31,7 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("500, twice", vec![error(500), error(500)], 200, 3, None),
         ("500, always", vec![error(500), error(502), error(503)], 502, 3, None),
         ("529, always", vec![error(529), error(529), again(529)], 503, 3, Some("0")),
-        ("no answer, once", vec![Script::breaks_at_once()], 200, 2, None),
+        ("no response, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("silence", vec![Script::silent()], 504, 1, None),
     ] {
         // Only the silent upstream needs short timeouts.

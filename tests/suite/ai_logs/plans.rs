@@ -25,7 +25,7 @@ async fn statement_counts_stay_within_limits() {
     for (case, budget, method, path, body) in [
         ("page", 2, Method::GET, "?user=u&limit=10&offset=5&startDate=2024-01-01", None),
         ("conversation", 1, Method::GET, "/conversation/conv-abc-123", None),
-        ("conversation of nobody", 1, Method::GET, "/conversation/none", None),
+        ("unknown conversation", 1, Method::GET, "/conversation/none", None),
         ("stats", 2, Method::GET, "/stats", None),
         ("usage", 1, Method::GET, "/usage?user=u&model=m&endDate=2024-11-15", None),
         ("create", 3, Method::POST, "", Some(new_log(json!({})))),

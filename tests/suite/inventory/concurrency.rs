@@ -108,7 +108,7 @@ async fn stock_is_conserved_despite_killed_connections() {
             // Kill a connection every few changes.
             while next < CLIENTS * CHANGES_EACH {
                 changes_done.wait_for(|done| *done >= next).await.unwrap();
-                killed += u32::from(app.database.kill_a_session(random.random_range(0..100)).await);
+                killed += u32::from(app.database.kill_one_session(random.random_range(0..100)).await);
                 next = *changes_done.borrow() + random.random_range(3..12);
             }
             killed

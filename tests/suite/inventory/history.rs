@@ -104,8 +104,7 @@ async fn replayed_transactions_give_the_quantities() {
             tokio::spawn(async move {
                 let mut random = StdRng::seed_from_u64(seed);
                 for _ in 0..40 {
-                    // The service changes only the first half of the parts; the others keep the quantity of their
-                    // sheet.
+                    // Half of the parts get no transactions, so a reindex takes their quantity from the sheet.
                     let (id, number) = &parts[random.random_range(0..parts.len() / 2)];
                     let path = ["decrement", "increment", "adjust"][random.random_range(0..3)];
                     let body = json!({

@@ -36,7 +36,7 @@ async fn statement_counts_stay_within_limits() {
         ("tables", 1, "tables", None),
         ("stats", 1, "stats", None),
         ("low stock with its use", 1, "low-stock?threshold=100", None),
-        ("ledger", 2, "transactions?partNumber=AB-1&action=DECREMENT&limit=10", None),
+        ("transactions", 2, "transactions?partNumber=AB-1&action=DECREMENT&limit=10", None),
         ("decrement", 5, "decrement", change(json!({}))),
         ("increment", 5, "increment", change(json!({ "quantity": 3 }))),
         ("adjust", 5, "adjust", change(json!({ "newQty": 3, "notes": "x" }))),
