@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     for user in io::stdin().lines() {
         let user = user?;
         let decisions = join_all((0..requests).map(|_| limiter.admit(&user))).await;
-        let admitted = decisions.iter().flatten().filter(|decision| decision.is_admitted()).count();
+        let admitted = decisions.iter().flatten().filter(|decision| decision.may_proceed()).count();
         let failed = decisions.iter().filter(|decision| decision.is_err()).count();
         print(&format!("{admitted} {} {failed}", requests - admitted - failed));
     }

@@ -3,7 +3,7 @@
 use std::{error::Error, process::Stdio, time::Duration};
 
 use ai::limiter::{
-    Decision, Limiter, LimiterConfig, LimiterError, OnFailure, Policy, Quota, StoreConfig,
+    Decision, Limiter, LimiterConfig, LimiterError, OnFailure, Quota, RequestLimit, StoreConfig,
     config::{MAX_LIMIT, Timeouts},
     recent_requests::RecentRequests,
     store::{self, UpdateOutcome},
@@ -24,7 +24,7 @@ use tokio::{
     process::Command,
 };
 
-const POLICY: Policy = Policy { limit: 3, window_seconds: 60 };
+const POLICY: RequestLimit = RequestLimit { limit: 3, window_seconds: 60 };
 
 /// A timeout that only a hanging test reaches.
 const HANG_GUARD: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ struct Model {
 
 impl Model {
     /// Returns whether a request at `now` is admitted, how many more would be, and when the next one would be.
-    fn decide(&mut self, policy: Policy, now: i64) -> (bool, usize, i64) {
+    fn decide(&mut self, policy: RequestLimit, now: i64) -> (bool, usize, i64) {
         let (limit, window) = (policy.limit as usize, i64::from(policy.window_seconds) * 1_000);
         let in_window =
             |log: &Self| log.admissions.iter().copied().filter(|time| *time > now - window).collect::<Vec<_>>();
@@ -85,7 +85,7 @@ fn later(quota: Quota, random: &mut StdRng) -> i64 {
 }
 
 /// Decides a request with the embedded emulator, as the limiter does.
-fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: &str) -> Decision {
+fn ask(store: &EmbeddedStore, policy: RequestLimit, user: &str, now: i64, request_id: &str) -> Decision {
     let recent_requests = |item| RecentRequests::from_item(&item, policy.limit).unwrap();
     match store.apply(user, &policy.conditional_update(now, request_id)) {
         UpdateOutcome::Applied(item) => Decision::Admitted(policy.quota(&recent_requests(item), now)),
@@ -94,7 +94,7 @@ fn ask(store: &EmbeddedStore, policy: Policy, user: &str, now: i64, request_id: 
 }
 
 /// Compares `steps` decisions with the model; `policy` picks the policy of each.
-fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
+fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> RequestLimit) {
     let random = &mut StdRng::seed_from_u64(seed);
     let store = EmbeddedStore::new();
     let (mut log, mut now, mut user) = (Model::default(), start().timestamp_millis(), 0);
@@ -109,7 +109,7 @@ fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
         let quota = quota(decision);
         let (admitted, remaining, next_admission) = log.decide(policy, now);
         assert_eq!(
-            (decision.is_admitted(), quota.remaining as usize, quota.next_admission),
+            (decision.may_proceed(), quota.remaining as usize, quota.next_admission),
             (admitted, remaining, next_admission),
             "seed {seed}, step {step}, {policy:?}, at {now}"
         );
@@ -127,12 +127,12 @@ fn compare(steps: usize, seed: u64, policy: impl Fn(&mut StdRng) -> Policy) {
 
 #[test]
 fn limit_1_matches_model() {
-    compare(40_000, 1, |_| Policy { limit: 1, window_seconds: 60 });
+    compare(40_000, 1, |_| RequestLimit { limit: 1, window_seconds: 60 });
 }
 
 #[test]
 fn limit_2_matches_model() {
-    compare(30_000, 2, |_| Policy { limit: 2, window_seconds: 5 });
+    compare(30_000, 2, |_| RequestLimit { limit: 2, window_seconds: 5 });
 }
 
 #[test]
@@ -142,25 +142,25 @@ fn limit_3_matches_model() {
 
 #[test]
 fn limit_20_matches_model() {
-    compare(6_000, 4, |_| Policy { limit: 20, window_seconds: 60 });
+    compare(6_000, 4, |_| RequestLimit { limit: 20, window_seconds: 60 });
 }
 
 #[test]
 fn instances_may_have_different_limits() {
-    compare(6_000, 5, |random| Policy { limit: [1, 2, 3, 5][random.random_range(0..4)], window_seconds: 60 });
+    compare(6_000, 5, |random| RequestLimit { limit: [1, 2, 3, 5][random.random_range(0..4)], window_seconds: 60 });
 }
 
 #[test]
 fn no_window_exceeds_the_limit_with_skewed_clocks() {
     let random = &mut StdRng::seed_from_u64(6);
     let store = EmbeddedStore::new();
-    for policy in [1, 2, 3, 5].map(|limit| Policy { limit, window_seconds: 5 }) {
+    for policy in [1, 2, 3, 5].map(|limit| RequestLimit { limit, window_seconds: 5 }) {
         let (mut now, mut recorded) = (start().timestamp_millis(), Vec::new());
         for step in 0..1_500 {
             now += random.random_range(0..1_500);
             let by_this_clock = now + random.random_range(-4_000..4_000);
             let user = policy.limit.to_string();
-            if ask(&store, policy, &user, by_this_clock, &step.to_string()).is_admitted() {
+            if ask(&store, policy, &user, by_this_clock, &step.to_string()).may_proceed() {
                 recorded.push(by_this_clock);
             }
         }
@@ -177,7 +177,7 @@ async fn http_matches_model_with_one_call_per_decision() {
     let emulator = emulator().await;
     let proxy = DynamoDbProxy::start(&emulator).await;
     let random = &mut StdRng::seed_from_u64(7);
-    for policy in [1, 2, 3, 20, MAX_LIMIT].map(|limit| Policy { limit, window_seconds: 60 }) {
+    for policy in [1, 2, 3, 20, MAX_LIMIT].map(|limit| RequestLimit { limit, window_seconds: 60 }) {
         let clock = clock();
         let limiter = uncached_limiter(&proxy.endpoint, policy, &clock);
         let (mut log, mut now) = (Model::default(), start().timestamp_millis());
@@ -186,7 +186,7 @@ async fn http_matches_model_with_one_call_per_decision() {
             let decision = limiter.admit(&format!("user of {}", policy.limit)).await.unwrap();
             let expected = log.decide(policy, now);
             let quota = quota(decision);
-            let decided = (decision.is_admitted(), quota.remaining as usize, quota.next_admission);
+            let decided = (decision.may_proceed(), quota.remaining as usize, quota.next_admission);
             assert_eq!(decided, expected, "step {step}, {policy:?}");
             assert_eq!(proxy.operations(), ["UpdateItem"]);
             now = later(quota, random);
@@ -210,7 +210,7 @@ async fn refusals_are_cached() {
         assert_eq!(decision.retry_after(), Some(retry_after), "after {milliseconds} ms");
     }
     assert_eq!(proxy.operations(), [""; 0]);
-    assert!(limiter.admit("somebody else").await.unwrap().is_admitted());
+    assert!(limiter.admit("somebody else").await.unwrap().may_proceed());
     assert_eq!(proxy.operations().len(), 1);
     clock.set(start() + TimeDelta::seconds(3));
     assert_eq!(limiter.admit("someone").await.unwrap().retry_after(), Some(57));
@@ -226,7 +226,7 @@ async fn waiting_for_retry_after_admits_and_less_does_not() {
         let user = format!("asks after {asked_at} ms");
         for milliseconds in [0, 333, 1_500] {
             clock.set(start() + TimeDelta::milliseconds(milliseconds));
-            assert!(limiter.admit(&user).await.unwrap().is_admitted());
+            assert!(limiter.admit(&user).await.unwrap().may_proceed());
         }
         let asked_at = start() + TimeDelta::milliseconds(asked_at);
         clock.set(asked_at);
@@ -234,7 +234,7 @@ async fn waiting_for_retry_after_admits_and_less_does_not() {
         let seconds = TimeDelta::seconds(i64::try_from(seconds).unwrap());
         for (wait, is_admitted) in [(seconds - TimeDelta::seconds(1), false), (seconds, true)] {
             clock.set(asked_at + wait);
-            assert_eq!(limiter.admit(&user).await.unwrap().is_admitted(), is_admitted, "{user}, {wait}");
+            assert_eq!(limiter.admit(&user).await.unwrap().may_proceed(), is_admitted, "{user}, {wait}");
         }
     }
 }
@@ -251,12 +251,12 @@ async fn a_retried_update_counts_once() {
         for remaining in [2, 1, 0] {
             proxy.lose_next_response(loss);
             let decision = limiter.admit(&user).await.unwrap();
-            assert!(decision.is_admitted());
+            assert!(decision.may_proceed());
             assert_eq!(quota(decision).remaining, remaining);
             assert_eq!(proxy.operations(), ["UpdateItem", "UpdateItem"]);
         }
         proxy.lose_next_response(loss);
-        assert!(!limiter.admit(&user).await.unwrap().is_admitted());
+        assert!(!limiter.admit(&user).await.unwrap().may_proceed());
         proxy.operations();
     }
 }
@@ -312,7 +312,7 @@ async fn an_unreachable_or_silent_store_is_unavailable() {
         config.on_failure = OnFailure::Allow;
         let decision = Limiter::new(&config, clock()).admit("someone").await.unwrap();
         assert_eq!(decision, Decision::Unchecked(POLICY));
-        assert!(decision.is_admitted());
+        assert!(decision.may_proceed());
     }
 }
 
@@ -342,7 +342,7 @@ async fn a_permanent_failure_is_unusable() {
     let error = limiter.admit("someone").await.unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "the attribute t2 has the wrong type");
     limiter.clear("someone").await.unwrap();
-    assert!(limiter.admit("someone").await.unwrap().is_admitted());
+    assert!(limiter.admit("someone").await.unwrap().may_proceed());
 }
 
 #[tokio::test]
@@ -354,7 +354,7 @@ async fn clearing_empties_the_window() {
         for _ in 0..5 {
             limiter.admit(user).await.unwrap();
         }
-        assert!(!limiter.admit(user).await.unwrap().is_admitted());
+        assert!(!limiter.admit(user).await.unwrap().may_proceed());
         limiter.clear(user).await.unwrap();
         assert_eq!(quota(limiter.admit(user).await.unwrap()).remaining, 2, "{user}");
     }

@@ -6,7 +6,7 @@ use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
     conversation_log::ConversationLog,
-    limiter::{Limiter, LimiterConfig, Policy},
+    limiter::{Limiter, LimiterConfig, RequestLimit},
     models::Models,
 };
 use app_core::{config::HttpConfig, http::with_layers, lambda::Delivery};
@@ -65,7 +65,7 @@ impl Assistant {
     /// Starts the function with `options`.
     pub async fn with(anthropic: FakeAnthropic, options: Options) -> Self {
         let dynamodb = emulator().await;
-        let policy = Policy { limit: options.limit, window_seconds: 60 };
+        let policy = RequestLimit { limit: options.limit, window_seconds: 60 };
         let limiter = limiter_config(&dynamodb.endpoint, policy);
         let url = anthropic.url.clone();
         let app = app(&url, &limiter, &options).await;

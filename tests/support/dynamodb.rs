@@ -7,7 +7,7 @@ use std::{
 };
 
 use ai::limiter::{
-    Limiter, LimiterConfig, Policy,
+    Limiter, LimiterConfig, RequestLimit,
     recent_requests::ConditionalUpdate,
     store::{self, Item, UpdateOutcome},
 };
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// The configuration of a limiter that uses `endpoint`.
-pub fn limiter_config(endpoint: &str, policy: Policy) -> LimiterConfig {
+pub fn limiter_config(endpoint: &str, policy: RequestLimit) -> LimiterConfig {
     let variables = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint)];
     let mut env: Env = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let config = LimiterConfig { policy, ..LimiterConfig::read(&mut env) };
@@ -31,13 +31,13 @@ pub fn limiter_config(endpoint: &str, policy: Policy) -> LimiterConfig {
 /// Starts an in-memory emulator with the rate limit table.
 pub async fn emulator() -> DynamoDb {
     let emulator = DynamoDb::start(&Storage::Memory, None).await.expect("the emulator starts");
-    let config = limiter_config(&emulator.endpoint, Policy { limit: 1, window_seconds: 1 });
+    let config = limiter_config(&emulator.endpoint, RequestLimit { limit: 1, window_seconds: 1 });
     create_rate_limit_table(&config).await.expect("the table is made");
     emulator
 }
 
 /// A limiter that does not cache refusals, so that every decision reaches `endpoint`.
-pub fn uncached_limiter(endpoint: &str, policy: Policy, clock: &Clock) -> Limiter {
+pub fn uncached_limiter(endpoint: &str, policy: RequestLimit, clock: &Clock) -> Limiter {
     let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
     Limiter::new(&config, clock.clone())
 }

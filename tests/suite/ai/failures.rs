@@ -3,7 +3,7 @@
 
 use ai::{
     anthropic::Timeouts,
-    limiter::{LimiterConfig, OnFailure, Policy},
+    limiter::{LimiterConfig, OnFailure, RequestLimit},
 };
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Script},
@@ -58,7 +58,7 @@ async fn a_refused_connection_is_502() {
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let dynamodb = rotracker_tests::dynamodb::emulator().await;
-    let limiter = limiter_config(&dynamodb.endpoint, Policy { limit: 3, window_seconds: 60 });
+    let limiter = limiter_config(&dynamodb.endpoint, RequestLimit { limit: 3, window_seconds: 60 });
     let app = app(&closed, &limiter, &Options::default()).await;
     let message = app.post("/api/ai/chat", &chat(&json!({}))).await.expect_error(502);
     assert!(!message.contains("127.0.0.1"), "{message}");
@@ -68,7 +68,7 @@ async fn a_refused_connection_is_502() {
 async fn silent_store() -> (TcpListener, LimiterConfig) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    (listener, limiter_config(&endpoint, Policy { limit: 3, window_seconds: 60 }))
+    (listener, limiter_config(&endpoint, RequestLimit { limit: 3, window_seconds: 60 }))
 }
 
 #[tokio::test]

@@ -21,6 +21,40 @@ async fn archiving_a_paid_order_twice_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn of_two_simultaneous_archives_to_one_status_one_succeeds() {
+    let app = App::start().await;
+    for round in 0..10 {
+        app.create(&format!("RO{round}")).await;
+        let path = format!("/api/ros/by-number/RO{round}/archive");
+        let paid = json!({ "archiveStatus": "PAID" });
+        let (first, second) = tokio::join!(app.post(&path, &paid), app.post(&path, &paid));
+        let mut statuses = [first.status.as_u16(), second.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409]);
+    }
+}
+
+#[tokio::test]
+async fn of_two_simultaneous_archives_to_different_statuses_the_later_wins() {
+    let app = App::start().await;
+    for round in 0..10 {
+        app.create(&format!("RO{round}")).await;
+        let path = format!("/api/ros/by-number/RO{round}/archive");
+        let (paid, net) = (json!({ "archiveStatus": "PAID" }), json!({ "archiveStatus": "NET" }));
+        let (to_paid, to_net) = tokio::join!(app.post(&path, &paid), app.post(&path, &net));
+        assert_eq!(
+            (to_paid.expect(200)["archiveStatus"].clone(), to_net.expect(200)["archiveStatus"].clone()),
+            (json!("PAID"), json!("NET"))
+        );
+        let history = app.get(&format!("/api/ros/by-number/RO{round}/history")).await.expect(200);
+        let last_change =
+            history["data"][0]["changes"].as_array().unwrap().iter().find(|change| change["field"] == "archiveStatus");
+        let order = app.get(&format!("/api/ros/by-number/RO{round}")).await.expect(200);
+        assert_eq!(last_change.unwrap()["new"], order["archiveStatus"], "{history}");
+    }
+}
+
+#[tokio::test]
 async fn an_invalid_target_is_named() {
     let app = App::start().await;
     let order = app.create("RO1").await;
