@@ -47,8 +47,8 @@ async fn of_two_simultaneous_archives_to_different_statuses_the_later_wins() {
             (json!("PAID"), json!("NET"))
         );
         let history = app.get(&format!("/api/ros/by-number/RO{round}/history")).await.expect(200);
-        let last_change =
-            history["data"][0]["changes"].as_array().unwrap().iter().find(|change| change["field"] == "archiveStatus");
+        let changes = history["history"][0]["changes"].as_array().unwrap();
+        let last_change = changes.iter().find(|change| change["field"] == "archiveStatus");
         let order = app.get(&format!("/api/ros/by-number/RO{round}")).await.expect(200);
         assert_eq!(last_change.unwrap()["new"], order["archiveStatus"], "{history}");
     }
