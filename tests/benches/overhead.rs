@@ -130,10 +130,9 @@ async fn compare_single(rounds: usize) {
         bare.time(async {
             let mut connection = acquire(&pool).await;
             let mut transaction = connection.begin().await.unwrap();
-            let locked = store::lock_to_move(&mut transaction, &OrderKey::Id(bare_id)).await.unwrap();
-            let (locked, other_columns) = locked.unwrap();
+            let locked = store::lock(&mut transaction, &OrderKey::Id(bare_id)).await.unwrap().unwrap();
             let order = RepairOrder { archive_status: to, ..locked.order.clone() };
-            store::move_order(&mut transaction, from, &order, &other_columns).await.unwrap();
+            store::move_order(&mut transaction, &locked, &order).await.unwrap();
             store::insert_history(&mut transaction, &[history_entry(Some(&locked), &order)]).await.unwrap();
             transaction.commit().await.unwrap();
         })

@@ -213,9 +213,4 @@ impl OrderFields {
         notes.apply(&mut order.notes, LongText::into_inner);
         next_date_to_update.apply(&mut order.next_date_to_update, |day| day);
     }
-
-    /// Returns whether the fields may move the order to another table.
-    pub fn may_move(&self) -> bool {
-        !self.archive_status.is_absent()
-    }
 }

@@ -58,6 +58,8 @@ pub struct LockedOrder {
     pub revision: i64,
     /// The digest of the order after that entry.
     pub digest: Option<OrderDigest>,
+    /// The names of columns that other programs have added to its table. A move copies them.
+    pub other_columns: Vec<String>,
 }
 
 impl LockedOrder {
@@ -338,7 +340,7 @@ mod tests {
 
     #[test]
     fn unchanged_orders_get_no_entry() {
-        let locked = LockedOrder { order: order(), revision: 0, digest: None };
+        let locked = LockedOrder { order: order(), revision: 0, digest: None, other_columns: Vec::new() };
         assert!(
             history_of_change(Some(&locked), Some(&order()), &context(HistoryAction::Updated), noon())
                 .unwrap()
@@ -358,7 +360,7 @@ mod tests {
         let unchanged = vec![(4, "UPDATED", changed)];
         let found = vec![(4, "FOUND", found), (5, "UPDATED", changed)];
         for (digest, expected) in [(Some(digest), unchanged), (Some(other), found.clone()), (None, found)] {
-            let locked = LockedOrder { order: order(), revision: 3, digest };
+            let locked = LockedOrder { order: order(), revision: 3, digest, other_columns: Vec::new() };
             let entries =
                 history_of_change(Some(&locked), Some(&new), &context(HistoryAction::Updated), noon()).unwrap();
             let written: Vec<_> =

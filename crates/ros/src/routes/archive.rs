@@ -45,7 +45,7 @@ pub(super) async fn archive(
 ) -> Result<JsonResponse, ApiError> {
     let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
     let context = ChangeContext { action: HistoryAction::Moved, actor, cost: None };
-    let change = OrderChange { order, preconditions, context, may_move: true };
+    let change = OrderChange { order, preconditions, context };
     db::transaction!(state.db, key, state.clock, |connection| {
         change_order(connection, &state.clock, &change, |order, today| {
             if order.archive_status == target {

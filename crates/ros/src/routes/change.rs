@@ -17,8 +17,6 @@ pub(super) struct OrderChange {
     pub(super) order: OrderKey,
     pub(super) preconditions: Preconditions,
     pub(super) context: ChangeContext,
-    /// Whether the change may set another archive status, which moves the order to another table.
-    pub(super) may_move: bool,
 }
 
 /// Locks the order, checks the preconditions, lets `apply` set fields, and saves the order and its history. Two simultaneous
@@ -30,21 +28,16 @@ pub(super) async fn change_order(
     apply: impl FnOnce(&mut RepairOrder, NaiveDate) -> Result<(), ApiError>,
 ) -> Result<JsonResponse, ApiError> {
     let today = clock.today();
-    let (locked, other_columns) = if change.may_move {
-        store::lock_to_move(connection, &change.order).await?.ok_or_else(no_such_order)?
-    } else {
-        (store::lock(connection, &change.order).await?.ok_or_else(no_such_order)?, Vec::new())
-    };
+    let locked = store::lock(connection, &change.order).await?.ok_or_else(no_such_order)?;
     check_preconditions(&locked, &change.preconditions, today)?;
 
     let mut order = locked.order.clone();
     apply(&mut order, today)?;
-    let previous = locked.order.archive_status;
     let mut context = change.context.clone();
-    if order.archive_status == previous {
+    if order.archive_status == locked.order.archive_status {
         store::update(connection, &order).await?;
     } else {
-        store::move_order(connection, previous, &order, &other_columns).await?;
+        store::move_order(connection, &locked, &order).await?;
         context.action = HistoryAction::Moved;
     }
 

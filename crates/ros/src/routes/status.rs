@@ -30,7 +30,7 @@ pub(super) async fn status(
 ) -> Result<JsonResponse, ApiError> {
     update.check()?;
     let context = ChangeContext { action: HistoryAction::Status, actor, cost: update.cost() };
-    let change = OrderChange { order, preconditions, context, may_move: false };
+    let change = OrderChange { order, preconditions, context };
     db::transaction!(state.db, |connection| {
         change_order(connection, &state.clock, &change, |order, today| update.clone().apply(order, today)).await
     })

@@ -31,7 +31,7 @@ pub(super) async fn update(
 ) -> Result<JsonResponse, ApiError> {
     fields.check_as_update()?;
     let context = ChangeContext { action: HistoryAction::Updated, actor, cost: None };
-    let change = OrderChange { order, preconditions, context, may_move: fields.may_move() };
+    let change = OrderChange { order, preconditions, context };
     db::transaction!(state.db, |connection| {
         change_order(connection, &state.clock, &change, |order, today| {
             fields.clone().apply(order, today);

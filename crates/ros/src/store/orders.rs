@@ -11,8 +11,8 @@ use futures_util::Stream;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use sqlx::{
-    FromRow, MySql, MySqlConnection, QueryBuilder, Row,
-    mysql::{MySqlArguments, MySqlRow},
+    Column, ColumnOrigin, FromRow, MySql, MySqlConnection, QueryBuilder, Row,
+    mysql::{MySqlArguments, MySqlColumn, MySqlRow},
     query::Query,
 };
 
@@ -53,6 +53,30 @@ pub fn list(
     stream_rows(db, sqlx::query(LIST.get(archive)).bind(limit).bind(range.offset))
 }
 
+/// The columns of an order, wherever it is: for statements with [`ORDER_TABLES`].
+static ORDER_COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    // At most one of the four tables has the order, so the first value that is not null is the order's.
+    let columns = COLUMN_NAMES
+        .map(|name| format!("COALESCE(active.{name}, paid.{name}, net.{name}, `returns`.{name}) AS {name}"))
+        .join(", ");
+    format!(
+        "CASE
+             WHEN active.id IS NOT NULL THEN 'ACTIVE'
+             WHEN paid.id IS NOT NULL THEN 'PAID'
+             WHEN net.id IS NOT NULL THEN 'NET'
+             WHEN `returns`.id IS NOT NULL THEN 'RETURNED'
+         END AS archive, ro_registry.id, {columns}"
+    )
+});
+
+/// The registry, and the table that has the order. After a TRUNCATE, none may have it.
+const ORDER_TABLES: &str = "
+    ro_registry
+    LEFT JOIN active ON active.id = ro_registry.id
+    LEFT JOIN paid ON paid.id = ro_registry.id
+    LEFT JOIN net ON net.id = ro_registry.id
+    LEFT JOIN `returns` ON `returns`.id = ro_registry.id";
+
 /// Returns the order with its status history, if it exists.
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<OrderDetail>, ApiError> {
     /// The last revision, and the entries that set a status, as a JSON list.
@@ -69,25 +93,8 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
          )) AS CHAR)
          FROM ro_history
          WHERE order_id = ro_registry.id AND status IS NOT NULL) AS status_history";
-    static FIND: LazyLock<String> = LazyLock::new(|| {
-        // At most one of the four tables has the order, so the first value that is not null is the order's.
-        let columns = COLUMN_NAMES
-            .map(|name| format!("COALESCE(active.{name}, paid.{name}, net.{name}, `returns`.{name}) AS {name}"))
-            .join(", ");
-        format!(
-            "SELECT CASE
-                 WHEN active.id IS NOT NULL THEN 'ACTIVE'
-                 WHEN paid.id IS NOT NULL THEN 'PAID'
-                 WHEN net.id IS NOT NULL THEN 'NET'
-                 WHEN `returns`.id IS NOT NULL THEN 'RETURNED'
-             END AS archive, ro_registry.id, {columns}, {STATUS_HISTORY_COLUMNS}
-             FROM ro_registry
-             LEFT JOIN active ON active.id = ro_registry.id
-             LEFT JOIN paid ON paid.id = ro_registry.id
-             LEFT JOIN net ON net.id = ro_registry.id
-             LEFT JOIN `returns` ON `returns`.id = ro_registry.id"
-        )
-    });
+    static FIND: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT {}, {STATUS_HISTORY_COLUMNS} FROM {ORDER_TABLES}", *ORDER_COLUMNS));
     static FIND_BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.id = ?", *FIND));
     static FIND_BY_NUMBER: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.ro_number = ?", *FIND));
 
@@ -96,12 +103,9 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
         OrderKey::Number(number) => sqlx::query(FIND_BY_NUMBER.as_str()).bind(&**number),
     };
     let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
-    // A TRUNCATE of a table leaves its orders in the registry.
-    if row.try_get::<Option<&str>, _>("archive")?.is_none() {
-        return Ok(None);
-    }
+    let Some(order) = order_in(&row)? else { return Ok(None) };
     Ok(Some(OrderDetail {
-        order: RepairOrder::from_row(&row)?,
+        order,
         revision: row.try_get::<Option<i64>, _>("revision")?.unwrap_or(0),
         status_history: status_history(row.try_get("status_history")?)?,
     }))
@@ -109,118 +113,67 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
 
 /// Returns the order, if it exists, and locks it until the transaction ends.
 pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<LockedOrder>, ApiError> {
-    static LOCK: LazyLock<LockStatements> = LazyLock::new(|| LockStatements::new(|_| LAST_HISTORY_COLUMNS.to_owned()));
-    let row = LOCK.query(key).fetch_optional(connection).await?;
-    row.map(|row| locked_order(&row)).transpose()
-}
-
-/// Does the same as [`lock`] for an order that may be moved. Also returns the names of columns that other programs have added
-/// to its table, because a move must copy them.
-pub async fn lock_to_move(
-    connection: &mut MySqlConnection,
-    key: &OrderKey,
-) -> Result<Option<(LockedOrder, Vec<String>)>, ApiError> {
-    static LOCK_TO_MOVE: LazyLock<LockStatements> = LazyLock::new(|| {
-        LockStatements::new(|archive| {
-            format!(
-                "{LAST_HISTORY_COLUMNS},
-                 (SELECT CAST(JSON_ARRAYAGG(COLUMN_NAME) AS CHAR)
-                  FROM information_schema.COLUMNS
-                  WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{}') AS all_columns",
-                archive.table()
-            )
-        })
+    static LOCK: LazyLock<String> = LazyLock::new(|| {
+        // `*` is for the names of all columns. The known columns come after it, because sqlx finds the last of several columns
+        // with one name.
+        format!(
+            "SELECT active.*, paid.*, net.*, `returns`.*, {},
+                 last_entry.revision, last_entry.digest, last_entry.digest_columns
+             FROM {ORDER_TABLES}
+             LEFT JOIN ro_history last_entry
+                 ON last_entry.order_id = ro_registry.id
+                 -- Without FOR UPDATE, this reads the entry as it was before the order was locked.
+                 AND last_entry.revision =
+                     (SELECT MAX(revision) FROM ro_history WHERE order_id = ro_registry.id FOR UPDATE)",
+            *ORDER_COLUMNS,
+        )
     });
-    let Some(row) = LOCK_TO_MOVE.query(key).fetch_optional(connection).await? else { return Ok(None) };
-    let all_columns: Vec<String> =
-        serde_json::from_str(&row.try_get::<String, _>("all_columns")?).map_err(ApiError::internal)?;
-    let is_known = |name: &str| name == "id" || COLUMN_NAMES.contains(&name);
-    let other_columns = all_columns.into_iter().filter(|name| !is_known(name)).collect();
-    Ok(Some((locked_order(&row)?, other_columns)))
-}
+    static LOCK_BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.id = ? FOR UPDATE", *LOCK));
+    // Locks the row by its id, as the other statements do, so that they cannot deadlock: a move holds the row while it changes
+    // the index of numbers. The subquery reads the id without a lock, so the number is checked again, because another order
+    // may have it by now.
+    static LOCK_BY_NUMBER: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{}
+             WHERE ro_registry.id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND ro_registry.ro_number = ?
+             FOR UPDATE",
+            *LOCK
+        )
+    });
 
-/// The columns of the last history entry.
-const LAST_HISTORY_COLUMNS: &str = "last_entry.revision, last_entry.digest, last_entry.digest_columns";
-
-/// Statements that read an order and lock it, first in the registry and then in its table.
-struct LockStatements {
-    by_id: String,
-    by_number: String,
-}
-
-impl LockStatements {
-    fn new(more_columns: impl Fn(ArchiveStatus) -> String) -> Self {
-        let lock_where = |condition: &str| {
-            select_from_all_tables(
-                &more_columns,
-                &format!(
-                    "LEFT JOIN ro_history last_entry
-                         ON last_entry.order_id = orders.id
-                         -- Without FOR UPDATE, this reads the entry as it was before the order was locked.
-                         AND last_entry.revision =
-                             (SELECT MAX(revision) FROM ro_history WHERE order_id = orders.id FOR UPDATE)
-                     WHERE {condition}
-                     FOR UPDATE"
-                ),
-            )
-        };
-        Self {
-            by_id: lock_where("ro_registry.id = ?"),
-            // Locks the row by its id, as the other statements do, so that they cannot deadlock: a move holds the row while it
-            // changes the index of numbers. The subquery reads the id without a lock, so the number is checked again, because
-            // another order may have it by now.
-            by_number: lock_where(
-                "ro_registry.id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND ro_registry.ro_number = ?",
-            ),
-        }
-    }
-
-    fn query<'key>(&'static self, key: &'key OrderKey) -> Query<'key, MySql, MySqlArguments> {
-        match key {
-            OrderKey::Id(id) => bind_for_all_tables(&self.by_id, |query| query.bind(id)),
-            OrderKey::Number(number) => {
-                bind_for_all_tables(&self.by_number, |query| query.bind(&**number).bind(&**number))
-            }
-        }
-    }
-}
-
-/// Writes a statement that reads an order from that of the four tables which has it. `more_columns` are expressions about the row
-/// `orders`, and may depend on the table. `clauses_after_from` follow after the FROM clause.
-fn select_from_all_tables(more_columns: impl Fn(ArchiveStatus) -> String, clauses_after_from: &str) -> String {
-    let columns = COLUMN_NAMES.map(|name| format!("orders.{name}")).join(", ");
-    ArchiveStatus::ALL
-        .map(|archive| {
-            // STRAIGHT_JOIN, so that the registry's row is read and locked first.
-            format!(
-                "(SELECT '{}' AS archive, orders.id, {columns}, {}
-                  FROM ro_registry
-                  STRAIGHT_JOIN `{}` orders ON orders.id = ro_registry.id
-                  {clauses_after_from})",
-                archive.name(),
-                more_columns(archive),
-                archive.table(),
-            )
-        })
-        .join(" UNION ALL ")
-}
-
-/// Binds the arguments once for each table.
-fn bind_for_all_tables<'key>(
-    statement: &'static str,
-    bind: impl Fn(Query<'key, MySql, MySqlArguments>) -> Query<'key, MySql, MySqlArguments>,
-) -> Query<'key, MySql, MySqlArguments> {
-    ArchiveStatus::ALL.into_iter().fold(sqlx::query(statement), |query, _| bind(query))
-}
-
-fn locked_order(row: &MySqlRow) -> Result<LockedOrder, ApiError> {
+    let query = match key {
+        OrderKey::Id(id) => sqlx::query(LOCK_BY_ID.as_str()).bind(id),
+        OrderKey::Number(number) => sqlx::query(LOCK_BY_NUMBER.as_str()).bind(&**number).bind(&**number),
+    };
+    let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
+    let Some(order) = order_in(&row)? else { return Ok(None) };
     let digest: Option<Vec<u8>> = row.try_get("digest")?;
-    let columns: Option<String> = row.try_get("digest_columns")?;
-    Ok(LockedOrder {
-        order: RepairOrder::from_row(row)?,
+    let digest_columns: Option<String> = row.try_get("digest_columns")?;
+    Ok(Some(LockedOrder {
         revision: row.try_get::<Option<i64>, _>("revision")?.unwrap_or(0),
-        digest: digest.zip(columns).map(|(digest, columns)| OrderDigest { digest, columns }),
-    })
+        digest: digest.zip(digest_columns).map(|(digest, columns)| OrderDigest { digest, columns }),
+        other_columns: other_columns(&row, order.archive_status),
+        order,
+    }))
+}
+
+/// Returns the order in a row with [`ORDER_COLUMNS`], unless none of the four tables has it.
+fn order_in(row: &MySqlRow) -> Result<Option<RepairOrder>, ApiError> {
+    if row.try_get::<Option<&str>, _>("archive")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(RepairOrder::from_row(row)?))
+}
+
+/// Returns the names of those columns of the table of `archive` that this program does not know.
+fn other_columns(row: &MySqlRow, archive: ArchiveStatus) -> Vec<String> {
+    let is_in_table = |column: &MySqlColumn| match column.origin() {
+        ColumnOrigin::Table(origin) => origin.table.rsplit('.').next() == Some(archive.table()),
+        ColumnOrigin::Expression | ColumnOrigin::Unknown => false,
+    };
+    let is_known = |name: &str| name == "id" || COLUMN_NAMES.contains(&name);
+    let in_table = row.columns().iter().filter(|column| is_in_table(column));
+    in_table.map(Column::name).filter(|name| !is_known(name)).map(str::to_owned).collect()
 }
 
 /// A history entry that set a status, as [`find`] reads it.
@@ -299,19 +252,20 @@ pub async fn update(connection: &mut MySqlConnection, order: &RepairOrder) -> Re
     Ok(())
 }
 
-/// Moves the row of `order` from the table of `from` to that of its archive status, and updates it on the way. It keeps its id
-/// and the values of `other_columns`, the columns that this program does not know.
+/// Moves an order from the table where it was locked to that of its new archive status, and updates it on the way. It keeps its
+/// id and the values of all columns that this program does not know.
 ///
 /// # Errors
 /// [`ApiError::Conflict`] when another order has the number. Another error, without any change, if the other table lacks one of
-/// `other_columns`.
+/// the unknown columns.
 pub async fn move_order(
     connection: &mut MySqlConnection,
-    from: ArchiveStatus,
+    locked: &LockedOrder,
     order: &RepairOrder,
-    other_columns: &[String],
 ) -> Result<(), ApiError> {
-    let other_columns: String = other_columns.iter().map(|name| format!(", `{}`", name.replace('`', "``"))).collect();
+    let from = locked.order.archive_status;
+    let other_columns: String =
+        locked.other_columns.iter().map(|name| format!(", `{}`", name.replace('`', "``"))).collect();
     let mut statement = QueryBuilder::new(format!(
         "INSERT INTO `{}` (id, {}{other_columns})
          SELECT id",

@@ -35,8 +35,8 @@ pub(super) fn entries(id: i64, order: &Order) -> Result<Vec<NewHistoryEntry>, Ap
         let new = history_of_change(known.as_ref(), Some(&state), &context, instant(date, step))?;
         let revision = new.last().map_or(0, |entry| entry.revision);
         let digest = Some(OrderDigest::of(&state)?);
-        known =
-            Some(LockedOrder { order: state, revision: revision.max(known.map_or(0, |known| known.revision)), digest });
+        let revision = revision.max(known.map_or(0, |known| known.revision));
+        known = Some(LockedOrder { order: state, revision, digest, other_columns: Vec::new() });
         entries.extend(new);
     }
     Ok(entries)
