@@ -347,12 +347,12 @@ def stage_is_throttled_logged_and_traced(template, resources):
 
 def gateway_errors_look_like_ours(template, resources):
     for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
-        answers = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
+        responses = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
         for kind in ("DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"):
-            if kind not in answers:
+            if kind not in responses:
                 yield f"{kind} has no response of ours"
-        for kind, answer in answers.items():
-            headers = {key.lower() for key in answer.get("responseParameters", {})}
+        for kind, response in responses.items():
+            headers = {key.lower() for key in response.get("responseParameters", {})}
             for header in (
                 "access-control-allow-origin",
                 "access-control-allow-credentials",
@@ -368,9 +368,9 @@ def gateway_errors_look_like_ours(template, resources):
             ):
                 if f"gatewayresponse.header.{header}" not in headers:
                     yield f"{kind} has no {header}"
-            if "method.request" in json.dumps(answer):
+            if "method.request" in json.dumps(response):
                 yield f"{kind} allows any origin"
-            body = answer.get("responseTemplates", {}).get("application/json", "")
+            body = response.get("responseTemplates", {}).get("application/json", "")
             try:
                 error = json.loads(body.replace("$context.error.messageString", '"…"'))
             except ValueError:

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know from the description."""
+"""Corrections for what the description cannot express."""
 
 import itertools
 
@@ -9,8 +9,8 @@ attempts = itertools.count(1)
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # Where it follows links, each request is an attempt of its own: else it repeats one, and takes the answer of the first,
-    # whose order it has deleted since, for a promise that the order is there.
+    # When Schemathesis follows links, it sends the same Idempotency-Key several times. The saved response says that the order
+    # exists, although Schemathesis has deleted it meanwhile. So each request gets a key of its own.
     if case.meta is None or case.meta.phase.name.value != "stateful":
         return
     for name, value in (case.headers or {}).items():
@@ -20,23 +20,23 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_case(context, case):
-    # The emulator keeps bodies as text and answers 500 by itself to one that is not UTF-8.
+    # `cargo lambda watch` keeps bodies as text, and responds with an error of its own to a body that is not UTF-8.
     if isinstance(case.body, bytes):
         try:
             case.body.decode()
         except UnicodeDecodeError:
             return False
-    # Its examples of edges leave a list of tags empty, whose pattern and length say that it is not.
+    # Schemathesis sends an empty list of tags as a valid one, although the schema forbids it.
     if any(value == "" for name, value in (case.headers or {}).items() if name.lower() in ("if-match", "if-none-match")):
         return False
-    # White space around a name does not count, so one may be longer than JSON Schema can say.
+    # The service ignores white space around a name before it checks the length. JSON Schema cannot express that.
     values = [*(case.path_parameters or {}).values(), *(case.query or {}).values()]
     return all(value == value.strip() for value in values if isinstance(value, str))
 
 
 @schemathesis.hook
 def map_query(context, query):
-    # A period must not end before it begins, which is about two parameters at once.
+    # A period must not end before it begins. JSON Schema cannot express a rule about two parameters.
     bounds = [query.get(name) for name in ("startDate", "endDate")] if query else []
     if bounds and all(isinstance(bound, str) for bound in bounds):
         query["startDate"], query["endDate"] = sorted(bounds)
@@ -45,5 +45,5 @@ def map_query(context, query):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    # Of a stream, Schemathesis takes the schema for that of one event, in its own form; it is that of the text.
+    # The schema of a stream describes the whole text, but Schemathesis compares each event with it.
     return failure.title != "SSE event violates schema"

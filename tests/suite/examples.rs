@@ -42,7 +42,7 @@ impl Scenario {
         let response = app.send_as(&self.token, method, path, &request).await;
         let TestResponse { status, .. } = &response;
         assert!(status.is_success(), "{id}: {response:?}");
-        let mut example = json!({ "answer": response.json() });
+        let mut example = json!({ "response": response.json() });
         if !request.is_null() {
             example["request"] = request;
         }

@@ -7,9 +7,9 @@ use lambda_http::{Error, Request, Response, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     run(service_fn(async |_: Request| {
-        let mut answer = Response::new("{}".to_owned());
-        *answer.status_mut() = lambda_http::http::StatusCode::NOT_FOUND;
-        Ok::<_, Infallible>(answer)
+        let mut response = Response::new("{}".to_owned());
+        *response.status_mut() = lambda_http::http::StatusCode::NOT_FOUND;
+        Ok::<_, Infallible>(response)
     }))
     .await
 }

@@ -1,5 +1,5 @@
 // A real browser on a running `cargo dev`: the documentation page, a request tried out from it, and requests from pages of
-// other origins, of which only the configured one may read the answers.
+// other origins, of which only the configured one may read the responses.
 //
 //   node tests/contract/client/browser.js http://127.0.0.1:3001 TOKEN [screenshot.png]
 import assert from "node:assert/strict";
@@ -19,7 +19,7 @@ const servers = [];
 
 /** A page of another origin on this machine, empty. */
 async function pageAt(host, port) {
-    const server = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>Elsewhere</title>"));
+    const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<title>Elsewhere</title>"));
     servers.push(server);
     await new Promise((listening, failed) => server.once("error", failed).listen(port, "localhost", listening));
     const page = await browser.newPage();
@@ -31,8 +31,8 @@ async function pageAt(host, port) {
 function ask(page, init) {
     return page.evaluate(async ([url, init]) => {
         try {
-            const answer = await fetch(`${url}/api/ros?limit=1`, init);
-            return { status: answer.status, id: answer.headers.get("x-request-id") };
+            const response = await fetch(`${url}/api/ros?limit=1`, init);
+            return { status: response.status, id: response.headers.get("x-request-id") };
         } catch (error) {
             return `${error}`;
         }
@@ -64,13 +64,13 @@ try {
     const sent = page.waitForRequest((request) => request.url().includes("/api/ros?"));
     await operation.getByRole("button", { name: "Execute" }).click();
     assert.equal((await sent).headers().authorization, `Bearer ${token}`);
-    const answer = operation.locator(".live-responses-table");
-    await answer.waitFor();
-    assert.equal((await answer.locator("tbody .response-col_status").first().innerText()).trim().split(/\s/)[0], "200");
-    const body = await answer.locator("tbody .highlight-code").first().innerText();
+    const response = operation.locator(".live-responses-table");
+    await response.waitFor();
+    assert.equal((await response.locator("tbody .response-col_status").first().innerText()).trim().split(/\s/)[0], "200");
+    const body = await response.locator("tbody .highlight-code").first().innerText();
     assert.match(body, /"roNumber":/);
     if (screenshot) {
-        await answer.scrollIntoViewIfNeeded();
+        await response.scrollIntoViewIfNeeded();
         await page.screenshot({ path: screenshot });
     }
     assert.deepEqual(foreign, [], "the page needs nothing from elsewhere");

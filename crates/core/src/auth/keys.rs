@@ -228,9 +228,9 @@ impl SharedKeys {
     }
 
     async fn document(&self, url: &str) -> Result<Vec<u8>, FetchError> {
-        let mut answer = self.http.get(url).send().await?.error_for_status()?;
+        let mut response = self.http.get(url).send().await?.error_for_status()?;
         let mut document = Vec::new();
-        while let Some(part) = answer.chunk().await? {
+        while let Some(part) = response.chunk().await? {
             document.extend_from_slice(&part);
             if document.len() > DOCUMENT_LIMIT_BYTES {
                 return Err(FetchError::TooLong);

@@ -1,9 +1,9 @@
-//! Lists that are read row by row, so that memory does not grow with the table.
+//! Reads rows: lists row by row, so that memory does not grow with the table, and columns by name.
 
 use async_stream::try_stream;
 use futures_util::{Stream, TryStreamExt};
 use sqlx::{
-    Execute, FromRow, MySql, QueryBuilder,
+    Column, ColumnIndex, Decode, Execute, FromRow, MySql, QueryBuilder, Row, Type,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -51,5 +51,37 @@ where
             }
         }
         connection.release();
+    }
+}
+
+/// Reads the columns of a row by name. It is quick if they are read in the order in which the row has them, because it looks at
+/// the next column before it searches for the name.
+pub struct RowReader<'row> {
+    row: &'row MySqlRow,
+    next: usize,
+}
+
+impl<'row> RowReader<'row> {
+    pub fn new(row: &'row MySqlRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// Returns the value of the column `name`; of the last one if there are several.
+    ///
+    /// # Errors
+    /// When there is no such column, or its value is none of `T`.
+    pub fn get<T>(&mut self, name: &str) -> sqlx::Result<T>
+    where
+        T: Decode<'row, MySql> + Type<MySql>,
+    {
+        let is_next = self.row.columns().get(self.next).is_some_and(|column| column.name() == name);
+        let position = if is_next { self.next } else { name.index(self.row)? };
+        self.next = position + 1;
+        self.row.try_get(position).map_err(|error| match error {
+            sqlx::Error::ColumnDecode { index: _, source } => {
+                sqlx::Error::ColumnDecode { index: name.to_owned(), source }
+            }
+            error => error,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! One log line and one line of metrics per request, and its id in the answer.
+//! One log line and one line of metrics per request, and its id in the response.
 
 use std::{
     pin::Pin,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{RequestId, prefixes::without_prefix};
 use crate::{auth::TokenError, metrics};
 
-/// The header that carries the request's id in every answer. It is Lambda's own id, which is what CloudWatch shows.
+/// The header that carries the request's id in every response. It is Lambda's own id, which is what CloudWatch shows.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client's trace (W3C Trace Context).
@@ -158,7 +158,7 @@ impl RequestLine {
     }
 }
 
-/// How an answer ended.
+/// How a response ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Complete,
@@ -177,7 +177,7 @@ impl Outcome {
     }
 }
 
-/// The answer's body, which writes the request's lines when it ends, fails or is dropped half-way.
+/// The response's body, which writes the request's lines when it ends, fails or is dropped half-way.
 struct ObservedBody {
     body: Body,
     line: RequestLine,

@@ -95,7 +95,7 @@ metrics! {
     /// The time of the decision.
     RateLimitTime: MILLISECONDS, BY_FUNCTION;
     /// The time from the first attempt of a request to Anthropic until the response began. A response that is not streamed begins
-    /// when the answer is complete.
+    /// when the response is complete.
     UpstreamTimeToFirstByte: MILLISECONDS, BY_FUNCTION;
     /// 1 for a request that Anthropic failed to answer completely, else 0. A request that it rejects as invalid is no failure.
     UpstreamErrors: COUNT, BY_FUNCTION;

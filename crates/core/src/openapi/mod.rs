@@ -44,7 +44,6 @@ struct Example {
     /// The body of the request, if it has one.
     request: Option<Value>,
     /// The body of the response.
-    #[serde(rename = "answer")]
     response: Value,
 }
 
@@ -54,8 +53,8 @@ impl Description {
         Self { tags: vec![json!({ "name": name, "description": about })], ..Self::default() }
     }
 
-    /// Sets the examples of the routes that are added afterwards: JSON, `{operationId: {request?, answer}}`. The test suite sends the
-    /// requests and compares the responses (tests/suite/examples.rs).
+    /// Sets the examples of the routes that are added afterwards: JSON, `{operationId: {request?, response}}`. The test suite
+    /// sends the requests and compares the responses (tests/suite/examples.rs).
     #[must_use]
     pub fn examples(mut self, examples: &str) -> Self {
         match serde_json::from_str(examples) {
@@ -94,8 +93,8 @@ impl Description {
     pub fn public(mut self) -> Self {
         for operation in self.paths.values_mut().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
             operation.insert("security".to_owned(), json!([]));
-            if let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-                answers.remove(StatusCode::UNAUTHORIZED.as_str());
+            if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+                responses.remove(StatusCode::UNAUTHORIZED.as_str());
             }
         }
         self
@@ -130,10 +129,10 @@ impl Description {
 
     fn insert_links(&mut self, id: &str, status: u16, links: Map<String, Value>) {
         let operation = self.paths.values_mut().flat_map(Map::values_mut).find(|found| found["operationId"] == id);
-        let answer = operation.and_then(|found| found["responses"].get_mut(status.to_string())?.as_object_mut());
-        match answer {
-            Some(answer) if !links.is_empty() => {
-                let all = answer.entry("links").or_insert_with(|| json!({}));
+        let response = operation.and_then(|found| found["responses"].get_mut(status.to_string())?.as_object_mut());
+        match response {
+            Some(response) if !links.is_empty() => {
+                let all = response.entry("links").or_insert_with(|| json!({}));
                 if let Some(all) = all.as_object_mut() {
                     all.extend(links);
                 }
@@ -215,8 +214,8 @@ impl Description {
             (None, None) => {}
             _ => self.problems.push(format!("the example of {id} and its description disagree about a body")),
         }
-        let answers = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
-        let mut successes = answers.filter(|(status, _)| status.starts_with('2'));
+        let responses = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
+        let mut successes = responses.filter(|(status, _)| status.starts_with('2'));
         match successes.find_map(|(_, success)| json_content(success)) {
             Some(content) => _ = content.insert("example".to_owned(), response),
             None => self.problems.push(format!("{id} does not answer with JSON")),

@@ -162,7 +162,7 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
     ]
 }
 
-/// The component that describes `ETag`. Handlers name the header of an answer that has it.
+/// The component that describes `ETag`. Handlers name the header of a response that has it.
 const ETAG: &str = "EntityTag";
 
 /// The component that describes `Idempotency-Replayed`.

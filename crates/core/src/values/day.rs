@@ -8,7 +8,7 @@ use sqlx::{Decode, MySql, Type, error::BoxDynError, mysql::MySqlTypeInfo, mysql:
 
 use super::text::deserialize_str;
 
-/// A calendar day. Requests send `2024-11-15` or an instant, whose UTC date is taken; answers show midnight UTC
+/// A calendar day. Requests send `2024-11-15` or an instant, whose UTC date is taken; responses show midnight UTC
 /// (`2024-11-15T00:00:00.000Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Type)]
 #[sqlx(transparent)]
