@@ -42,7 +42,8 @@ impl fmt::Display for Day {
 
 impl Serialize for Day {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // `collect_str` would escape each digit by itself.
+        serializer.serialize_str(&self.to_string())
     }
 }
 

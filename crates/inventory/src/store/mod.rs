@@ -50,3 +50,18 @@ fn escape_like(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    #[test]
+    fn each_table_has_its_own_statement() {
+        static NAMES: LazyLock<PerTable> = LazyLock::new(|| PerTable::new(|table| table.name().to_owned()));
+        for table in Table::ALL {
+            assert_eq!(NAMES.get(table), table.name());
+        }
+    }
+}

@@ -33,3 +33,18 @@ impl PerTable {
         &self.0[archive as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    #[test]
+    fn each_table_has_its_own_statement() {
+        static NAMES: LazyLock<PerTable> = LazyLock::new(|| PerTable::new(|archive| archive.table().to_owned()));
+        for archive in ArchiveStatus::ALL {
+            assert_eq!(NAMES.get(archive), archive.table());
+        }
+    }
+}
