@@ -9,7 +9,7 @@ use rotracker_cli::{
     output::progress,
 };
 use sqlx::{ConnectOptions, Executor, FromRow, MySqlConnection, mysql::MySqlRow};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
 use uuid::Uuid;
 
 /// Pool size of a test: enough for concurrent requests to collide.
@@ -158,15 +158,17 @@ async fn list_connections<T>(connection: &mut MySqlConnection, statement: &'stat
 where
     T: for<'r> FromRow<'r, MySqlRow> + Send + Unpin,
 {
-    for _ in 0..100 {
-        match sqlx::query_as(statement).fetch_all(&mut *connection).await {
-            Ok(rows) => return rows,
-            // MySQL may read another connection's statement while it changes, and then fails on half a character.
-            Err(sqlx::Error::Database(_)) => {}
-            Err(error) => panic!("the server does not list its connections: {error}"),
+    let list = async {
+        loop {
+            match sqlx::query_as(statement).fetch_all(&mut *connection).await {
+                Ok(rows) => return rows,
+                // MySQL cannot list a statement with a binary value, such as a digest. The statement may be waiting for a lock.
+                Err(sqlx::Error::Database(_)) => {}
+                Err(error) => panic!("the server does not list its connections: {error}"),
+            }
         }
-    }
-    panic!("the server does not list its connections")
+    };
+    timeout(Duration::from_secs(60), list).await.expect("the server lists its connections")
 }
 
 impl Drop for TestDatabase {
