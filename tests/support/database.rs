@@ -8,7 +8,7 @@ use rotracker_cli::{
     migrate::{self, Databases, Options},
     output::progress,
 };
-use sqlx::{ConnectOptions, Executor, FromRow, MySqlConnection, mysql::MySqlRow};
+use sqlx::{Executor, FromRow, MySqlConnection, mysql::MySqlRow};
 use tokio::{runtime::Runtime, time::timeout};
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
 
 /// Connects to the server without selecting a database.
 pub async fn connect() -> MySqlConnection {
-    db::connect_options(server(), None).connect().await.expect("the server can be reached")
+    db::connect(server(), None).await.expect("the server can be reached")
 }
 
 /// A database that is dropped with this value.
@@ -107,7 +107,7 @@ impl TestDatabase {
 
     /// Connects as another program does, without our session settings.
     pub async fn connect(&self) -> MySqlConnection {
-        db::connect_options(server(), Some(&self.name)).connect().await.expect("the database can be reached")
+        db::connect(server(), Some(&self.name)).await.expect("the database can be reached")
     }
 
     /// Kills every connection to the database; there must be at least one.

@@ -45,7 +45,12 @@ impl AiLogsConfig {
 
     /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> AiLogsState {
+        self.state_on(Pool::new(&self.database, &self.database_name))
+    }
+
+    /// Creates the state on connections that several functions share.
+    pub fn state_on(&self, db: Pool) -> AiLogsState {
         // This function has no dates, only instants, for which the time zone does not matter.
-        AiLogsState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
+        AiLogsState { db, clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

@@ -75,9 +75,20 @@ impl AiConfig {
     /// # Errors
     /// When the TLS library cannot be set up.
     pub fn state(&self) -> Result<AiState, Box<dyn std::error::Error + Send + Sync>> {
+        self.state_on(Pool::new)
+    }
+
+    /// Creates the state on connections that several functions share. `pool` is called if conversations are logged.
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    pub fn state_on(
+        &self,
+        pool: impl FnOnce(&DatabaseConfig, &str) -> Pool,
+    ) -> Result<AiState, Box<dyn std::error::Error + Send + Sync>> {
         // This function has no dates, only instants, for which the time zone does not matter.
         let clock = Clock::system(chrono_tz::Tz::UTC);
-        let db = self.database.as_ref().map(|(server, database)| Pool::new(server, database));
+        let db = self.database.as_ref().map(|(server, database)| pool(server, database));
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,
             models: Arc::new(self.models.clone()),

@@ -1,21 +1,19 @@
-//! The `docs` Lambda function: serves Swagger UI, in which requests can be tried out. Only `cargo dev` runs it, on the
-//! same origin as the other functions. It is not deployed.
+//! The documentation page of the API: Swagger UI, in which requests can be tried out.
 
-use std::process::ExitCode;
-
-use app_core::lambda::{self, Delivery};
+use anyhow::Result;
 use axum::{Router, http::header, routing::get};
-use rotracker_cli::openapi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::openapi;
 
 const DESCRIPTION: &str = "/openapi.json";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    lambda::start(serve()).await
-}
-
-async fn serve() -> Result<(), lambda::Error> {
+/// Returns the routes of the page, `/docs` and `/openapi.json`. They need no layers of the functions, which would remove the
+/// trailing slash of the page's path.
+///
+/// # Errors
+/// When the description of the API contradicts itself.
+pub fn router() -> Result<Router> {
     let document = openapi::document()?;
     let page = SwaggerUi::new("/docs").config(
         Config::from(DESCRIPTION)
@@ -25,6 +23,5 @@ async fn serve() -> Result<(), lambda::Error> {
             .validator_url("none"),
     );
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], document));
-    // The other functions' layers are not used, because they remove the trailing slash of the page's path.
-    lambda::run(Router::from(page).route(DESCRIPTION, description), Delivery::Streaming).await
+    Ok(Router::from(page).route(DESCRIPTION, description))
 }

@@ -2,6 +2,7 @@
 //! an emulator or on AWS.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -10,6 +11,7 @@ use std::{
 
 use ai::limiter::{LimiterConfig, config::Timeouts, recent_requests, store};
 use anyhow::{Context, Result, anyhow};
+use app_core::config::Env;
 use aws_sdk_dynamodb::{
     Client,
     error::ProvideErrorMetadata,
@@ -110,6 +112,40 @@ fn open(directory: &Path) -> Result<Database> {
     Database::new(path).with_context(|| {
         format!("the DynamoDB emulator cannot open {path}; `cargo dev --fresh` starts over without it")
     })
+}
+
+/// The variables by which AWS's programs know an account.
+pub const AWS_ACCOUNT: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
+/// Sets the variables for the emulator at `endpoint`, and removes those of the account that the shell uses.
+pub fn use_emulator(variables: &mut BTreeMap<String, String>, endpoint: &str) {
+    variables.retain(|name, _| !AWS_ACCOUNT.contains(&name.as_str()));
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "emulator"),
+        ("AWS_SECRET_ACCESS_KEY", "emulator"),
+    ] {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+}
+
+/// Creates the rate limiter's table where `variables` say, as [`create_rate_limit_table`] does.
+///
+/// # Errors
+/// As [`create_rate_limit_table`], and when a variable is malformed.
+pub async fn create_rate_limit_table_of(variables: &BTreeMap<String, String>) -> Result<()> {
+    let mut env: Env = variables.clone().into_iter().collect();
+    let limiter = LimiterConfig::read(&mut env);
+    create_rate_limit_table(&env.finish(limiter)?).await
 }
 
 /// Creates the rate limiter's table if it does not exist, and turns on the removal of expired items.

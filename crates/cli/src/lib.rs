@@ -1,10 +1,11 @@
-//! The commands of `rotracker`. It runs the whole system on this machine, migrates databases, fills them with sample
+//! The commands of `rotracker`. It serves the API, runs the whole system on this machine, migrates databases, fills them with sample
 //! data, repairs the inventory's index, deletes old entries of the AI log, and prints the API description. The commands
 //! are in a library, so that the tests can use them.
 
 pub mod cargo_lambda;
 pub mod database_server;
 pub mod dev;
+pub mod docs;
 pub mod dynamodb;
 pub mod fake_anthropic;
 pub mod fake_issuer;
@@ -17,4 +18,6 @@ pub mod prune_ai_logs;
 pub mod reindex;
 pub mod sam_local;
 pub mod seed;
+pub mod serve;
+mod signals;
 pub mod supervise;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, openapi, output, prune_ai_logs, reindex, seed};
+use rotracker_cli::{dev, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -17,6 +17,8 @@ struct Arguments {
 enum Command {
     /// Run the whole system on this machine
     Dev(dev::Options),
+    /// Serve the API from this process, without Lambda
+    Serve(serve::Options),
     /// Bring the databases to the state that the functions expect
     Migrate(migrate::Options),
     /// Fill empty databases with sample data
@@ -33,6 +35,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Dev(options) => dev::run(options).await,
+        Command::Serve(options) => serve::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Seed => seed::run().await,
         Command::Reindex(options) => reindex::run(options).await,

@@ -4,11 +4,11 @@ use std::{sync::LazyLock, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use app_core::{
-    config::{Env, Stage},
+    config::{ConfigError, Env, Stage},
     db::{self, DatabaseConfig, Pool},
 };
 use sqlx::{
-    ConnectOptions, Executor, MySqlConnection,
+    Executor, MySqlConnection,
     migrate::{Migrate, MigrateError, Migration, Migrator},
 };
 
@@ -59,14 +59,14 @@ impl Databases {
     ///
     /// # Errors
     /// One error that names every missing or malformed variable.
-    pub fn read(mut env: Env) -> Result<Self> {
+    pub fn read(mut env: Env) -> Result<Self, ConfigError> {
         let stage = Stage::read(&mut env);
         let databases = Self {
             server: DatabaseConfig::read(&mut env),
             main: DatabaseConfig::main_database(&mut env, stage),
             inventory: DatabaseConfig::inventory_database(&mut env),
         };
-        Ok(env.finish(databases)?)
+        env.finish(databases)
     }
 }
 
@@ -139,7 +139,7 @@ async fn check(server: &DatabaseConfig, name: &str) -> Result<()> {
 }
 
 async fn connect(server: &DatabaseConfig, name: Option<&str>) -> Result<MySqlConnection> {
-    let connected = db::connect_options(server, name).connect().await;
+    let connected = db::connect(server, name).await;
     connected.with_context(|| format!("the database server {}:{} cannot be used", server.host, server.port))
 }
 

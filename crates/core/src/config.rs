@@ -25,6 +25,19 @@ pub struct ConfigError {
     problems: Vec<String>,
 }
 
+impl ConfigError {
+    /// Joins the errors of several functions. A problem that several of them have is named once.
+    pub fn join(errors: impl IntoIterator<Item = Self>) -> Self {
+        let mut problems = Vec::new();
+        for problem in errors.into_iter().flat_map(|error| error.problems) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        Self { problems }
+    }
+}
+
 /// The environment while it is read. For a wrong variable the methods return a placeholder, and [`finish`](Self::finish)
 /// fails.
 #[derive(Default)]

@@ -10,6 +10,7 @@ pub mod http;
 pub mod idempotency;
 pub mod lambda;
 pub mod metrics;
+mod nodelay;
 pub mod openapi;
 pub mod outbound;
 mod patch;

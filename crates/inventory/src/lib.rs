@@ -46,7 +46,12 @@ impl InventoryConfig {
 
     /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> InventoryState {
+        self.state_on(Pool::new(&self.database, &self.database_name))
+    }
+
+    /// Creates the state on connections that several functions share.
+    pub fn state_on(&self, db: Pool) -> InventoryState {
         // This function has no dates, only instants, for which the time zone does not matter.
-        InventoryState { db: Pool::new(&self.database, &self.database_name), clock: Clock::system(chrono_tz::Tz::UTC) }
+        InventoryState { db, clock: Clock::system(chrono_tz::Tz::UTC) }
     }
 }

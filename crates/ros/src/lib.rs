@@ -56,6 +56,11 @@ impl RosConfig {
 
     /// Creates the state. Nothing is connected yet.
     pub fn state(&self) -> RosState {
-        RosState::new(Pool::new(&self.database, &self.database_name), Clock::system(self.zone))
+        self.state_on(Pool::new(&self.database, &self.database_name))
+    }
+
+    /// Creates the state on connections that several functions share.
+    pub fn state_on(&self, db: Pool) -> RosState {
+        RosState::new(db, Clock::system(self.zone))
     }
 }

@@ -11,7 +11,7 @@ use app_core::{
     db,
 };
 use chrono::NaiveDate;
-use sqlx::{ConnectOptions, MySqlConnection};
+use sqlx::MySqlConnection;
 
 pub use orders::{OrderCounts, seed_repair_orders};
 pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
@@ -66,8 +66,7 @@ pub async fn fill_empty(databases: &Databases, today: NaiveDate) -> Result<()> {
 }
 
 async fn connect(databases: &Databases, name: &str) -> Result<MySqlConnection> {
-    db::connect_options(&databases.server, Some(name))
-        .connect()
+    db::connect(&databases.server, Some(name))
         .await
         .with_context(|| format!("the database {name} cannot be used; `rotracker migrate` creates it"))
 }

@@ -1,5 +1,7 @@
 //! The configuration of authentication.
 
+use std::net::Ipv4Addr;
+
 use reqwest::Url;
 
 use crate::config::{Env, Stage};
@@ -38,7 +40,7 @@ impl AuthConfig {
         let mode = env.optional("AUTH_MODE").map(|mode| mode.trim().to_ascii_lowercase());
         let issuer = env.optional("AUTH_ISSUER").map(|issuer| issuer.trim().trim_end_matches('/').to_owned());
         match (mode.as_deref(), issuer) {
-            (None, Some(issuer)) => Self::Issuer(IssuerConfig::read(env, issuer, is_local)),
+            (None, Some(issuer)) => Self::Issuer(IssuerConfig::read(env, issuer)),
             (None, None) if is_local => Self::Off { on_purpose: false },
             (None, None) => Self::Missing,
             (Some("none"), None) => Self::Off { on_purpose: true },
@@ -64,9 +66,10 @@ pub fn is_local(env: &Env, stage: Stage) -> bool {
 }
 
 impl IssuerConfig {
-    fn read(env: &mut Env, issuer: String, is_local: bool) -> Self {
+    fn read(env: &mut Env, issuer: String) -> Self {
         match Url::parse(&issuer) {
-            Ok(url) if url.scheme() == "https" || (is_local && url.scheme() == "http") => {
+            // Nobody can listen in on this machine.
+            Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_on_this_machine(&url)) => {
                 if is_of_every_tenant(&url) {
                     env.problem("AUTH_ISSUER", "must name a tenant; this one would accept the tokens of all tenants");
                 }
@@ -79,6 +82,12 @@ impl IssuerConfig {
         let admin_role = env.optional("AUTH_ADMIN_ROLE").map(|role| role.trim().to_owned());
         Self { accepted: accepted(&issuer), issuer, audiences, admin_role }
     }
+}
+
+/// Returns whether the host of `url` is this machine.
+fn is_on_this_machine(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()))
 }
 
 /// Returns whether `url` is one of Entra's endpoints for the accounts of all tenants.

@@ -1,15 +1,22 @@
-//! The configuration of the database server and of TLS.
+//! The configuration of the database server and of TLS, and how to connect.
 
-use std::str::FromStr;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    str::FromStr,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Connection, MySqlConnection,
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
-use crate::config::{Env, Stage};
+use crate::{
+    config::{Env, Stage},
+    nodelay::set_nodelay,
+};
 
 /// The server of all databases.
 #[derive(Clone, Debug)]
@@ -153,8 +160,29 @@ fn pem_from(content: &str) -> Option<Vec<u8>> {
     is_certificate.then(|| format!("{PEM_BEGIN}\n{base64}\n{PEM_END}\n").into_bytes())
 }
 
+/// Connects to `database`, or to the server without a database.
+///
+/// # Errors
+/// When the server cannot be reached or refuses the connection.
+pub async fn connect(config: &DatabaseConfig, database: Option<&str>) -> sqlx::Result<MySqlConnection> {
+    connect_with(&connect_options(config, database)).await
+}
+
+/// Connects with `TCP_NODELAY`, which saves 40 ms where the server wants TLS.
+pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
+    let port = options.get_port();
+    let mut connecting = pin!(MySqlConnection::connect_with(options));
+    poll_fn(|context| {
+        let connected = connecting.as_mut().poll(context);
+        // sqlx has the socket already and waits for the server.
+        set_nodelay(|peer| peer.port() == port);
+        connected
+    })
+    .await
+}
+
 /// Returns the options to connect to `database`, or to the server without a database.
-pub fn connect_options(config: &DatabaseConfig, database: Option<&str>) -> MySqlConnectOptions {
+pub(super) fn connect_options(config: &DatabaseConfig, database: Option<&str>) -> MySqlConnectOptions {
     let options = MySqlConnectOptions::new()
         .host(&config.host)
         .port(config.port)

@@ -17,7 +17,7 @@ mod query;
 mod rows;
 mod transaction;
 
-pub use config::{DatabaseConfig, TlsMode, connect_options};
+pub use config::{DatabaseConfig, TlsMode, connect};
 pub use failure::{Failure, classify, is_duplicate_key, is_lock_refused, is_missing_table};
 pub use pool::{Connection, Pool};
 pub use query::{push_limit, push_period};

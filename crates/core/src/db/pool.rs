@@ -17,7 +17,10 @@ use futures_util::future::join_all;
 use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOptions};
 use tokio::time::timeout;
 
-use super::{DatabaseConfig, Failure, classify, connect_options};
+use super::{
+    DatabaseConfig, Failure, classify,
+    config::{connect_options, connect_with},
+};
 use crate::{
     http::ApiError,
     lambda,
@@ -72,7 +75,7 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        let mut connection = MySqlConnection::connect_with(&self.0).await?;
+        let mut connection = connect_with(&self.0).await?;
         // Not prepared: the two statements go in one packet.
         connection.execute(sqlx::raw_sql(SESSION)).await?;
         metrics::count(Metric::DatabaseConnects, 1);

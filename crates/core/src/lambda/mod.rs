@@ -1,10 +1,13 @@
 //! The Lambda runner, which serves invocations with a router.
 
 mod framing;
-#[cfg(target_os = "linux")]
-mod nodelay;
 
-use std::{future::ready, process::ExitCode, time::Duration};
+use std::{
+    future::ready,
+    net::{SocketAddr, ToSocketAddrs},
+    process::ExitCode,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -15,7 +18,7 @@ use axum::{
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
 
-use crate::{config::HttpConfig, http::with_layers, metrics, telemetry};
+use crate::{config::HttpConfig, http::with_layers, metrics, nodelay::set_nodelay, telemetry};
 
 /// How responses are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +84,10 @@ pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     let router = Router::new()
         .fallback_service(router)
         .layer(map_request(|request: Request| ready(framing::restore_path(request))));
-    #[cfg(target_os = "linux")]
-    let connections = nodelay::RuntimeConnections::of_process();
-    #[cfg(target_os = "linux")]
+    let addresses = runtime_addresses();
     let router = router.layer(map_request(move |request: Request| {
-        connections.set_nodelay();
+        // The runtime's client writes a streamed response in several small pieces.
+        set_nodelay(|peer| addresses.contains(&peer));
         ready(request)
     }));
     let serve = || async {
@@ -97,4 +99,11 @@ pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     };
     let again = ConstantBuilder::new().with_delay(Duration::from_millis(10)).with_max_times(MAX_RESUMPTIONS);
     serve.retry(again).notify(|error, _| tracing::warn!(error = %error, "a response could not be delivered")).await
+}
+
+/// Returns the addresses of the runtime API, which `AWS_LAMBDA_RUNTIME_API` names.
+fn runtime_addresses() -> Vec<SocketAddr> {
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
+    let authority = api.rsplit("//").next().unwrap_or_default().split('/').next().unwrap_or_default();
+    authority.to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }

@@ -1,7 +1,10 @@
-//! `cargo dev`: the whole system on this machine, from a database server to the real function binaries behind
-//! `cargo lambda watch`, which sends each path to its function as the root `Cargo.toml` says.
+//! `cargo dev`: the whole system on this machine. It starts a database server and emulators, migrates and fills the databases,
+//! and runs the service, in one process or with `--lambda` as the real function binaries.
 //!
-//! Everything it starts ends with it, however it ends (see [`supervise`]).
+//! Everything that it starts ends with it, however it ends (see [`supervise`]).
+
+mod lambda;
+mod service;
 
 use std::{
     collections::BTreeMap,
@@ -10,22 +13,15 @@ use std::{
     io::ErrorKind,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use ai::limiter::LimiterConfig;
 use anyhow::{Context, Result, bail};
 use app_core::{
     clock::Clock,
     config::{self, Env},
 };
-use reqwest::StatusCode;
-use tokio::{
-    process::Command,
-    signal::unix::{Signal, SignalKind, signal},
-    time::{sleep, timeout},
-};
+use tokio::process::Command;
 
 use crate::{
     cargo_lambda,
@@ -33,32 +29,18 @@ use crate::{
     dynamodb::{self, DynamoDb, Storage},
     fake_anthropic::{self, FakeAnthropic},
     fake_issuer::{self, FakeIssuer},
-    local_client::local_client,
     migrate::{self, Databases},
     output::{print, progress},
     programs, sam_local,
     sam_local::Containers,
-    seed,
-    supervise::{self, Supervised, Supervision},
+    seed, serve,
+    signals::Signals,
+    supervise,
 };
+use lambda::Functions;
+use service::Service;
 
-/// A Lambda function, and the path on which it says that it works.
-struct Function {
-    name: &'static str,
-    health: &'static str,
-}
-
-/// The functions that run. The router in the root `Cargo.toml` must know them too.
-const FUNCTIONS: &[Function] = &[
-    Function { name: "ros", health: "/health" },
-    Function { name: "inventory", health: "/api/inventory/tables" },
-    Function { name: "ai", health: "/api/ai/health" },
-    Function { name: "ai-logs", health: "/api/ai-logs/stats" },
-    // Not deployed: the documentation page.
-    Function { name: "docs", health: "/openapi.json" },
-];
-
-/// What a function's environment holds where ours says nothing else.
+/// The variables of the service, unless the shell sets them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("DB_NAME_DEV", "ro_tracker_dev"),
     ("DB_NAME_PROD", "ro_tracker_prod"),
@@ -68,50 +50,41 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("AI_LOG_CONVERSATIONS", "true"),
 ];
 
-/// The variables by which AWS's programs know an account. The functions get none of the shell's, unless they are to
-/// use the DynamoDB that it names.
-const AWS_ACCOUNT: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL",
-    "AWS_PROFILE",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-];
+/// A database server that ends again within this time of its start is not started once more.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// How long a function may take to answer once it is compiled.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What `cargo dev` takes.
+/// The options of `cargo dev`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Port of the API on 127.0.0.1
     #[arg(long, env = "PORT", default_value_t = 3001, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// Start over with a new database; the old one is lost
+    /// Start over with a new database; the old one is deleted
     #[arg(long)]
     pub fresh: bool,
-    /// Build the functions optimised
+    /// Build with optimisations
     #[arg(long)]
     pub release: bool,
+    /// Run the real Lambda binaries under `cargo lambda watch`
+    #[arg(long)]
+    pub lambda: bool,
     /// Leave empty tables empty
     #[arg(long)]
     pub no_sample_data: bool,
-    /// Let the assistant be answered by a stand-in for Anthropic, without a key
+    /// Use a stand-in for Anthropic, which needs no key
     #[arg(long)]
     pub fake_anthropic: bool,
-    /// Ask callers for tokens, of an issuer on this machine that makes them for anybody; containers do not reach it
+    /// Require tokens, from an issuer on this machine that signs them for anybody; containers cannot reach it
     #[arg(long, conflicts_with = "sam_local")]
     pub auth: bool,
-    /// How many instances of each function may run at once
+    /// With --lambda, the most instances of each function
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub instances: u16,
     /// Let `sam local start-api` use the database and the emulators: listen where containers reach this machine,
-    /// at Docker's default network or ADDRESS, and write target/dev/sam-local.json
+    /// on Docker's default network or ADDRESS, and write target/dev/sam-local.json
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_parser = sam_local::parse_address)]
     pub sam_local: Option<Option<Ipv4Addr>>,
-    /// Where its data live; `target/dev` in the workspace unless set
+    /// The directory of its data; `target/dev` in the workspace by default
     #[arg(long, hide = true)]
     pub data_dir: Option<PathBuf>,
 }
@@ -119,7 +92,7 @@ pub struct Options {
 /// Runs the system until it is told to stop.
 ///
 /// # Errors
-/// A sentence that says what stands in the way, or what ended unasked, and what to do about it.
+/// A sentence that says what is missing or has ended, and what to do about it.
 pub async fn run(options: Options) -> Result<()> {
     let mut signals = Signals::listen()?;
     let mut system = System::default();
@@ -130,39 +103,14 @@ pub async fn run(options: Options) -> Result<()> {
         }
         outcome = system.run(&options) => outcome,
     };
-    // From here on further signals change nothing; each step takes a limited time.
+    // Further signals change nothing. Each step takes a limited time.
     system.stop().await;
-    // What was being started when the signal came was dropped, and may still be on its way out.
+    // A program that was being started when the signal came may still be ending.
     supervise::all_ended().await;
     outcome
 }
 
-/// The signals by which we are told to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
-}
-
-/// What is running.
+/// The running parts of the system.
 #[derive(Default)]
 struct System {
     lock: Option<File>,
@@ -170,13 +118,14 @@ struct System {
     dynamodb: Option<DynamoDb>,
     anthropic: Option<FakeAnthropic>,
     issuer: Option<FakeIssuer>,
-    functions: Option<Supervised>,
-    /// Where the file for `sam local` is, while there is one.
+    service: Option<Service>,
+    functions: Option<Functions>,
+    /// The directory with the file for `sam local`, while there is one.
     sam_local: Option<PathBuf>,
 }
 
 impl System {
-    /// Starts everything and watches over it; returns when something ended that should not.
+    /// Starts everything and watches over it. Returns when a part has ended that should not.
     async fn run(&mut self, options: &Options) -> Result<()> {
         let workspace = workspace_root().await?;
         let default_data_dir = workspace.join("target").join("dev");
@@ -184,63 +133,71 @@ impl System {
         fs::create_dir_all(&data_dir).with_context(|| format!("{} cannot be made", data_dir.display()))?;
         self.lock = Some(lock(&data_dir)?);
         expect_free(options.port)?;
-        // What a run that was killed left would lead nowhere.
+        // A run that was killed may have left it.
         sam_local::remove(&data_dir)?;
         let containers = match options.sam_local {
             Some(address) => Some(Containers::find(address).await?),
             None => None,
         };
         let listen = containers.as_ref().map_or(Ipv4Addr::LOCALHOST, |containers| containers.listen);
-        let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), progress).await?;
 
-        let mut environment = self.start_database(options, &data_dir, listen).await?;
-        let databases = Databases::read(environment.clone().into_iter().collect())?;
+        let mut variables = self.start_database(options, &data_dir, listen).await?;
+        let databases = Databases::read(variables.clone().into_iter().collect())?;
         migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
         if !options.no_sample_data {
-            seed_if_empty(&databases, &environment).await?;
+            seed_if_empty(&databases, &variables).await?;
         }
-        self.start_dynamodb(options, &data_dir, listen, &mut environment).await?;
-        self.start_anthropic(options, listen, &mut environment).await?;
-        self.start_issuer(options, &mut environment).await?;
+        self.start_dynamodb(options, &data_dir, listen, &mut variables).await?;
+        self.start_anthropic(options, listen, &mut variables).await?;
+        self.start_issuer(options, &mut variables).await?;
 
-        build(&workspace, options).await?;
-        let functions = watch(&cargo_lambda, &workspace, options, &environment)?;
-        let functions = self.functions.insert(functions);
-        tokio::select! {
-            _ = functions.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
-            healthy = healthy(options.port) => healthy?,
+        if options.lambda {
+            let cargo_lambda = cargo_lambda::find_or_install(&default_data_dir.join("tools"), progress).await?;
+            self.functions = Some(Functions::start(&cargo_lambda, &workspace, options, &variables).await?);
+        } else {
+            let mut variables = variables.clone();
+            if is_blank(variables.get("AUTH_ISSUER")) {
+                variables.insert("AUTH_MODE".to_owned(), "none".to_owned());
+            }
+            self.service = Some(Service::start(&workspace, options, variables).await?);
         }
         if let Some(containers) = containers {
             self.sam_local = Some(data_dir.clone());
-            let_sam_in(&containers, self.database.as_ref(), &data_dir, &databases, environment).await?;
+            let_sam_in(&containers, self.database.as_ref(), &data_dir, &databases, variables).await?;
         }
         print(&format!("ready: http://127.0.0.1:{}", options.port));
 
-        let database_ended = async {
-            match &self.database {
-                Some(database) => database.wait().await,
+        let Self { database, service, functions, .. } = self;
+        let keep_service = async {
+            match (service, functions) {
+                (Some(service), _) => service.keep_current().await,
+                (None, Some(functions)) => {
+                    functions.wait().await;
+                    bail!("`cargo lambda watch` ended unasked; its messages are above")
+                }
+                (None, None) => std::future::pending().await,
+            }
+        };
+        let keep_database = async {
+            match database {
+                Some(database) => keep_running(database, || server_options(options, &data_dir, listen)).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            _ = functions.wait() => bail!("`cargo lambda watch` ended unasked; its messages are above"),
-            () = database_ended => {
-                let log = data_dir.join("database").join("server.log");
-                bail!("the database server ended unasked; its messages are in {}", log.display())
-            }
+            ended = keep_service => ended,
+            ended = keep_database => ended,
         }
     }
 
-    /// Starts a database server unless the environment names one. Returns the functions' environment.
+    /// Starts a database server, unless the environment names one. Returns the variables of the service.
     async fn start_database(
         &mut self,
         options: &Options,
         data_dir: &Path,
         listen: Ipv4Addr,
     ) -> Result<BTreeMap<String, String>> {
-        let mut environment: BTreeMap<String, String> = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let mut environment = serve::variables_of_process();
         for (name, value) in DEFAULTS {
             if is_blank(environment.get(*name)) {
                 environment.insert((*name).to_owned(), (*value).to_owned());
@@ -250,7 +207,8 @@ impl System {
         environment.remove("NODE_ENV");
         environment.insert("APP_ENV".to_owned(), "development".to_owned());
 
-        let database_dir = data_dir.join("database");
+        let server_options = server_options(options, data_dir, listen);
+        let database_dir = &server_options.data_dir;
         if !is_blank(environment.get("DB_HOST")) {
             if options.fresh {
                 bail!("--fresh starts over with a database server of our own, but DB_HOST names another; unset one");
@@ -259,16 +217,8 @@ impl System {
         }
         if options.fresh && database_dir.exists() {
             progress(&format!("Removing the database in {}.", database_dir.display()));
-            DatabaseServer::erase(&database_dir).await?;
+            DatabaseServer::erase(database_dir).await?;
         }
-        let server_options = database_server::Options {
-            data_dir: database_dir,
-            port: None,
-            also_listen: options.sam_local.is_some().then_some(listen),
-            throw_away: false,
-            arguments: Vec::new(),
-            progress,
-        };
         let server = self.database.insert(DatabaseServer::start(server_options).await?);
         environment.retain(|name, _| !name.starts_with("DB_SSL_"));
         for (name, value) in [
@@ -282,7 +232,7 @@ impl System {
         Ok(environment)
     }
 
-    /// Starts a DynamoDB emulator unless the environment names an endpoint, and makes the table of the rate limit.
+    /// Starts a DynamoDB emulator, unless the environment names an endpoint, and creates the table of the rate limit.
     async fn start_dynamodb(
         &mut self,
         options: &Options,
@@ -298,23 +248,12 @@ impl System {
             let emulator = DynamoDb::start_at(listen, &Storage::Directory(directory), None).await?;
             let emulator = self.dynamodb.insert(emulator);
             progress(&format!("A DynamoDB emulator listens on {}.", emulator.endpoint));
-            // Whatever account the shell is signed in to, it has no business here.
-            environment.retain(|name, _| !AWS_ACCOUNT.contains(&name.as_str()));
-            for (name, value) in [
-                ("AWS_ENDPOINT_URL_DYNAMODB", emulator.endpoint.as_str()),
-                ("AWS_REGION", "us-east-1"),
-                ("AWS_ACCESS_KEY_ID", "emulator"),
-                ("AWS_SECRET_ACCESS_KEY", "emulator"),
-            ] {
-                environment.insert(name.to_owned(), value.to_owned());
-            }
+            dynamodb::use_emulator(environment, &emulator.endpoint);
         }
-        let mut env: Env = environment.clone().into_iter().collect();
-        let limiter = LimiterConfig::read(&mut env);
-        dynamodb::create_rate_limit_table(&env.finish(limiter)?).await
+        dynamodb::create_rate_limit_table_of(environment).await
     }
 
-    /// Starts a stand-in for Anthropic, if it is wanted, and says what becomes of chats otherwise.
+    /// Starts a stand-in for Anthropic if it is wanted. Otherwise says what happens to chats without a key.
     async fn start_anthropic(
         &mut self,
         options: &Options,
@@ -327,12 +266,12 @@ impl System {
             environment.insert("ANTHROPIC_BASE_URL".to_owned(), anthropic.url.clone());
             environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
         } else if is_blank(environment.get("ANTHROPIC_API_KEY")) {
-            progress("No ANTHROPIC_API_KEY is set: chats are answered 503. `cargo dev --fake-anthropic` answers them.");
+            progress("ANTHROPIC_API_KEY is not set, so chats get a 503. `cargo dev --fake-anthropic` needs no key.");
         }
         Ok(())
     }
 
-    /// Starts an issuer of tokens, if one is wanted.
+    /// Starts an issuer of tokens if one is wanted.
     async fn start_issuer(&mut self, options: &Options, environment: &mut BTreeMap<String, String>) -> Result<()> {
         if options.auth {
             if !is_blank(environment.get("AUTH_ISSUER")) {
@@ -357,8 +296,11 @@ impl System {
         Ok(())
     }
 
-    /// Stops what runs: first those that use the databases.
+    /// Stops everything, the users of the databases first.
     async fn stop(self) {
+        if let Some(service) = self.service {
+            service.stop().await;
+        }
         if let Some(functions) = self.functions {
             functions.stop().await;
         }
@@ -375,7 +317,7 @@ impl System {
     }
 }
 
-/// Lets the functions that `sam local` runs in containers use what runs, and says how to start it.
+/// Lets the functions that `sam local` runs in containers use the running system, and says how to start `sam local`.
 async fn let_sam_in(
     containers: &Containers,
     database: Option<&DatabaseServer>,
@@ -387,11 +329,11 @@ async fn let_sam_in(
         let password = database.let_containers_in(&[&databases.main, &databases.inventory]).await?;
         environment.insert("DB_USER".to_owned(), CONTAINERS.to_owned());
         environment.insert("DB_PASSWORD".to_owned(), password);
-        // A MySQL server of our own wants TLS, a MariaDB server has none.
+        // Our own MySQL server requires TLS, and our own MariaDB server does not offer it.
         environment.insert("DB_SSL_MODE".to_owned(), "PREFERRED".to_owned());
     }
     containers.write(data_dir, &environment)?;
-    // SAM takes arm64 unless told otherwise, as the template does.
+    // The template's default is arm64.
     let architecture = if env::consts::ARCH == "x86_64" { " --parameter-overrides Architecture=x86_64" } else { "" };
     progress(&format!(
         "Containers reach this machine as {}. For sam local, in another terminal:\n  sam build{architecture}\n  sam local start-api{architecture}",
@@ -451,79 +393,30 @@ async fn seed_if_empty(databases: &Databases, environment: &BTreeMap<String, Str
     seed::fill_empty(databases, today).await
 }
 
-/// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
-async fn build(workspace: &Path, options: &Options) -> Result<()> {
-    // The same selection as that of `cargo lambda watch`, which cannot name several packages: crates are then built
-    // with the same features and only once.
-    let mut cargo = process::Command::new("cargo");
-    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
-    cargo.args(options.release.then_some("--release")).current_dir(workspace);
-    supervise::forget_cargo(&mut cargo);
-    let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
-    if !status.is_some_and(|status| status.success()) {
-        bail!("the functions could not be built; the compiler's messages are above");
+fn server_options(options: &Options, data_dir: &Path, listen: Ipv4Addr) -> database_server::Options {
+    database_server::Options {
+        data_dir: data_dir.join("database"),
+        port: None,
+        also_listen: options.sam_local.is_some().then_some(listen),
+        throw_away: false,
+        arguments: Vec::new(),
+        progress,
     }
-    Ok(())
 }
 
-/// Starts the emulator, which starts instances of the functions as requests come, and anew when the code changes.
-fn watch(
-    cargo_lambda: &Path,
-    workspace: &Path,
-    options: &Options,
-    environment: &BTreeMap<String, String>,
-) -> Result<Supervised> {
-    let mut command = process::Command::new(cargo_lambda);
-    command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
-    command.args(["--invoke-port", &options.port.to_string(), "--concurrency", &options.instances.to_string()]);
-    // The functions answer CORS themselves, here as on AWS.
-    command.arg("--disable-cors").args(options.release.then_some("--release"));
-    command.current_dir(workspace).env_remove("NODE_ENV").envs(environment);
-    let is_ours = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
-        if !environment.contains_key(&*name.to_string_lossy()) {
-            command.env_remove(name);
+/// Starts the database server again, on the same port, whenever it ends.
+async fn keep_running(server: &mut DatabaseServer, options: impl Fn() -> database_server::Options) -> Result<()> {
+    loop {
+        let started = Instant::now();
+        server.wait().await;
+        let options = options();
+        let log = options.data_dir.join("server.log");
+        if started.elapsed() < STABLE_AFTER {
+            bail!("the database server ended again just after its start; its messages are in {}", log.display());
         }
+        progress(&format!("The database server ended unasked; its messages are in {}.", log.display()));
+        *server = DatabaseServer::start(database_server::Options { port: Some(server.port), ..options }).await?;
     }
-    // One variable filters the logs of the functions and of the emulator, which calls each reload an error.
-    if let Some(filter) = environment.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
-        command.env("RUST_LOG", format!("{filter},cargo_lambda=off,watchexec=off"));
-    }
-    supervise::forget_cargo(&mut command);
-    // As on Lambda, nothing in an instance is worth an orderly end, which the emulator makes a noisy one.
-    let supervision = Supervision { grace: Duration::ZERO, ..Supervision::default() };
-    Supervised::spawn(&command, supervision).context("cargo-lambda cannot be started")
-}
-
-/// Waits until every function answers.
-async fn healthy(port: u16) -> Result<()> {
-    let client = local_client().timeout(Duration::from_secs(5)).build()?;
-    for Function { name, health } in FUNCTIONS {
-        let url = format!("http://127.0.0.1:{port}{health}");
-        let mut answer = "no answer".to_owned();
-        let answered = timeout(HEALTH_TIMEOUT, async {
-            loop {
-                match client.get(&url).send().await {
-                    // Whoever wants a token works, too.
-                    Ok(response) if response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED => {
-                        // Leaving before the end of the answer would cost the function its instance.
-                        let _ = response.bytes().await;
-                        return;
-                    }
-                    Ok(response) => answer = response.status().to_string(),
-                    Err(_) => {}
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
-        });
-        if answered.await.is_err() {
-            let seconds = HEALTH_TIMEOUT.as_secs();
-            bail!(
-                "the function {name} was not healthy within {seconds} seconds ({url}: {answer}); its messages are above"
-            );
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,0 +1,270 @@
+//! Runs the real function binaries under `cargo lambda watch`, behind a gateway that admits no more requests than it can hold.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{File, TryLockError},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use app_core::http::{ApiError, BODY_LIMIT_BYTES};
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream::poll_fn;
+use http::{HeaderName, StatusCode, header};
+use reqwest::Client;
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use super::Options;
+use crate::{
+    dynamodb::AWS_ACCOUNT,
+    local_client::local_client,
+    output::progress,
+    supervise::{self, Supervised, Supervision},
+};
+
+/// A Lambda function, and a path that responds when it works.
+struct Function {
+    name: &'static str,
+    health: &'static str,
+}
+
+/// The functions. The router in the root `Cargo.toml` must know them, too.
+const FUNCTIONS: &[Function] = &[
+    Function { name: "ros", health: "/health" },
+    Function { name: "inventory", health: "/api/inventory/tables" },
+    Function { name: "ai", health: "/api/ai/health" },
+    Function { name: "ai-logs", health: "/api/ai-logs/stats" },
+    // Not deployed: the documentation page.
+    Function { name: "docs", health: "/openapi.json" },
+];
+
+/// How long a function may take to respond once it is compiled.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most requests that `cargo lambda watch` has at once. Version 1.9.2 stops responding for good when a hundred wait.
+const MAX_REQUESTS: usize = 64;
+
+/// How long further requests wait before they get a 503.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// How often to say what is waited for.
+const REPORT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The running functions.
+pub(super) struct Functions {
+    watch: Supervised,
+    gateway: JoinHandle<()>,
+}
+
+impl Functions {
+    /// Builds the functions, starts them with `variables`, and waits until each responds.
+    ///
+    /// # Errors
+    /// When they cannot be built or do not respond.
+    pub(super) async fn start(
+        cargo_lambda: &Path,
+        workspace: &Path,
+        options: &Options,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        build(workspace, options).await?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
+        let build_lock = build_lock()?;
+        let watch = watch(cargo_lambda, workspace, options, port, variables)?;
+        tokio::select! {
+            _ = watch.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
+            healthy = healthy(port, &build_lock) => healthy?,
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let gateway = Gateway {
+            client: local_client().no_gzip().redirect(reqwest::redirect::Policy::none()).build()?,
+            port,
+            permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
+        };
+        let routes = Router::new().fallback(forward).with_state(gateway);
+        let gateway = tokio::spawn(async move {
+            // This fails only if the listener fails, and then clients report errors.
+            let _ = axum::serve(listener, routes).await;
+        });
+        Ok(Self { watch, gateway })
+    }
+
+    /// Waits until `cargo lambda watch` ends, which is unexpected.
+    pub(super) async fn wait(&self) {
+        self.watch.wait().await;
+    }
+
+    pub(super) async fn stop(self) {
+        self.gateway.abort();
+        self.watch.stop().await;
+    }
+}
+
+/// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
+async fn build(workspace: &Path, options: &Options) -> Result<()> {
+    // The same selection as that of `cargo lambda watch`, which cannot name several packages, so that nothing is compiled twice.
+    let mut cargo = Command::new("cargo");
+    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
+    cargo.args(options.release.then_some("--release")).current_dir(workspace);
+    supervise::forget_cargo(&mut cargo);
+    progress("Building the functions.");
+    let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
+    if !status.is_some_and(|status| status.success()) {
+        bail!("the functions could not be built; the compiler's messages are above");
+    }
+    Ok(())
+}
+
+/// Starts `cargo lambda watch`, which starts instances of the functions as requests come, and anew when the code changes.
+fn watch(
+    cargo_lambda: &Path,
+    workspace: &Path,
+    options: &Options,
+    port: u16,
+    variables: &BTreeMap<String, String>,
+) -> Result<Supervised> {
+    let mut command = Command::new(cargo_lambda);
+    command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
+    command.args(["--invoke-port", &port.to_string(), "--concurrency", &options.instances.to_string()]);
+    // The functions answer CORS themselves, here as on AWS.
+    command.arg("--disable-cors").args(options.release.then_some("--release"));
+    command.current_dir(workspace).env_remove("NODE_ENV").envs(variables);
+    let is_ours = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
+        if !variables.contains_key(&*name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
+    // One variable filters the logs of the functions and of the emulator, which calls each reload an error.
+    if let Some(filter) = variables.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
+        command.env("RUST_LOG", format!("{filter},cargo_lambda=off,watchexec=off"));
+    }
+    supervise::forget_cargo(&mut command);
+    // As on Lambda, instances are not stopped in an orderly way. The emulator would print many messages.
+    let supervision = Supervision { grace: Duration::ZERO, ..Supervision::default() };
+    Supervised::spawn(&command, supervision).context("cargo-lambda cannot be started")
+}
+
+/// Returns the file that cargo locks while it builds in the target directory of this program.
+fn build_lock() -> Result<PathBuf> {
+    let this = env::current_exe().context("the path of this program is not known")?;
+    Ok(this.with_file_name(".cargo-lock"))
+}
+
+/// Returns whether cargo builds at the moment.
+fn is_building(lock: &Path) -> bool {
+    File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Waits until every function responds, as long as cargo builds and a minute more.
+async fn healthy(port: u16, build_lock: &Path) -> Result<()> {
+    let client = local_client().timeout(Duration::from_secs(5)).build()?;
+    for Function { name, health } in FUNCTIONS {
+        let url = format!("http://127.0.0.1:{port}{health}");
+        let mut built = Instant::now();
+        let mut reported = Instant::now();
+        loop {
+            let problem = match client.get(&url).send().await {
+                // A function that wants a token works, too.
+                Ok(response) if response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED => {
+                    // Leaving before the end of the response would cost the function its instance.
+                    let _ = response.bytes().await;
+                    break;
+                }
+                Ok(response) => response.status().to_string(),
+                Err(_) => "no response".to_owned(),
+            };
+            if is_building(build_lock) {
+                built = Instant::now();
+            }
+            if built.elapsed() > START_TIMEOUT {
+                bail!("the function {name} does not work ({url}: {problem}); its messages are above");
+            }
+            if reported.elapsed() > REPORT_INTERVAL {
+                progress(&format!("Waiting for the function {name} ({url}: {problem})."));
+                reported = Instant::now();
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+/// Passes requests on to `cargo lambda watch`, a limited number at once.
+#[derive(Clone)]
+struct Gateway {
+    client: Client,
+    port: u16,
+    permits: Arc<Semaphore>,
+}
+
+async fn forward(State(gateway): State<Gateway>, request: Request) -> Response {
+    let Ok(Ok(permit)) = timeout(MAX_WAIT, gateway.permits.clone().acquire_owned()).await else {
+        return unavailable("Too many requests are running under `cargo lambda watch`.");
+    };
+    let (parts, body) = request.into_parts();
+    // A little more than the functions accept, so that they reject it themselves.
+    let Ok(body) = to_bytes(body, BODY_LIMIT_BYTES + 1024).await else {
+        return ApiError::PayloadTooLarge(BODY_LIMIT_BYTES).into_response();
+    };
+    if std::str::from_utf8(&body).is_err() {
+        // `cargo lambda watch` responds with an error of its own.
+        return ApiError::BadRequest("The body is not valid UTF-8.".to_owned()).into_response();
+    }
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers;
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    let url = format!("http://127.0.0.1:{}{path}", gateway.port);
+    let Ok(response) = gateway.client.request(parts.method, url).headers(headers).body(body).send().await else {
+        return unavailable("`cargo lambda watch` does not respond.");
+    };
+
+    let status = response.status();
+    let mut headers = response.headers().clone();
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    let (sender, mut receiver) = mpsc::channel::<reqwest::Result<Bytes>>(4);
+    // Reads to the end, even if the client has left: otherwise `cargo lambda watch` loses the instance's next request.
+    tokio::spawn(async move {
+        let mut response = response;
+        while let Some(piece) = response.chunk().await.transpose() {
+            let is_broken = piece.is_err();
+            let _ = sender.send(piece).await;
+            if is_broken {
+                break;
+            }
+        }
+        drop(permit);
+    });
+    let body = Body::from_stream(poll_fn(move |context| receiver.poll_recv(context)));
+    (status, headers, body).into_response()
+}
+
+fn unavailable(message: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::RETRY_AFTER, "1")];
+    let body = json!({ "error": "Service unavailable", "message": message }).to_string();
+    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
+}
+
+/// Headers that belong to one connection.
+const HOP_BY_HOP: [HeaderName; 4] =
+    [header::CONNECTION, header::CONTENT_LENGTH, header::HOST, header::TRANSFER_ENCODING];

@@ -1,0 +1,214 @@
+//! Runs `rotracker serve`, and builds and restarts it when the sources change.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, bail};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+use super::Options;
+use crate::{
+    local_client::local_client,
+    output::progress,
+    supervise::{self, Supervised, Supervision},
+};
+
+/// What is watched in the workspace.
+const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "crates", "migrations"];
+
+/// How long the sources must be left alone before they are built.
+const SETTLING_TIME: Duration = Duration::from_millis(300);
+
+/// How long stopping waits for running requests.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// `rotracker serve`, which serves the API.
+pub(super) struct Service {
+    program: PathBuf,
+    workspace: PathBuf,
+    is_optimised: bool,
+    port: u16,
+    variables: BTreeMap<String, String>,
+    running: Option<Supervised>,
+    changes: mpsc::Receiver<()>,
+    // Dropping it stops the watching.
+    _watcher: RecommendedWatcher,
+}
+
+impl Service {
+    /// Starts the service with `variables` as its whole environment, and waits until it answers. It is this very program, unless
+    /// an optimised one is wanted, which is built first.
+    ///
+    /// # Errors
+    /// When it cannot be built or ends at its start.
+    pub(super) async fn start(
+        workspace: &Path,
+        options: &Options,
+        variables: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let this = env::current_exe().context("the path of this program is not known")?;
+        let must_build = options.release && cfg!(debug_assertions);
+        let program = match this.parent().and_then(Path::parent) {
+            // …/target/debug/rotracker
+            Some(target) if must_build => target.join("release").join("rotracker"),
+            _ => this,
+        };
+        let (changed, changes) = mpsc::channel(1);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // The compiler opens the files, too.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // If the channel is full, a build is due already.
+                let _ = changed.try_send(());
+            }
+        })
+        .context("the sources cannot be watched")?;
+        for source in SOURCES {
+            let watched = watcher.watch(&workspace.join(source), RecursiveMode::Recursive);
+            watched.with_context(|| format!("{source} cannot be watched"))?;
+        }
+        let mut service = Self {
+            program,
+            workspace: workspace.to_owned(),
+            is_optimised: options.release || !cfg!(debug_assertions),
+            port: options.port,
+            variables,
+            running: None,
+            changes,
+            _watcher: watcher,
+        };
+        if must_build {
+            progress("Building the service with optimisations.");
+            if !service.build().await? {
+                bail!("the service could not be built; the compiler's messages are above");
+            }
+        }
+        if !service.restart().await? {
+            bail!("the service ended at its start; its messages are above");
+        }
+        Ok(service)
+    }
+
+    /// Builds and restarts the service whenever the sources change. Never ends by itself. While the sources do not compile, the
+    /// last version keeps running.
+    pub(super) async fn keep_current(&mut self) -> Result<()> {
+        loop {
+            tokio::select! {
+                Some(()) = self.changes.recv() => self.rebuild().await?,
+                _ = ended(self.running.as_ref()) => {
+                    self.running = None;
+                    progress("The service ended unasked; its messages are above. It starts again when the sources change.");
+                }
+            }
+        }
+    }
+
+    /// Stops the service. Running requests have some seconds to finish.
+    pub(super) async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    async fn rebuild(&mut self) -> Result<()> {
+        // One command may change many files.
+        while timeout(SETTLING_TIME, self.changes.recv()).await.is_ok() {}
+        let before = self.built_at();
+        progress("The sources changed. Building.");
+        if !self.build().await? {
+            progress("The build failed; the compiler's messages are above. The last version keeps running.");
+        } else if self.built_at() == before && self.running.is_some() {
+            progress("Nothing is new.");
+        } else if !self.migrate().await? {
+            progress("The databases were not migrated; the messages are above. The last version keeps running.");
+        } else if self.restart().await? {
+            progress("The new version is running.");
+        } else {
+            progress("The new version ended at its start; its messages are above.");
+        }
+        Ok(())
+    }
+
+    /// Returns when the program was built, if it exists.
+    fn built_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.program).and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// Builds the program. Returns whether it compiles.
+    async fn build(&self) -> Result<bool> {
+        let mut cargo = Command::new("cargo");
+        // The same selection as that of the alias `cargo dev`, so that nothing is compiled twice.
+        cargo.args(["build", "--bin", "rotracker"]).args(self.is_optimised.then_some("--release"));
+        cargo.current_dir(&self.workspace);
+        supervise::forget_cargo(&mut cargo);
+        let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
+        Ok(status.is_some_and(|status| status.success()))
+    }
+
+    /// Applies new migrations. Returns whether that succeeded.
+    async fn migrate(&self) -> Result<bool> {
+        let mut migrate = self.command();
+        migrate.arg("migrate");
+        let status = supervise::run(&migrate).await.context("`rotracker migrate` cannot be started")?;
+        Ok(status.is_some_and(|status| status.success()))
+    }
+
+    /// Stops the old version, if one is running, and starts the program. Returns whether it answers.
+    async fn restart(&mut self) -> Result<bool> {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        let mut serve = self.command();
+        serve.args(["serve", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        let supervision = Supervision { grace: GRACE, ..Supervision::default() };
+        let running = self.running.insert(Supervised::spawn(&serve, supervision).context("sh cannot be started")?);
+        let answers = tokio::select! {
+            _ = running.wait() => false,
+            () = answers(self.port) => true,
+        };
+        if !answers {
+            self.running = None;
+        }
+        Ok(answers)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(&self.workspace).envs(&self.variables);
+        // Variables that are not to be inherited, such as those of an AWS account.
+        for (name, _) in env::vars_os() {
+            if !self.variables.contains_key(&*name.to_string_lossy()) {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
+/// Waits until the service ends; forever if it is not running.
+async fn ended(running: Option<&Supervised>) -> Option<ExitStatus> {
+    match running {
+        Some(running) => running.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the service answers.
+async fn answers(port: u16) {
+    let Ok(client) = local_client().timeout(Duration::from_secs(5)).build() else {
+        // Requests would fail alike.
+        return;
+    };
+    let url = format!("http://127.0.0.1:{port}/health");
+    while client.get(&url).send().await.is_err() {
+        sleep(Duration::from_millis(20)).await;
+    }
+}

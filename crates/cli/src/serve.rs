@@ -1,0 +1,139 @@
+//! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
+
+use std::{collections::BTreeMap, env, future::IntoFuture, path::PathBuf, pin::pin};
+
+use ai::AiConfig;
+use ai_logs::AiLogsConfig;
+use anyhow::{Context, Result, anyhow};
+use app_core::{
+    config::{ConfigError, Env},
+    db::Pool,
+    http::with_layers,
+    lambda::Delivery,
+    telemetry,
+};
+use axum::{Router, serve::ListenerExt};
+use inventory::InventoryConfig;
+use ros::RosConfig;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::{
+    docs,
+    dynamodb::{self, DynamoDb, Storage},
+    migrate::Databases,
+    signals::Signals,
+};
+
+/// The most connections to each database, unless `DB_MAX_CONNECTIONS` is set.
+const MAX_CONNECTIONS: &str = "10";
+
+/// The options of `rotracker serve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Address or name to listen on
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on
+    #[arg(long, env = "PORT", default_value_t = 3001)]
+    pub port: u16,
+    /// Keep the rate limit in this directory instead of DynamoDB
+    #[arg(long, value_name = "DIRECTORY")]
+    pub embedded_dynamodb: Option<PathBuf>,
+}
+
+/// Serves requests until a signal tells it to stop. Then it accepts no more and finishes those that are running; a second signal
+/// ends them.
+///
+/// # Errors
+/// When the environment is not complete or the port cannot be used.
+pub async fn run(options: Options) -> Result<()> {
+    telemetry::init();
+    allow_many_connections();
+    let mut signals = Signals::listen()?;
+    let mut variables: BTreeMap<String, String> = variables_of_process();
+    let dynamodb = match &options.embedded_dynamodb {
+        Some(directory) => {
+            let emulator = DynamoDb::start(&Storage::Directory(directory.clone()), None).await?;
+            dynamodb::use_emulator(&mut variables, &emulator.endpoint);
+            dynamodb::create_rate_limit_table_of(&variables).await?;
+            Some(emulator)
+        }
+        None => None,
+    };
+    let routes = routes(&variables).await?;
+    let Options { host, port, .. } = options;
+    let listener =
+        TcpListener::bind((&*host, port)).await.with_context(|| format!("cannot listen on {host}, port {port}"))?;
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    // A refusal would mean that the client has left already.
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        served = &mut server => served?,
+        () = signals.received() => {
+            tracing::info!("finishing the running requests; a second signal ends them");
+            drop(stop);
+            tokio::select! {
+                served = &mut server => served?,
+                () = signals.received() => {}
+            }
+        }
+    }
+    if let Some(dynamodb) = dynamodb {
+        dynamodb.stop().await;
+    }
+    Ok(())
+}
+
+/// Returns the environment of the process. Names and values that are not Unicode cannot be ours.
+pub fn variables_of_process() -> BTreeMap<String, String> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// Creates the routes of all functions and of the documentation page, and opens the first connections.
+async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
+    let env = || {
+        let mut variables = variables.clone();
+        let max_connections = variables.entry("DB_MAX_CONNECTIONS".to_owned()).or_default();
+        if max_connections.trim().is_empty() {
+            MAX_CONNECTIONS.clone_into(max_connections);
+        }
+        variables.into_iter().collect::<Env>()
+    };
+    let databases = Databases::read(env());
+    let configs =
+        (RosConfig::read(env()), InventoryConfig::read(env()), AiConfig::read(env()), AiLogsConfig::read(env()));
+    let (databases, ros, inventory, ai, ai_logs) = match (databases, configs) {
+        (Ok(databases), (Ok(ros), Ok(inventory), Ok(ai), Ok(ai_logs))) => (databases, ros, inventory, ai, ai_logs),
+        (databases, (ros, inventory, ai, ai_logs)) => {
+            let errors = [databases.err(), ros.err(), inventory.err(), ai.err(), ai_logs.err()];
+            return Err(ConfigError::join(errors.into_iter().flatten()).into());
+        }
+    };
+
+    let main = Pool::new(&databases.server, &databases.main);
+    let inventory_db = if databases.inventory == databases.main {
+        main.clone()
+    } else {
+        Pool::new(&databases.server, &databases.inventory)
+    };
+    let ai_state = ai.state_on(|_, _| main.clone()).map_err(|error| anyhow!(error))?;
+    tokio::join!(main.warm_up(), inventory_db.warm_up(), ai_state.warm_up(), ros.http.auth.warm_up());
+    let routes = ros::router(ros.state_on(main.clone()))
+        .merge(inventory::router(inventory.state_on(inventory_db)))
+        .merge(ai::router(ai_state))
+        .merge(ai_logs::router(ai_logs.state_on(main)));
+    Ok(docs::router()?.fallback_service(with_layers(routes, &ros.http, Delivery::Streaming)))
+}
+
+/// Raises the limit of open files to what the system allows. Each connection is one, and many systems start with 1,024.
+fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With the old limit, further connections wait until others end.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
