@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod runtime_api;
 pub mod stock;
 pub mod tcp_proxy;
+pub mod tls_server;
 
 pub use app::{App, TestResponse};
 pub use database::TestDatabase;
