@@ -17,6 +17,7 @@ use inventory::InventoryConfig;
 use ros::RosConfig;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{net::TcpListener, sync::oneshot};
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::{
     docs,
@@ -27,6 +28,10 @@ use crate::{
 
 /// The most connections to each database, unless `DB_MAX_CONNECTIONS` is set.
 const MAX_CONNECTIONS: &str = "10";
+
+/// The most requests that are worked on at once. Further ones wait here, where no connection to the database is due to them within
+/// seconds.
+const MAX_REQUESTS: usize = 64;
 
 /// The options of `rotracker serve`.
 #[derive(Clone, Debug, clap::Args)]
@@ -127,7 +132,8 @@ async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
         .merge(inventory::router(inventory.state_on(inventory_db)))
         .merge(ai::router(ai_state))
         .merge(ai_logs::router(ai_logs.state_on(main)));
-    Ok(docs::router()?.fallback_service(with_layers(routes, &ros.http, Delivery::Streaming)))
+    let service = with_layers(routes, &ros.http, Delivery::Streaming);
+    Ok(docs::router()?.fallback_service(service.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))))
 }
 
 /// Raises the limit of open files to what the system allows. Each connection is one, and many systems start with 1,024.

@@ -17,8 +17,9 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_http_client::{
     Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use tracing::Span;
 
@@ -141,7 +142,8 @@ pub fn key(user: &str) -> String {
 pub fn client(config: &StoreConfig) -> Client {
     // Ring, as everywhere in this program. The SDK's default compiles C for minutes.
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http_client = Builder::new().pool_idle_timeout(outbound::MAX_IDLE).tls_provider(tls).build_https();
+    let http_client =
+        Builder::new().pool_idle_timeout(outbound::MAX_IDLE).tls_provider(tls).tls_context(tls_context()).build_https();
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(http_client)
@@ -151,6 +153,26 @@ pub fn client(config: &StoreConfig) -> Client {
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF));
     builder.set_endpoint_url(config.endpoint_url.clone());
     Client::from_conf(builder.build())
+}
+
+/// Trusts Amazon's certificate authorities only, which sign the certificates of all AWS endpoints. By default the SDK reads the
+/// certificates of all authorities of the system from about 140 files, which takes longer than the rest of the function's start.
+fn tls_context() -> TlsContext {
+    let mut authorities = TrustStore::empty();
+    for certificate in amazon_authorities() {
+        let base64 = STANDARD.encode(certificate);
+        authorities.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"));
+    }
+    // `build` checks nothing, so it cannot fail.
+    TlsContext::builder().with_trust_store(authorities).build().unwrap_or_default()
+}
+
+fn amazon_authorities() -> impl Iterator<Item = &'static [u8]> {
+    const NAMES: [&[u8]; 2] = [b"Amazon Root CA", b"Starfield Services Root"];
+    let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|certificate| &**certificate);
+    certificates.filter(|certificate: &&[u8]| {
+        NAMES.iter().any(|name| certificate.windows(name.len()).any(|part| part == *name))
+    })
 }
 
 fn timeout_config(timeouts: Timeouts) -> TimeoutConfig {
@@ -190,6 +212,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_authorities_of_amazon_are_trusted() {
+        // Amazon Root CA 1 to 4, and Starfield's older one.
+        assert_eq!(amazon_authorities().count(), 5);
+    }
 
     #[test]
     fn keys_are_user_names_or_their_hashes() {

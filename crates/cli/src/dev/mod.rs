@@ -50,8 +50,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("AI_LOG_CONVERSATIONS", "true"),
 ];
 
-/// A database server that ends again within this time of its start is not started once more.
+/// A database server that ends within this time of its start, this often in a row, is not started again.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
+const MAX_EARLY_ENDS: usize = 3;
 
 /// The options of `cargo dev`.
 #[derive(Clone, Debug, clap::Args)]
@@ -406,13 +407,15 @@ fn server_options(options: &Options, data_dir: &Path, listen: Ipv4Addr) -> datab
 
 /// Starts the database server again, on the same port, whenever it ends.
 async fn keep_running(server: &mut DatabaseServer, options: impl Fn() -> database_server::Options) -> Result<()> {
+    let mut early_ends = 0;
     loop {
         let started = Instant::now();
         server.wait().await;
         let options = options();
         let log = options.data_dir.join("server.log");
-        if started.elapsed() < STABLE_AFTER {
-            bail!("the database server ended again just after its start; its messages are in {}", log.display());
+        early_ends = if started.elapsed() < STABLE_AFTER { early_ends + 1 } else { 0 };
+        if early_ends > MAX_EARLY_ENDS {
+            bail!("the database server ends again and again; its messages are in {}", log.display());
         }
         progress(&format!("The database server ended unasked; its messages are in {}.", log.display()));
         *server = DatabaseServer::start(database_server::Options { port: Some(server.port), ..options }).await?;

@@ -1,9 +1,12 @@
 //! `GET /health`
 
 use app_core::{db, http::Json, values::Timestamp};
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use chrono::SecondsFormat;
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,7 +36,7 @@ pub(super) struct Health {
     (status = 200, description = "Everything works", body = Health),
     (status = 503, description = "The database cannot be reached", body = Health),
 ))]
-pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<Health>) {
+pub(super) async fn health(State(state): State<RosState>) -> Response {
     let healthy = Health {
         status: "ok",
         timestamp: state.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -43,7 +46,7 @@ pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<H
         message: None,
     };
     match db::read!(state.db, |connection| store::ping(connection).await) {
-        Ok(()) => (StatusCode::OK, Json(healthy)),
+        Ok(()) => Json(healthy).into_response(),
         Err(error) => {
             error.log("the database cannot be reached");
             let unhealthy = Health {
@@ -53,7 +56,7 @@ pub(super) async fn health(State(state): State<RosState>) -> (StatusCode, Json<H
                 message: Some("The database cannot be reached."),
                 ..healthy
             };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(unhealthy))
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(unhealthy)).into_response()
         }
     }
 }
