@@ -1,5 +1,5 @@
 //! The integration tests. Every test has a database of its own on a real server; those in `emulator`, `framing`,
-//! `freeze` and `dev` start the real binaries.
+//! `freeze`, `serve` and `dev` start the real binaries.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -24,6 +24,7 @@ mod migrate;
 mod observability;
 mod openapi;
 mod ros;
+mod serve;
 mod statements;
 mod tls;
 mod variables;

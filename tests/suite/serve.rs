@@ -1,0 +1,168 @@
+//! `rotracker serve`: all functions in one process.
+
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use rotracker_cli::local_client::local_client;
+use rotracker_tests::{
+    TestDatabase,
+    anthropic::{FakeAnthropic, Part, Script, events, sse},
+    database::migrate,
+    emulator::{assistant_variables, binary, database_variables, free_port},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command},
+};
+
+/// A running `rotracker serve`.
+struct Service {
+    process: Child,
+    log: Lines<BufReader<ChildStdout>>,
+    url: String,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+async fn command(variables: &[(&'static str, String)]) -> Command {
+    let mut command = Command::new(binary("rotracker").await);
+    // The variables of the tests may name the server under test.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
+        command.env_remove(name);
+    }
+    command.arg("serve").envs(variables.iter().map(|(name, value)| (*name, value))).kill_on_drop(true);
+    command
+}
+
+impl Service {
+    /// Starts it on `database`, with an embedded DynamoDB, and waits until it listens.
+    async fn start(database: &TestDatabase, anthropic: &FakeAnthropic, variables: &[(&'static str, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut ours = database_variables(database);
+        ours.extend(assistant_variables(&anthropic.url, ""));
+        ours.extend_from_slice(variables);
+        let mut command = command(&ours).await;
+        command.args(["--port", &port.to_string(), "--embedded-dynamodb"]).arg(folder.path());
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut service = Self { process, log, url: format!("http://127.0.0.1:{port}"), port, _folder: folder };
+        service.wait_for("listening on").await;
+        service
+    }
+
+    /// Waits for a log line that contains `text`, and returns it.
+    async fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let line = self.log.next_line().await.unwrap().expect("the service goes on");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(self.process.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+}
+
+fn off() -> [(&'static str, String); 1] {
+    [("AUTH_MODE", "none".to_owned())]
+}
+
+#[tokio::test]
+async fn all_functions_are_served() {
+    let (database, anthropic) = (TestDatabase::empty().await, FakeAnthropic::start([Script::message("Hi.")]).await);
+    // Both databases may be one.
+    migrate(&database, &database, false).await.unwrap();
+    let mut service = Service::start(&database, &anthropic, &off()).await;
+    let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
+    for (path, text) in [
+        ("/health", "\"status\":\"ok\""),
+        ("/api/ros", "[]"),
+        ("/.netlify/functions/api/ros", "[]"),
+        ("/api/inventory/stats", "totalParts"),
+        ("/api/ai/health", "\"status\":\"ok\""),
+        ("/api/ai-logs/stats", "totalLogs"),
+        ("/docs/", "<html"),
+        ("/openapi.json", "\"openapi\""),
+    ] {
+        let response = client.get(format!("{}{path}", service.url)).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert!(response.text().await.unwrap().contains(text), "{path}");
+    }
+    let line = service.wait_for("/api/ai-logs/stats").await;
+    assert!(line.contains("http.status=200") && line.contains("outcome=\"complete\""), "{line}");
+    let chat = json!({ "userId": "me", "messages": [{ "role": "user", "content": "Hello?" }] });
+    let response = client.post(format!("{}/api/ai/chat", service.url)).json(&chat).send().await.unwrap();
+    assert_eq!(response.headers()["x-ratelimit-remaining"], "2");
+    assert_eq!(response.json::<Value>().await.unwrap()["success"], true);
+}
+
+#[tokio::test]
+async fn without_an_issuer_only_health_answers() {
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
+    let service = Service::start(&database, &anthropic, &[]).await;
+    let client = local_client().build().unwrap();
+    for (path, status) in [("/health", 200), ("/api/ros", 503), ("/api/inventory/stats", 503), ("/nothing", 503)] {
+        let response = client.get(format!("{}{path}", service.url)).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn running_requests_are_finished() {
+    let all = events(&["one", "two"]);
+    let parts = all.iter().flat_map(|event| [Part::Bytes(sse(event).into_bytes()), Part::Wait]).collect();
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([Script::parts(parts)]).await);
+    let mut service = Service::start(&database, &anthropic, &off()).await;
+    let chat = json!({ "userId": "me", "stream": true, "messages": [{ "role": "user", "content": "Hello?" }] });
+    let request = local_client().build().unwrap().post(format!("{}/api/ai/chat", service.url)).json(&chat);
+    let mut stream = request.send().await.unwrap().bytes_stream();
+    assert_eq!(stream.next().await.unwrap().unwrap(), format!("data: {}\n\n", all[0]));
+
+    service.signal(rustix::process::Signal::TERM);
+    service.wait_for("finishing the running requests").await;
+    while TcpStream::connect(("127.0.0.1", service.port)).await.is_ok() {}
+    let mut rest = Vec::new();
+    for _ in 0..all.len() {
+        anthropic.resume();
+    }
+    while let Some(piece) = stream.next().await {
+        rest.extend_from_slice(&piece.unwrap());
+    }
+    let rest = String::from_utf8(rest).unwrap();
+    assert!(rest.contains("two") && rest.ends_with("data: [DONE]\n\n"), "{rest}");
+    assert_eq!(service.process.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_running_requests() {
+    let parts = vec![Part::Bytes(sse(&events(&["one"])[0]).into_bytes()), Part::Wait];
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([Script::parts(parts)]).await);
+    let mut service = Service::start(&database, &anthropic, &off()).await;
+    let chat = json!({ "userId": "me", "stream": true, "messages": [{ "role": "user", "content": "Hello?" }] });
+    let request = local_client().build().unwrap().post(format!("{}/api/ai/chat", service.url)).json(&chat);
+    let mut stream = request.send().await.unwrap().bytes_stream();
+    stream.next().await.unwrap().unwrap();
+    service.signal(rustix::process::Signal::INT);
+    service.wait_for("finishing the running requests").await;
+    service.signal(rustix::process::Signal::INT);
+    assert_eq!(service.process.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn every_missing_variable_is_named_once() {
+    let Output { status, stderr, .. } = command(&[("DB_PORT", "many".to_owned())]).await.output().await.unwrap();
+    let message = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{message}");
+    for problem in ["DB_HOST is missing", "DB_NAME_INVENTORY is missing", "DB_PORT must be a port number"] {
+        assert_eq!(message.matches(problem).count(), 1, "{problem}: {message}");
+    }
+}
