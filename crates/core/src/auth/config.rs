@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn http_is_allowed_on_this_machine_only() {
+        for issuer in ["http://127.0.0.1:4000", "http://localhost:4000"] {
+            let config = read(&[LAMBDA, ("AUTH_ISSUER", issuer), ("AUTH_AUDIENCE", "api")]).unwrap();
+            assert!(matches!(config, AuthConfig::Issuer(_)), "{issuer}");
+        }
+    }
+
+    #[test]
     fn incomplete_configurations_are_reported() {
         let issuer = ("AUTH_ISSUER", "https://issuer.example");
         let audience = ("AUTH_AUDIENCE", "api");
@@ -152,6 +160,7 @@ mod tests {
             (vec![issuer, audience, ("AUTH_MODE", "none")], "AUTH_MODE must not be none"),
             (vec![("AUTH_MODE", "off")], "AUTH_MODE must be none"),
             (vec![LAMBDA, ("AUTH_ISSUER", "http://issuer.example"), audience], "AUTH_ISSUER must be a URL"),
+            (vec![WATCH, ("AUTH_ISSUER", "http://127.0.0.1.example"), audience], "AUTH_ISSUER must be a URL"),
             (vec![("AUTH_ISSUER", "issuer"), audience], "AUTH_ISSUER must be a URL"),
             (vec![("AUTH_ISSUER", "https://login.microsoftonline.com/common/v2.0"), audience], "must name a tenant"),
         ] {
