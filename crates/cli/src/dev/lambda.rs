@@ -30,7 +30,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Options;
+use super::{IS_RELEASE, Options};
 use crate::{
     dynamodb::AWS_ACCOUNT,
     local_client::local_client,
@@ -83,7 +83,7 @@ impl Functions {
         options: &Options,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        build(workspace, options).await?;
+        build(workspace).await?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let build_lock = build_lock()?;
         let watch = watch(cargo_lambda, workspace, options, port, variables)?;
@@ -117,11 +117,11 @@ impl Functions {
 }
 
 /// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
-async fn build(workspace: &Path, options: &Options) -> Result<()> {
+async fn build(workspace: &Path) -> Result<()> {
     // The same selection as that of `cargo lambda watch`, which cannot name several packages, so that nothing is compiled twice.
     let mut cargo = Command::new("cargo");
     cargo.arg("build").args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
-    cargo.args(options.release.then_some("--release")).current_dir(workspace);
+    cargo.args(IS_RELEASE.then_some("--release")).current_dir(workspace);
     supervise::forget_cargo(&mut cargo);
     progress("Building the functions.");
     let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
@@ -143,7 +143,7 @@ fn watch(
     command.args(["lambda", "watch", "--quiet", "--invoke-address", "127.0.0.1"]);
     command.args(["--invoke-port", &port.to_string(), "--concurrency", &options.instances.to_string()]);
     // The functions answer CORS themselves, here as on AWS.
-    command.arg("--disable-cors").args(options.release.then_some("--release"));
+    command.arg("--disable-cors").args(IS_RELEASE.then_some("--release"));
     command.current_dir(workspace).env_remove("NODE_ENV").envs(variables);
     let is_ours = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {

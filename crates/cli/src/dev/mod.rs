@@ -40,6 +40,9 @@ use crate::{
 use lambda::Functions;
 use service::Service;
 
+/// Whether this program was built in release mode, as `cargo dev --release` does. What it builds is built alike.
+const IS_RELEASE: bool = !cfg!(debug_assertions);
+
 /// The variables of the service, unless the shell sets them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("DB_NAME_DEV", "ro_tracker_dev"),
@@ -64,6 +67,7 @@ pub struct Options {
     #[arg(long)]
     pub fresh: bool,
     /// Build with optimisations
+    // The launcher does that.
     #[arg(long)]
     pub release: bool,
     /// Run the real Lambda binaries under `cargo lambda watch`

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::Options;
+use super::{IS_RELEASE, Options};
 use crate::{
     local_client::local_client,
     output::progress,
@@ -35,7 +35,6 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Service {
     program: PathBuf,
     workspace: PathBuf,
-    is_optimised: bool,
     port: u16,
     variables: BTreeMap<String, String>,
     running: Option<Supervised>,
@@ -45,23 +44,15 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts the service with `variables` as its whole environment, and waits until it answers. It is this very program, unless
-    /// an optimised one is wanted, which is built first.
+    /// Starts this very program as the service, with `variables` as its whole environment, and waits until it answers.
     ///
     /// # Errors
-    /// When it cannot be built or ends at its start.
+    /// When it ends at its start.
     pub(super) async fn start(
         workspace: &Path,
         options: &Options,
         variables: BTreeMap<String, String>,
     ) -> Result<Self> {
-        let this = env::current_exe().context("the path of this program is not known")?;
-        let must_build = options.release && cfg!(debug_assertions);
-        let program = match this.parent().and_then(Path::parent) {
-            // …/target/debug/rotracker
-            Some(target) if must_build => target.join("release").join("rotracker"),
-            _ => this,
-        };
         let (changed, changes) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // The compiler opens the files, too.
@@ -76,21 +67,14 @@ impl Service {
             watched.with_context(|| format!("{source} cannot be watched"))?;
         }
         let mut service = Self {
-            program,
+            program: env::current_exe().context("the path of this program is not known")?,
             workspace: workspace.to_owned(),
-            is_optimised: options.release || !cfg!(debug_assertions),
             port: options.port,
             variables,
             running: None,
             changes,
             _watcher: watcher,
         };
-        if must_build {
-            progress("Building the service with optimisations.");
-            if !service.build().await? {
-                bail!("the service could not be built; the compiler's messages are above");
-            }
-        }
         if !service.restart().await? {
             bail!("the service ended at its start; its messages are above");
         }
@@ -145,8 +129,8 @@ impl Service {
     /// Builds the program. Returns whether it compiles.
     async fn build(&self) -> Result<bool> {
         let mut cargo = Command::new("cargo");
-        // The same selection as that of the alias `cargo dev`, so that nothing is compiled twice.
-        cargo.args(["build", "--bin", "rotracker"]).args(self.is_optimised.then_some("--release"));
+        // The same selection as that of the launcher, so that nothing is compiled twice.
+        cargo.args(["build", "--bin", "rotracker"]).args(IS_RELEASE.then_some("--release"));
         cargo.current_dir(&self.workspace);
         supervise::forget_cargo(&mut cargo);
         let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
