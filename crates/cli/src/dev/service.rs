@@ -22,8 +22,9 @@ use crate::{
     supervise::{self, Supervised, Supervision},
 };
 
-/// What is watched in the workspace.
-const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "crates", "migrations"];
+/// What is watched in the workspace: files and whole directories.
+const SOURCE_FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
+const SOURCE_DIRECTORIES: [&str; 2] = ["crates", "migrations"];
 
 /// How long the sources must be left alone before they are built.
 const SETTLING_TIME: Duration = Duration::from_millis(300);
@@ -54,17 +55,25 @@ impl Service {
         variables: BTreeMap<String, String>,
     ) -> Result<Self> {
         let (changed, changes) = mpsc::channel(1);
+        let root = workspace.to_owned();
+        let is_source = move |path: &PathBuf| {
+            path.strip_prefix(&root)
+                .is_ok_and(|path| SOURCE_FILES.iter().chain(&SOURCE_DIRECTORIES).any(|source| path.starts_with(source)))
+        };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // The compiler opens the files, too.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(&is_source)) {
                 // If the channel is full, a build is due already.
                 let _ = changed.try_send(());
             }
         })
         .context("the sources cannot be watched")?;
-        for source in SOURCES {
-            let watched = watcher.watch(&workspace.join(source), RecursiveMode::Recursive);
-            watched.with_context(|| format!("{source} cannot be watched"))?;
+        // Editors replace files, so files are watched through their directory.
+        let watched = watcher.watch(workspace, RecursiveMode::NonRecursive);
+        watched.with_context(|| format!("{} cannot be watched", workspace.display()))?;
+        for directory in SOURCE_DIRECTORIES {
+            let watched = watcher.watch(&workspace.join(directory), RecursiveMode::Recursive);
+            watched.with_context(|| format!("{directory} cannot be watched"))?;
         }
         let mut service = Self {
             program: env::current_exe().context("the path of this program is not known")?,
