@@ -1,5 +1,6 @@
-//! Links a function to a fixed address. Otherwise the system's loader adjusts tens of thousands of pointers at each start, which
-//! takes a millisecond, a fifth of the whole start. The heap, the stack and the libraries keep their random addresses.
+//! The build script of the functions: links them to a fixed address. Otherwise the system's loader adjusts tens of thousands of
+//! pointers at each start, which takes about a millisecond of five. The heap, the stack and the libraries keep their random
+//! addresses. Only the program's own code and constants lose theirs.
 
 #![allow(clippy::print_stdout)]
 

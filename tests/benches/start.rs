@@ -1,5 +1,5 @@
 //! `cargo bench --bench start`: the time from starting the process of a function to the last byte of its first
-//! response, compared alternately with a minimal `lambda_http` function built the same way. The request is already
+//! response, compared alternately with a minimal `lambda_http` function that is built with cargo's defaults. The request is already
 //! waiting and returns 404 without a database statement, so this measures Init and the HTTP layers.
 //!
 //! It uses the binaries of `sam build` and `cargo lambda build --release --example bare_function`.

@@ -129,6 +129,8 @@ async fn running_requests_are_finished() {
 
     service.signal(rustix::process::Signal::TERM);
     service.wait_for("finishing the running requests").await;
+    // Supervisors repeat it.
+    service.signal(rustix::process::Signal::TERM);
     while TcpStream::connect(("127.0.0.1", service.port)).await.is_ok() {}
     let mut rest = Vec::new();
     for _ in 0..all.len() {
@@ -143,7 +145,7 @@ async fn running_requests_are_finished() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_running_requests() {
+async fn ctrl_c_breaks_off_requests_that_are_being_finished() {
     let parts = vec![Part::Bytes(sse(&events(&["one"])[0]).into_bytes()), Part::Wait];
     let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([Script::parts(parts)]).await);
     let mut service = Service::start(&database, &anthropic, &off()).await;

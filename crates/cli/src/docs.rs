@@ -8,18 +8,18 @@ use crate::openapi;
 
 const DESCRIPTION: &str = "/openapi.json";
 
-/// Returns the routes of the page, `/docs` and `/openapi.json`. They need no layers of the functions, which would remove the
-/// trailing slash of the page's path.
+/// Returns the routes of the page, `/docs` and `/openapi.json`. They go without the functions' layers, because one of those removes
+/// trailing slashes and the page is at `/docs/`.
 ///
 /// # Errors
-/// When the description of the API contradicts itself.
+/// When two functions describe the same thing differently.
 pub fn router() -> Result<Router> {
     let document = openapi::document()?;
     let page = SwaggerUi::new("/docs").config(
         Config::from(DESCRIPTION)
             .try_it_out_enabled(true)
             .display_operation_id(true)
-            // The validator would send the description to a public server.
+            // Swagger's online validator would send the description to a public server.
             .validator_url("none"),
     );
     let description = get(async || ([(header::CONTENT_TYPE, "application/json")], document));

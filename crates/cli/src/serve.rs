@@ -29,8 +29,8 @@ use crate::{
 /// The most connections to each database, unless `DB_MAX_CONNECTIONS` is set.
 const MAX_CONNECTIONS: &str = "10";
 
-/// The most requests that are worked on at once. Further ones wait here, where no connection to the database is due to them within
-/// seconds.
+/// The most requests whose response has not begun. Further ones wait here, before they ask for a connection to the database,
+/// because waiting for that fails after some seconds.
 const MAX_REQUESTS: usize = 64;
 
 /// The options of `rotracker serve`.
@@ -47,8 +47,8 @@ pub struct Options {
     pub embedded_dynamodb: Option<PathBuf>,
 }
 
-/// Serves requests until a signal tells it to stop. Then it accepts no more and finishes those that are running; a second signal
-/// ends them.
+/// Serves requests until SIGTERM or SIGINT tells it to stop. Then it accepts no more requests and finishes the running ones. A
+/// SIGINT after that breaks them off.
 ///
 /// # Errors
 /// When the environment is not complete or the port cannot be used.
@@ -56,7 +56,38 @@ pub async fn run(options: Options) -> Result<()> {
     telemetry::init();
     allow_many_connections();
     let mut signals = Signals::listen()?;
-    let mut variables: BTreeMap<String, String> = variables_of_process();
+    let (dynamodb, routes, listener) = tokio::select! {
+        started = start(&options) => started?,
+        () = signals.received() => return Ok(()),
+    };
+    tracing::info!("listening on http://{}", listener.local_addr()?);
+    // This fails only if the client has already disconnected.
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        served = &mut server => served?,
+        () = signals.received() => {
+            tracing::info!("finishing the running requests; Ctrl-C breaks them off");
+            drop(stop);
+            tokio::select! {
+                served = &mut server => served?,
+                // Not SIGTERM, which supervisors repeat.
+                () = signals.interrupted() => {}
+            }
+        }
+    }
+    if let Some(dynamodb) = dynamodb {
+        dynamodb.stop().await;
+    }
+    Ok(())
+}
+
+/// Starts the DynamoDB emulator if it is wanted, opens the first connections, and binds the port.
+async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListener)> {
+    let mut variables = variables_of_process();
     let dynamodb = match &options.embedded_dynamodb {
         Some(directory) => {
             let emulator = DynamoDb::start(&Storage::Directory(directory.clone()), None).await?;
@@ -69,37 +100,17 @@ pub async fn run(options: Options) -> Result<()> {
     let routes = routes(&variables).await?;
     let Options { host, port, .. } = options;
     let listener =
-        TcpListener::bind((&*host, port)).await.with_context(|| format!("cannot listen on {host}, port {port}"))?;
-    tracing::info!("listening on http://{}", listener.local_addr()?);
-    // A refusal would mean that the client has left already.
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
-    let mut server = pin!(server.into_future());
-    tokio::select! {
-        served = &mut server => served?,
-        () = signals.received() => {
-            tracing::info!("finishing the running requests; a second signal ends them");
-            drop(stop);
-            tokio::select! {
-                served = &mut server => served?,
-                () = signals.received() => {}
-            }
-        }
-    }
-    if let Some(dynamodb) = dynamodb {
-        dynamodb.stop().await;
-    }
-    Ok(())
+        TcpListener::bind((&**host, *port)).await.with_context(|| format!("cannot listen on {host}, port {port}"))?;
+    Ok((dynamodb, routes, listener))
 }
 
-/// Returns the environment of the process. Names and values that are not Unicode cannot be ours.
+/// Returns the environment of the process. Variables that are not Unicode are left out, and count as not set.
 pub fn variables_of_process() -> BTreeMap<String, String> {
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
-/// Creates the routes of all functions and of the documentation page, and opens the first connections.
+/// Creates the routes of all functions and of the documentation page, and connects to the database, DynamoDB, Anthropic and the
+/// issuer.
 async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
     let env = || {
         let mut variables = variables.clone();
@@ -140,6 +151,6 @@ async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
 fn allow_many_connections() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // With the old limit, further connections wait until others end.
+    // If this fails, the old limit stays, and connections above it wait until others close.
     let _ = setrlimit(Resource::Nofile, limit);
 }

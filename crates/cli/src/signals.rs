@@ -1,26 +1,26 @@
-//! The signals by which a program is told to stop.
+//! The signals that tell a program to stop.
 
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT (Ctrl-C), SIGTERM and SIGHUP.
+/// SIGINT (Ctrl-C) and SIGTERM.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hang_up: Signal,
 }
 
 impl Signals {
     /// Handles the signals from now on; they no longer end the program by themselves.
     ///
     /// # Errors
-    /// When the operating system refuses.
+    /// When a handler cannot be installed.
     pub(crate) fn listen() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next SIGINT.
+    pub(crate) async fn interrupted(&mut self) {
+        self.interrupt.recv().await;
     }
 
     /// Waits for the next signal.
@@ -28,7 +28,6 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Sets `TCP_NODELAY` on connections of libraries that neither set it nor can be configured: the client of the Lambda runtime, and
-//! sqlx 0.9.0 (its issue 4335). Without it, the second of two small packets waits for the acknowledgement of the first one, which
-//! Linux delays by 40 ms.
+//! sqlx 0.9.0 (its issue 4335). Without it, the second of two small packets waits until the first one is acknowledged, and Linux
+//! delays acknowledgements by up to 40 ms.
 //!
 //! The connections are found among the file descriptors of the process. This works on Linux only; elsewhere nothing happens.
 
 use std::net::SocketAddr;
 
-/// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts. This takes some ten system calls, and a
-/// few more for each file descriptor.
+/// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts. This takes about ten system calls, and
+/// up to five more for each open file.
 pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) {
-    // Without it everything is late but correct.
+    // A failure only costs time, so it is logged and not returned.
     #[cfg(target_os = "linux")]
     if let Err(error) = linux::set_nodelay(is_meant) {
         tracing::debug!(error = %crate::telemetry::error_chain(&error), "TCP_NODELAY cannot be set");
@@ -34,12 +34,20 @@ mod linux {
     pub(super) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<()> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
         for entry in fs::read_dir("/proc/self/fd")? {
-            let Ok(number) = entry?.file_name().to_string_lossy().parse::<RawFd>() else { continue };
-            // A second descriptor of the same connection. Options belong to the connection.
+            let entry = entry?;
+            // Other files must not be opened a second time: closing the second descriptor would release the locks on the file.
+            let is_socket =
+                fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
+            if !is_socket {
+                continue;
+            }
+            // A second descriptor of the same socket. Options that are set on it apply to the socket. The connection may have been
+            // closed meanwhile.
             let Ok(socket) = pidfd_getfd(this_process.as_fd(), number, PidfdGetfdFlags::empty()) else { continue };
             let peer = getpeername(&socket).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok());
             if peer.is_some_and(&is_meant) {
-                sockopt::set_tcp_nodelay(&socket, true)?;
+                let _ = sockopt::set_tcp_nodelay(&socket, true);
             }
         }
         Ok(())

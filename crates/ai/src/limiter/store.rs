@@ -143,8 +143,11 @@ pub fn key(user: &str) -> String {
 pub fn client(config: &StoreConfig) -> Client {
     // Ring, as everywhere in this program. The SDK's default compiles C for minutes.
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http_client =
-        Builder::new().pool_idle_timeout(outbound::MAX_IDLE).tls_provider(tls).tls_context(tls_context()).build_https();
+    let http_client = Builder::new()
+        .pool_idle_timeout(outbound::MAX_IDLE)
+        .tls_provider(tls)
+        .tls_context(tls_context(config.endpoint_url.as_deref()))
+        .build_https();
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(http_client)
@@ -156,20 +159,25 @@ pub fn client(config: &StoreConfig) -> Client {
     Client::from_conf(builder.build())
 }
 
-/// Trusts Amazon's certificate authorities only, which sign the certificates of all AWS endpoints. By default the SDK reads the
-/// certificates of all authorities of the system from about 140 files, which takes longer than the rest of the function's start.
-fn tls_context() -> TlsContext {
+/// Trusts Amazon's certificate authorities only, which sign the certificates of AWS endpoints. By default the SDK reads the
+/// certificates of the system, about 140 files, which takes longer than the rest of the function's start. That default stays for
+/// another HTTPS endpoint.
+fn tls_context(endpoint_url: Option<&str>) -> TlsContext {
+    if endpoint_url.is_some_and(|url| url.starts_with("https:")) {
+        return TlsContext::default();
+    }
     let mut authorities = TrustStore::empty();
     for certificate in amazon_authorities() {
         let base64 = STANDARD.encode(certificate);
         authorities.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"));
     }
-    // `build` checks nothing, so it cannot fail.
+    // `build` never fails.
     TlsContext::builder().with_trust_store(authorities).build().unwrap_or_default()
 }
 
+/// Returns the certificates whose names contain Amazon's or Starfield's, the older name of Amazon's authority.
 fn amazon_authorities() -> impl Iterator<Item = &'static [u8]> {
-    // Searching 140 certificates byte by byte would take most of a millisecond.
+    // `memmem`, because a plain search through 140 certificates takes almost a millisecond.
     let names = [b"Amazon Root CA".as_slice(), b"Starfield Services Root"].map(Finder::new);
     let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|certificate| &**certificate);
     certificates.filter(move |certificate: &&[u8]| names.iter().any(|name| name.find(certificate).is_some()))

@@ -1,4 +1,4 @@
-//! Runs the real function binaries under `cargo lambda watch`, behind a gateway that admits no more requests than it can hold.
+//! Runs the real function binaries under `cargo lambda watch`, behind a gateway that limits how many requests run at once.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use reqwest::Client;
 use serde_json::json;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -38,13 +38,13 @@ use crate::{
     supervise::{self, Supervised, Supervision},
 };
 
-/// A Lambda function, and a path that responds when it works.
+/// A Lambda function, and a path that answers 200 or 401 when it works.
 struct Function {
     name: &'static str,
     health: &'static str,
 }
 
-/// The functions. The router in the root `Cargo.toml` must know them, too.
+/// The functions. The router in the root `Cargo.toml` must list them, too.
 const FUNCTIONS: &[Function] = &[
     Function { name: "ros", health: "/health" },
     Function { name: "inventory", health: "/api/inventory/tables" },
@@ -57,13 +57,13 @@ const FUNCTIONS: &[Function] = &[
 /// How long a function may take to respond once it is compiled.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most requests that `cargo lambda watch` has at once. Version 1.9.2 stops responding for good when a hundred wait.
+/// The most requests that `cargo lambda watch` has at once. Version 1.9.2 hangs for ever once a hundred requests wait.
 const MAX_REQUESTS: usize = 64;
 
 /// How long further requests wait before they get a 503.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// How often to say what is waited for.
+/// How often to report which function is still awaited.
 const REPORT_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The running functions.
@@ -88,10 +88,11 @@ impl Functions {
         let build_lock = build_lock()?;
         let watch = watch(cargo_lambda, workspace, options, port, variables)?;
         tokio::select! {
-            _ = watch.wait() => bail!("`cargo lambda watch` ended at its start; its messages are above"),
-            healthy = healthy(port, &build_lock) => healthy?,
+            _ = watch.wait() => bail!("`cargo lambda watch` exited at its start; its messages are above"),
+            healthy = wait_until_healthy(port, &build_lock) => healthy?,
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
+        let listener = listener.with_context(|| format!("port {} cannot be used", options.port))?;
         let gateway = Gateway {
             client: local_client().no_gzip().redirect(reqwest::redirect::Policy::none()).build()?,
             port,
@@ -99,7 +100,7 @@ impl Functions {
         };
         let routes = Router::new().fallback(forward).with_state(gateway);
         let gateway = tokio::spawn(async move {
-            // This fails only if the listener fails, and then clients report errors.
+            // This fails only if the listener fails, and clients notice that.
             let _ = axum::serve(listener, routes).await;
         });
         Ok(Self { watch, gateway })
@@ -118,9 +119,9 @@ impl Functions {
 
 /// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
 async fn build(workspace: &Path) -> Result<()> {
-    // The same selection as that of `cargo lambda watch`, which cannot name several packages, so that nothing is compiled twice.
+    // The same binaries as `cargo lambda watch` builds, from all packages, so that nothing is compiled twice.
     let mut cargo = Command::new("cargo");
-    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
+    cargo.args(["build", "--workspace"]).args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
     cargo.args(IS_RELEASE.then_some("--release")).current_dir(workspace);
     supervise::forget_cargo(&mut cargo);
     progress("Building the functions.");
@@ -131,7 +132,8 @@ async fn build(workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Starts `cargo lambda watch`, which starts instances of the functions as requests come, and anew when the code changes.
+/// Starts `cargo lambda watch`. It starts instances of the functions when requests come, and builds them again when the code
+/// changes.
 fn watch(
     cargo_lambda: &Path,
     workspace: &Path,
@@ -145,18 +147,18 @@ fn watch(
     // The functions answer CORS themselves, here as on AWS.
     command.arg("--disable-cors").args(IS_RELEASE.then_some("--release"));
     command.current_dir(workspace).env_remove("NODE_ENV").envs(variables);
-    let is_ours = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_ours)) {
+    let must_not_be_inherited = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(must_not_be_inherited)) {
         if !variables.contains_key(&*name.to_string_lossy()) {
             command.env_remove(name);
         }
     }
-    // One variable filters the logs of the functions and of the emulator, which calls each reload an error.
+    // One variable filters the logs of the functions and of `cargo lambda watch`, which logs each reload as an error.
     if let Some(filter) = variables.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
         command.env("RUST_LOG", format!("{filter},cargo_lambda=off,watchexec=off"));
     }
     supervise::forget_cargo(&mut command);
-    // As on Lambda, instances are not stopped in an orderly way. The emulator would print many messages.
+    // Killed at once, as on Lambda. On SIGTERM `cargo lambda watch` prints many messages.
     let supervision = Supervision { grace: Duration::ZERO, ..Supervision::default() };
     Supervised::spawn(&command, supervision).context("cargo-lambda cannot be started")
 }
@@ -172,18 +174,18 @@ fn is_building(lock: &Path) -> bool {
     File::open(lock).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-/// Waits until every function responds, as long as cargo builds and a minute more.
-async fn healthy(port: u16, build_lock: &Path) -> Result<()> {
+/// Waits until every function responds. Each has a minute, not counting the time in which cargo builds.
+async fn wait_until_healthy(port: u16, build_lock: &Path) -> Result<()> {
     let client = local_client().timeout(Duration::from_secs(5)).build()?;
     for Function { name, health } in FUNCTIONS {
         let url = format!("http://127.0.0.1:{port}{health}");
-        let mut built = Instant::now();
+        let mut last_building = Instant::now();
         let mut reported = Instant::now();
         loop {
             let problem = match client.get(&url).send().await {
-                // A function that wants a token works, too.
+                // 401 shows that the function works: it wants a token.
                 Ok(response) if response.status().is_success() || response.status() == StatusCode::UNAUTHORIZED => {
-                    // Leaving before the end of the response would cost the function its instance.
+                    // If the response is not read to its end, `cargo lambda watch` loses the instance.
                     let _ = response.bytes().await;
                     break;
                 }
@@ -191,9 +193,9 @@ async fn healthy(port: u16, build_lock: &Path) -> Result<()> {
                 Err(_) => "no response".to_owned(),
             };
             if is_building(build_lock) {
-                built = Instant::now();
+                last_building = Instant::now();
             }
-            if built.elapsed() > START_TIMEOUT {
+            if last_building.elapsed() > START_TIMEOUT {
                 bail!("the function {name} does not work ({url}: {problem}); its messages are above");
             }
             if reported.elapsed() > REPORT_INTERVAL {
@@ -219,33 +221,29 @@ async fn forward(State(gateway): State<Gateway>, request: Request) -> Response {
         return unavailable("Too many requests are running under `cargo lambda watch`.");
     };
     let (parts, body) = request.into_parts();
-    // A little more than the functions accept, so that they reject it themselves.
+    // A little above the functions' own limit, so that they reject slightly longer bodies themselves.
     let Ok(body) = to_bytes(body, BODY_LIMIT_BYTES + 1024).await else {
         return ApiError::PayloadTooLarge(BODY_LIMIT_BYTES).into_response();
     };
     if std::str::from_utf8(&body).is_err() {
-        // `cargo lambda watch` responds with an error of its own.
+        // `cargo lambda watch` would respond with an error in its own format.
         return ApiError::BadRequest("The body is not valid UTF-8.".to_owned()).into_response();
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = parts.headers;
-    for name in HOP_BY_HOP {
+    for name in NOT_FORWARDED {
         headers.remove(name);
     }
     let url = format!("http://127.0.0.1:{}{path}", gateway.port);
-    let Ok(response) = gateway.client.request(parts.method, url).headers(headers).body(body).send().await else {
-        return unavailable("`cargo lambda watch` does not respond.");
-    };
+    let request = gateway.client.request(parts.method, url).headers(headers).body(body);
 
-    let status = response.status();
-    let mut headers = response.headers().clone();
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
+    let (head_sender, head) = oneshot::channel();
     let (sender, mut receiver) = mpsc::channel::<reqwest::Result<Bytes>>(4);
-    // Reads to the end, even if the client has left: otherwise `cargo lambda watch` loses the instance's next request.
+    // A task of its own reads the response to its end, even if the client disconnects. Otherwise `cargo lambda watch` loses the
+    // instance's next request.
     tokio::spawn(async move {
-        let mut response = response;
+        let Ok(mut response) = request.send().await else { return };
+        let _ = head_sender.send((response.status(), response.headers().clone()));
         while let Some(piece) = response.chunk().await.transpose() {
             let is_broken = piece.is_err();
             let _ = sender.send(piece).await;
@@ -255,6 +253,12 @@ async fn forward(State(gateway): State<Gateway>, request: Request) -> Response {
         }
         drop(permit);
     });
+    let Ok((status, mut headers)) = head.await else {
+        return unavailable("`cargo lambda watch` does not respond.");
+    };
+    for name in NOT_FORWARDED {
+        headers.remove(name);
+    }
     let body = Body::from_stream(poll_fn(move |context| receiver.poll_recv(context)));
     (status, headers, body).into_response()
 }
@@ -265,6 +269,6 @@ fn unavailable(message: &str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
 }
 
-/// Headers that belong to one connection.
-const HOP_BY_HOP: [HeaderName; 4] =
+/// Headers that the HTTP libraries set themselves for each connection.
+const NOT_FORWARDED: [HeaderName; 4] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::HOST, header::TRANSFER_ENCODING];

@@ -1,7 +1,7 @@
 //! `cargo dev`: the whole system on this machine. It starts a database server and emulators, migrates and fills the databases,
 //! and runs the service, in one process or with `--lambda` as the real function binaries.
 //!
-//! Everything that it starts ends with it, however it ends (see [`supervise`]).
+//! All programs that it starts are stopped when it ends, even if it is killed (see [`supervise`]).
 
 mod lambda;
 mod service;
@@ -21,7 +21,10 @@ use app_core::{
     clock::Clock,
     config::{self, Env},
 };
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
     cargo_lambda,
@@ -38,12 +41,13 @@ use crate::{
     supervise,
 };
 use lambda::Functions;
-use service::Service;
+use service::{Service, Sources};
 
-/// Whether this program was built in release mode, as `cargo dev --release` does. What it builds is built alike.
+/// Whether this program was built in release mode, as `cargo dev --release` does. It builds the service and the functions in the
+/// same mode.
 const IS_RELEASE: bool = !cfg!(debug_assertions);
 
-/// The variables of the service, unless the shell sets them.
+/// Defaults for variables that the environment does not set.
 const DEFAULTS: &[(&str, &str)] = &[
     ("DB_NAME_DEV", "ro_tracker_dev"),
     ("DB_NAME_PROD", "ro_tracker_prod"),
@@ -53,7 +57,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("AI_LOG_CONVERSATIONS", "true"),
 ];
 
-/// A database server that ends within this time of its start, this often in a row, is not started again.
+/// If the database server ends this soon after its start, this many times in a row, it is not started again.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 const MAX_EARLY_ENDS: usize = 3;
 
@@ -67,19 +71,19 @@ pub struct Options {
     #[arg(long)]
     pub fresh: bool,
     /// Build with optimisations
-    // The launcher does that.
+    // Read by the launcher. It is here so that it is accepted and listed in `--help`.
     #[arg(long)]
     pub release: bool,
     /// Run the real Lambda binaries under `cargo lambda watch`
     #[arg(long)]
     pub lambda: bool,
-    /// Leave empty tables empty
+    /// Do not fill empty tables with sample data
     #[arg(long)]
     pub no_sample_data: bool,
     /// Use a stand-in for Anthropic, which needs no key
     #[arg(long)]
     pub fake_anthropic: bool,
-    /// Require tokens, from an issuer on this machine that signs them for anybody; containers cannot reach it
+    /// Require tokens. A test issuer on this machine gives one to anybody; containers cannot reach it
     #[arg(long, conflicts_with = "sam_local")]
     pub auth: bool,
     /// With --lambda, the most instances of each function
@@ -89,7 +93,7 @@ pub struct Options {
     /// on Docker's default network or ADDRESS, and write target/dev/sam-local.json
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_parser = sam_local::parse_address)]
     pub sam_local: Option<Option<Ipv4Addr>>,
-    /// The directory of its data; `target/dev` in the workspace by default
+    /// Directory for the data of `cargo dev`; `target/dev` in the workspace by default
     #[arg(long, hide = true)]
     pub data_dir: Option<PathBuf>,
 }
@@ -97,18 +101,21 @@ pub struct Options {
 /// Runs the system until it is told to stop.
 ///
 /// # Errors
-/// A sentence that says what is missing or has ended, and what to do about it.
+/// When something is missing or a part fails. The text says what to do.
 pub async fn run(options: Options) -> Result<()> {
     let mut signals = Signals::listen()?;
+    // The terminal closes.
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut system = System::default();
     let outcome = tokio::select! {
         () = signals.received() => {
             progress("Stopping.");
             Ok(())
         }
+        _ = hang_up.recv() => Ok(()),
         outcome = system.run(&options) => outcome,
     };
-    // Further signals change nothing. Each step takes a limited time.
+    // From here on signals are ignored. Each step has a time limit.
     system.stop().await;
     // A program that was being started when the signal came may still be ending.
     supervise::all_ended().await;
@@ -130,7 +137,7 @@ struct System {
 }
 
 impl System {
-    /// Starts everything and watches over it. Returns when a part has ended that should not.
+    /// Starts everything, and keeps the service and the database running. Returns only with an error.
     async fn run(&mut self, options: &Options) -> Result<()> {
         let workspace = workspace_root().await?;
         let default_data_dir = workspace.join("target").join("dev");
@@ -138,7 +145,7 @@ impl System {
         fs::create_dir_all(&data_dir).with_context(|| format!("{} cannot be made", data_dir.display()))?;
         self.lock = Some(lock(&data_dir)?);
         expect_free(options.port)?;
-        // A run that was killed may have left it.
+        // A killed run may have left its file for `sam local` behind.
         sam_local::remove(&data_dir)?;
         let containers = match options.sam_local {
             Some(address) => Some(Containers::find(address).await?),
@@ -146,6 +153,8 @@ impl System {
         };
         let listen = containers.as_ref().map_or(Ipv4Addr::LOCALHOST, |containers| containers.listen);
 
+        // Begins here, so that no change is missed while the database starts.
+        let sources = Sources::watch(&workspace)?;
         let mut variables = self.start_database(options, &data_dir, listen).await?;
         let databases = Databases::read(variables.clone().into_iter().collect())?;
         migrate::migrate_all(&databases, migrate::Options { dry_run: false }).await?;
@@ -164,7 +173,7 @@ impl System {
             if is_blank(variables.get("AUTH_ISSUER")) {
                 variables.insert("AUTH_MODE".to_owned(), "none".to_owned());
             }
-            self.service = Some(Service::start(&workspace, options, variables).await?);
+            self.service = Some(Service::start(&workspace, options, variables, sources).await?);
         }
         if let Some(containers) = containers {
             self.sam_local = Some(data_dir.clone());
@@ -178,7 +187,7 @@ impl System {
                 (Some(service), _) => service.keep_current().await,
                 (None, Some(functions)) => {
                     functions.wait().await;
-                    bail!("`cargo lambda watch` ended unasked; its messages are above")
+                    bail!("`cargo lambda watch` ended unexpectedly; its messages are above")
                 }
                 (None, None) => std::future::pending().await,
             }
@@ -216,7 +225,9 @@ impl System {
         let database_dir = &server_options.data_dir;
         if !is_blank(environment.get("DB_HOST")) {
             if options.fresh {
-                bail!("--fresh starts over with a database server of our own, but DB_HOST names another; unset one");
+                bail!(
+                    "--fresh deletes the database that `cargo dev` runs itself, but DB_HOST names another server. Unset DB_HOST or leave out --fresh"
+                );
             }
             return Ok(environment);
         }
@@ -271,7 +282,9 @@ impl System {
             environment.insert("ANTHROPIC_BASE_URL".to_owned(), anthropic.url.clone());
             environment.insert("ANTHROPIC_API_KEY".to_owned(), fake_anthropic::KEY.to_owned());
         } else if is_blank(environment.get("ANTHROPIC_API_KEY")) {
-            progress("ANTHROPIC_API_KEY is not set, so chats get a 503. `cargo dev --fake-anthropic` needs no key.");
+            progress(
+                "ANTHROPIC_API_KEY is not set, so chats are answered 503. `cargo dev --fake-anthropic` works without a key.",
+            );
         }
         Ok(())
     }
@@ -280,7 +293,9 @@ impl System {
     async fn start_issuer(&mut self, options: &Options, environment: &mut BTreeMap<String, String>) -> Result<()> {
         if options.auth {
             if !is_blank(environment.get("AUTH_ISSUER")) {
-                bail!("--auth starts an issuer of our own, but AUTH_ISSUER names another; unset one");
+                bail!(
+                    "--auth starts a test issuer, but AUTH_ISSUER names another. Unset AUTH_ISSUER or leave out --auth"
+                );
             }
             let issuer = self.issuer.insert(FakeIssuer::start().await?);
             progress(&format!(
@@ -418,10 +433,14 @@ async fn keep_running(server: &mut DatabaseServer, options: impl Fn() -> databas
         let options = options();
         let log = options.data_dir.join("server.log");
         early_ends = if started.elapsed() < STABLE_AFTER { early_ends + 1 } else { 0 };
-        if early_ends > MAX_EARLY_ENDS {
-            bail!("the database server ends again and again; its messages are in {}", log.display());
+        if early_ends >= MAX_EARLY_ENDS {
+            let seconds = STABLE_AFTER.as_secs();
+            bail!(
+                "the database server ended {early_ends} times within {seconds} seconds of its start; its messages are in {}",
+                log.display()
+            );
         }
-        progress(&format!("The database server ended unasked; its messages are in {}.", log.display()));
+        progress("The database server ended unexpectedly. It starts again.");
         *server = DatabaseServer::start(database_server::Options { port: Some(server.port), ..options }).await?;
     }
 }

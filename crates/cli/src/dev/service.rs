@@ -26,11 +26,54 @@ use crate::{
 const SOURCE_FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
 const SOURCE_DIRECTORIES: [&str; 2] = ["crates", "migrations"];
 
-/// How long the sources must be left alone before they are built.
+/// How long no file may change before a build starts.
 const SETTLING_TIME: Duration = Duration::from_millis(300);
 
-/// How long stopping waits for running requests.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long running requests may take to finish when the service is stopped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the service may take to answer after its start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The watched sources. Dropping it stops the watching.
+pub(super) struct Sources {
+    changes: mpsc::Receiver<()>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Sources {
+    /// Watches the sources in `workspace`.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(super) fn watch(workspace: &Path) -> Result<Self> {
+        let (changed, changes) = mpsc::channel(1);
+        let root = workspace.to_owned();
+        let is_source = move |path: &PathBuf| {
+            path.strip_prefix(&root)
+                .is_ok_and(|path| SOURCE_FILES.iter().chain(&SOURCE_DIRECTORIES).any(|source| path.starts_with(source)))
+        };
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let is_change = event.is_ok_and(|event| {
+                // The compiler reads all files, so reading is no change.
+                event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(&is_source))
+            });
+            if is_change {
+                // If the channel is full, a build is already pending.
+                let _ = changed.try_send(());
+            }
+        })
+        .context("the sources cannot be watched")?;
+        // Editors replace a file instead of writing to it, which ends a watch on the file. So its directory is watched.
+        let watched = watcher.watch(workspace, RecursiveMode::NonRecursive);
+        watched.with_context(|| format!("{} cannot be watched", workspace.display()))?;
+        for directory in SOURCE_DIRECTORIES {
+            let watched = watcher.watch(&workspace.join(directory), RecursiveMode::Recursive);
+            watched.with_context(|| format!("{directory} cannot be watched"))?;
+        }
+        Ok(Self { changes, _watcher: watcher })
+    }
+}
 
 /// `rotracker serve`, which serves the API.
 pub(super) struct Service {
@@ -39,66 +82,47 @@ pub(super) struct Service {
     port: u16,
     variables: BTreeMap<String, String>,
     running: Option<Supervised>,
-    changes: mpsc::Receiver<()>,
-    // Dropping it stops the watching.
-    _watcher: RecommendedWatcher,
+    /// When the running version was built.
+    running_since: Option<SystemTime>,
+    sources: Sources,
 }
 
 impl Service {
-    /// Starts this very program as the service, with `variables` as its whole environment, and waits until it answers.
+    /// Starts `rotracker serve` from this program's own file, with exactly `variables` as its environment, and waits until it
+    /// answers.
     ///
     /// # Errors
-    /// When it ends at its start.
+    /// When it exits before it answers.
     pub(super) async fn start(
         workspace: &Path,
         options: &Options,
         variables: BTreeMap<String, String>,
+        sources: Sources,
     ) -> Result<Self> {
-        let (changed, changes) = mpsc::channel(1);
-        let root = workspace.to_owned();
-        let is_source = move |path: &PathBuf| {
-            path.strip_prefix(&root)
-                .is_ok_and(|path| SOURCE_FILES.iter().chain(&SOURCE_DIRECTORIES).any(|source| path.starts_with(source)))
-        };
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // The compiler opens the files, too.
-            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(&is_source)) {
-                // If the channel is full, a build is due already.
-                let _ = changed.try_send(());
-            }
-        })
-        .context("the sources cannot be watched")?;
-        // Editors replace files, so files are watched through their directory.
-        let watched = watcher.watch(workspace, RecursiveMode::NonRecursive);
-        watched.with_context(|| format!("{} cannot be watched", workspace.display()))?;
-        for directory in SOURCE_DIRECTORIES {
-            let watched = watcher.watch(&workspace.join(directory), RecursiveMode::Recursive);
-            watched.with_context(|| format!("{directory} cannot be watched"))?;
-        }
         let mut service = Self {
             program: env::current_exe().context("the path of this program is not known")?,
             workspace: workspace.to_owned(),
             port: options.port,
             variables,
             running: None,
-            changes,
-            _watcher: watcher,
+            running_since: None,
+            sources,
         };
         if !service.restart().await? {
-            bail!("the service ended at its start; its messages are above");
+            bail!("the service exited before it answered; its messages are above");
         }
         Ok(service)
     }
 
-    /// Builds and restarts the service whenever the sources change. Never ends by itself. While the sources do not compile, the
+    /// Builds and restarts the service whenever the sources change. Returns only with an error. While the sources do not compile, the
     /// last version keeps running.
     pub(super) async fn keep_current(&mut self) -> Result<()> {
         loop {
             tokio::select! {
-                Some(()) = self.changes.recv() => self.rebuild().await?,
+                Some(()) = self.sources.changes.recv() => self.rebuild().await?,
                 _ = ended(self.running.as_ref()) => {
                     self.running = None;
-                    progress("The service ended unasked; its messages are above. It starts again when the sources change.");
+                    progress("The service ended unexpectedly; its messages are above. It starts again when the sources change.");
                 }
             }
         }
@@ -113,19 +137,20 @@ impl Service {
 
     async fn rebuild(&mut self) -> Result<()> {
         // One command may change many files.
-        while timeout(SETTLING_TIME, self.changes.recv()).await.is_ok() {}
-        let before = self.built_at();
+        while timeout(SETTLING_TIME, self.sources.changes.recv()).await.is_ok() {}
+        let still =
+            if self.running.is_some() { "The last version keeps running." } else { "The service is not running." };
         progress("The sources changed. Building.");
         if !self.build().await? {
-            progress("The build failed; the compiler's messages are above. The last version keeps running.");
-        } else if self.built_at() == before && self.running.is_some() {
-            progress("Nothing is new.");
+            progress(&format!("The build failed; the compiler's messages are above. {still}"));
+        } else if self.running.is_some() && self.built_at() == self.running_since {
+            progress("The program did not change; it keeps running.");
         } else if !self.migrate().await? {
-            progress("The databases were not migrated; the messages are above. The last version keeps running.");
+            progress(&format!("The databases were not migrated; the messages are above. {still}"));
         } else if self.restart().await? {
             progress("The new version is running.");
         } else {
-            progress("The new version ended at its start; its messages are above.");
+            progress("The new version does not answer; its messages are above.");
         }
         Ok(())
     }
@@ -135,11 +160,11 @@ impl Service {
         fs::metadata(&self.program).and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// Builds the program. Returns whether it compiles.
+    /// Builds the program. Returns whether that succeeded.
     async fn build(&self) -> Result<bool> {
         let mut cargo = Command::new("cargo");
-        // The same selection as that of the launcher, so that nothing is compiled twice.
-        cargo.args(["build", "--bin", "rotracker"]).args(IS_RELEASE.then_some("--release"));
+        // The same arguments as in the launcher, so that nothing is compiled twice.
+        cargo.args(["build", "--workspace", "--bin", "rotracker"]).args(IS_RELEASE.then_some("--release"));
         cargo.current_dir(&self.workspace);
         supervise::forget_cargo(&mut cargo);
         let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
@@ -159,13 +184,14 @@ impl Service {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
+        self.running_since = self.built_at();
         let mut serve = self.command();
         serve.args(["serve", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
-        let supervision = Supervision { grace: GRACE, ..Supervision::default() };
+        let supervision = Supervision { grace: STOP_TIMEOUT, ..Supervision::default() };
         let running = self.running.insert(Supervised::spawn(&serve, supervision).context("sh cannot be started")?);
         let answers = tokio::select! {
             _ = running.wait() => false,
-            () = answers(self.port) => true,
+            answered = timeout(START_TIMEOUT, wait_until_it_answers(self.port)) => answered.is_ok(),
         };
         if !answers {
             self.running = None;
@@ -176,7 +202,7 @@ impl Service {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.workspace).envs(&self.variables);
-        // Variables that are not to be inherited, such as those of an AWS account.
+        // Removes what `variables` does not contain, such as the variables of an AWS account.
         for (name, _) in env::vars_os() {
             if !self.variables.contains_key(&*name.to_string_lossy()) {
                 command.env_remove(name);
@@ -194,8 +220,8 @@ async fn ended(running: Option<&Supervised>) -> Option<ExitStatus> {
     }
 }
 
-/// Waits until the service answers.
-async fn answers(port: u16) {
+/// Waits until the service answers `/health`, with any status.
+async fn wait_until_it_answers(port: u16) {
     let Ok(client) = local_client().timeout(Duration::from_secs(5)).build() else {
         // Requests would fail alike.
         return;

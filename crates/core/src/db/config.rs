@@ -168,13 +168,14 @@ pub async fn connect(config: &DatabaseConfig, database: Option<&str>) -> sqlx::R
     connect_with(&connect_options(config, database)).await
 }
 
-/// Connects with `TCP_NODELAY`, which saves 40 ms where the server wants TLS.
+/// Connects with `TCP_NODELAY`. With TLS this saves 40 ms.
 pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
     let port = options.get_port();
     let mut connecting = pin!(MySqlConnection::connect_with(options));
     poll_fn(|context| {
         let connected = connecting.as_mut().poll(context);
-        // sqlx has the socket already and waits for the server.
+        // While sqlx connects, its socket cannot be reached in another way. It is found as soon as it is connected, which is before
+        // TLS begins.
         set_nodelay(|peer| peer.port() == port);
         connected
     })
