@@ -14,7 +14,8 @@ use inventory::InventoryConfig;
 use ros::RosConfig;
 
 /// Variables that only the platform or Cargo sets.
-const SET_BY_OTHERS: [&str; 5] = ["AWS_SAM_LOCAL", "CARGO_HOME", "CARGO_MANIFEST_DIR", "LAMBDA_TASK_ROOT", "PATH"];
+const SET_BY_OTHERS: [&str; 7] =
+    ["AWS_SAM_LOCAL", "CARGO", "CARGO_CFG_TARGET_OS", "CARGO_HOME", "CARGO_MANIFEST_DIR", "LAMBDA_TASK_ROOT", "PATH"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
