@@ -1,6 +1,6 @@
 //! Sets `TCP_NODELAY` on connections of libraries that neither set it nor can be configured: the client of the Lambda runtime, and
-//! sqlx 0.9.0 (its issue 4335). Without it, the second of two small packets waits until the first one is acknowledged, and Linux
-//! delays acknowledgements by up to 40 ms.
+//! sqlx 0.9.0 (later versions set it). Without it, the second of two small packets waits until the first one is acknowledged, and
+//! Linux delays acknowledgements by up to 40 ms.
 //!
 //! The connections are found among the file descriptors of the process. This works on Linux only; elsewhere nothing happens.
 
