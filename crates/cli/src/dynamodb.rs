@@ -115,7 +115,7 @@ fn open(directory: &Path) -> Result<Database> {
 }
 
 /// The variables by which AWS's programs know an account.
-pub const AWS_ACCOUNT: &[&str] = &[
+const AWS_ACCOUNT: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",

@@ -1,12 +1,12 @@
 //! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
 
-use std::{collections::BTreeMap, env, future::IntoFuture, path::PathBuf, pin::pin};
+use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf, pin::pin};
 
 use ai::AiConfig;
 use ai_logs::AiLogsConfig;
 use anyhow::{Context, Result, anyhow};
 use app_core::{
-    config::{ConfigError, Env},
+    config::{ConfigError, Env, variables_of_process},
     db::Pool,
     http::with_layers,
     lambda::Delivery,
@@ -88,6 +88,10 @@ pub async fn run(options: Options) -> Result<()> {
 /// Starts the DynamoDB emulator if it is wanted, opens the first connections, and binds the port.
 async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListener)> {
     let mut variables = variables_of_process();
+    let max_connections = variables.entry("DB_MAX_CONNECTIONS".to_owned()).or_default();
+    if max_connections.trim().is_empty() {
+        MAX_CONNECTIONS.clone_into(max_connections);
+    }
     let dynamodb = match &options.embedded_dynamodb {
         Some(directory) => {
             let emulator = DynamoDb::start(&Storage::Directory(directory.clone()), None).await?;
@@ -104,45 +108,37 @@ async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListen
     Ok((dynamodb, routes, listener))
 }
 
-/// Returns the environment of the process. Variables that are not Unicode are left out, and count as not set.
-pub fn variables_of_process() -> BTreeMap<String, String> {
-    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
-}
-
 /// Creates the routes of all functions and of the documentation page, and connects to the database, DynamoDB, Anthropic and the
 /// issuer.
 async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
-    let env = || {
-        let mut variables = variables.clone();
-        let max_connections = variables.entry("DB_MAX_CONNECTIONS".to_owned()).or_default();
-        if max_connections.trim().is_empty() {
-            MAX_CONNECTIONS.clone_into(max_connections);
-        }
-        variables.into_iter().collect::<Env>()
-    };
-    let databases = Databases::read(env());
-    let configs =
-        (RosConfig::read(env()), InventoryConfig::read(env()), AiConfig::read(env()), AiLogsConfig::read(env()));
-    let (databases, ros, inventory, ai, ai_logs) = match (databases, configs) {
-        (Ok(databases), (Ok(ros), Ok(inventory), Ok(ai), Ok(ai_logs))) => (databases, ros, inventory, ai, ai_logs),
-        (databases, (ros, inventory, ai, ai_logs)) => {
+    let new_env = || variables.clone().into_iter().collect::<Env>();
+    let configs = (
+        Databases::read(new_env()),
+        RosConfig::read(new_env()),
+        InventoryConfig::read(new_env()),
+        AiConfig::read(new_env()),
+        AiLogsConfig::read(new_env()),
+    );
+    let (databases, ros, inventory, ai, ai_logs) = match configs {
+        (Ok(databases), Ok(ros), Ok(inventory), Ok(ai), Ok(ai_logs)) => (databases, ros, inventory, ai, ai_logs),
+        (databases, ros, inventory, ai, ai_logs) => {
             let errors = [databases.err(), ros.err(), inventory.err(), ai.err(), ai_logs.err()];
             return Err(ConfigError::join(errors.into_iter().flatten()).into());
         }
     };
 
-    let main = Pool::new(&databases.server, &databases.main);
-    let inventory_db = if databases.inventory == databases.main {
-        main.clone()
+    let main_pool = Pool::new(&databases.server, &databases.main);
+    let inventory_pool = if databases.inventory == databases.main {
+        main_pool.clone()
     } else {
         Pool::new(&databases.server, &databases.inventory)
     };
-    let ai_state = ai.state_on(|_, _| main.clone()).map_err(|error| anyhow!(error))?;
-    tokio::join!(main.warm_up(), inventory_db.warm_up(), ai_state.warm_up(), ros.http.auth.warm_up());
-    let routes = ros::router(ros.state_on(main.clone()))
-        .merge(inventory::router(inventory.state_on(inventory_db)))
+    let ai_state = ai.state_on(|_, _| main_pool.clone()).map_err(|error| anyhow!(error))?;
+    tokio::join!(main_pool.warm_up(), inventory_pool.warm_up(), ai_state.warm_up(), ros.http.auth.warm_up());
+    let routes = ros::router(ros.state_on(main_pool.clone()))
+        .merge(inventory::router(inventory.state_on(inventory_pool)))
         .merge(ai::router(ai_state))
-        .merge(ai_logs::router(ai_logs.state_on(main)));
+        .merge(ai_logs::router(ai_logs.state_on(main_pool)));
     let service = with_layers(routes, &ros.http, Delivery::Streaming);
     Ok(docs::router()?.fallback_service(service.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))))
 }

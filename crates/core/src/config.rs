@@ -53,10 +53,7 @@ pub type RequestedVariables = Rc<RefCell<BTreeSet<String>>>;
 impl Env {
     /// Reads the environment of the process.
     pub fn of_process() -> Self {
-        // Names and values that are not Unicode cannot be ours.
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+        variables_of_process().into_iter().collect()
     }
 
     /// Returns the names of the variables that are read. Tests compare them with the documented ones.
@@ -126,6 +123,13 @@ impl FromIterator<(String, String)> for Env {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self { variables: variables.into_iter().collect(), ..Self::default() }
     }
+}
+
+/// Returns the environment of the process. Variables that are not Unicode are left out, and count as not set.
+pub fn variables_of_process() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The deployment stage. It selects the main database.

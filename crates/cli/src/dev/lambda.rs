@@ -30,9 +30,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{IS_RELEASE, Options};
+use super::{IS_RELEASE, Options, build, set_environment};
 use crate::{
-    dynamodb::AWS_ACCOUNT,
     local_client::local_client,
     output::progress,
     supervise::{self, Supervised, Supervision},
@@ -83,7 +82,12 @@ impl Functions {
         options: &Options,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        build(workspace).await?;
+        progress("Building the functions.");
+        // Built now, so that the compiler's messages are readable and the first request is quick.
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        if !build(workspace, &names).await? {
+            bail!("the functions could not be built; the compiler's messages are above");
+        }
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
         let build_lock = build_lock()?;
         let watch = watch(cargo_lambda, workspace, options, port, variables)?;
@@ -117,21 +121,6 @@ impl Functions {
     }
 }
 
-/// Compiles the functions now, so that the compiler's messages are readable and the first request is quick.
-async fn build(workspace: &Path) -> Result<()> {
-    // The same binaries as `cargo lambda watch` builds, from all packages, so that nothing is compiled twice.
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--workspace"]).args(FUNCTIONS.iter().flat_map(|function| ["--bin", function.name]));
-    cargo.args(IS_RELEASE.then_some("--release")).current_dir(workspace);
-    supervise::forget_cargo(&mut cargo);
-    progress("Building the functions.");
-    let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
-    if !status.is_some_and(|status| status.success()) {
-        bail!("the functions could not be built; the compiler's messages are above");
-    }
-    Ok(())
-}
-
 /// Starts `cargo lambda watch`. It starts instances of the functions when requests come, and builds them again when the code
 /// changes.
 fn watch(
@@ -146,13 +135,8 @@ fn watch(
     command.args(["--invoke-port", &port.to_string(), "--concurrency", &options.instances.to_string()]);
     // The functions answer CORS themselves, here as on AWS.
     command.arg("--disable-cors").args(IS_RELEASE.then_some("--release"));
-    command.current_dir(workspace).env_remove("NODE_ENV").envs(variables);
-    let must_not_be_inherited = |name: &str| name.starts_with("DB_SSL_") || AWS_ACCOUNT.contains(&name);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(must_not_be_inherited)) {
-        if !variables.contains_key(&*name.to_string_lossy()) {
-            command.env_remove(name);
-        }
-    }
+    command.current_dir(workspace);
+    set_environment(&mut command, variables);
     // One variable filters the logs of the functions and of `cargo lambda watch`, which logs each reload as an error.
     if let Some(filter) = variables.get("RUST_LOG").filter(|filter| !filter.contains("cargo_lambda")) {
         command.env("RUST_LOG", format!("{filter},cargo_lambda=off,watchexec=off"));

@@ -13,6 +13,7 @@ use std::{
     io::ErrorKind,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
+    process,
     time::{Duration, Instant},
 };
 
@@ -36,7 +37,7 @@ use crate::{
     output::{print, progress},
     programs, sam_local,
     sam_local::Containers,
-    seed, serve,
+    seed,
     signals::Signals,
     supervise,
 };
@@ -211,7 +212,7 @@ impl System {
         data_dir: &Path,
         listen: Ipv4Addr,
     ) -> Result<BTreeMap<String, String>> {
-        let mut environment = serve::variables_of_process();
+        let mut environment = config::variables_of_process();
         for (name, value) in DEFAULTS {
             if is_blank(environment.get(*name)) {
                 environment.insert((*name).to_owned(), (*value).to_owned());
@@ -411,6 +412,27 @@ async fn seed_if_empty(databases: &Databases, environment: &BTreeMap<String, Str
     let zone = config::business_time_zone(&mut env);
     let today = Clock::system(env.finish(zone)?).today();
     seed::fill_empty(databases, today).await
+}
+
+/// Builds programs of the workspace. Returns whether that succeeded.
+async fn build(workspace: &Path, programs: &[&str]) -> Result<bool> {
+    let mut cargo = process::Command::new("cargo");
+    // Selects all packages, as the launcher and `cargo lambda watch` do, so that nothing is compiled twice.
+    cargo.args(["build", "--workspace"]).args(programs.iter().flat_map(|program| ["--bin", program]));
+    cargo.args(IS_RELEASE.then_some("--release")).current_dir(workspace);
+    supervise::forget_cargo(&mut cargo);
+    let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
+    Ok(status.is_some_and(|status| status.success()))
+}
+
+/// Gives `command` exactly `variables` as its environment. What it lacks, such as the variables of an AWS account, is not inherited.
+fn set_environment(command: &mut process::Command, variables: &BTreeMap<String, String>) {
+    command.envs(variables);
+    for (name, _) in env::vars_os() {
+        if !variables.contains_key(&*name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
 }
 
 fn server_options(options: &Options, data_dir: &Path, listen: Ipv4Addr) -> database_server::Options {

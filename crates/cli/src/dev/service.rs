@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{IS_RELEASE, Options};
+use super::{Options, set_environment};
 use crate::{
     local_client::local_client,
     output::progress,
@@ -141,7 +141,7 @@ impl Service {
         let still =
             if self.running.is_some() { "The last version keeps running." } else { "The service is not running." };
         progress("The sources changed. Building.");
-        if !self.build().await? {
+        if !super::build(&self.workspace, &["rotracker"]).await? {
             progress(&format!("The build failed; the compiler's messages are above. {still}"));
         } else if self.running.is_some() && self.built_at() == self.running_since {
             progress("The program did not change; it keeps running.");
@@ -158,17 +158,6 @@ impl Service {
     /// Returns when the program was built, if it exists.
     fn built_at(&self) -> Option<SystemTime> {
         fs::metadata(&self.program).and_then(|metadata| metadata.modified()).ok()
-    }
-
-    /// Builds the program. Returns whether that succeeded.
-    async fn build(&self) -> Result<bool> {
-        let mut cargo = Command::new("cargo");
-        // The same arguments as in the launcher, so that nothing is compiled twice.
-        cargo.args(["build", "--workspace", "--bin", "rotracker"]).args(IS_RELEASE.then_some("--release"));
-        cargo.current_dir(&self.workspace);
-        supervise::forget_cargo(&mut cargo);
-        let status = supervise::run(&cargo).await.context("cargo cannot be started")?;
-        Ok(status.is_some_and(|status| status.success()))
     }
 
     /// Applies new migrations. Returns whether that succeeded.
@@ -201,13 +190,8 @@ impl Service {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(&self.workspace).envs(&self.variables);
-        // Removes what `variables` does not contain, such as the variables of an AWS account.
-        for (name, _) in env::vars_os() {
-            if !self.variables.contains_key(&*name.to_string_lossy()) {
-                command.env_remove(name);
-            }
-        }
+        command.current_dir(&self.workspace);
+        set_environment(&mut command, &self.variables);
         command
     }
 }
