@@ -1,20 +1,19 @@
 //! Writes metrics in CloudWatch's embedded metric format to the standard output.
 
 use std::{
-    borrow::Cow,
     io::Write,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use metrique_writer_core::{Entry, EntryWriter, MetricFlags, Observation, Value, ValueWriter, format::Format};
-use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
+use chrono_tz::Tz;
+use serde_json::{Map, Value, json};
 
-use super::{BY_FUNCTION, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measurements};
-use crate::telemetry;
+use super::{FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measurements};
+use crate::clock::Clock;
 
 /// The writer of the metrics of this process.
 struct Writer {
@@ -22,8 +21,7 @@ struct Writer {
     started: Instant,
     init: OnceLock<Duration>,
     has_begun: AtomicBool,
-    /// The formats of requests without and with a model, because a line must not name a dimension that it does not have.
-    formats: [Mutex<Emf>; 2],
+    clock: Clock,
 }
 
 static WRITER: OnceLock<Writer> = OnceLock::new();
@@ -50,7 +48,7 @@ pub(crate) fn init() {
         started: Instant::now(),
         init: OnceLock::new(),
         has_begun: AtomicBool::new(false),
-        formats: [format(&[ROUTE, STATUS]), format(&[ROUTE, STATUS, MODEL])].map(Mutex::new),
+        clock: Clock::system(Tz::UTC),
     });
 }
 
@@ -68,91 +66,62 @@ pub(super) fn begin_request() -> Option<Option<Duration>> {
     Some(is_first.then(|| *writer.init.get_or_init(|| writer.started.elapsed())))
 }
 
-/// Returns the format of lines that have `dimensions` beside the function. All metrics of a line are stored by function; each further
-/// set of dimensions is a directive for the metrics that have it.
-fn format(dimensions: &[&str]) -> Emf {
-    let by_function = BY_FUNCTION.iter().map(|set| set.iter().map(|&name| name.to_owned()).collect()).collect();
-    let mut builder = Emf::builder(NAMESPACE.to_owned(), by_function);
-    let mut sets: Vec<&[&str]> = Vec::new();
-    for &set in METRICS.iter().flat_map(|metric| metric.dimension_sets()) {
-        let is_more = !BY_FUNCTION.contains(&set) && !sets.contains(&set);
-        if is_more && set.iter().all(|name| *name == FUNCTION || dimensions.contains(name)) {
-            sets.push(set);
-        }
-    }
-    for set in sets {
-        let metrics = METRICS.iter().filter(|metric| metric.dimension_sets().contains(&set));
-        let definition =
-            |metric: &Metric| MetricDefinition { name: metric.name(), unit: metric.unit(), storage_resolution: None };
-        builder = builder.directive(MetricDirective {
-            dimensions: vec![set.to_vec()],
-            metrics: metrics.map(definition).collect(),
-            namespace: NAMESPACE,
-        });
-    }
-    builder.build()
-}
-
 /// Writes the line of a request.
 pub(super) fn write(measurements: &Measurements) {
     let Some(writer) = WRITER.get() else { return };
-    // The request was cancelled before it had a response.
-    if measurements.end.is_none() {
-        return;
-    }
-    let format = &writer.formats[usize::from(measurements.model.is_some())];
-    let mut line = Vec::with_capacity(2048);
-    let formatted = format
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .format(&Line { function: &writer.function, measurements }, &mut line);
-    if let Err(error) = formatted {
-        tracing::error!(error = %telemetry::error_chain(&error), "the metrics of a request could not be written");
-        return;
-    }
+    // Without an end the request was cancelled before it had a response.
+    let Some(line) = line(&writer.function, writer.clock.now().timestamp_millis(), measurements) else { return };
     // One write, so that no other line gets in between. If standard output is closed, the line is lost.
-    let _ = std::io::stdout().lock().write_all(&line);
+    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-/// The line of a request: dimensions, properties such as the status, and metrics.
-struct Line<'m> {
-    function: &'m str,
-    measurements: &'m Measurements,
-}
-
-impl Entry for Line<'_> {
-    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        writer.value(FUNCTION, self.function);
-        if let Some(end) = &self.measurements.end {
-            writer.value(ROUTE, &end.route);
-            writer.value(STATUS, &format!("{}xx", end.status.as_u16() / 100));
-            writer.value("http.status", end.status.as_str());
-            writer.value("outcome", end.outcome);
-            writer.value("request.id", &*end.request_id);
-            if let Some(trace_id) = &end.trace_id {
-                writer.value("trace.id", trace_id);
-            }
-        }
-        if let Some(model) = &self.measurements.model {
-            writer.value(MODEL, model);
-        }
-        for metric in METRICS {
-            if let Some(value) = self.measurements.values[*metric as usize] {
-                writer.value(Cow::Borrowed(metric.name()), &Measured { metric: *metric, value });
-            }
-        }
+/// Returns the line of a request that has ended: dimensions, properties such as the status, and metrics.
+fn line(function: &str, timestamp: i64, measurements: &Measurements) -> Option<Value> {
+    let end = measurements.end.as_ref()?;
+    let mut line = Map::new();
+    let mut add = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    add("_aws", json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives(measurements) }));
+    add(FUNCTION, json!(function));
+    add(ROUTE, json!(end.route));
+    add(STATUS, json!(format!("{}xx", end.status.as_u16() / 100)));
+    add("http.status", json!(end.status.as_str()));
+    add("outcome", json!(end.outcome));
+    add("request.id", json!(&*end.request_id));
+    if let Some(trace_id) = &end.trace_id {
+        add("trace.id", json!(trace_id));
     }
-}
-
-struct Measured {
-    metric: Metric,
-    value: f64,
-}
-
-impl Value for Measured {
-    fn write(&self, writer: impl ValueWriter) {
+    if let Some(model) = &measurements.model {
+        add(MODEL, json!(model));
+    }
+    for (metric, value) in measured(measurements) {
         // Times are in milliseconds. Round them to microseconds.
-        let value = (self.value * 1e3).round() / 1e3;
-        writer.metric([Observation::Floating(value)], self.metric.unit(), [], MetricFlags::empty());
+        add(metric.name(), json!((value * 1e3).round() / 1e3));
     }
+    Some(Value::Object(line))
+}
+
+/// Returns the metrics that the request has.
+fn measured(measurements: &Measurements) -> impl Iterator<Item = (Metric, f64)> {
+    METRICS.iter().filter_map(|&metric| Some((metric, measurements.values[metric as usize]?)))
+}
+
+/// Returns the directives, which tell CloudWatch under which dimensions to store which metrics. Each set of dimensions is a directive.
+fn directives(measurements: &Measurements) -> Vec<Value> {
+    let mut directives: Vec<(&[&str], Vec<Value>)> = Vec::new();
+    for (metric, _) in measured(measurements) {
+        let definition = json!({ "Name": metric.name(), "Unit": metric.unit().name() });
+        for &set in metric.dimension_sets() {
+            // A line must not name a dimension that it does not have.
+            if set.contains(&MODEL) && measurements.model.is_none() {
+                continue;
+            }
+            match directives.iter_mut().find(|(dimensions, _)| *dimensions == set) {
+                Some((_, definitions)) => definitions.push(definition.clone()),
+                None => directives.push((set, vec![definition.clone()])),
+            }
+        }
+    }
+    let directive =
+        |(dimensions, metrics)| json!({ "Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics });
+    directives.into_iter().map(directive).collect()
 }

@@ -5,7 +5,6 @@ mod emf;
 mod request;
 
 pub(crate) use emf::{init, is_valid, is_wanted, ready};
-use metrique_writer_core::{Unit, unit::NegativeScale};
 pub(crate) use request::{
     ClientWait, PoolWait, RequestEnd, RequestMetrics, StatementCounter, current, scope, sync_scope,
 };
@@ -23,7 +22,24 @@ pub const STATUS: &str = "Status";
 /// The model's name in requests of clients.
 pub const MODEL: &str = "Model";
 
-const MILLISECONDS: Unit = Unit::Second(NegativeScale::Milli);
+/// The unit of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Milliseconds,
+    Count,
+}
+
+impl Unit {
+    /// Returns the name in CloudWatch.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "Milliseconds",
+            Self::Count => "Count",
+        }
+    }
+}
+
+const MILLISECONDS: Unit = Unit::Milliseconds;
 const COUNT: Unit = Unit::Count;
 
 const BY_FUNCTION: &[&[&str]] = &[&[FUNCTION]];
