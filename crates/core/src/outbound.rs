@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use reqwest::{Client, ClientBuilder, redirect};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// A connection that was idle for this long is not used again, because the instance may have been frozen meanwhile.
 pub const MAX_IDLE: Duration = Duration::from_secs(30);
@@ -19,16 +19,27 @@ const MAX_UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 /// When the TLS library cannot be set up.
 pub fn client_builder() -> Result<ClientBuilder, Box<dyn Error + Send + Sync>> {
     let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
+    Ok(configured(Client::builder().tls_backend_preconfigured(tls)))
+}
+
+/// Returns a builder for a client like that of [`client_builder`] which trusts the certificate authorities of the system. Reading
+/// those takes some ten milliseconds.
+pub fn client_builder_with_system_roots() -> ClientBuilder {
+    // Fails if it was done before.
+    let _ = ring::default_provider().install_default();
+    configured(Client::builder())
+}
+
+fn configured(builder: ClientBuilder) -> ClientBuilder {
+    builder
         .pool_idle_timeout(MAX_IDLE)
         .tcp_user_timeout(MAX_UNACKNOWLEDGED)
         .tcp_nodelay(true)
         .redirect(redirect::Policy::none())
-        .no_proxy())
+        .no_proxy()
 }

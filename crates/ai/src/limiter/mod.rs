@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod headers;
+mod http_client;
 pub mod recent_requests;
 pub mod refusal_cache;
 pub mod store;

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use app_core::outbound;
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
@@ -15,18 +14,13 @@ use aws_sdk_dynamodb::{
     operation::{RequestId, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
 use tracing::Span;
 
 use super::{
     LimiterError,
     config::{StoreConfig, Timeouts},
+    http_client::SdkHttpClient,
     recent_requests::ConditionalUpdate,
 };
 
@@ -139,48 +133,17 @@ pub fn key(user: &str) -> String {
     key
 }
 
-/// Creates a client with our timeouts, retries and TLS.
+/// Creates a client with our timeouts, retries and HTTP client.
 pub fn client(config: &StoreConfig) -> Client {
-    // Ring, as everywhere in this program. The SDK's default compiles C for minutes.
-    let tls = Provider::Rustls(CryptoMode::Ring);
-    let http_client = Builder::new()
-        .pool_idle_timeout(outbound::MAX_IDLE)
-        .tls_provider(tls)
-        .tls_context(tls_context(config.endpoint_url.as_deref()))
-        .build_https();
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(http_client)
+        .http_client(SdkHttpClient::new(config.endpoint_url.as_deref()))
         .region(config.region.clone())
         .credentials_provider(config.credentials.clone())
         .timeout_config(timeout_config(config.timeouts))
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF));
     builder.set_endpoint_url(config.endpoint_url.clone());
     Client::from_conf(builder.build())
-}
-
-/// Trusts Amazon's certificate authorities only, which sign the certificates of AWS endpoints. By default the SDK reads the
-/// certificates of the system, about 140 files, which takes longer than the rest of the function's start. That default stays for
-/// another HTTPS endpoint.
-fn tls_context(endpoint_url: Option<&str>) -> TlsContext {
-    if endpoint_url.is_some_and(|url| url.starts_with("https:")) {
-        return TlsContext::default();
-    }
-    let mut authorities = TrustStore::empty();
-    for certificate in amazon_authorities() {
-        let base64 = STANDARD.encode(certificate);
-        authorities.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"));
-    }
-    // `build` never fails.
-    TlsContext::builder().with_trust_store(authorities).build().unwrap_or_default()
-}
-
-/// Returns the certificates whose names contain Amazon's or Starfield's, the older name of Amazon's authority.
-fn amazon_authorities() -> impl Iterator<Item = &'static [u8]> {
-    // `memmem`, because a plain search through 140 certificates takes almost a millisecond.
-    let names = [b"Amazon Root CA".as_slice(), b"Starfield Services Root"].map(Finder::new);
-    let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|certificate| &**certificate);
-    certificates.filter(move |certificate: &&[u8]| names.iter().any(|name| name.find(certificate).is_some()))
 }
 
 fn timeout_config(timeouts: Timeouts) -> TimeoutConfig {
@@ -220,12 +183,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_authorities_of_amazon_are_trusted() {
-        // Amazon Root CA 1 to 4, and Starfield's older one.
-        assert_eq!(amazon_authorities().count(), 5);
-    }
 
     #[test]
     fn keys_are_user_names_or_their_hashes() {
