@@ -12,11 +12,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use app_core::http::{ApiError, BODY_LIMIT_BYTES};
+use app_core::http::{ApiError, BODY_LIMIT_BYTES, body_bytes};
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Request, State},
     response::{IntoResponse, Response},
 };
 use futures_util::stream::poll_fn;
@@ -102,7 +102,7 @@ impl Functions {
             port,
             permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
         };
-        let routes = Router::new().fallback(forward).with_state(gateway);
+        let routes = routes(gateway);
         let gateway = tokio::spawn(async move {
             // This fails only if the listener fails, and clients notice that.
             let _ = axum::serve(listener, routes).await;
@@ -200,26 +200,30 @@ struct Gateway {
     permits: Arc<Semaphore>,
 }
 
+fn routes(gateway: Gateway) -> Router {
+    // A little above the functions' own limit, so that they reject slightly longer bodies themselves.
+    Router::new().fallback(forward).layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES + 1024)).with_state(gateway)
+}
+
 async fn forward(State(gateway): State<Gateway>, request: Request) -> Response {
     let Ok(Ok(permit)) = timeout(MAX_WAIT, gateway.permits.clone().acquire_owned()).await else {
         return unavailable("Too many requests are running under `cargo lambda watch`.");
     };
-    let (parts, body) = request.into_parts();
-    // A little above the functions' own limit, so that they reject slightly longer bodies themselves.
-    let Ok(body) = to_bytes(body, BODY_LIMIT_BYTES + 1024).await else {
-        return ApiError::PayloadTooLarge(BODY_LIMIT_BYTES).into_response();
+    let (method, uri, mut headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let body = match body_bytes(request, &()).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
     };
     if std::str::from_utf8(&body).is_err() {
         // `cargo lambda watch` would respond with an error in its own format.
         return ApiError::BadRequest("The body is not valid UTF-8.".to_owned()).into_response();
     }
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut headers = parts.headers;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
     for name in NOT_FORWARDED {
         headers.remove(name);
     }
     let url = format!("http://127.0.0.1:{}{path}", gateway.port);
-    let request = gateway.client.request(parts.method, url).headers(headers).body(body);
+    let request = gateway.client.request(method, url).headers(headers).body(body);
 
     let (head_sender, head) = oneshot::channel();
     let (sender, mut receiver) = mpsc::channel::<reqwest::Result<Bytes>>(4);
@@ -256,3 +260,26 @@ fn unavailable(message: &str) -> Response {
 /// Headers that the HTTP libraries set themselves for each connection.
 const NOT_FORWARDED: [HeaderName; 4] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::HOST, header::TRANSFER_ENCODING];
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::stream;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_400_and_a_long_one_413() {
+        let gateway =
+            Gateway { client: local_client().build().unwrap(), port: 0, permits: Arc::new(Semaphore::new(1)) };
+        let broken = Body::from_stream(stream::iter([Ok("{"), Err(io::Error::from(io::ErrorKind::ConnectionReset))]));
+        let long = Body::from(vec![b' '; BODY_LIMIT_BYTES + 1025]);
+        for (body, status) in [(broken, StatusCode::BAD_REQUEST), (long, StatusCode::PAYLOAD_TOO_LARGE)] {
+            let response =
+                routes(gateway.clone()).oneshot(Request::post("/api/ros").body(body).unwrap()).await.unwrap();
+            assert_eq!(response.status(), status);
+        }
+    }
+}

@@ -37,6 +37,14 @@ pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> R
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
+    body_bytes(request, state).await
+}
+
+/// Reads the body of a request. The limit is axum's, or that of a [`DefaultBodyLimit`](axum::extract::DefaultBodyLimit).
+///
+/// # Errors
+/// When the body is too large or breaks off.
+pub async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)

@@ -17,7 +17,7 @@ pub use actor::Actor;
 pub use caller::{Administrator, Caller, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use error::{ApiError, FieldProblems};
-pub use extract::{Json, Path, Query};
+pub use extract::{Json, Path, Query, body_bytes};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
 pub use json_list::{PageSummary, Summary, json_array, json_object, json_page};
