@@ -26,6 +26,9 @@ use crate::{
 const SOURCE_FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
 const SOURCE_DIRECTORIES: [&str; 2] = ["crates", "migrations"];
 
+/// The files that cargo builds the program from.
+const SOURCE_EXTENSIONS: [&str; 6] = ["rs", "toml", "lock", "sql", "json", "sh"];
+
 /// How long no file may change before a build starts.
 const SETTLING_TIME: Duration = Duration::from_millis(300);
 
@@ -49,10 +52,8 @@ impl Sources {
     pub(super) fn watch(workspace: &Path) -> Result<Self> {
         let (changed, changes) = mpsc::channel(1);
         let root = workspace.to_owned();
-        let is_source = move |path: &PathBuf| {
-            path.strip_prefix(&root)
-                .is_ok_and(|path| SOURCE_FILES.iter().chain(&SOURCE_DIRECTORIES).any(|source| path.starts_with(source)))
-        };
+        let is_source =
+            move |path: &PathBuf| path.strip_prefix(&root).is_ok_and(|relative| is_source(relative, path.is_dir()));
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let is_change = event.is_ok_and(|event| {
                 // The compiler reads all files, so reading is no change.
@@ -73,6 +74,18 @@ impl Sources {
         }
         Ok(Self { changes, _watcher: watcher })
     }
+}
+
+/// Returns whether the program may be built from `path`, which is relative to the workspace. Editors write other files beside the
+/// sources: locks, backups and unfinished versions. Directories count because a renamed one is a single change.
+fn is_source(path: &Path, is_directory: bool) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    let is_hidden = name.to_string_lossy().starts_with('.');
+    let has_extension =
+        SOURCE_EXTENSIONS.iter().any(|known| path.extension().is_some_and(|extension| extension == *known));
+    SOURCE_FILES.iter().chain(&SOURCE_DIRECTORIES).any(|source| path.starts_with(source))
+        && !is_hidden
+        && (has_extension || is_directory)
 }
 
 /// `rotracker serve`, which serves the API.
@@ -213,5 +226,36 @@ async fn wait_until_it_answers(port: u16) {
     let url = format!("http://127.0.0.1:{port}/health");
     while client.get(&url).send().await.is_err() {
         sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_editors_are_no_sources() {
+        for path in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "crates/core/src/lib.rs",
+            "crates/ros/src/routes/examples.json",
+            "migrations/main/0001.sql",
+        ] {
+            assert!(is_source(Path::new(path), false), "{path}");
+        }
+        assert!(is_source(Path::new("crates/core/src"), true));
+        for path in [
+            "crates/core/src/.lib.rs.swp",
+            "crates/core/src/lib.rs~",
+            "crates/core/src/.#lib.rs",
+            "crates/core/src/#lib.rs#",
+            "crates/core/src/4913",
+            "migrations/README.md",
+            "tests/suite/main.rs",
+            "target/debug/build/x/out/lib.rs",
+        ] {
+            assert!(!is_source(Path::new(path), false), "{path}");
+        }
     }
 }
