@@ -21,12 +21,13 @@ pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::{
-        fs, io,
+        fs, io, mem,
         net::SocketAddr,
         os::fd::{AsFd, RawFd},
     };
 
     use rustix::{
+        io::Errno,
         net::{getpeername, sockopt},
         process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
     };
@@ -45,7 +46,15 @@ mod linux {
             // A second descriptor of the same socket. Options that are set on it apply to the socket. The connection may have been
             // closed meanwhile.
             let Ok(socket) = pidfd_getfd(this_process.as_fd(), number, PidfdGetfdFlags::empty()) else { continue };
-            let peer = getpeername(&socket).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok());
+            let peer = match getpeername(&socket) {
+                Err(Errno::NOTSOCK) => {
+                    // Another thread closed the socket and opened a file under its number. This descriptor of the file stays open
+                    // for the sake of its locks.
+                    mem::forget(socket);
+                    continue;
+                }
+                peer => peer.ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok()),
+            };
             if peer.is_some_and(&is_meant) {
                 let _ = sockopt::set_tcp_nodelay(&socket, true);
             }
@@ -56,9 +65,29 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::{
+        env, fs,
+        net::{TcpListener, TcpStream},
+        os::unix::fs::MetadataExt,
+        process,
+    };
+
+    use rustix::fs::{FlockOperation, fcntl_lock};
 
     use super::*;
+
+    #[test]
+    fn locks_on_files_are_kept() {
+        let path = env::temp_dir().join(format!("rotracker-lock-{}", process::id()));
+        let file = fs::File::create(&path).unwrap();
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let inode = format!(":{} ", file.metadata().unwrap().ino());
+        let is_locked = || fs::read_to_string("/proc/locks").unwrap().lines().any(|lock| lock.contains(&inode));
+        assert!(is_locked());
+        set_nodelay(|_| true);
+        assert!(is_locked());
+        fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn nodelay_is_set_on_the_meant_connections_only() {
