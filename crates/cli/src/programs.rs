@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::output::Progress;
+use crate::output::{Progress, spinner};
 
 /// The names of a program's package in each supported package manager. A name is empty if there is no package.
 pub struct Package {
@@ -137,6 +137,7 @@ async fn as_root(command: &[&str]) -> Result<Command> {
 }
 
 async fn run(command: &mut Command) -> Result<()> {
+    let _spinner = spinner()?;
     let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().await?;
     if status.success() {
         return Ok(());

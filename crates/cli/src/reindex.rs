@@ -2,14 +2,16 @@
 
 use anyhow::{Context, Result};
 use app_core::{clock::Clock, config::Env, db::Pool};
-use indicatif::{ProgressBar, ProgressStyle};
 use inventory::{
     model::Table,
     reindex::{ReindexFindings, ReindexMode, RowIdRange, reindex_next_batch},
     store,
 };
 
-use crate::{migrate::Databases, output::print};
+use crate::{
+    migrate::Databases,
+    output::{bar, print},
+};
 
 /// The options of `rotracker reindex`.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -52,8 +54,8 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
     };
     let counts = async { store::count_tables(&mut *pool.acquire().await?).await }.await;
     let rows = counts.context("the tables cannot be counted; `rotracker migrate` creates them")?.total_items();
-    let bar = ProgressBar::new(u64::try_from(rows)?)
-        .with_style(ProgressStyle::with_template("{msg:22} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?);
+    let bar = bar("{msg:22} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?;
+    bar.set_length(u64::try_from(rows)?);
     let mut found = Vec::with_capacity(Table::ALL.len());
     for table in Table::ALL {
         bar.set_message(table.name());
@@ -69,7 +71,6 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
         }
         found.push((table, findings));
     }
-    bar.finish_and_clear();
     Ok(found)
 }
 

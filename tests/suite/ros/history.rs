@@ -306,7 +306,7 @@ async fn replayed_sample_history_gives_the_sample_orders() {
     let app = App::start().await;
     let today = app.clock.today();
     let counts = OrderCounts { active: 60, paid: 20, net: 20, returned: 20 };
-    seed_repair_orders(&mut app.database.connect().await, today, counts).await.unwrap();
+    seed_repair_orders(&mut app.database.connect().await, today, counts, |_| {}).await.unwrap();
     assert_replays(&app).await;
     let order = app.get("/api/ros?archiveStatus=PAID&limit=1").await.expect(200)[0].clone();
     let steps = app.get(&path_of(&order)).await.expect(200)["statusHistory"].clone();

@@ -11,18 +11,41 @@ use app_core::{
     db,
 };
 use chrono::NaiveDate;
+use indicatif::ProgressBar;
 use sqlx::MySqlConnection;
 
 pub use orders::{OrderCounts, seed_repair_orders};
 pub use stock::{SeededInventory, StockCounts, TableCounts, seed_inventory};
 
-use crate::{migrate::Databases, output::progress};
+use crate::{
+    migrate::Databases,
+    output::{bar, progress},
+};
 
 /// The actor of the samples' order history and stock transactions.
 const PROGRAM: &str = "rotracker seed";
 
 /// Rows of one INSERT. A row has up to 22 values, and a statement may have 65,535 placeholders.
 const BATCH: usize = 500;
+
+/// The bar of the rows of a table.
+const BAR: &str = "{msg:22} {wide_bar} {human_pos}/{human_len} rows";
+
+/// How far the rows of a table are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub table: &'static str,
+    pub rows: usize,
+    pub written: usize,
+}
+
+impl Step {
+    fn show(self, bar: &ProgressBar) {
+        bar.set_message(self.table);
+        bar.set_length(self.rows as u64);
+        bar.set_position(self.written as u64);
+    }
+}
 
 /// Fills the databases that the environment names.
 ///
@@ -72,13 +95,18 @@ async fn connect(databases: &Databases, name: &str) -> Result<MySqlConnection> {
 }
 
 async fn fill_main(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
-    let orders = seed_repair_orders(connection, today, OrderCounts::default()).await?;
+    let bar = bar(BAR)?;
+    let orders = seed_repair_orders(connection, today, OrderCounts::default(), |step| step.show(&bar)).await?;
+    drop(bar);
     progress(&format!("{name}: {orders} sample orders"));
     Ok(())
 }
 
 async fn fill_inventory(connection: &mut MySqlConnection, name: &str, today: NaiveDate) -> Result<()> {
-    let SeededInventory { parts, transactions } = seed_inventory(connection, today, StockCounts::default()).await?;
+    let bar = bar(BAR)?;
+    let seeded = seed_inventory(connection, today, StockCounts::default(), |step| step.show(&bar)).await?;
+    drop(bar);
+    let SeededInventory { parts, transactions } = seeded;
     progress(&format!("{name}: {parts} sample parts, {transactions} transactions"));
     Ok(())
 }

@@ -12,7 +12,7 @@ use generate::Order;
 use ros::{model::ArchiveStatus, store};
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
-use super::BATCH;
+use super::{BATCH, Step};
 
 pub(super) use generate::NEWEST_NUMBER;
 
@@ -37,7 +37,7 @@ impl Default for OrderCounts {
 }
 
 /// Fills the empty tables with orders whose dates are around `today`, in one transaction, and returns their number. The
-/// same `today` and `counts` always give the same orders.
+/// same `today` and `counts` always give the same orders. `report` is called after each statement.
 ///
 /// # Errors
 /// When the tables already hold orders or cannot be written.
@@ -45,27 +45,31 @@ pub async fn seed_repair_orders(
     connection: &mut MySqlConnection,
     today: NaiveDate,
     counts: OrderCounts,
+    report: impl Fn(Step),
 ) -> Result<usize> {
     expect_empty(connection).await?;
     let orders = generate::orders(today, counts);
     let mut transaction = connection.begin().await?;
     for archive in ArchiveStatus::ALL {
         let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
-        for batch in rows.chunks(BATCH) {
+        for (written, batch) in rows.chunks(BATCH).enumerate() {
             insert(archive, batch)
                 .build()
                 .execute(&mut *transaction)
                 .await
                 .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
+            report(Step { table: archive.table(), rows: rows.len(), written: written * BATCH + batch.len() });
         }
     }
-    insert_history(&mut transaction, &orders).await.context("the history of the sample orders cannot be written")?;
+    insert_history(&mut transaction, &orders, report)
+        .await
+        .context("the history of the sample orders cannot be written")?;
     transaction.commit().await?;
     Ok(orders.len())
 }
 
 /// Inserts the history of `orders`, whose rows must have been inserted before.
-async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> Result<()> {
+async fn insert_history(connection: &mut MySqlConnection, orders: &[Order], report: impl Fn(Step)) -> Result<()> {
     let ids: Vec<(String, i64)> =
         sqlx::query_as("SELECT ro_number, id FROM ro_registry").fetch_all(&mut *connection).await?;
     let ids: HashMap<String, i64> = ids.into_iter().collect();
@@ -74,8 +78,9 @@ async fn insert_history(connection: &mut MySqlConnection, orders: &[Order]) -> R
         let id = *ids.get(&order.number).context("an order is not in the registry")?;
         entries.extend(history::entries(id, order)?);
     }
-    for batch in entries.chunks(BATCH) {
+    for (written, batch) in entries.chunks(BATCH).enumerate() {
         store::insert_history(connection, batch).await?;
+        report(Step { table: "ro_history", rows: entries.len(), written: written * BATCH + batch.len() });
     }
     Ok(())
 }

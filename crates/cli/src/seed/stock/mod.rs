@@ -13,7 +13,7 @@ use inventory::{
 };
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
-use super::BATCH;
+use super::{BATCH, Step};
 
 /// The number of parts of each table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct SeededInventory {
 
 /// Fills the empty tables with parts, their index and the stock transactions of the year before `today`, in one
 /// database transaction. The stock transactions add up to the quantities. The same `today` and `counts` always give the
-/// same rows.
+/// same rows. `report` is called after each statement.
 ///
 /// # Errors
 /// When a table already holds rows or cannot be written.
@@ -72,26 +72,35 @@ pub async fn seed_inventory(
     connection: &mut MySqlConnection,
     today: NaiveDate,
     counts: StockCounts,
+    report: impl Fn(Step),
 ) -> Result<SeededInventory> {
     expect_empty(connection).await?;
     let stock = generate::stock(today, counts);
     let mut statements = Vec::new();
+    let step = |table, rows| move |written, batch| Step { table, rows, written: written * BATCH + batch };
     for table in Table::ALL {
         let parts: Vec<&Part> = stock.parts.iter().filter(|part| part.table == table).collect();
-        statements.extend(parts.chunks(BATCH).map(|parts| (table.name(), insert_parts(table, parts))));
+        let step = step(table.name(), parts.len());
+        let batches = parts.chunks(BATCH).enumerate();
+        statements.extend(batches.map(|(written, parts)| (step(written, parts.len()), insert_parts(table, parts))));
     }
     let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
-    statements.extend(indexed.chunks(BATCH).map(|parts| (INDEX, insert_indexed(parts))));
-    statements.extend(
-        stock.transactions.chunks(BATCH).map(|transactions| (TRANSACTIONS, transactions_statement(transactions))),
-    );
+    let indexed_step = step(INDEX, indexed.len());
+    let batches = indexed.chunks(BATCH).enumerate();
+    statements.extend(batches.map(|(written, parts)| (indexed_step(written, parts.len()), insert_indexed(parts))));
+    let transactions_step = step(TRANSACTIONS, stock.transactions.len());
+    let batches = stock.transactions.chunks(BATCH).enumerate();
+    statements.extend(batches.map(|(written, transactions)| {
+        (transactions_step(written, transactions.len()), transactions_statement(transactions))
+    }));
     let mut transaction = connection.begin().await?;
-    for (table, mut statement) in statements {
+    for (step, mut statement) in statements {
         statement
             .build()
             .execute(&mut *transaction)
             .await
-            .with_context(|| format!("the sample parts cannot be written to the table {table}"))?;
+            .with_context(|| format!("the sample parts cannot be written to the table {}", step.table))?;
+        report(step);
     }
     transaction.commit().await?;
     Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.transactions.len() })
