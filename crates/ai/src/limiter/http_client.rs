@@ -70,3 +70,14 @@ impl HttpConnector for SdkHttpClient {
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     if error.is_builder() { ConnectorError::user(error.into()) } else { ConnectorError::io(error.into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_endpoints_outside_aws_do_not_panic() {
+        // The system may have no certificates, which is an error of each request.
+        let _ = SdkHttpClient::new(Some("https://dynamodb.example"));
+    }
+}
