@@ -2,6 +2,9 @@
 //! response, compared alternately with a minimal `lambda_http` function that is built with cargo's defaults. The request is already
 //! waiting and returns 404 without a database statement, so this measures Init and the HTTP layers.
 //!
+//! A second table compares the first responses of `ros` that need the database, with and without TLS. The server is a MariaDB
+//! server with a certificate of our own, or the server that `DB_HOST` names.
+//!
 //! It uses the binaries of `sam build` and `cargo lambda build --release --example bare_function`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -16,9 +19,11 @@ use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
     anthropic::FakeAnthropic,
-    dynamodb,
+    database, dynamodb,
     emulator::{Emulator, database_variables},
+    tls_server::TlsServer,
 };
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 const ROUNDS: usize = 60;
@@ -39,10 +44,19 @@ struct Candidate {
     name: &'static str,
     binary: PathBuf,
     variables: Variables,
+    /// The path of the request, and the status of its response.
+    request: (&'static str, u16),
     starts: Vec<Duration>,
 }
 
+const UNKNOWN_PATH: (&str, u16) = ("/api/nothing", 404);
+
 impl Candidate {
+    fn new(name: &'static str, variables: Variables, request: (&'static str, u16)) -> Self {
+        let binary = built(if name == "bare" { "bare_function" } else { name });
+        Self { name, binary, variables, request, starts: Vec::new() }
+    }
+
     fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.starts.clone();
         sorted.sort_unstable();
@@ -52,12 +66,13 @@ impl Candidate {
     async fn start(&mut self, emulator: &Emulator, client: &reqwest::Client) {
         // The emulator accepts only names of functions of the workspace.
         let name = if self.name == "bare" { "ros" } else { self.name };
-        let url = format!("{}/lambda-url/{name}/api/nothing", emulator.url);
+        let (path, status) = self.request;
+        let url = format!("{}/lambda-url/{name}{path}", emulator.url);
         let waiting = tokio::spawn(client.get(url).send());
         let started = Instant::now();
         let instance = emulator.instance(name, &self.binary, &self.variables);
         let response = waiting.await.unwrap().unwrap();
-        assert_eq!(response.status(), 404, "{:?}", instance.log());
+        assert_eq!(response.status(), status, "{:?}", instance.log());
         response.bytes().await.unwrap();
         self.starts.push(started.elapsed());
         instance.stop().await;
@@ -93,7 +108,24 @@ fn assistant(dynamodb: &str, anthropic: &str) -> Variables {
     ]
 }
 
-async fn compare() {
+/// Starts the functions in turns.
+async fn measure(candidates: &mut [Candidate]) {
+    let emulator = Emulator::start().await;
+    // Use a new connection for each request: on a reused one, responses of the emulator wait 40 ms for the
+    // acknowledgement of the client.
+    let client = local_client().pool_max_idle_per_host(0).build().unwrap();
+    for round in 0..=ROUNDS {
+        for candidate in &mut *candidates {
+            candidate.start(&emulator, &client).await;
+        }
+        if round == 0 {
+            // The first start only warms the file cache.
+            candidates.iter_mut().for_each(|candidate| candidate.starts.clear());
+        }
+    }
+}
+
+async fn compare_functions() {
     let database = TestDatabase::migrated().await;
     let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let there = [database_variables(&database), assistant(&dynamodb.endpoint, &anthropic.url)].concat();
@@ -102,29 +134,13 @@ async fn compare() {
     let closed = hangs_up().await.to_string();
     apart.iter_mut().filter(|(name, _)| *name == "DB_PORT").for_each(|(_, port)| port.clone_from(&closed));
 
-    let mut candidates = Vec::new();
-    let bare = built("bare_function");
-    candidates.push(Candidate { name: "bare", binary: bare, variables: Vec::new(), starts: Vec::new() });
+    let mut candidates = vec![Candidate::new("bare", Vec::new(), UNKNOWN_PATH)];
     for name in ["ros", "inventory", "ai", "ai-logs"] {
         for variables in [&apart, &there] {
-            let variables = variables.clone();
-            candidates.push(Candidate { name, binary: built(name), variables, starts: Vec::new() });
+            candidates.push(Candidate::new(name, variables.clone(), UNKNOWN_PATH));
         }
     }
-
-    let emulator = Emulator::start().await;
-    // Use a new connection for each request: on a reused one, responses of the emulator wait 40 ms for the
-    // acknowledgement of the client.
-    let client = local_client().pool_max_idle_per_host(0).build().unwrap();
-    for round in 0..=ROUNDS {
-        for candidate in &mut candidates {
-            candidate.start(&emulator, &client).await;
-        }
-        if round == 0 {
-            // The first start only warms the file cache.
-            candidates.iter_mut().for_each(|candidate| candidate.starts.clear());
-        }
-    }
+    measure(&mut candidates).await;
 
     let bare = candidates.remove(0);
     println!(
@@ -141,7 +157,38 @@ async fn compare() {
     }
 }
 
+async fn compare_tls() {
+    let (config, _server) = if std::env::var_os("DB_HOST").is_some() {
+        (database::server().clone(), None)
+    } else {
+        let server = TlsServer::start().await;
+        (server.config("127.0.0.1", &[]).unwrap(), Some(server))
+    };
+    let mut candidates = ["DISABLED", "REQUIRED"].map(|tls| {
+        let variables = vec![
+            ("DB_HOST", config.host.clone()),
+            ("DB_PORT", config.port.to_string()),
+            ("DB_USER", config.user.clone()),
+            ("DB_PASSWORD", config.password.expose_secret().to_owned()),
+            // Exists on every server. The health check needs no table.
+            ("DB_NAME_DEV", "mysql".to_owned()),
+            ("DB_SSL_MODE", tls.to_owned()),
+            ("APP_ENV", "development".to_owned()),
+        ];
+        Candidate::new("ros", variables, ("/health", 200))
+    });
+    measure(&mut candidates).await;
+    let [plain, encrypted] = candidates.map(|candidate| candidate.percentile(50));
+    println!();
+    println!("| | without TLS, p50 ms | with TLS, p50 ms | ratio |");
+    println!("|---|---|---|---|");
+    println!("| start and first answer of `ros` | {plain:.1} | {encrypted:.1} | {:.2} |", encrypted / plain);
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(compare());
+    runtime.block_on(async {
+        compare_functions().await;
+        compare_tls().await;
+    });
 }
