@@ -31,7 +31,8 @@ impl SdkHttpClient {
             outbound::client_builder()
         };
         // The SDK signs `Accept-Encoding` if it wants compressed responses.
-        let client = builder.and_then(|builder| Ok(builder.no_gzip().build()?));
+        // And it limits the time of each attempt.
+        let client = builder.and_then(|builder| Ok(builder.no_gzip().tcp_user_timeout(None).build()?));
         Self(client.map_err(|error| error.to_string()))
     }
 }
