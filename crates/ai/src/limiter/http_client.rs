@@ -1,5 +1,5 @@
-//! Lets the AWS SDK send its requests with the HTTP client of the other requests. The SDK's own client is a second implementation of
-//! TLS set-up and connections, which takes a third of the function's start.
+//! Lets the AWS SDK send its requests with the HTTP client of the other requests. The SDK's own client is a second implementation,
+//! with HTTP/2, which takes nine seconds to compile.
 
 use app_core::outbound;
 use aws_sdk_dynamodb::config::{
