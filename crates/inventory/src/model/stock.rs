@@ -3,7 +3,7 @@
 use app_core::{
     http::{ApiError, FieldProblems},
     openapi::NotBlank,
-    values::{BoundedInt, LongText, TrimmedText},
+    values::{BoundedInt, LongText, NormalizedText},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ pub struct StockChange {
     pub part_number: PartNumber,
     pub quantity_change: QuantityChange,
     /// The number of the repair order that the change is made for.
-    pub ro_number: Option<TrimmedText<50>>,
+    pub ro_number: Option<NormalizedText<50>>,
     pub notes: Option<LongText>,
 }
 
@@ -88,7 +88,7 @@ pub struct StockMoveRequest {
     /// The number of pieces; 1 by default.
     quantity: Option<Quantity>,
     /// The number of the repair order that the change is made for.
-    ro_number: Option<TrimmedText<50>>,
+    ro_number: Option<NormalizedText<50>>,
     /// Free text.
     notes: Option<LongText>,
 }
@@ -123,7 +123,7 @@ pub struct StockAdjustmentRequest {
     #[schema(value_type = CountedQuantity)]
     new_qty: Option<CountedQuantity>,
     /// The number of the repair order that the change is made for.
-    ro_number: Option<TrimmedText<50>>,
+    ro_number: Option<NormalizedText<50>>,
     /// The reason for the correction.
     #[schema(value_type = NotBlank<65_535>)]
     notes: Option<LongText>,

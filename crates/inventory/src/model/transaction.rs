@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{Actor, Period},
-    values::{Timestamp, TrimmedText},
+    values::{NormalizedText, Timestamp},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -116,7 +116,7 @@ pub struct StockTransaction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionFilter {
     pub part_number: Option<PartNumber>,
-    pub ro_number: Option<TrimmedText<50>>,
+    pub ro_number: Option<NormalizedText<50>>,
     pub action: Option<StockAction>,
     pub period: Period,
 }

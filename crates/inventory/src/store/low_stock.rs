@@ -35,7 +35,7 @@ pub fn low_stock(
                         -- Looked up in an index, part by part, so that only the transactions of low parts are read.
                         (SELECT CAST(COALESCE(SUM(-t.DeltaQty), 0) AS SIGNED)
                          FROM transactions t
-                         WHERE t.PartNumber = TRIM(i.PartNumber) AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
+                         WHERE t.PartNumberKey = i.PartNumberKey AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
                         ) AS usage_90_days
                  FROM inventoryindex i
                  WHERE i.Qty < ? OR i.Qty IS NULL

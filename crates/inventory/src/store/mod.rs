@@ -26,6 +26,10 @@ pub use transactions::{
 
 use crate::model::Table;
 
+/// The key of a bound part number, [`PartNumber::in_any_case`](crate::model::PartNumber::in_any_case), for the columns
+/// `PartNumberKey`.
+const BOUND_KEY: &str = "UPPER(? COLLATE utf8mb4_bin)";
+
 /// The statement for each of the eleven tables. Table names cannot be bound.
 struct PerTable([String; 11]);
 

@@ -15,7 +15,7 @@ use crate::{
 /// number, and those of `rotracker reindex` itself only repeat the quantity of the table.
 const QUANTITY_WAS_CHANGED: &str = "
     (EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId AND t.Action <> 'REINDEX')
-     OR EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId IS NULL AND t.PartNumber = TRIM(i.PartNumber)))";
+     OR EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId IS NULL AND t.PartNumberKey = i.PartNumberKey))";
 
 /// Returns the batch of 500 rows of `table` after the id `after`. The last batch has no end, so that it includes rows that
 /// are inserted meanwhile.

@@ -88,10 +88,10 @@ pub fn list_transactions(
 
 fn push_filter(statement: &mut QueryBuilder<MySql>, filter: &TransactionFilter) {
     if let Some(number) = &filter.part_number {
-        statement.push(" AND PartNumber = ").push_bind(number.as_str());
+        statement.push(" AND PartNumberKey = UPPER(").push_bind(number.in_any_case()).push(" COLLATE utf8mb4_bin)");
     }
     if let Some(number) = &filter.ro_number {
-        statement.push(" AND RONumber = ").push_bind(&**number);
+        statement.push(" AND RONumberKey = UPPER(").push_bind(&**number).push(" COLLATE utf8mb4_bin)");
     }
     if let Some(action) = filter.action {
         statement.push(" AND Action = ").push_bind(action.name());

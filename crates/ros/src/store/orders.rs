@@ -77,6 +77,10 @@ const ORDER_TABLES: &str = "
     LEFT JOIN net ON net.id = ro_registry.id
     LEFT JOIN `returns` ON `returns`.id = ro_registry.id";
 
+/// The key of a bound number, by which the registry has it: the number in capitals, since its form is that of [`RoNumber`](crate::model::RoNumber)
+/// already.
+const NUMBER_KEY: &str = "UPPER(? COLLATE utf8mb4_bin)";
+
 /// Returns the order with its status history, if it exists.
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<OrderDetail>, ApiError> {
     /// The last revision, and the entries that set a status, as a JSON list.
@@ -96,7 +100,8 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
     static FIND: LazyLock<String> =
         LazyLock::new(|| format!("SELECT {}, {STATUS_HISTORY_COLUMNS} FROM {ORDER_TABLES}", *ORDER_COLUMNS));
     static FIND_BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.id = ?", *FIND));
-    static FIND_BY_NUMBER: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.ro_number = ?", *FIND));
+    static FIND_BY_NUMBER: LazyLock<String> =
+        LazyLock::new(|| format!("{} WHERE ro_registry.number_key = {NUMBER_KEY}", *FIND));
 
     let query = match key {
         OrderKey::Id(id) => sqlx::query(FIND_BY_ID.as_str()).bind(id),
@@ -135,7 +140,8 @@ pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
     static LOCK_BY_NUMBER: LazyLock<String> = LazyLock::new(|| {
         format!(
             "{}
-             WHERE ro_registry.id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND ro_registry.ro_number = ?
+             WHERE ro_registry.id = (SELECT id FROM ro_registry WHERE number_key = {NUMBER_KEY})
+               AND ro_registry.number_key = {NUMBER_KEY}
              FOR UPDATE",
             *LOCK
         )
