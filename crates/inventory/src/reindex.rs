@@ -13,7 +13,7 @@ use sqlx::{FromRow, MySqlConnection};
 
 use crate::{
     model::{IndexId, NewStockTransaction, StockAction, Table},
-    store,
+    store::{self, NewIndexedPart},
 };
 
 /// What to change.
@@ -89,7 +89,8 @@ pub struct RowWithIndex {
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct IndexedPart {
     pub part_number: String,
-    pub qty: i64,
+    /// `None` if nobody knows it.
+    pub qty: Option<i64>,
     pub condition: Option<String>,
     pub location: Option<String>,
 }
@@ -109,7 +110,7 @@ pub struct IndexEntry {
 pub struct VanishedRow {
     pub index_id: IndexId,
     pub part_number: String,
-    pub qty: i64,
+    pub qty: Option<i64>,
     /// Whether a transaction has changed the quantity.
     pub quantity_was_changed: bool,
 }
@@ -204,7 +205,7 @@ async fn reindex_batch(
             IndexUpdate::NoNumber => findings.without_number += 1,
             IndexUpdate::Insert(part) => {
                 findings.missing += 1;
-                new_rows.push((row.row_id, part));
+                new_rows.push(NewIndexedPart { row_id: row.row_id, part, last_seen: Some(now.trunc_subsecs(0)) });
             }
             IndexUpdate::Update(id, part) => {
                 findings.outdated += 1;
@@ -219,10 +220,10 @@ async fn reindex_batch(
     }
     if mode != ReindexMode::DryRun && !new_rows.is_empty() {
         store::insert_indexed(connection, table, &new_rows).await?;
-        let inserted: HashSet<i64> = new_rows.iter().map(|(row_id, _)| *row_id).collect();
+        let inserted: HashSet<i64> = new_rows.iter().map(|row| row.row_id).collect();
         for row in store::list_rows_without_transactions(connection, table, batch).await? {
             if inserted.contains(&row.row_id) {
-                record(row.index_id, row.part_number, 0, row.qty, "added to the index");
+                record(row.index_id, row.part_number, Some(0), row.qty, "added to the index");
             }
         }
     }
@@ -234,16 +235,19 @@ async fn reindex_batch(
         findings.vanished += 1;
         if mode == ReindexMode::Rebuild {
             store::remove_indexed(connection, vanished.index_id).await?;
-            record(vanished.index_id, vanished.part_number, vanished.qty, 0, "removed from the index");
+            record(vanished.index_id, vanished.part_number, vanished.qty, Some(0), "removed from the index");
         }
     }
     store::insert_transactions(connection, &transactions).await?;
     Ok(findings)
 }
 
-/// Describes the differences for the notes of a transaction, which itself says how the quantity differs.
+/// Describes the differences for the notes of a transaction, which itself says how two known quantities differ.
 fn describe_difference(old: &IndexedPart, new: &IndexedPart) -> String {
     let shown = |text: Option<&str>| text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
+    let pieces = |quantity: Option<i64>| quantity.map_or("unknown".to_owned(), |quantity| quantity.to_string());
+    let unknown_quantity = (old.qty != new.qty && (old.qty.is_none() || new.qty.is_none()))
+        .then(|| format!(", quantity {} instead of {}", pieces(new.qty), pieces(old.qty)));
     [
         ("part number", Some(&*old.part_number), Some(&*new.part_number)),
         ("condition", old.condition.as_deref(), new.condition.as_deref()),
@@ -252,6 +256,7 @@ fn describe_difference(old: &IndexedPart, new: &IndexedPart) -> String {
     .into_iter()
     .filter(|(_, old, new)| old != new)
     .map(|(field, old, new)| format!(", {field} {} instead of {}", shown(new), shown(old)))
+    .chain(unknown_quantity)
     .collect()
 }
 
@@ -262,7 +267,7 @@ mod tests {
     fn part(part_number: &str, qty: i64, location: &str) -> IndexedPart {
         IndexedPart {
             part_number: part_number.to_owned(),
-            qty,
+            qty: Some(qty),
             condition: Some("SV".to_owned()),
             location: Some(location.to_owned()),
         }
@@ -286,6 +291,11 @@ mod tests {
             ("new count", row(part("A-1", 9, "S1"), Some((same.clone(), false))), update(part("A-1", 9, "S1"))),
             ("new count, changed", row(part("A-1", 9, "S1"), Some((same.clone(), true))), IndexUpdate::None),
             ("all, changed", row(part("B", 9, "S2"), Some((same.clone(), true))), update(part("B", 3, "S2"))),
+            (
+                "no count any more",
+                row(IndexedPart { qty: None, ..same.clone() }, Some((same.clone(), false))),
+                update(IndexedPart { qty: None, ..same.clone() }),
+            ),
             ("number lost", row(part("", 3, "S1"), Some((same.clone(), false))), IndexUpdate::None),
         ] {
             assert_eq!(row.index_update(), update, "{case}");
@@ -302,5 +312,8 @@ mod tests {
             (describe_difference(&old, &new), describe_difference(&old, &old)),
             (told.to_owned(), String::new())
         );
+        let unknown = IndexedPart { qty: None, ..old.clone() };
+        assert_eq!(describe_difference(&old, &unknown), ", quantity unknown instead of 3");
+        assert_eq!(describe_difference(&unknown, &old), ", quantity 3 instead of unknown");
     }
 }

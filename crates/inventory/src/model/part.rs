@@ -76,7 +76,7 @@ fn capital(letter: char) -> char {
 }
 
 /// The id of a row of the index. Requests send a string of digits or a number, responses show a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct IndexId(pub i64);
 

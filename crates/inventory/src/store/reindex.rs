@@ -1,8 +1,9 @@
 //! What `rotracker reindex` reads and writes.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use app_core::http::ApiError;
+use chrono::{DateTime, Utc};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 
 use super::PerTable;
@@ -49,9 +50,9 @@ pub async fn list_rows_with_index(
             let (condition, _) = table.condition_and_bin_columns();
             format!(
                 "SELECT part.id,
-                        COALESCE(part.PN, '') AS part_number, COALESCE(part.QTY, 0) AS qty,
+                        COALESCE(part.PN, '') AS part_number, part.QTY AS qty,
                         part.{condition} AS `condition`, part.LOCATION AS location,
-                        i.IndexId AS index_id, i.PartNumber AS index_part_number, COALESCE(i.Qty, 0) AS index_qty,
+                        i.IndexId AS index_id, i.PartNumber AS index_part_number, i.Qty AS index_qty,
                         i.`Condition` AS index_condition, i.Location AS index_location,
                         {QUANTITY_WAS_CHANGED} AS quantity_was_changed
                  FROM `{name}` part
@@ -94,7 +95,7 @@ pub async fn list_vanished(
     static VANISHED: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| {
             format!(
-                "SELECT i.IndexId AS index_id, i.PartNumber AS part_number, COALESCE(i.Qty, 0) AS qty,
+                "SELECT i.IndexId AS index_id, i.PartNumber AS part_number, i.Qty AS qty,
                         {QUANTITY_WAS_CHANGED} AS quantity_was_changed
                  FROM inventoryindex i
                  LEFT JOIN `{name}` part ON part.id = i.RowId
@@ -112,7 +113,7 @@ pub struct IndexedRow {
     pub index_id: IndexId,
     pub row_id: i64,
     pub part_number: String,
-    pub qty: i64,
+    pub qty: Option<i64>,
 }
 
 /// Lists the rows of the index that name rows of `batch` and have no transaction.
@@ -122,7 +123,7 @@ pub async fn list_rows_without_transactions(
     batch: RowIdRange,
 ) -> Result<Vec<IndexedRow>, ApiError> {
     let query = sqlx::query_as(
-        "SELECT i.IndexId AS index_id, i.RowId AS row_id, i.PartNumber AS part_number, COALESCE(i.Qty, 0) AS qty
+        "SELECT i.IndexId AS index_id, i.RowId AS row_id, i.PartNumber AS part_number, i.Qty AS qty
          FROM inventoryindex i
          WHERE i.TableName = ? AND i.RowId > ? AND i.RowId <= ?
            AND NOT EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId)",
@@ -130,26 +131,53 @@ pub async fn list_rows_without_transactions(
     Ok(query.bind(table.name()).bind(batch.after).bind(batch.to).fetch_all(connection).await?)
 }
 
-/// Inserts rows of `table` into the index, except those that another program has inserted meanwhile.
+/// A row of one of the eleven tables to be inserted into the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewIndexedPart {
+    /// The id in the table.
+    pub row_id: i64,
+    pub part: IndexedPart,
+    /// The time at which someone last saw this quantity, if it is known. The column has whole seconds.
+    pub last_seen: Option<DateTime<Utc>>,
+}
+
+/// Inserts rows of `table` into the index, except those that another program has inserted meanwhile, and returns the ids that all
+/// of them have there, in the order of `rows`.
 pub async fn insert_indexed(
     connection: &mut MySqlConnection,
     table: Table,
-    rows: &[(i64, IndexedPart)],
-) -> Result<(), ApiError> {
-    let mut statement =
-        QueryBuilder::new("INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) ");
-    statement.push_values(rows, |mut values, (row_id, part)| {
+    rows: &[NewIndexedPart],
+) -> Result<Vec<IndexId>, ApiError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = QueryBuilder::new(
+        "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location, LastSeen) ",
+    );
+    statement.push_values(rows, |mut values, NewIndexedPart { row_id, part, last_seen }| {
         values
             .push_bind(&part.part_number)
             .push_bind(table.name())
             .push_bind(*row_id)
             .push_bind(part.qty)
             .push_bind(part.condition.as_deref())
-            .push_bind(part.location.as_deref());
+            .push_bind(part.location.as_deref())
+            .push_bind(*last_seen);
     });
     statement.push(" ON DUPLICATE KEY UPDATE IndexId = IndexId");
-    statement.build().execute(connection).await?;
-    Ok(())
+    statement.build().execute(&mut *connection).await?;
+
+    let mut statement = QueryBuilder::new("SELECT RowId, IndexId FROM inventoryindex WHERE TableName = ");
+    statement.push_bind(table.name()).push(" AND RowId IN (");
+    let mut ids = statement.separated(", ");
+    for row in rows {
+        ids.push_bind(row.row_id);
+    }
+    statement.push(")");
+    let ids: Vec<(i64, IndexId)> = statement.build_query_as().fetch_all(connection).await?;
+    let ids: HashMap<i64, IndexId> = ids.into_iter().collect();
+    let ids: Option<Vec<IndexId>> = rows.iter().map(|row| ids.get(&row.row_id).copied()).collect();
+    ids.ok_or_else(|| ApiError::internal(format!("the index lacks a row of {} that it was just given", table.name())))
 }
 
 /// Updates a row of the index.

@@ -16,7 +16,7 @@ static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
     });
     format!(
         "i.IndexId AS index_id, i.PartNumber AS part_number, i.TableName AS table_name, i.RowId AS row_id,
-         COALESCE(i.Qty, 0) AS qty, i.`Condition` AS `condition`, i.Location AS location,
+         i.Qty AS qty, i.`Condition` AS `condition`, i.Location AS location,
          CASE i.TableName {} END AS description",
         descriptions.join(" ")
     )
@@ -73,7 +73,7 @@ pub async fn search_tables_containing(
                 let (condition, _) = table.condition_and_bin_columns();
                 format!(
                     "(SELECT NULL AS index_id, part.PN AS part_number, '{name}' AS table_name, part.id AS row_id,
-                             COALESCE(part.QTY, 0) AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
+                             part.QTY AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
                              part.DESCRIPTION AS description
                       FROM `{name}_suffixes` suffix
                       STRAIGHT_JOIN `{name}` part

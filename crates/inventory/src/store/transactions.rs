@@ -30,7 +30,7 @@ pub async fn insert_transactions(
 }
 
 /// Returns the statement that inserts `transactions`, of which there must be at least one.
-pub fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuilder<MySql> {
+fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(
         "INSERT INTO transactions
              (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId) ",
@@ -40,7 +40,7 @@ pub fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuil
             .push_bind(transaction.action.name())
             .push_bind(transaction.index_id)
             .push_bind(transaction.part_number.trim())
-            .push_bind(transaction.new_qty - transaction.previous_qty)
+            .push_bind(transaction.delta_qty())
             .push_bind(transaction.new_qty)
             .push_bind(transaction.ro_number.as_deref())
             .push_bind(transaction.notes.as_deref())
