@@ -7,6 +7,7 @@ mod decrement;
 mod history;
 mod increment;
 mod low_stock;
+mod part_numbers;
 mod plans;
 mod reindex;
 mod search;
@@ -15,6 +16,7 @@ mod stock_room;
 mod table;
 mod tables;
 mod transactions;
+mod unknown_quantities;
 
 /// All inventory tables.
 const TABLES: [&str; 11] = [
