@@ -12,7 +12,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{FromRow, MySqlConnection};
 
 use crate::{
-    model::{IndexId, NewStockTransaction, StockAction, Table},
+    model::{IndexId, NewStockTransaction, StockAction, Table, part_number_key},
     store::{self, NewIndexedPart},
 };
 
@@ -25,6 +25,15 @@ pub enum ReindexMode {
     Complete,
     /// Also update rows that differ, and delete rows that no table has any more.
     Rebuild,
+    /// As [`Rebuild`](Self::Rebuild), after tables were emptied and filled anew: a row of the index whose part number differs is
+    /// another part, which has the quantity of its table, and the former entries of the ledger no longer name the row.
+    RebuildRenumbered,
+}
+
+impl ReindexMode {
+    fn rebuilds(self) -> bool {
+        matches!(self, Self::Rebuild | Self::RebuildRenumbered)
+    }
 }
 
 /// What was found in a table.
@@ -105,6 +114,17 @@ pub struct IndexEntry {
     pub quantity_was_changed: bool,
 }
 
+/// A row of the index which the ledger knows as another part. One such row may be a corrected number; many mean that another
+/// program has emptied and filled tables, so that ids mean other parts than before.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RenumberedRow {
+    pub index_id: IndexId,
+    /// The number in the index or, if it has that of the ledger, in the part's table.
+    pub part_number: String,
+    /// The number in the ledger.
+    pub former_number: String,
+}
+
 /// A row of the index that no table has.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct VanishedRow {
@@ -126,7 +146,14 @@ enum IndexUpdate {
 }
 
 impl RowWithIndex {
-    fn index_update(&self) -> IndexUpdate {
+    /// Returns whether the table has another part than the index.
+    fn is_renumbered(&self) -> bool {
+        let number = part_number_key(&self.part.part_number);
+        let indexed = self.index.as_ref().map(|index| part_number_key(&index.part.part_number));
+        !number.is_empty() && indexed.is_some_and(|indexed| indexed != number)
+    }
+
+    fn index_update(&self, mode: ReindexMode) -> IndexUpdate {
         let part = IndexedPart { part_number: self.part.part_number.trim().to_owned(), ..self.part.clone() };
         let Some(index) = &self.index else {
             return if part.part_number.is_empty() { IndexUpdate::NoNumber } else { IndexUpdate::Insert(part) };
@@ -138,7 +165,11 @@ impl RowWithIndex {
             } else {
                 part.part_number
             },
-            qty: if index.quantity_was_changed { index.part.qty } else { part.qty },
+            qty: if index.quantity_was_changed && !(mode == ReindexMode::RebuildRenumbered && self.is_renumbered()) {
+                index.part.qty
+            } else {
+                part.qty
+            },
             ..part
         };
         if wanted == index.part { IndexUpdate::None } else { IndexUpdate::Update(index.id, wanted) }
@@ -200,7 +231,7 @@ async fn reindex_batch(
     for row in store::list_rows_with_index(connection, table, batch).await? {
         findings.rows += 1;
         findings.changed_by_transactions += u64::from(row.differs_by_transactions());
-        match row.index_update() {
+        match row.index_update(mode) {
             IndexUpdate::None => {}
             IndexUpdate::NoNumber => findings.without_number += 1,
             IndexUpdate::Insert(part) => {
@@ -209,8 +240,11 @@ async fn reindex_batch(
             }
             IndexUpdate::Update(id, part) => {
                 findings.outdated += 1;
-                if mode == ReindexMode::Rebuild {
+                if mode.rebuilds() {
                     store::update_indexed(connection, id, &part).await?;
+                    if mode == ReindexMode::RebuildRenumbered && row.is_renumbered() {
+                        store::release_entries_of_other_parts(connection, &[id]).await?;
+                    }
                     let old = row.index.map(|index| index.part).unwrap_or_default();
                     let notes = format!("as its table has it{}", describe_difference(&old, &part));
                     record(id, part.part_number, old.qty, part.qty, &notes);
@@ -233,7 +267,7 @@ async fn reindex_batch(
             continue;
         }
         findings.vanished += 1;
-        if mode == ReindexMode::Rebuild {
+        if mode.rebuilds() {
             store::remove_indexed(connection, vanished.index_id).await?;
             record(vanished.index_id, vanished.part_number, vanished.qty, Some(0), "removed from the index");
         }
@@ -298,7 +332,14 @@ mod tests {
             ),
             ("number lost", row(part("", 3, "S1"), Some((same.clone(), false))), IndexUpdate::None),
         ] {
-            assert_eq!(row.index_update(), update, "{case}");
+            assert_eq!(row.index_update(ReindexMode::Rebuild), update, "{case}");
+        }
+        for (case, row, update) in [
+            ("another part", row(part("B", 9, "S1"), Some((same.clone(), true))), update(part("B", 9, "S1"))),
+            ("the same part", row(part("a - 1", 9, "S1"), Some((same.clone(), true))), update(part("a - 1", 3, "S1"))),
+            ("number lost", row(part("", 9, "S1"), Some((same.clone(), true))), IndexUpdate::None),
+        ] {
+            assert_eq!(row.index_update(ReindexMode::RebuildRenumbered), update, "{case}");
         }
         assert!(row(part("A-1", 9, "S1"), Some((same.clone(), true))).differs_by_transactions());
         assert!(!row(part("A-1", 9, "S1"), Some((same, false))).differs_by_transactions());

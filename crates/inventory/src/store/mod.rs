@@ -13,8 +13,8 @@ mod transactions;
 
 pub use low_stock::low_stock;
 pub use reindex::{
-    IndexedRow, NewIndexedPart, insert_indexed, list_rows_with_index, list_rows_without_transactions, list_vanished,
-    lock_batch, next_batch, remove_indexed, update_indexed,
+    IndexedRow, NewIndexedPart, insert_indexed, list_renumbered, list_rows_with_index, list_rows_without_transactions,
+    list_vanished, lock_batch, next_batch, release_entries_of_other_parts, remove_indexed, update_indexed,
 };
 pub use search::{search_exact, search_index_containing, search_tables_containing};
 pub use statistics::{count_tables, stats};

@@ -9,14 +9,64 @@ use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 use super::PerTable;
 use crate::{
     model::{IndexId, Table},
-    reindex::{IndexEntry, IndexedPart, RowIdRange, RowWithIndex, VanishedRow},
+    reindex::{IndexEntry, IndexedPart, RenumberedRow, RowIdRange, RowWithIndex, VanishedRow},
 };
 
 /// True if a transaction has changed the quantity of the index's row `i`. Transactions of other programs have only a part
-/// number, and those of `rotracker reindex` itself only repeat the quantity of the table.
+/// number, and those of `rotracker reindex` and `rotracker import` only repeat the quantity of the table.
 const QUANTITY_WAS_CHANGED: &str = "
-    (EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId AND t.Action <> 'REINDEX')
+    (EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId = i.IndexId AND t.Action NOT IN ('REINDEX', 'IMPORT'))
      OR EXISTS (SELECT 1 FROM transactions t WHERE t.IndexId IS NULL AND t.PartNumberKey = i.PartNumberKey))";
+
+/// Lists the rows of the index which the ledger knows as another part: its last entry about the row has another number than the
+/// index, or the table has another number for a row whose quantity a transaction has changed.
+pub async fn list_renumbered(connection: &mut MySqlConnection) -> Result<Vec<RenumberedRow>, ApiError> {
+    static RENUMBERED: LazyLock<String> = LazyLock::new(|| {
+        let in_tables = Table::ALL.map(|table| {
+            format!(
+                "UNION
+                 SELECT i.IndexId, part.PN, i.PartNumber
+                 FROM inventoryindex i
+                 JOIN `{name}` part ON part.id = i.RowId
+                 WHERE i.TableName = '{name}' AND part.PartNumberKey <> i.PartNumberKey AND part.PartNumberKey <> ''
+                   AND EXISTS (SELECT 1 FROM transactions t
+                               WHERE t.IndexId = i.IndexId AND t.Action NOT IN ('REINDEX', 'IMPORT'))",
+                name = table.name(),
+            )
+        });
+        format!(
+            "SELECT i.IndexId AS index_id, i.PartNumber AS part_number, last_entry.PartNumber AS former_number
+             FROM (SELECT MAX(TxnId) AS TxnId FROM transactions WHERE IndexId IS NOT NULL GROUP BY IndexId) last_entries
+             JOIN transactions last_entry ON last_entry.TxnId = last_entries.TxnId
+             JOIN inventoryindex i ON i.IndexId = last_entry.IndexId
+             WHERE last_entry.PartNumberKey <> i.PartNumberKey
+             {}
+             ORDER BY index_id",
+            in_tables.join(" ")
+        )
+    });
+    let mut rows: Vec<RenumberedRow> = sqlx::query_as(RENUMBERED.as_str()).fetch_all(connection).await?;
+    rows.dedup_by_key(|row| row.index_id);
+    Ok(rows)
+}
+
+/// Takes the row out of those entries of the ledger about the rows `ids` of the index that are about other parts. They keep their
+/// part numbers, as the entries of other programs have them.
+pub async fn release_entries_of_other_parts(connection: &mut MySqlConnection, ids: &[IndexId]) -> Result<(), ApiError> {
+    let mut statement = QueryBuilder::new(
+        "UPDATE transactions t
+         JOIN inventoryindex i ON i.IndexId = t.IndexId
+         SET t.IndexId = NULL
+         WHERE t.PartNumberKey <> i.PartNumberKey AND t.IndexId IN (",
+    );
+    let mut listed = statement.separated(", ");
+    for id in ids {
+        listed.push_bind(*id);
+    }
+    statement.push(")");
+    statement.build().execute(connection).await?;
+    Ok(())
+}
 
 /// Returns the batch of 500 rows of `table` after the id `after`. The last batch has no end, so that it includes rows that
 /// are inserted meanwhile.
