@@ -6,6 +6,7 @@ mod concurrency;
 mod decrement;
 mod history;
 mod increment;
+mod inserts;
 mod low_stock;
 mod part_numbers;
 mod plans;
