@@ -23,8 +23,8 @@ pub struct Dashboard {
     pub approved: i64,
     /// Orders whose status begins with `BEING REPAIRED`, `IN WORK`, `IN PROGRESS` or `WORKING`.
     pub being_repaired: i64,
-    /// Orders whose status begins with `SHIPPING`, `SHIPPED`, `IN TRANSIT` or `CURRENTLY BEING SHIPPED`, or that has no other meaning
-    /// and contains `SHIPPING`.
+    /// Orders whose status begins with `SHIPPING`, `SHIPPED`, `IN TRANSIT` or `CURRENTLY BEING SHIPPED`, or contains `SHIPPING` and
+    /// has no other meaning.
     pub shipping: i64,
     /// Orders whose next update date is today.
     pub due_today: i64,

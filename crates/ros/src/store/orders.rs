@@ -77,8 +77,8 @@ const ORDER_TABLES: &str = "
     LEFT JOIN net ON net.id = ro_registry.id
     LEFT JOIN `returns` ON `returns`.id = ro_registry.id";
 
-/// The key of a bound number, by which the registry has it: the number in capitals, since its form is that of [`RoNumber`](crate::model::RoNumber)
-/// already.
+/// The key of a bound number, by which the registry has it. The number has the form of [`RoNumber`](crate::model::RoNumber)
+/// already, so only its case is left.
 const NUMBER_KEY: &str = "UPPER(? COLLATE utf8mb4_bin)";
 
 /// Returns the order with its status history, if it exists.

@@ -104,8 +104,8 @@ pub async fn seed_inventory(
     Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.transactions.len() })
 }
 
-/// Inserts `parts` into `table` and those that are to be indexed into the index. Returns the ids of the samples in the index, each with
-/// the id that the row got.
+/// Inserts `parts` into `table` and those that are to be indexed into the index. Returns the ids of the samples in the index, each
+/// with the id that the row got.
 async fn insert(
     connection: &mut MySqlConnection,
     table: Table,
