@@ -1,15 +1,25 @@
 -- The index of all parts. A row stands for a row of one of the eleven tables, which it names, and has the quantity that counts.
+--
+-- Two part numbers with one key are the same part. The key is the number in capitals, without white space, control and invisible
+-- format characters, and with `-` for each typographic dash (U+2010 to U+2015, U+2212). `inventoryindex`, the eleven tables and
+-- `transactions` compute it alike, so that it also holds for rows that other programs write. CHAR(92) is a backslash: MySQL reads
+-- the expression in the SQL mode of whichever session opens the table, and in some modes a written backslash is another text.
 
 CREATE TABLE IF NOT EXISTS inventoryindex (
     IndexId INT AUTO_INCREMENT PRIMARY KEY,
     PartNumber VARCHAR(100) NOT NULL,
     TableName VARCHAR(100) NOT NULL,
     RowId INT NOT NULL,
+    -- NULL if nobody knows it.
     Qty INT DEFAULT 0,
     `Condition` VARCHAR(50),
     Location VARCHAR(100),
-    -- The number as searches compare it: trimmed, in capitals, character by character.
-    PartNumberKey VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(TRIM(PartNumber))) STORED,
+    -- The time at which the quantity was last changed or the row inserted by this program, in UTC.
+    LastSeen DATETIME,
+    PartNumberKey VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(REGEXP_REPLACE(
+        REGEXP_REPLACE(PartNumber COLLATE utf8mb4_bin, REPLACE('[~p{Z}~p{Cc}~p{Cf}]' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ''),
+        '[‐-―−]', '-'
+    ))) STORED,
     UNIQUE KEY unique_location (TableName, RowId),
     INDEX idx_part_number (PartNumber),
     INDEX idx_part_number_key (PartNumberKey),

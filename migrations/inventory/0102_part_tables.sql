@@ -1,4 +1,5 @@
--- The eleven tables of parts, which grew out of Excel sheets. Other programs write them, too.
+-- The eleven tables of parts, which grew out of Excel sheets. Other programs write them, too. The key of a part number is that of
+-- `inventoryindex`.
 
 CREATE TABLE IF NOT EXISTS stock_room (
     id INT AUTO_INCREMENT PRIMARY KEY,
@@ -8,6 +9,10 @@ CREATE TABLE IF NOT EXISTS stock_room (
     COND VARCHAR(50),
     LOCATION VARCHAR(100),
     DESCRIPTION TEXT,
+    PartNumberKey VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(REGEXP_REPLACE(
+        REGEXP_REPLACE(PN COLLATE utf8mb4_bin, REPLACE('[~p{Z}~p{Cc}~p{Cf}]' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ''),
+        '[‐-―−]', '-'
+    ))) STORED,
     INDEX idx_pn (PN)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;
 
@@ -31,5 +36,9 @@ CREATE TABLE IF NOT EXISTS bins_inventory (
     LOCATION VARCHAR(100),
     DESCRIPTION TEXT,
     `BIN` VARCHAR(50),
+    PartNumberKey VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(REGEXP_REPLACE(
+        REGEXP_REPLACE(PN COLLATE utf8mb4_bin, REPLACE('[~p{Z}~p{Cc}~p{Cf}]' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ''),
+        '[‐-―−]', '-'
+    ))) STORED,
     INDEX idx_pn (PN)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

@@ -1,6 +1,6 @@
--- An index for searches by a part of a part number: every suffix of every number. A number that contains a text has a suffix that
--- begins with it, and those are a range of the primary key. Triggers keep these tables, so that they also hold for rows that other
--- programs write. Suffixes that are left over, after a TRUNCATE for example, do no harm, since searches check the number itself.
+-- An index for searches by a part of a part number: every suffix of every number's key. A key that contains a text has a suffix
+-- that begins with it, and those are a range of the primary key. Triggers keep these tables, so that they also hold for rows that
+-- other programs write. Suffixes that are left over, after a TRUNCATE for example, do no harm, since searches check the key itself.
 
 CREATE TABLE IF NOT EXISTS inventoryindex_suffixes (
     Suffix VARCHAR(255) NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS bins_inventory_suffixes LIKE inventoryindex_suffixes;
 DROP TRIGGER IF EXISTS suffix_inserted_inventoryindex;
 CREATE TRIGGER suffix_inserted_inventoryindex AFTER INSERT ON inventoryindex FOR EACH ROW
 BEGIN
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PartNumber));
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(number);
     WHILE place > 0 DO
         REPLACE INTO inventoryindex_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.IndexId);
@@ -27,8 +27,8 @@ END;
 DROP TRIGGER IF EXISTS suffix_updated_inventoryindex;
 CREATE TRIGGER suffix_updated_inventoryindex AFTER UPDATE ON inventoryindex FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PartNumber));
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PartNumber));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT;
     IF NOT (number <=> former AND NEW.IndexId = OLD.IndexId) THEN
         SET place = CHAR_LENGTH(former);
@@ -47,7 +47,7 @@ END;
 DROP TRIGGER IF EXISTS suffix_deleted_inventoryindex;
 CREATE TRIGGER suffix_deleted_inventoryindex AFTER DELETE ON inventoryindex FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PartNumber));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(former);
     WHILE place > 0 DO
         DELETE FROM inventoryindex_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.IndexId;
@@ -59,7 +59,7 @@ END;
 DROP TRIGGER IF EXISTS suffix_inserted_stock_room;
 CREATE TRIGGER suffix_inserted_stock_room AFTER INSERT ON stock_room FOR EACH ROW
 BEGIN
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PN));
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(number);
     WHILE place > 0 DO
         REPLACE INTO stock_room_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.id);
@@ -70,8 +70,8 @@ END;
 DROP TRIGGER IF EXISTS suffix_updated_stock_room;
 CREATE TRIGGER suffix_updated_stock_room AFTER UPDATE ON stock_room FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PN));
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PN));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT;
     IF NOT (number <=> former AND NEW.id = OLD.id) THEN
         SET place = CHAR_LENGTH(former);
@@ -90,7 +90,7 @@ END;
 DROP TRIGGER IF EXISTS suffix_deleted_stock_room;
 CREATE TRIGGER suffix_deleted_stock_room AFTER DELETE ON stock_room FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PN));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(former);
     WHILE place > 0 DO
         DELETE FROM stock_room_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.id;
@@ -102,7 +102,7 @@ END;
 DROP TRIGGER IF EXISTS suffix_inserted_bins_inventory;
 CREATE TRIGGER suffix_inserted_bins_inventory AFTER INSERT ON bins_inventory FOR EACH ROW
 BEGIN
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PN));
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(number);
     WHILE place > 0 DO
         REPLACE INTO bins_inventory_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.id);
@@ -113,8 +113,8 @@ END;
 DROP TRIGGER IF EXISTS suffix_updated_bins_inventory;
 CREATE TRIGGER suffix_updated_bins_inventory AFTER UPDATE ON bins_inventory FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PN));
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(NEW.PN));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
     DECLARE place INT;
     IF NOT (number <=> former AND NEW.id = OLD.id) THEN
         SET place = CHAR_LENGTH(former);
@@ -133,7 +133,7 @@ END;
 DROP TRIGGER IF EXISTS suffix_deleted_bins_inventory;
 CREATE TRIGGER suffix_deleted_bins_inventory AFTER DELETE ON bins_inventory FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT UPPER(TRIM(OLD.PN));
+    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
     DECLARE place INT DEFAULT CHAR_LENGTH(former);
     WHILE place > 0 DO
         DELETE FROM bins_inventory_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.id;

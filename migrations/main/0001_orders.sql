@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS `active` (
     NOTES TEXT,
     LAST_DATE_UPDATED DATE,
     NEXT_DATE_TO_UPDATE DATE,
-    UNIQUE KEY RO (RO),
+    -- Not unique, since in this collation `X-Ä1` equals `X-A1`. `ro_registry` keeps numbers unique over the four tables.
+    INDEX RO (RO),
     INDEX idx_status (CURENT_STATUS),
     INDEX idx_next_update (NEXT_DATE_TO_UPDATE)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

@@ -4,13 +4,29 @@
 -- A program that moves an order from one table to another must delete the row before it inserts it, in one transaction. Sessions
 -- of this program (`@program`) may insert first, so that they can copy the row within the database.
 --
+-- Two numbers with one key are the same. The key is the number in capitals, trimmed, with one blank for each run of white space,
+-- without control and invisible format characters, and with `-` for each typographic dash (U+2010 to U+2015, U+2212). It is
+-- compared character by character, so that accents count: `ro1` is `RO1`, but `X-Ä1` is not `X-A1`. `ro_history` and
+-- `transactions` compute it alike. CHAR(92) is a backslash: MySQL reads the expression in the SQL mode of whichever session opens
+-- the table, and in some modes a written backslash is another text.
+--
 -- TRUNCATE fires no triggers and would leave the numbers of its rows taken. Use DELETE.
 
 CREATE TABLE IF NOT EXISTS ro_registry (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     ro_number VARCHAR(50) NOT NULL,
     archive VARCHAR(10) NOT NULL,
-    UNIQUE KEY ro_number (ro_number)
+    number_key VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(TRIM(REGEXP_REPLACE(
+        REGEXP_REPLACE(
+            REGEXP_REPLACE(
+                ro_number COLLATE utf8mb4_bin,
+                REPLACE('[~p{Cf}~x{0}-~x{8}~x{E}-~x{1F}~x{7F}-~x{84}~x{86}-~x{9F}]' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ''
+            ),
+            REPLACE('[~p{Z}~p{Cc}]+' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ' '
+        ),
+        '[‐-―−]', '-'
+    )))) STORED,
+    UNIQUE KEY number_key (number_key)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;
 
 -- Gives a new row the next id, unless it has one, and takes its number. An id or a number that any of the four tables has is a
@@ -28,7 +44,7 @@ BEGIN
     END IF;
 END;
 
--- Copies a change of the number or the id. Numbers are compared byte by byte, because in the collation `ro1` equals `RO1`.
+-- Copies a change of the number or the id. Numbers are compared byte by byte, because in the table's collation `ro1` equals `RO1`.
 DROP TRIGGER IF EXISTS register_updated_active;
 CREATE TRIGGER register_updated_active BEFORE UPDATE ON `active` FOR EACH ROW
 BEGIN

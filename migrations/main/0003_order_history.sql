@@ -23,6 +23,17 @@ CREATE TABLE IF NOT EXISTS ro_history (
     status_date DATE,
     cost DECIMAL(15, 2),
     notes MEDIUMTEXT,
+    -- As in `ro_registry`.
+    number_key VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin GENERATED ALWAYS AS (UPPER(TRIM(REGEXP_REPLACE(
+        REGEXP_REPLACE(
+            REGEXP_REPLACE(
+                ro_number COLLATE utf8mb4_bin,
+                REPLACE('[~p{Cf}~x{0}-~x{8}~x{E}-~x{1F}~x{7F}-~x{84}~x{86}-~x{9F}]' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ''
+            ),
+            REPLACE('[~p{Z}~p{Cc}]+' COLLATE utf8mb4_bin, '~', CHAR(92 USING utf8mb4)), ' '
+        ),
+        '[‐-―−]', '-'
+    )))) STORED,
     UNIQUE KEY revision (order_id, revision),
-    INDEX idx_ro_number (ro_number)
+    INDEX idx_number_key (number_key)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

@@ -30,7 +30,7 @@ async fn databases_are_created_and_migrating_again_changes_nothing() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    assert_eq!(applied.len(), 5);
+    assert_eq!(applied.len(), 7);
     execute(&mut connection, "INSERT INTO active (RO) VALUES ('kept')").await;
     migrate::migrate_all(&databases, Options { dry_run: false }).await.unwrap();
     let again: Vec<(i64, String)> = sqlx::query_as("SELECT version, CAST(installed_on AS CHAR) FROM _sqlx_migrations")
@@ -113,12 +113,12 @@ async fn a_migration_that_was_cut_off_runs_again() {
     let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
     migrate(&main, &inventory).await.unwrap();
     execute(&mut main.connect().await, "INSERT INTO active (RO) VALUES ('kept')").await;
-    for database in [&main, &inventory] {
+    for (database, migrations) in [(&main, 7), (&inventory, 6)] {
         let mut connection = database.connect().await;
         let before = schema(&mut connection).await;
         let versions: Vec<i64> =
             sqlx::query_scalar("SELECT version FROM _sqlx_migrations").fetch_all(&mut connection).await.unwrap();
-        assert_eq!(versions.len(), 5);
+        assert_eq!(versions.len(), migrations);
         for version in versions {
             // All statements ran, but the program stopped before recording the success.
             let cut = format!("UPDATE _sqlx_migrations SET success = FALSE WHERE version = {version}");
@@ -187,6 +187,87 @@ async fn tables_of_other_programs_are_named_and_kept() {
         }
         migrate(&main, &inventory).await.unwrap();
     }
+}
+
+/// A database as it was made from worksheets, with tables that have our names.
+const LIVE_DATABASE: &str = include_str!("../data/live-database.sql");
+
+/// The statements that a refusal prints: the one that moves the tables aside, and the one that brings them back.
+fn printed_statements(refusal: &str) -> [&str; 2] {
+    let statements: Vec<&str> = refusal.lines().filter(|line| line.starts_with("RENAME TABLE ")).collect();
+    statements.try_into().unwrap_or_else(|_| panic!("{refusal}"))
+}
+
+#[tokio::test]
+async fn a_live_database_is_refused_until_its_tables_are_moved_aside() {
+    let (live, other) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    let mut connection = live.connect().await;
+    execute(&mut connection, LIVE_DATABASE).await;
+    let before = schema(&mut connection).await;
+    for (main, inventory) in [(&live, &other), (&other, &live), (&live, &live)] {
+        for dry_run in [true, false] {
+            let databases =
+                Databases { server: server().clone(), main: main.name.clone(), inventory: inventory.name.clone() };
+            let refusal = format!("{:#}", migrate::migrate_all(&databases, Options { dry_run }).await.unwrap_err());
+            let named = "active, delta_apa, inventoryindex, net, paid, returns, shops, terra.";
+            assert!(refusal.contains(named) && refusal.contains("Nothing has been changed"), "{refusal}");
+            assert!(refusal.contains(&live.name) && !refusal.contains(&other.name), "{refusal}");
+            assert!(refusal.contains("rotracker import"), "{refusal}");
+            let [aside, back] = printed_statements(&refusal);
+            assert!(
+                aside.starts_with("RENAME TABLE `active` TO `live_active`, `delta_apa` TO `live_delta_apa`, "),
+                "{aside}"
+            );
+            assert!(back.ends_with(", `live_terra` TO `terra`;"), "{back}");
+            assert_eq!(schema(&mut connection).await, before);
+            assert_eq!(schema(&mut other.connect().await).await, []);
+        }
+    }
+    let refusal = migrate(&live, &live).await.unwrap_err();
+    let [aside, back] = printed_statements(&refusal);
+    execute(&mut connection, aside).await;
+    execute(&mut connection, back).await;
+    assert_eq!(schema(&mut connection).await, before, "brought back");
+    execute(&mut connection, aside).await;
+    migrate(&live, &live).await.unwrap();
+    for (table, rows) in
+        [("active", 0), ("live_active", 6), ("live_shops", 0), ("stock_room_actual", 5), ("stock_room", 0)]
+    {
+        assert_eq!(count(&mut connection, table).await, rows, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn tables_are_not_moved_over_others() {
+    let database = TestDatabase::empty().await;
+    let mut connection = database.connect().await;
+    execute(&mut connection, "CREATE TABLE paid (id INT); CREATE TABLE live_paid (id INT)").await;
+    let refusal = migrate(&database, &database).await.unwrap_err();
+    assert!(refusal.contains("also has a table live_paid") && !refusal.contains("RENAME"), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_account_of_a_single_database_migrates_it() {
+    let database = TestDatabase::empty().await;
+    let mut root = database.connect().await;
+    let user = format!("u{}", &database.name[database.name.len() - 12..]);
+    // A provider's server may write a binary log, and then sets this for accounts without SUPER.
+    let account = format!(
+        "SET GLOBAL log_bin_trust_function_creators = 1; CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'; \
+         GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER ON `{}`.* TO '{user}'@'%'",
+        database.name
+    );
+    execute(&mut root, &account).await;
+    let mut server = server().clone();
+    (server.user, server.password) = (user.clone(), "pw".to_owned().into());
+    let databases = Databases { server, main: database.name.clone(), inventory: database.name.clone() };
+    let mut results = Vec::new();
+    for dry_run in [true, false, false] {
+        results.push(migrate::migrate_all(&databases, Options { dry_run }).await.map_err(|error| format!("{error:#}")));
+    }
+    execute(&mut root, &format!("DROP USER '{user}'@'%'")).await;
+    assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(count(&mut root, "_sqlx_migrations WHERE success").await, 13);
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl App {
 pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     let mut connection = database.connect().await;
     execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
-    for (table, ..) in SUFFIXED {
+    for (table, _) in SUFFIXED {
         execute(&mut connection, &format!("DROP TRIGGER suffix_inserted_{table}")).await;
     }
     for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
@@ -139,12 +139,12 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
                   SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
                   PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
     execute(&mut connection, transactions).await;
-    for (table, number, id) in SUFFIXED {
+    for (table, id) in SUFFIXED {
         let suffixes = format!(
             "INSERT INTO {table}_suffixes (Suffix, Position, RowId)
              WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 255)
-             SELECT SUBSTRING(UPPER(TRIM({number})), place), place, {id}
-             FROM {table} JOIN places ON place <= CHAR_LENGTH(TRIM({number}))"
+             SELECT SUBSTRING(PartNumberKey, place), place, {id}
+             FROM {table} JOIN places ON place <= CHAR_LENGTH(PartNumberKey)"
         );
         execute(&mut connection, &suffixes).await;
     }
@@ -153,6 +153,5 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
 }
 
-/// The tables whose part numbers have a suffix index, with their columns for the number and the id.
-const SUFFIXED: [(&str, &str, &str); 3] =
-    [("inventoryindex", "PartNumber", "IndexId"), ("stock_room", "PN", "id"), ("bins_inventory", "PN", "id")];
+/// The tables whose part numbers have a suffix index, with their columns for the id.
+const SUFFIXED: [(&str, &str); 3] = [("inventoryindex", "IndexId"), ("stock_room", "id"), ("bins_inventory", "id")];

@@ -256,14 +256,45 @@ async fn refuse_foreign_tables(connection: &mut MySqlConnection, begun: &[BegunM
         let has_name = |name: &&str| name.eq_ignore_ascii_case(table);
         to_create.iter().any(has_name) && !created.iter().any(has_name)
     };
-    let foreign: Vec<String> = tables(connection).await?.into_iter().filter(is_foreign).collect();
+    let tables = tables(connection).await?;
+    let foreign: Vec<&String> = tables.iter().filter(|table| is_foreign(table)).collect();
     if foreign.is_empty() {
         return Ok(());
     }
+    let names: Vec<&str> = foreign.iter().map(|table| table.as_str()).collect();
     bail!(
         "It has tables that this program did not create, with the names of those that it creates: {}. Nothing has been \
-         changed. Use an empty database instead, or one that does not exist yet.",
-        foreign.join(", ")
+         changed.\n\
+         Either create an empty database in the console of your provider, name that one instead, migrate it, and copy the data \
+         with `rotracker import`.\n{}",
+        names.join(", "),
+        moving_aside(&names, &tables),
+    )
+}
+
+/// Names of tables that were moved aside begin with this.
+pub const MOVED_ASIDE: &str = "live_";
+
+/// Says how to move the tables `foreign` aside, if the names for them are free among `tables`.
+fn moving_aside(foreign: &[&str], tables: &[String]) -> String {
+    let moved: Vec<(&str, String)> =
+        foreign.iter().map(|name| (*name, format!("{MOVED_ASIDE}{}", name.to_lowercase()))).collect();
+    let is_taken = |name: &str| tables.iter().any(|table| table.eq_ignore_ascii_case(name));
+    if let Some((_, taken)) = moved.iter().find(|(_, aside)| is_taken(aside)) {
+        return format!("They cannot be moved aside within the database, because it also has a table {taken}.");
+    }
+    let rename = |from_to: &mut dyn Iterator<Item = (&str, &str)>| {
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let renames: Vec<String> = from_to.map(|(from, to)| format!("{} TO {}", quoted(from), quoted(to))).collect();
+        format!("RENAME TABLE {};", renames.join(", "))
+    };
+    let aside = rename(&mut moved.iter().map(|(name, aside)| (*name, aside.as_str())));
+    let back = rename(&mut moved.iter().map(|(name, aside)| (aside.as_str(), *name)));
+    format!(
+        "Or move them aside with this statement, migrate, and copy the data from there with `rotracker import`:\n\
+         {aside}\n\
+         Until the database is migrated, this one brings them back:\n\
+         {back}"
     )
 }
 

@@ -1,10 +1,14 @@
 //! `rotracker reindex`: brings the inventory's index in line with its eleven tables.
 
-use anyhow::{Context, Result};
-use app_core::{clock::Clock, config::Env, db::Pool};
+use anyhow::{Context, Result, bail};
+use app_core::{
+    clock::Clock,
+    config::Env,
+    db::{self, Pool},
+};
 use inventory::{
-    model::Table,
-    reindex::{ReindexFindings, ReindexMode, RowIdRange, reindex_next_batch},
+    model::{IndexId, Table},
+    reindex::{ReindexFindings, ReindexMode, RenumberedRow, RowIdRange, reindex_next_batch},
     store,
 };
 
@@ -22,6 +26,10 @@ pub struct Options {
     /// Also update the rows of the index that differ, and remove those that are in no table any more
     #[arg(long)]
     pub rebuild: bool,
+    /// Take rows whose part number is another one than in the ledger for other parts, because tables were emptied and filled anew:
+    /// they get the quantity of their table, and the former entries of the ledger keep their part numbers, but not the row
+    #[arg(long, requires = "rebuild")]
+    pub accept_renumbered: bool,
 }
 
 /// Runs the command on the inventory database that the environment names.
@@ -49,11 +57,28 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
     let clock = Clock::system(chrono_tz::Tz::UTC);
     let mode = match options {
         Options { dry_run: true, .. } => ReindexMode::DryRun,
+        Options { accept_renumbered: true, .. } => ReindexMode::RebuildRenumbered,
         Options { rebuild: true, .. } => ReindexMode::Rebuild,
         Options { .. } => ReindexMode::Complete,
     };
     let counts = async { store::count_tables(&mut *pool.acquire().await?).await }.await;
     let rows = counts.context("the tables cannot be counted; `rotracker migrate` creates them")?.total_items();
+    let renumbered = db::read!(pool, |connection| store::list_renumbered(connection).await)?;
+    match describe_renumbered(&renumbered) {
+        None => {}
+        Some(described) if options.dry_run => print(&described),
+        Some(_) if options.accept_renumbered => {
+            for batch in renumbered.chunks(BATCH) {
+                let ids: Vec<IndexId> = batch.iter().map(|row| row.index_id).collect();
+                db::transaction!(pool, |connection| store::release_entries_of_other_parts(connection, &ids).await)?;
+            }
+        }
+        Some(described) => bail!(
+            "{described}. Nothing has been changed. If other programs have emptied and filled tables, so that ids mean other \
+             parts now, `reindex --rebuild --accept-renumbered` gives these rows the quantities of their tables, and leaves the \
+             former entries of the ledger to their part numbers. It does the same to a number that was only corrected"
+        ),
+    }
     let bar = bar("{msg:22} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?;
     bar.set_length(u64::try_from(rows)?);
     let mut found = Vec::with_capacity(Table::ALL.len());
@@ -72,6 +97,30 @@ pub async fn reindex(pool: &Pool, options: Options) -> Result<Vec<(Table, Reinde
         found.push((table, findings));
     }
     Ok(found)
+}
+
+/// Rows of one transaction.
+const BATCH: usize = 500;
+
+/// Says how many rows of the index the ledger knows as other parts, with some of them; `None` if there are none.
+fn describe_renumbered(renumbered: &[RenumberedRow]) -> Option<String> {
+    const EXAMPLES: usize = 5;
+    if renumbered.is_empty() {
+        return None;
+    }
+    let examples: Vec<String> = renumbered
+        .iter()
+        .take(EXAMPLES)
+        .map(|row| {
+            format!("row {} was {:?} and is {:?}", row.index_id.0, row.former_number.trim(), row.part_number.trim())
+        })
+        .collect();
+    let more = if renumbered.len() > EXAMPLES { ", and so on" } else { "" };
+    Some(format!(
+        "{} rows of the index have other part numbers than in the ledger: {}{more}",
+        renumbered.len(),
+        examples.join(", ")
+    ))
 }
 
 /// Returns the lines of the report on a table. There is at least one.

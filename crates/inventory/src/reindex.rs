@@ -12,8 +12,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{FromRow, MySqlConnection};
 
 use crate::{
-    model::{IndexId, NewStockTransaction, StockAction, Table},
-    store,
+    model::{IndexId, NewStockTransaction, StockAction, Table, part_number_key},
+    store::{self, NewIndexedPart},
 };
 
 /// What to change.
@@ -25,6 +25,15 @@ pub enum ReindexMode {
     Complete,
     /// Also update rows that differ, and delete rows that no table has any more.
     Rebuild,
+    /// As [`Rebuild`](Self::Rebuild), after tables were emptied and filled anew: a row of the index whose part number differs is
+    /// another part, which has the quantity of its table, and the former entries of the ledger no longer name the row.
+    RebuildRenumbered,
+}
+
+impl ReindexMode {
+    fn rebuilds(self) -> bool {
+        matches!(self, Self::Rebuild | Self::RebuildRenumbered)
+    }
 }
 
 /// What was found in a table.
@@ -89,7 +98,8 @@ pub struct RowWithIndex {
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct IndexedPart {
     pub part_number: String,
-    pub qty: i64,
+    /// `None` if nobody knows it.
+    pub qty: Option<i64>,
     pub condition: Option<String>,
     pub location: Option<String>,
 }
@@ -104,12 +114,23 @@ pub struct IndexEntry {
     pub quantity_was_changed: bool,
 }
 
+/// A row of the index which the ledger knows as another part. One such row may be a corrected number; many mean that another
+/// program has emptied and filled tables, so that ids mean other parts than before.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RenumberedRow {
+    pub index_id: IndexId,
+    /// The number in the index or, if it has that of the ledger, in the part's table.
+    pub part_number: String,
+    /// The number in the ledger.
+    pub former_number: String,
+}
+
 /// A row of the index that no table has.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct VanishedRow {
     pub index_id: IndexId,
     pub part_number: String,
-    pub qty: i64,
+    pub qty: Option<i64>,
     /// Whether a transaction has changed the quantity.
     pub quantity_was_changed: bool,
 }
@@ -125,7 +146,14 @@ enum IndexUpdate {
 }
 
 impl RowWithIndex {
-    fn index_update(&self) -> IndexUpdate {
+    /// Returns whether the table has another part than the index.
+    fn is_renumbered(&self) -> bool {
+        let number = part_number_key(&self.part.part_number);
+        let indexed = self.index.as_ref().map(|index| part_number_key(&index.part.part_number));
+        !number.is_empty() && indexed.is_some_and(|indexed| indexed != number)
+    }
+
+    fn index_update(&self, mode: ReindexMode) -> IndexUpdate {
         let part = IndexedPart { part_number: self.part.part_number.trim().to_owned(), ..self.part.clone() };
         let Some(index) = &self.index else {
             return if part.part_number.is_empty() { IndexUpdate::NoNumber } else { IndexUpdate::Insert(part) };
@@ -137,7 +165,11 @@ impl RowWithIndex {
             } else {
                 part.part_number
             },
-            qty: if index.quantity_was_changed { index.part.qty } else { part.qty },
+            qty: if index.quantity_was_changed && !(mode == ReindexMode::RebuildRenumbered && self.is_renumbered()) {
+                index.part.qty
+            } else {
+                part.qty
+            },
             ..part
         };
         if wanted == index.part { IndexUpdate::None } else { IndexUpdate::Update(index.id, wanted) }
@@ -199,17 +231,20 @@ async fn reindex_batch(
     for row in store::list_rows_with_index(connection, table, batch).await? {
         findings.rows += 1;
         findings.changed_by_transactions += u64::from(row.differs_by_transactions());
-        match row.index_update() {
+        match row.index_update(mode) {
             IndexUpdate::None => {}
             IndexUpdate::NoNumber => findings.without_number += 1,
             IndexUpdate::Insert(part) => {
                 findings.missing += 1;
-                new_rows.push((row.row_id, part));
+                new_rows.push(NewIndexedPart { row_id: row.row_id, part, last_seen: Some(now.trunc_subsecs(0)) });
             }
             IndexUpdate::Update(id, part) => {
                 findings.outdated += 1;
-                if mode == ReindexMode::Rebuild {
+                if mode.rebuilds() {
                     store::update_indexed(connection, id, &part).await?;
+                    if mode == ReindexMode::RebuildRenumbered && row.is_renumbered() {
+                        store::release_entries_of_other_parts(connection, &[id]).await?;
+                    }
                     let old = row.index.map(|index| index.part).unwrap_or_default();
                     let notes = format!("as its table has it{}", describe_difference(&old, &part));
                     record(id, part.part_number, old.qty, part.qty, &notes);
@@ -219,10 +254,10 @@ async fn reindex_batch(
     }
     if mode != ReindexMode::DryRun && !new_rows.is_empty() {
         store::insert_indexed(connection, table, &new_rows).await?;
-        let inserted: HashSet<i64> = new_rows.iter().map(|(row_id, _)| *row_id).collect();
+        let inserted: HashSet<i64> = new_rows.iter().map(|row| row.row_id).collect();
         for row in store::list_rows_without_transactions(connection, table, batch).await? {
             if inserted.contains(&row.row_id) {
-                record(row.index_id, row.part_number, 0, row.qty, "added to the index");
+                record(row.index_id, row.part_number, Some(0), row.qty, "added to the index");
             }
         }
     }
@@ -232,18 +267,21 @@ async fn reindex_batch(
             continue;
         }
         findings.vanished += 1;
-        if mode == ReindexMode::Rebuild {
+        if mode.rebuilds() {
             store::remove_indexed(connection, vanished.index_id).await?;
-            record(vanished.index_id, vanished.part_number, vanished.qty, 0, "removed from the index");
+            record(vanished.index_id, vanished.part_number, vanished.qty, Some(0), "removed from the index");
         }
     }
     store::insert_transactions(connection, &transactions).await?;
     Ok(findings)
 }
 
-/// Describes the differences for the notes of a transaction, which itself says how the quantity differs.
+/// Describes the differences for the notes of a transaction, which itself says how two known quantities differ.
 fn describe_difference(old: &IndexedPart, new: &IndexedPart) -> String {
     let shown = |text: Option<&str>| text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
+    let pieces = |quantity: Option<i64>| quantity.map_or("unknown".to_owned(), |quantity| quantity.to_string());
+    let unknown_quantity = (old.qty != new.qty && (old.qty.is_none() || new.qty.is_none()))
+        .then(|| format!(", quantity {} instead of {}", pieces(new.qty), pieces(old.qty)));
     [
         ("part number", Some(&*old.part_number), Some(&*new.part_number)),
         ("condition", old.condition.as_deref(), new.condition.as_deref()),
@@ -252,6 +290,7 @@ fn describe_difference(old: &IndexedPart, new: &IndexedPart) -> String {
     .into_iter()
     .filter(|(_, old, new)| old != new)
     .map(|(field, old, new)| format!(", {field} {} instead of {}", shown(new), shown(old)))
+    .chain(unknown_quantity)
     .collect()
 }
 
@@ -262,7 +301,7 @@ mod tests {
     fn part(part_number: &str, qty: i64, location: &str) -> IndexedPart {
         IndexedPart {
             part_number: part_number.to_owned(),
-            qty,
+            qty: Some(qty),
             condition: Some("SV".to_owned()),
             location: Some(location.to_owned()),
         }
@@ -286,9 +325,21 @@ mod tests {
             ("new count", row(part("A-1", 9, "S1"), Some((same.clone(), false))), update(part("A-1", 9, "S1"))),
             ("new count, changed", row(part("A-1", 9, "S1"), Some((same.clone(), true))), IndexUpdate::None),
             ("all, changed", row(part("B", 9, "S2"), Some((same.clone(), true))), update(part("B", 3, "S2"))),
+            (
+                "no count any more",
+                row(IndexedPart { qty: None, ..same.clone() }, Some((same.clone(), false))),
+                update(IndexedPart { qty: None, ..same.clone() }),
+            ),
             ("number lost", row(part("", 3, "S1"), Some((same.clone(), false))), IndexUpdate::None),
         ] {
-            assert_eq!(row.index_update(), update, "{case}");
+            assert_eq!(row.index_update(ReindexMode::Rebuild), update, "{case}");
+        }
+        for (case, row, update) in [
+            ("another part", row(part("B", 9, "S1"), Some((same.clone(), true))), update(part("B", 9, "S1"))),
+            ("the same part", row(part("a - 1", 9, "S1"), Some((same.clone(), true))), update(part("a - 1", 3, "S1"))),
+            ("number lost", row(part("", 9, "S1"), Some((same.clone(), true))), IndexUpdate::None),
+        ] {
+            assert_eq!(row.index_update(ReindexMode::RebuildRenumbered), update, "{case}");
         }
         assert!(row(part("A-1", 9, "S1"), Some((same.clone(), true))).differs_by_transactions());
         assert!(!row(part("A-1", 9, "S1"), Some((same, false))).differs_by_transactions());
@@ -302,5 +353,8 @@ mod tests {
             (describe_difference(&old, &new), describe_difference(&old, &old)),
             (told.to_owned(), String::new())
         );
+        let unknown = IndexedPart { qty: None, ..old.clone() };
+        assert_eq!(describe_difference(&old, &unknown), ", quantity unknown instead of 3");
+        assert_eq!(describe_difference(&unknown, &old), ", quantity 3 instead of unknown");
     }
 }

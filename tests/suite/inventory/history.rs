@@ -8,7 +8,7 @@ use rotracker_cli::reindex::{Options, reindex};
 use rotracker_tests::{App, database::execute};
 use serde_json::{Value, json};
 
-const REBUILD: Options = Options { dry_run: false, rebuild: true };
+const REBUILD: Options = Options { dry_run: false, rebuild: true, accept_renumbered: false };
 
 /// All stock transactions, in the order of their creation.
 async fn transactions(app: &App) -> Vec<Value> {

@@ -6,7 +6,9 @@ mod concurrency;
 mod decrement;
 mod history;
 mod increment;
+mod inserts;
 mod low_stock;
+mod part_numbers;
 mod plans;
 mod reindex;
 mod search;
@@ -15,6 +17,7 @@ mod stock_room;
 mod table;
 mod tables;
 mod transactions;
+mod unknown_quantities;
 
 /// All inventory tables.
 const TABLES: [&str; 11] = [

@@ -63,7 +63,7 @@ async fn an_exact_search_uses_an_index() {
     let number: String = sqlx::query_scalar(any).fetch_one(&mut *app.connection().await).await.unwrap();
     let number = format!(" {number} ");
     let explain =
-        "EXPLAIN FORMAT = JSON SELECT IndexId FROM inventoryindex i WHERE i.PartNumberKey = UPPER(?)".to_owned();
+        "EXPLAIN FORMAT = JSON SELECT IndexId FROM inventoryindex i WHERE i.PartNumberKey = UPPER(? COLLATE utf8mb4_bin)".to_owned();
     let plan = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
         .bind(number.trim())
         .fetch_one(&mut *app.connection().await)

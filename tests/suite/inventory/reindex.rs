@@ -9,12 +9,14 @@ use rotracker_tests::{
     database::execute,
     stock::{Quantities, fill_stock},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row;
 
-const DRY_RUN: Options = Options { dry_run: true, rebuild: true };
-const COMPLETE: Options = Options { dry_run: false, rebuild: false };
-const REBUILD: Options = Options { dry_run: false, rebuild: true };
+const DRY_RUN: Options = Options { dry_run: true, rebuild: true, accept_renumbered: false };
+const COMPLETE: Options = Options { dry_run: false, rebuild: false, accept_renumbered: false };
+const REBUILD: Options = Options { dry_run: false, rebuild: true, accept_renumbered: false };
+
+const ACCEPT: Options = Options { dry_run: false, rebuild: true, accept_renumbered: true };
 
 /// Runs the reindex and sums the findings of all tables.
 async fn run(app: &App, options: Options) -> ReindexFindings {
@@ -59,7 +61,7 @@ async fn missing_rows_are_added_from_every_table() {
         assert_eq!((&found["partNumber"], &found["qty"]), (&json!("new-1"), &json!(7)));
         assert_eq!((&found["condition"], &found["location"]), (&json!("SV"), &json!("A-12")));
     }
-    assert_eq!(app.get("/api/inventory/search?partNumber=ARE").await.expect(200)["results"][0]["qty"], 0);
+    assert_eq!(app.get("/api/inventory/search?partNumber=ARE").await.expect(200)["results"][0]["qty"], Value::Null);
 }
 
 #[tokio::test]
@@ -183,4 +185,110 @@ async fn an_index_is_rebuilt_in_batches() {
     assert_eq!((found.rows, found.missing), (7_000, 7_000));
     assert_eq!(figures(&app).await, before);
     assert_eq!(index(&app).await.1, suffixes);
+}
+
+/// What must stay when nothing is changed: the index, and the ledger with its references.
+async fn index_and_ledger(app: &App) -> impl PartialEq + std::fmt::Debug + use<> {
+    let ledger = "SELECT IndexId, PartNumber, NewQty FROM transactions ORDER BY TxnId";
+    let ledger: Vec<(Option<i64>, String, Option<i64>)> =
+        sqlx::query_as(ledger).fetch_all(&mut *app.connection().await).await.unwrap();
+    (index(app).await, ledger)
+}
+
+/// Three parts of the stock room, of which pieces were taken, added and counted.
+async fn changed_parts(app: &App) {
+    for (number, quantity) in [("A-1", 10), ("B-1", 20), ("C-1", 30), ("D-1", 40)] {
+        app.put_unindexed("stock_room", number, quantity).await;
+    }
+    run(app, COMPLETE).await;
+    for (id, number) in [(1, "A-1"), (2, "B-1"), (3, "C-1")] {
+        let body = json!({ "indexId": id, "partNumber": number, "quantity": 2 });
+        app.post("/api/inventory/decrement", &body).await.expect(200);
+    }
+}
+
+/// The parts of the index with their quantities.
+async fn quantities(app: &App) -> Vec<(i64, String, Option<i64>)> {
+    index(app).await.0.into_iter().map(|(id, number, _, _, quantity, _)| (id, number, quantity)).collect()
+}
+
+#[tokio::test]
+async fn refreshed_tables_are_noticed_and_nothing_is_changed() {
+    for refresh in [
+        // The sheet alone: its ids mean other parts.
+        "TRUNCATE stock_room; INSERT INTO stock_room (PN, QTY) VALUES ('NEW-1', 1), ('A-1', 5), ('B-1', 6), ('C-1', 7), ('D-1', 8)",
+        // The sheet and the index.
+        "TRUNCATE stock_room; INSERT INTO stock_room (PN, QTY) VALUES ('NEW-1', 1), ('A-1', 5), ('B-1', 6), ('C-1', 7), ('D-1', 8); \
+         TRUNCATE inventoryindex; INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) \
+         SELECT PN, 'stock_room', id, QTY FROM stock_room",
+    ] {
+        let app = App::inventory().await;
+        changed_parts(&app).await;
+        execute(&mut app.database.connect().await, refresh).await;
+        let before = index_and_ledger(&app).await;
+        run(&app, DRY_RUN).await;
+        for options in [COMPLETE, REBUILD] {
+            let refusal = format!("{:#}", reindex(&app.pool, options).await.unwrap_err());
+            for part in [
+                "rows of the index have other part numbers than in the ledger",
+                "row 1 was \"A-1\" and is \"NEW-1\"",
+                "--accept-renumbered",
+            ] {
+                assert!(refusal.contains(part), "{refusal}");
+            }
+            assert_eq!(index_and_ledger(&app).await, before, "{refresh}");
+        }
+        run(&app, ACCEPT).await;
+        let fresh = [("NEW-1", 1), ("A-1", 5), ("B-1", 6), ("C-1", 7), ("D-1", 8)];
+        let expected: Vec<_> =
+            (1..).zip(fresh).map(|(id, (number, quantity))| (id, number.to_owned(), Some(quantity))).collect();
+        assert_eq!(quantities(&app).await, expected, "{refresh}");
+        let wrong = "SELECT COUNT(*) FROM transactions t JOIN inventoryindex i ON i.IndexId = t.IndexId \
+                     WHERE t.PartNumberKey <> i.PartNumberKey";
+        let wrong: i64 = sqlx::query_scalar(wrong).fetch_one(&mut *app.connection().await).await.unwrap();
+        assert_eq!(wrong, 0, "no entry of the ledger names another part");
+        let page = app.get("/api/inventory/transactions?partNumber=A-1&action=DECREMENT").await.expect(200);
+        assert_eq!(
+            (&page["total"], &page["transactions"][0]["indexId"]),
+            (&json!(1), &Value::Null),
+            "entries keep their number"
+        );
+        let after = index_and_ledger(&app).await;
+        assert_eq!(run(&app, REBUILD).await.outdated, 0);
+        assert_eq!(index_and_ledger(&app).await, after, "another run has nothing to do");
+    }
+}
+
+#[tokio::test]
+async fn a_number_typed_in_another_way_is_no_other_part() {
+    let app = App::inventory().await;
+    changed_parts(&app).await;
+    execute(&mut app.database.connect().await, "UPDATE stock_room SET PN = ' a - 1', QTY = 99 WHERE PN = 'A-1'").await;
+    assert_eq!(run(&app, REBUILD).await.outdated, 1);
+    assert_eq!(quantities(&app).await[0], (1, "a - 1".to_owned(), Some(8)));
+}
+
+#[tokio::test]
+async fn a_corrected_number_without_transactions_is_taken_over() {
+    let app = App::inventory().await;
+    changed_parts(&app).await;
+    execute(&mut app.database.connect().await, "UPDATE stock_room SET PN = 'D-2' WHERE PN = 'D-1'").await;
+    assert_eq!(run(&app, REBUILD).await.outdated, 1);
+    assert_eq!(quantities(&app).await[3], (4, "D-2".to_owned(), Some(40)));
+    assert_eq!(run(&app, REBUILD).await.outdated, 0, "the ledger has the new number");
+}
+
+#[tokio::test]
+async fn quantities_that_nobody_knows_stay_unknown() {
+    let app = App::inventory().await;
+    app.put_unindexed("terra", "A-1", 4).await;
+    run(&app, COMPLETE).await;
+    execute(&mut app.database.connect().await, "UPDATE terra SET QTY = NULL").await;
+    assert_eq!(run(&app, REBUILD).await.outdated, 1);
+    assert_eq!(quantities(&app).await[0].2, None);
+    let page = app.get("/api/inventory/transactions").await.expect(200);
+    let entry = &page["transactions"][0];
+    assert_eq!(entry["notes"], "as its table has it, quantity unknown instead of 4");
+    assert_eq!((&entry["previousQty"], &entry["newQty"]), (&Value::Null, &Value::Null));
+    assert_eq!(run(&app, REBUILD).await, ReindexFindings { rows: 1, ..ReindexFindings::default() });
 }

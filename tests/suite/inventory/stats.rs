@@ -18,7 +18,7 @@ async fn the_index_is_counted_in_all_and_by_table() {
     execute(&mut app.database.connect().await, unknown).await;
     let stats = app.get("/api/inventory/stats").await.expect(200);
     assert_eq!((&stats["totalParts"], &stats["totalQuantity"]), (&json!(6), &json!(110)));
-    assert_eq!((&stats["lowStockItems"], &stats["outOfStockItems"]), (&json!(4), &json!(2)));
+    assert_eq!((&stats["lowStockItems"], &stats["outOfStockItems"]), (&json!(3), &json!(1)));
     let breakdown = stats["tableBreakdown"].as_array().unwrap();
     assert_eq!(breakdown[0], json!({ "table": "stock_room", "parts": 3, "quantity": 9 }));
     let names: Vec<&Value> = breakdown.iter().map(|table| &table["table"]).collect();

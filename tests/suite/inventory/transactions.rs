@@ -128,3 +128,23 @@ async fn zero_dates_are_null() {
         assert_eq!(entry["timestamp"], Value::Null);
     }
 }
+
+#[tokio::test]
+async fn numbers_of_orders_have_one_form_in_the_ledger() {
+    let app = App::inventory().await;
+    let part = app.put("terra", "A-1", 9).await;
+    for number in [" PCX\u{2011}3002\u{200b}", "pcx-3002", "PCX-3002Ä"] {
+        app.post("/api/inventory/decrement", &part.change(&json!({ "roNumber": number }))).await.expect(200);
+    }
+    let theirs = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty, RONumber) VALUES \
+                  ('2024-11-01', 'DECREMENT', 'A-1', -1, 0, CONCAT('PCX', _utf8mb4 0xE28092, '3002', CHAR(9)))";
+    execute(&mut *app.connection().await, theirs).await;
+    for (number, count) in [("PCX-3002", 3), ("pcx\u{2212}3002\u{a0}", 3), ("PCX-3002ä", 1), ("PCX-3002A", 0)] {
+        let path = format!("/api/inventory/transactions?roNumber={}", encoded(number));
+        let page = app.get(&path).await.expect(200);
+        assert_eq!(page["total"], count, "{number:?}: {page}");
+    }
+    let page = app.get("/api/inventory/transactions?limit=3").await.expect(200);
+    let shown: Vec<&Value> = page["transactions"].as_array().unwrap().iter().map(|entry| &entry["roNumber"]).collect();
+    assert_eq!(shown, ["PCX-3002Ä", "pcx-3002", "PCX-3002"]);
+}

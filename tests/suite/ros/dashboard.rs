@@ -54,8 +54,8 @@ async fn each_figure_follows_its_rule() {
     let expected: Value = json!({
         "totalActive": 8,
         "overdue": 3,
-        "waitingQuote": 2,
-        "approved": 1,
+        "waitingQuote": 3,
+        "approved": 2,
         "beingRepaired": 1,
         "shipping": 2,
         "dueToday": 1,
@@ -72,4 +72,40 @@ async fn each_figure_follows_its_rule() {
         "scrapped": 2,
     });
     assert_eq!(app.get("/api/ros/stats/dashboard").await.expect(200), expected);
+}
+
+#[tokio::test]
+async fn statuses_count_as_people_mean_them() {
+    let app = App::start().await;
+    let statuses = [
+        ("ACTIVE", "APPROVED >>>>"),
+        ("ACTIVE", "WAITING QUOTE "),
+        ("ACTIVE", "Being Repaired"),
+        ("ACTIVE", "CURRENTLY BEING SHIPPED"),
+        ("ACTIVE", "WAITING FOR QUOTE"),
+        ("ACTIVE", "PREPAID QUOTE"),
+        // To the collation this is RAI.
+        ("RETURNED", "RAÍ"),
+        ("RETURNED", "Rai - no fault found"),
+        ("RETURNED", "RAISED"),
+        ("RETURNED", "-- ber --"),
+    ];
+    for (index, (archive, status)) in statuses.into_iter().enumerate() {
+        let number = format!("RO{index}");
+        app.create_with(json!({ "roNumber": number, "archiveStatus": archive, "currentStatus": status })).await;
+    }
+    let dashboard = app.get("/api/ros/stats/dashboard").await.expect(200);
+    for (figure, count) in [
+        ("totalActive", 6),
+        ("approved", 1),
+        ("waitingQuote", 2),
+        ("beingRepaired", 1),
+        ("shipping", 1),
+        ("rai", 1),
+        ("ber", 1),
+        ("scrapped", 0),
+        ("cancel", 0),
+    ] {
+        assert_eq!(dashboard[figure], count, "{figure}");
+    }
 }

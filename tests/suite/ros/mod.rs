@@ -9,6 +9,7 @@ mod get;
 mod health;
 mod history;
 mod list;
+mod numbers;
 mod registry;
 mod status;
 mod update;

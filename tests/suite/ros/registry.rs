@@ -1,6 +1,10 @@
 //! The registry of ids and numbers, and moves between the four tables: changes by other programs and additional
 //! columns.
 
+use ros::{
+    model::{ArchiveStatus, RepairOrder},
+    store::insert_many,
+};
 use rotracker_tests::{
     App,
     app::path_of,
@@ -94,4 +98,32 @@ async fn a_move_to_a_taken_number_changes_nothing() {
     assert_eq!(app.get(&path_of(&order)).await.expect_order(), order);
     let expected = ["RO1", "RO2"].map(|number| (number.to_owned(), "ACTIVE".to_owned()));
     assert_eq!(registry(&app).await, expected);
+}
+
+#[tokio::test]
+async fn many_orders_get_their_ids_in_order() {
+    let app = App::start().await;
+    app.create("RO0").await;
+    let order = |number: String| RepairOrder {
+        ro_number: number,
+        notes: Some("kept".to_owned()),
+        // The table decides, and the database gives the id.
+        archive_status: ArchiveStatus::Paid,
+        id: 7,
+        ..RepairOrder::default()
+    };
+    let orders: Vec<RepairOrder> = (1..=300).rev().map(|number| order(format!("Ro-ä{number}"))).collect();
+    let mut connection = app.connection().await;
+    let ids = insert_many(&mut connection, ArchiveStatus::Net, &orders).await.unwrap();
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT RO, id FROM net ORDER BY id").fetch_all(&mut *connection).await.unwrap();
+    let expected: Vec<_> = orders.iter().map(|order| order.ro_number.clone()).zip(ids).collect();
+    assert_eq!(rows, expected);
+    for taken in [vec!["NEW".to_owned(), "ro-Ä7".to_owned()], vec!["A".to_owned(), "a".to_owned()]] {
+        let orders: Vec<RepairOrder> = taken.into_iter().map(order).collect();
+        let error = insert_many(&mut connection, ArchiveStatus::Active, &orders).await.unwrap_err();
+        assert!(matches!(error, app_core::http::ApiError::Conflict(_)), "{error}");
+    }
+    assert_eq!(registry(&app).await.len(), 301);
+    assert_eq!(insert_many(&mut connection, ArchiveStatus::Net, &[]).await.unwrap(), [0; 0]);
 }

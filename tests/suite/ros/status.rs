@@ -27,16 +27,47 @@ async fn the_status_is_set_with_day_cost_and_notes() {
 #[tokio::test]
 async fn the_cost_is_final_once_the_order_is_paid_or_shipped() {
     let app = App::start().await;
-    for (status, field, other) in [
+    for (index, (status, field, other)) in [
         ("PAID", "finalCost", "estimatedCost"),
         ("PAID >>>> TRACKING NUMBER RECEIVED", "finalCost", "estimatedCost"),
+        ("Paid", "finalCost", "estimatedCost"),
+        ("Received", "finalCost", "estimatedCost"),
         ("CURRENTLY SHIPPING", "finalCost", "estimatedCost"),
         ("BEING REPAIRED", "estimatedCost", "finalCost"),
-    ] {
-        app.create(status).await;
-        let path = format!("{}/status", rotracker_tests::app::path_by_number(status));
+        ("UNPAID", "estimatedCost", "finalCost"),
+        ("PREPAID QUOTE", "estimatedCost", "finalCost"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = format!("RO{index}");
+        app.create(&number).await;
+        let path = format!("{}/status", rotracker_tests::app::path_by_number(&number));
         let order = app.patch(&path, &json!({ "status": status, "cost": "9.99" })).await.expect(200);
         assert_eq!((&order[field], &order[other]), (&json!("9.99"), &Value::Null), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn someone_asks_again_after_days_that_the_status_and_the_terms_tell() {
+    let app = App::start().await;
+    let next = json!("2024-11-16T00:00:00.000Z");
+    let order = app.create_with(json!({ "roNumber": "RO1", "terms": "Net30", "nextDateToUpdate": next })).await;
+    assert_eq!(order["nextDateToUpdate"], next);
+    // Today is 15 November 2024.
+    for (status, next) in [
+        ("TO SEND", json!("2024-11-18T00:00:00.000Z")),
+        ("WAITING QUOTE >>>>", json!("2024-11-22T00:00:00.000Z")),
+        ("Approved", json!("2024-11-29T00:00:00.000Z")),
+        ("CURRENTLY BEING SHIPPED", json!("2024-11-20T00:00:00.000Z")),
+        ("ON HOLD", json!("2024-11-22T00:00:00.000Z")),
+        ("PAID", json!("2024-12-15T00:00:00.000Z")),
+        ("PAYMENT SENT", Value::Null),
+        ("RECEIVED", json!("2024-11-18T00:00:00.000Z")),
+        ("Cancelled", Value::Null),
+    ] {
+        let order = app.patch("/api/ros/by-number/RO1/status", &json!({ "status": status })).await.expect(200);
+        assert_eq!(order["nextDateToUpdate"], next, "{status}");
     }
 }
 

@@ -17,7 +17,7 @@ use utoipa::{
 
 use crate::{
     Patch,
-    values::{BoundedInt, BoundedText, Day, Money, Text, Timestamp, TrimmedText},
+    values::{BoundedInt, BoundedText, Day, Money, NormalizedText, Text, Timestamp, TrimmedText},
 };
 
 /// The beginning of the names of schemas that are written out where they are used.
@@ -31,6 +31,12 @@ const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// The pattern of text without NUL that is not blank.
 const NOT_BLANK: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+
+/// The pattern of text without NUL in which something can be seen: not only white space, control and format characters.
+const VISIBLE: &str = concat!(
+    r"^[^\u0000]*[^\s\u0000-\u001F\u007F-\u009F\u00AD\u0600-\u0605\u061C\u06DD\u070F\u0890\u0891\u08E2\u180E",
+    r"\u200B-\u200F\u202A-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\uFFF9-\uFFFB][^\u0000]*$",
+);
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
@@ -72,9 +78,22 @@ inline_schema!(
         .description(Some("Without the white space around it."))
 );
 inline_schema!(
+    [const MAX: usize] NormalizedText<MAX>,
+    format_args!("NormalizedText{MAX}"),
+    string().min_length(Some(1)).max_length(Some(MAX)).pattern(Some(VISIBLE)).description(Some(
+        "Trimmed, in NFC, with one blank for each run of white space, without invisible characters, and with `-` for each \
+         typographic dash.",
+    ))
+);
+inline_schema!(
     [const MAX: usize] NotBlank<MAX>,
     format_args!("NotBlank{MAX}"),
     string().min_length(Some(1)).max_length(Some(MAX)).pattern(Some(NOT_BLANK))
+);
+inline_schema!(
+    [const MAX: usize] Visible<MAX>,
+    format_args!("Visible{MAX}"),
+    string().min_length(Some(1)).max_length(Some(MAX)).pattern(Some(VISIBLE))
 );
 inline_schema!(
     [const MAX: usize] Filter<MAX>,
@@ -134,6 +153,10 @@ pub enum PeriodBound {}
 /// Text that is not blank, for `value_type` of a field.
 #[derive(Debug)]
 pub enum NotBlank<const MAX: usize> {}
+
+/// Text in which something can be seen, for `value_type` of a field.
+#[derive(Debug)]
+pub enum Visible<const MAX: usize> {}
 
 /// A text filter, for `value_type` of a query parameter that [`non_blank`](crate::http::non_blank) reads.
 #[derive(Debug)]

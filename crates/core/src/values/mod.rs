@@ -1,13 +1,15 @@
 //! Values of requests and columns. They are parsed where requests are read, so that other code takes a [`Money`] and never a string.
 
+mod characters;
 mod day;
 mod integer;
 mod money;
 mod text;
 mod timestamp;
 
+pub use characters::{is_invisible, plain_dash};
 pub use day::{Day, StoredDay};
 pub use integer::{BoundedInt, exact_integer, parse_id};
 pub use money::Money;
-pub use text::{BoundedText, LongText, Text, TrimmedText, deserialize_str};
+pub use text::{BoundedText, LongText, NormalizedText, Text, TrimmedText, deserialize_str};
 pub use timestamp::Timestamp;

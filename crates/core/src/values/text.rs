@@ -3,6 +3,9 @@
 use std::{fmt, ops::Deref};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use unicode_normalization::UnicodeNormalization;
+
+use super::{is_invisible, plain_dash};
 
 /// Text of at most `MAX` characters, as a `VARCHAR(MAX)` column counts them, without NUL. Kept byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +43,30 @@ impl<const MAX: usize> TrimmedText<MAX> {
     pub fn parse(value: &str) -> Result<Self, String> {
         let value = Text::<MAX>::parse(value.trim().to_owned())?.into_inner();
         if value.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self(value)) }
+    }
+
+    pub fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+/// A number or a name of 1 to `MAX` characters that people type, in the one form in which it is stored and compared: Unicode's
+/// NFC, trimmed, with one blank for each run of white space, without invisible characters, and with `-` for each typographic dash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct NormalizedText<const MAX: usize>(String);
+
+impl<const MAX: usize> NormalizedText<MAX> {
+    /// Brings `value` into that form and checks it.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
+    pub fn parse(value: &str) -> Result<Self, String> {
+        reject_nul(value)?;
+        let visible: String =
+            value.chars().filter(|character| !is_invisible(*character)).map(plain_dash).nfc().collect();
+        let words: Vec<&str> = visible.split_whitespace().collect();
+        Ok(Self(TrimmedText::<MAX>::parse(&words.join(" "))?.into_inner()))
     }
 
     pub fn into_inner(self) -> String {
@@ -86,6 +113,14 @@ impl<const MAX: usize> Deref for Text<MAX> {
 }
 
 impl<const MAX: usize> Deref for TrimmedText<MAX> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> Deref for NormalizedText<MAX> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -146,6 +181,12 @@ impl<'de, const MAX: usize> Deserialize<'de> for TrimmedText<MAX> {
     }
 }
 
+impl<'de, const MAX: usize> Deserialize<'de> for NormalizedText<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", |value| Self::parse(&value))
+    }
+}
+
 impl<'de, const MAX_BYTES: usize> Deserialize<'de> for BoundedText<MAX_BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_str(deserializer, "text", Self::parse)
@@ -171,6 +212,28 @@ mod tests {
         for sent in ["", " \t ", &"9".repeat(51), "a\0b"] {
             assert!(TrimmedText::<50>::parse(sent).is_err(), "{sent:?}");
         }
+    }
+
+    #[test]
+    fn normalized_text_has_one_form() {
+        for (sent, kept) in [
+            (" PCX 8001\n", "PCX 8001"),
+            ("PCX\t8001", "PCX 8001"),
+            ("PCX  8001", "PCX 8001"),
+            ("PCX\u{a0}8001", "PCX 8001"),
+            ("PCX \u{200b} 8001", "PCX 8001"),
+            ("\u{feff}PCX\u{1} 8001\u{202d}", "PCX 8001"),
+            ("RO\u{2010}1\u{2212}2", "RO-1-2"),
+            ("Cafe\u{301}", "Café"),
+            ("Café", "Café"),
+            ("x-Ä1", "x-Ä1"),
+        ] {
+            assert_eq!(&*NormalizedText::<50>::parse(sent).unwrap(), kept, "{sent:?}");
+        }
+        for sent in ["", " \t ", "\u{200b}", "\u{1}\u{a0}", &"9".repeat(51), "a\0b"] {
+            assert!(NormalizedText::<50>::parse(sent).is_err(), "{sent:?}");
+        }
+        assert!(NormalizedText::<50>::parse(&"9\u{200b}".repeat(50)).is_ok());
     }
 
     #[test]

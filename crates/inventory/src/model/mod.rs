@@ -9,7 +9,7 @@ mod table;
 mod transaction;
 
 pub use low_stock::{DEFAULT_THRESHOLD, LowStockItem, LowStockSummary, Urgency};
-pub use part::{IndexId, PartNumber};
+pub use part::{IndexId, PartNumber, part_number_key};
 pub use search::{FoundPart, SearchMethod, SearchResponse};
 pub use statistics::{Stats, TableCount, TableStock, Tables};
 pub use stock::{

@@ -1,17 +1,16 @@
 //! The numbers and ids by which requests name a part.
 
 use app_core::{
-    openapi::Digits,
-    values::{TrimmedText, exact_integer},
+    openapi::{Digits, Visible},
+    values::{TrimmedText, deserialize_str, exact_integer, is_invisible, plain_dash},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Unexpected},
 };
 
-/// A part number in a request: trimmed, 1 to 100 characters. Numbers are compared in capitals.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+/// A part number in a request: trimmed, 1 to 100 characters. Two numbers with one key are the same part.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartNumber(TrimmedText<100>);
 
 impl PartNumber {
@@ -20,7 +19,8 @@ impl PartNumber {
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(number: &str) -> Result<Self, String> {
-        TrimmedText::parse(number).map(Self)
+        let number = Self(TrimmedText::parse(number)?);
+        if number.in_any_case().is_empty() { Err("must not be empty".to_owned()) } else { Ok(number) }
     }
 
     /// Returns the number as it was sent.
@@ -28,16 +28,55 @@ impl PartNumber {
         &self.0
     }
 
-    /// Returns whether `stored` is the same number.
+    /// Returns the key of the number: see [`part_number_key`].
+    pub fn key(&self) -> String {
+        part_number_key(&self.0)
+    }
+
+    /// Returns the key before it is put in capitals. Statements do that, so that a key which the database computed is compared with
+    /// one that it computed: `UPPER(? COLLATE utf8mb4_bin)`.
+    pub fn in_any_case(&self) -> String {
+        without_typing(&self.0).collect()
+    }
+
+    /// Returns whether `stored` is the number of the same part.
     pub fn matches(&self, stored: &str) -> bool {
-        self.0.to_uppercase() == stored.trim().to_uppercase()
+        self.key() == part_number_key(stored)
     }
 }
 
-app_core::described_as!(PartNumber, TrimmedText<100>);
+impl<'de> Deserialize<'de> for PartNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "text", |number| Self::parse(&number))
+    }
+}
+
+app_core::described_as!(PartNumber, Visible<100>);
+
+/// Returns the key of a part number: in capitals, without white space, control and invisible format characters, and with `-` for
+/// each typographic dash. Two numbers with one key are the same part. The database computes it alike, in the columns
+/// `PartNumberKey`; the two may differ in the capitals of rare letters only, so a key from here is never compared with one from
+/// there.
+pub fn part_number_key(number: &str) -> String {
+    without_typing(number).map(capital).collect()
+}
+
+/// Returns the characters of a number that do not come from the way in which it was typed.
+fn without_typing(number: &str) -> impl Iterator<Item = char> {
+    number.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character)).map(plain_dash)
+}
+
+/// Returns the capital of a letter, if that is one character. The capital of `ß`, `SS`, is not, and the database leaves it, too.
+fn capital(letter: char) -> char {
+    let mut capital = letter.to_uppercase();
+    match (capital.next(), capital.next()) {
+        (Some(capital), None) => capital,
+        _ => letter,
+    }
+}
 
 /// The id of a row of the index. Requests send a string of digits or a number, responses show a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct IndexId(pub i64);
 
@@ -86,5 +125,36 @@ impl<'de> Deserialize<'de> for IndexId {
         }
 
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_numbers_with_one_key_are_the_same_part() {
+        let number = PartNumber::parse("65-90305-11a").unwrap();
+        for same in [
+            "65-90305-11A",
+            " 65-90305-11A\n",
+            "65 - 90305\u{a0}-11a\t",
+            "\u{feff}65-\u{200b}90305-11A\u{202d}",
+            "65\u{2010}90305\u{2212}11A",
+        ] {
+            assert!(number.matches(same), "{same:?}");
+            assert_eq!(part_number_key(same), "65-90305-11A", "{same:?}");
+        }
+        for other in ["65-90305-11", "6590305-11A", "65-90305-11Ä", ""] {
+            assert!(!number.matches(other), "{other:?}");
+        }
+        assert_eq!(part_number_key("straße 🛩-ä"), "STRAßE🛩-Ä");
+    }
+
+    #[test]
+    fn a_number_of_nothing_that_can_be_seen_is_blank() {
+        for sent in ["", "  ", "\u{200b}", "\u{1}\u{a0}\u{feff}", "a\0b", &"9".repeat(101)] {
+            assert!(PartNumber::parse(sent).is_err(), "{sent:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use app_core::{
     http::{ApiError, FieldProblems},
     openapi::NotBlank,
-    values::{BoundedInt, LongText, TrimmedText},
+    values::{BoundedInt, LongText, NormalizedText},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +30,7 @@ pub struct StockChange {
     pub part_number: PartNumber,
     pub quantity_change: QuantityChange,
     /// The number of the repair order that the change is made for.
-    pub ro_number: Option<TrimmedText<50>>,
+    pub ro_number: Option<NormalizedText<50>>,
     pub notes: Option<LongText>,
 }
 
@@ -55,11 +55,22 @@ impl QuantityChange {
         }
     }
 
-    /// Returns the quantity after the change of `previous` pieces.
+    /// Returns the quantity after the change of `previous` pieces, which is `None` if nobody knows their number.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] when there are fewer pieces than are to be taken, or the result exceeds [`MAX_QUANTITY`].
-    pub fn apply(self, previous: i64) -> Result<i64, ApiError> {
+    /// [`ApiError::Conflict`] when there are fewer pieces than are to be taken, the result exceeds [`MAX_QUANTITY`], or a quantity
+    /// that nobody knows is not set.
+    pub fn apply(self, previous: Option<i64>) -> Result<i64, ApiError> {
+        let previous = match (self, previous) {
+            (Self::Set(quantity), _) => return Ok(quantity),
+            (_, Some(previous)) => previous,
+            (_, None) => {
+                return Err(ApiError::Conflict(
+                    "Nobody knows the quantity of this part. It must be counted and set with `adjust` first."
+                        .to_owned(),
+                ));
+            }
+        };
         match self {
             Self::Take(quantity) if quantity > previous => {
                 Err(ApiError::Conflict(format!("Insufficient quantity: {quantity} wanted, {} there.", previous.max(0))))
@@ -88,7 +99,7 @@ pub struct StockMoveRequest {
     /// The number of pieces; 1 by default.
     quantity: Option<Quantity>,
     /// The number of the repair order that the change is made for.
-    ro_number: Option<TrimmedText<50>>,
+    ro_number: Option<NormalizedText<50>>,
     /// Free text.
     notes: Option<LongText>,
 }
@@ -123,7 +134,7 @@ pub struct StockAdjustmentRequest {
     #[schema(value_type = CountedQuantity)]
     new_qty: Option<CountedQuantity>,
     /// The number of the repair order that the change is made for.
-    ro_number: Option<TrimmedText<50>>,
+    ro_number: Option<NormalizedText<50>>,
     /// The reason for the correction.
     #[schema(value_type = NotBlank<65_535>)]
     notes: Option<LongText>,
@@ -157,7 +168,8 @@ pub struct StockChangeResponse {
     success: bool,
     index_id: IndexId,
     part_number: String,
-    previous_qty: i64,
+    /// The pieces before the change; null if nobody knew their number.
+    previous_qty: Option<i64>,
     new_qty: i64,
     /// Whether fewer than two pieces are left.
     is_low_stock: bool,
@@ -165,15 +177,15 @@ pub struct StockChangeResponse {
 }
 
 impl StockChangeResponse {
-    /// Creates the response for a transaction, which got the number `transaction_id`.
-    pub fn new(transaction: &NewStockTransaction, transaction_id: u64) -> Self {
+    /// Creates the response for a transaction, which set the quantity to `new_qty` and got the number `transaction_id`.
+    pub fn new(transaction: &NewStockTransaction, new_qty: i64, transaction_id: u64) -> Self {
         Self {
             success: true,
             index_id: transaction.index_id,
             part_number: transaction.part_number.clone(),
             previous_qty: transaction.previous_qty,
-            new_qty: transaction.new_qty,
-            is_low_stock: transaction.new_qty < LOW_STOCK_FLAG_BELOW,
+            new_qty,
+            is_low_stock: new_qty < LOW_STOCK_FLAG_BELOW,
             transaction_id,
         }
     }

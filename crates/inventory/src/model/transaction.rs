@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{Actor, Period},
-    values::{Timestamp, TrimmedText},
+    values::{NormalizedText, Timestamp},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -22,10 +22,12 @@ pub enum StockAction {
     Adjustment,
     /// `rotracker reindex` set the quantity to that of the part's table, or added or removed the row of the index.
     Reindex,
+    /// `rotracker import` set the quantity to that of its source, or added the row of the index.
+    Import,
 }
 
 impl StockAction {
-    pub const ALL: [Self; 4] = [Self::Decrement, Self::Increment, Self::Adjustment, Self::Reindex];
+    pub const ALL: [Self; 5] = [Self::Decrement, Self::Increment, Self::Adjustment, Self::Reindex, Self::Import];
 
     /// Returns the name that the table, requests and responses use.
     pub fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl StockAction {
             Self::Increment => "INCREMENT",
             Self::Adjustment => "ADJUSTMENT",
             Self::Reindex => "REINDEX",
+            Self::Import => "IMPORT",
         }
     }
 
@@ -43,7 +46,7 @@ impl StockAction {
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|action| action.name() == name);
-        found.ok_or_else(|| "must be one of DECREMENT, INCREMENT, ADJUSTMENT, REINDEX".to_owned())
+        found.ok_or_else(|| "must be one of DECREMENT, INCREMENT, ADJUSTMENT, REINDEX, IMPORT".to_owned())
     }
 }
 
@@ -57,12 +60,21 @@ pub struct NewStockTransaction {
     pub index_id: IndexId,
     /// The part number, as the index has it.
     pub part_number: String,
-    pub previous_qty: i64,
-    pub new_qty: i64,
+    /// `None` if nobody knew it.
+    pub previous_qty: Option<i64>,
+    /// `None` if nobody knows it.
+    pub new_qty: Option<i64>,
     /// The number of the repair order that the change was made for.
     pub ro_number: Option<String>,
     pub notes: Option<String>,
     pub actor: Actor,
+}
+
+impl NewStockTransaction {
+    /// Returns the pieces that were added; negative if they were taken, and `None` if that is not known.
+    pub fn delta_qty(&self) -> Option<i64> {
+        Some(self.new_qty? - self.previous_qty?)
+    }
 }
 
 /// A stock transaction: a change of a quantity, as responses show it.
@@ -85,15 +97,15 @@ pub struct StockTransaction {
     /// The manufacturer's part number.
     #[sqlx(rename = "PartNumber")]
     pub part_number: String,
-    /// The pieces before the change.
+    /// The pieces before the change; null if nobody knew their number.
     #[sqlx(rename = "PreviousQty")]
-    pub previous_qty: i64,
-    /// The pieces that were added; negative if they were taken.
+    pub previous_qty: Option<i64>,
+    /// The pieces that were added; negative if they were taken. Null if the number before or after the change is not known.
     #[sqlx(rename = "DeltaQty")]
-    pub delta_qty: i64,
-    /// The pieces after the change.
+    pub delta_qty: Option<i64>,
+    /// The pieces after the change; null if nobody knows their number.
     #[sqlx(rename = "NewQty")]
-    pub new_qty: i64,
+    pub new_qty: Option<i64>,
     /// The number of the repair order that the change was made for.
     #[sqlx(rename = "RONumber")]
     pub ro_number: Option<String>,
@@ -116,7 +128,7 @@ pub struct StockTransaction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionFilter {
     pub part_number: Option<PartNumber>,
-    pub ro_number: Option<TrimmedText<50>>,
+    pub ro_number: Option<NormalizedText<50>>,
     pub action: Option<StockAction>,
     pub period: Period,
 }

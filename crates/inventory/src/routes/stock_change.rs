@@ -38,6 +38,7 @@ async fn lock_and_change(
         .await?
         .filter(|stock| change.part_number.matches(&stock.part_number))
         .ok_or_else(|| ApiError::NotFound("There is no such part with that number.".to_owned()))?;
+    let new_qty = change.quantity_change.apply(stock.quantity)?;
     let transaction = NewStockTransaction {
         // Taken under the lock, so that the times of transactions are in their order. The column has whole seconds, and the
         // database would round up to one that has not begun.
@@ -45,13 +46,13 @@ async fn lock_and_change(
         action: change.quantity_change.action(),
         index_id: change.index_id,
         previous_qty: stock.quantity,
-        new_qty: change.quantity_change.apply(stock.quantity)?,
+        new_qty: Some(new_qty),
         part_number: stock.part_number,
         ro_number: change.ro_number.as_deref().map(str::to_owned),
         notes: change.notes.as_deref().map(str::to_owned),
         actor: actor.clone(),
     };
-    store::set_quantity(connection, change.index_id, stock.table, transaction.new_qty).await?;
+    store::set_quantity(connection, change.index_id, stock.table, Some(new_qty), transaction.timestamp).await?;
     let transaction_id = store::insert_transaction(connection, &transaction).await?;
-    Ok(StockChangeResponse::new(&transaction, transaction_id))
+    Ok(StockChangeResponse::new(&transaction, new_qty, transaction_id))
 }

@@ -4,7 +4,7 @@ use app_core::{
     db,
     http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
     openapi::{Filter, PeriodBound},
-    values::{BoundedInt, TrimmedText},
+    values::{BoundedInt, NormalizedText},
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ impl Parameters {
         let mut problems = FieldProblems::default();
         let filter = TransactionFilter {
             part_number: problems.parse("partNumber", self.part_number.as_deref(), PartNumber::parse),
-            ro_number: problems.parse("roNumber", self.ro_number.as_deref(), TrimmedText::parse),
+            ro_number: problems.parse("roNumber", self.ro_number.as_deref(), NormalizedText::parse),
             action: problems.parse("action", self.action.as_deref(), StockAction::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
         };

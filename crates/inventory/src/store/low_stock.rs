@@ -30,15 +30,16 @@ pub fn low_stock(
                     IF(usage_90_days > 0, pieces * 90 DIV usage_90_days, NULL) AS days
              FROM (
                  SELECT i.IndexId, i.PartNumber, i.TableName, i.Location, i.`Condition`,
-                        COALESCE(i.Qty, 0) AS quantity,
-                        GREATEST(COALESCE(i.Qty, 0), 0) AS pieces,
+                        i.Qty AS quantity,
+                        GREATEST(i.Qty, 0) AS pieces,
                         -- Looked up in an index, part by part, so that only the transactions of low parts are read.
                         (SELECT CAST(COALESCE(SUM(-t.DeltaQty), 0) AS SIGNED)
                          FROM transactions t
-                         WHERE t.PartNumber = TRIM(i.PartNumber) AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
+                         WHERE t.PartNumberKey = i.PartNumberKey AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
                         ) AS usage_90_days
                  FROM inventoryindex i
-                 WHERE i.Qty < ? OR i.Qty IS NULL
+                 -- A quantity that nobody knows is NULL, and not less than any threshold.
+                 WHERE i.Qty < ?
                  -- With a limit, servers compute this subquery once, and not the usage wherever it is used.
                  LIMIT 18446744073709551615
              ) low_with_usage

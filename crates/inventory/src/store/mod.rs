@@ -13,18 +13,20 @@ mod transactions;
 
 pub use low_stock::low_stock;
 pub use reindex::{
-    IndexedRow, insert_indexed, list_rows_with_index, list_rows_without_transactions, list_vanished, lock_batch,
-    next_batch, remove_indexed, update_indexed,
+    IndexedRow, NewIndexedPart, insert_indexed, list_renumbered, list_rows_with_index, list_rows_without_transactions,
+    list_vanished, lock_batch, next_batch, release_entries_of_other_parts, remove_indexed, update_indexed,
 };
 pub use search::{search_exact, search_index_containing, search_tables_containing};
 pub use statistics::{count_tables, stats};
 pub use stock::{IndexedStock, lock_stock, set_quantity};
-pub use tables::list_items;
-pub use transactions::{
-    count_transactions, insert_transaction, insert_transactions, list_transactions, transactions_statement,
-};
+pub use tables::{NewPart, insert_parts, list_items};
+pub use transactions::{count_transactions, insert_transaction, insert_transactions, list_transactions};
 
 use crate::model::Table;
+
+/// The key of a bound part number, [`PartNumber::in_any_case`](crate::model::PartNumber::in_any_case), for the columns
+/// `PartNumberKey`.
+const BOUND_KEY: &str = "UPPER(? COLLATE utf8mb4_bin)";
 
 /// The statement for each of the eleven tables. Table names cannot be bound.
 struct PerTable([String; 11]);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use app_core::http::ApiError;
 use sqlx::MySqlConnection;
 
-use super::escape_like;
+use super::{BOUND_KEY as KEY, escape_like};
 use crate::model::{FoundPart, PartNumber, Table};
 
 /// The columns of a part in the index. Its description is in one of the eleven tables, and only that one is read.
@@ -16,7 +16,7 @@ static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
     });
     format!(
         "i.IndexId AS index_id, i.PartNumber AS part_number, i.TableName AS table_name, i.RowId AS row_id,
-         COALESCE(i.Qty, 0) AS qty, i.`Condition` AS `condition`, i.Location AS location,
+         i.Qty AS qty, i.`Condition` AS `condition`, i.Location AS location,
          CASE i.TableName {} END AS description",
         descriptions.join(" ")
     )
@@ -28,12 +28,12 @@ pub async fn search_exact(connection: &mut MySqlConnection, number: &PartNumber)
         format!(
             "SELECT {}
              FROM inventoryindex i
-             WHERE i.PartNumberKey = UPPER(?)
+             WHERE i.PartNumberKey = {KEY}
              ORDER BY i.TableName, i.RowId",
             *INDEXED_PART
         )
     });
-    Ok(sqlx::query_as(SEARCH_EXACT.as_str()).bind(number.as_str()).fetch_all(connection).await?)
+    Ok(sqlx::query_as(SEARCH_EXACT.as_str()).bind(number.in_any_case()).fetch_all(connection).await?)
 }
 
 /// Finds at most 50 parts of the index whose number contains `number`, sorted by the rest of their numbers.
@@ -49,14 +49,15 @@ pub async fn search_index_containing(
              FROM inventoryindex_suffixes suffix
              -- Only the first place of the text in the number counts. This also drops suffixes of a former number.
              STRAIGHT_JOIN inventoryindex i
-                 ON i.IndexId = suffix.RowId AND LOCATE(UPPER(?), i.PartNumberKey) = suffix.Position
-             WHERE suffix.Suffix LIKE CONCAT(UPPER(?), '%')
+                 ON i.IndexId = suffix.RowId AND LOCATE({KEY}, i.PartNumberKey) = suffix.Position
+             WHERE suffix.Suffix LIKE CONCAT({KEY}, '%')
              ORDER BY suffix.Suffix, suffix.Position, suffix.RowId
              LIMIT 50",
             *INDEXED_PART
         )
     });
-    let query = sqlx::query_as(SEARCH_LIKE.as_str()).bind(number.as_str()).bind(escape_like(number.as_str()));
+    let number = number.in_any_case();
+    let query = sqlx::query_as(SEARCH_LIKE.as_str()).bind(&number).bind(escape_like(&number));
     Ok(query.fetch_all(connection).await?)
 }
 
@@ -72,12 +73,12 @@ pub async fn search_tables_containing(
                 let (condition, _) = table.condition_and_bin_columns();
                 format!(
                     "(SELECT NULL AS index_id, part.PN AS part_number, '{name}' AS table_name, part.id AS row_id,
-                             COALESCE(part.QTY, 0) AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
+                             part.QTY AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
                              part.DESCRIPTION AS description
                       FROM `{name}_suffixes` suffix
                       STRAIGHT_JOIN `{name}` part
-                          ON part.id = suffix.RowId AND LOCATE(UPPER(?), UPPER(TRIM(part.PN))) = suffix.Position
-                      WHERE suffix.Suffix LIKE CONCAT(UPPER(?), '%')
+                          ON part.id = suffix.RowId AND LOCATE({KEY}, part.PartNumberKey) = suffix.Position
+                      WHERE suffix.Suffix LIKE CONCAT({KEY}, '%')
                       ORDER BY suffix.Suffix, suffix.Position, suffix.RowId
                       LIMIT 25)",
                     name = table.name(),
@@ -85,8 +86,9 @@ pub async fn search_tables_containing(
             })
             .join(" UNION ALL ")
     });
-    let escaped = escape_like(number.as_str());
+    let number = number.in_any_case();
+    let escaped = escape_like(&number);
     let query = sqlx::query_as(SEARCH_DIRECT.as_str());
-    let query = query.bind(number.as_str()).bind(&escaped).bind(number.as_str()).bind(&escaped);
+    let query = query.bind(&number).bind(&escaped).bind(&number).bind(&escaped);
     Ok(query.fetch_all(connection).await?)
 }

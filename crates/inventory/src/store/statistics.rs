@@ -23,8 +23,8 @@ pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> 
         "SELECT TableName,
                 COUNT(*) AS parts,
                 CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity,
-                COUNT(IF(COALESCE(Qty, 0) < ?, 1, NULL)) AS low,
-                COUNT(IF(COALESCE(Qty, 0) <= 0, 1, NULL)) AS `out`
+                COUNT(IF(Qty < ?, 1, NULL)) AS low,
+                COUNT(IF(Qty <= 0, 1, NULL)) AS `out`
          FROM inventoryindex
          GROUP BY TableName",
     )

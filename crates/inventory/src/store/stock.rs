@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use app_core::http::ApiError;
+use chrono::{DateTime, Utc};
 use sqlx::{MySqlConnection, Row};
 
 use super::PerTable;
@@ -12,7 +13,8 @@ use crate::model::{IndexId, Table};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedStock {
     pub part_number: String,
-    pub quantity: i64,
+    /// `None` if nobody knows it.
+    pub quantity: Option<i64>,
     /// The table that has the part. `None` if the index names none of the eleven.
     pub table: Option<Table>,
 }
@@ -20,7 +22,7 @@ pub struct IndexedStock {
 /// Returns a row of the index, if it exists, and locks it until the transaction ends.
 pub async fn lock_stock(connection: &mut MySqlConnection, id: IndexId) -> Result<Option<IndexedStock>, ApiError> {
     let row = sqlx::query(
-        "SELECT PartNumber, COALESCE(Qty, 0) AS quantity, TableName
+        "SELECT PartNumber, Qty AS quantity, TableName
          FROM inventoryindex
          WHERE IndexId = ?
          FOR UPDATE",
@@ -36,27 +38,31 @@ pub async fn lock_stock(connection: &mut MySqlConnection, id: IndexId) -> Result
     }))
 }
 
-/// Sets the quantity of a row of the index, and of its row in `table`, if that exists.
+/// Sets the quantity of a row of the index, and of its row in `table`, if that exists, at the time `seen`. `None` is a quantity that
+/// nobody knows.
 pub async fn set_quantity(
     connection: &mut MySqlConnection,
     id: IndexId,
     table: Option<Table>,
-    quantity: i64,
+    quantity: Option<i64>,
+    seen: DateTime<Utc>,
 ) -> Result<(), ApiError> {
     static SET_BOTH_QUANTITIES: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| {
             format!(
                 "UPDATE inventoryindex i
                  LEFT JOIN `{}` part ON part.id = i.RowId
-                 SET i.Qty = ?, part.QTY = ?
+                 SET i.Qty = ?, i.LastSeen = ?, part.QTY = ?
                  WHERE i.IndexId = ?",
                 table.name()
             )
         })
     });
     let query = match table {
-        Some(table) => sqlx::query(SET_BOTH_QUANTITIES.get(table)).bind(quantity).bind(quantity),
-        None => sqlx::query("UPDATE inventoryindex SET Qty = ? WHERE IndexId = ?").bind(quantity),
+        Some(table) => sqlx::query(SET_BOTH_QUANTITIES.get(table)).bind(quantity).bind(seen).bind(quantity),
+        None => {
+            sqlx::query("UPDATE inventoryindex SET Qty = ?, LastSeen = ? WHERE IndexId = ?").bind(quantity).bind(seen)
+        }
     };
     query.bind(id).execute(connection).await?;
     Ok(())

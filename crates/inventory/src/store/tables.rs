@@ -7,7 +7,7 @@ use app_core::{
     http::ApiError,
 };
 use futures_util::{Stream, TryStreamExt};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{FromRow, MySqlConnection, QueryBuilder};
 
 use super::{PerTable, escape_like};
 use crate::model::{InventoryItem, ItemFilter, Table};
@@ -17,6 +17,59 @@ struct ItemRow {
     #[sqlx(flatten)]
     item: InventoryItem,
     bin: Option<String>,
+}
+
+/// A part to be inserted into one of the eleven tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewPart {
+    pub part_number: Option<String>,
+    /// `None` if nobody knows it.
+    pub qty: Option<i64>,
+    pub serial: Option<String>,
+    pub condition: Option<String>,
+    pub location: Option<String>,
+    pub description: Option<String>,
+    /// The number of the bin. Only `bins_inventory` has a column for it.
+    pub bin: Option<String>,
+}
+
+/// Inserts `parts` into `table` and returns their ids there, in the same order.
+pub async fn insert_parts(
+    connection: &mut MySqlConnection,
+    table: Table,
+    parts: &[NewPart],
+) -> Result<Vec<i64>, ApiError> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let has_bins = table == Table::BinsInventory;
+    let (condition, bin) = table.condition_and_bin_columns();
+    let mut statement = QueryBuilder::new(format!(
+        "INSERT INTO `{}` (PN, QTY, SERIAL, LOCATION, DESCRIPTION, {condition}{}) ",
+        table.name(),
+        if has_bins { format!(", {bin}") } else { String::new() },
+    ));
+    statement.push_values(parts, |mut row, part| {
+        row.push_bind(part.part_number.as_deref())
+            .push_bind(part.qty)
+            .push_bind(part.serial.as_deref())
+            .push_bind(part.location.as_deref())
+            .push_bind(part.description.as_deref())
+            .push_bind(part.condition.as_deref());
+        if has_bins {
+            row.push_bind(part.bin.as_deref());
+        }
+    });
+    // The server reserves the ids of one INSERT with VALUES together, so they follow each other in steps of the increment. The first
+    // of them is LAST_INSERT_ID(), which the triggers do not change, since their tables have no generated ids.
+    let first = statement.build().execute(&mut *connection).await?.last_insert_id();
+    let step: u64 =
+        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS UNSIGNED)").fetch_one(connection).await?;
+    (first..)
+        .step_by(usize::try_from(step).map_err(ApiError::internal)?)
+        .take(parts.len())
+        .map(|id| i64::try_from(id).map_err(ApiError::internal))
+        .collect()
 }
 
 /// Lists the rows of `table` that `filter` selects, by part number.

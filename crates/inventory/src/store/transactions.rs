@@ -30,7 +30,7 @@ pub async fn insert_transactions(
 }
 
 /// Returns the statement that inserts `transactions`, of which there must be at least one.
-pub fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuilder<MySql> {
+fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(
         "INSERT INTO transactions
              (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber, Note, ChangedBy, ChangedByProgram, RequestId) ",
@@ -40,7 +40,7 @@ pub fn transactions_statement(transactions: &[NewStockTransaction]) -> QueryBuil
             .push_bind(transaction.action.name())
             .push_bind(transaction.index_id)
             .push_bind(transaction.part_number.trim())
-            .push_bind(transaction.new_qty - transaction.previous_qty)
+            .push_bind(transaction.delta_qty())
             .push_bind(transaction.new_qty)
             .push_bind(transaction.ro_number.as_deref())
             .push_bind(transaction.notes.as_deref())
@@ -88,10 +88,10 @@ pub fn list_transactions(
 
 fn push_filter(statement: &mut QueryBuilder<MySql>, filter: &TransactionFilter) {
     if let Some(number) = &filter.part_number {
-        statement.push(" AND PartNumber = ").push_bind(number.as_str());
+        statement.push(" AND PartNumberKey = UPPER(").push_bind(number.in_any_case()).push(" COLLATE utf8mb4_bin)");
     }
     if let Some(number) = &filter.ro_number {
-        statement.push(" AND RONumber = ").push_bind(&**number);
+        statement.push(" AND RONumberKey = UPPER(").push_bind(&**number).push(" COLLATE utf8mb4_bin)");
     }
     if let Some(action) = filter.action {
         statement.push(" AND Action = ").push_bind(action.name());

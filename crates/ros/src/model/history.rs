@@ -28,12 +28,15 @@ pub enum HistoryAction {
     Moved,
     /// The order was deleted.
     Deleted,
+    /// `rotracker import` inserted or changed the order.
+    Imported,
     /// Another program had changed the order. The entry has the whole order as it was found just before the next change.
     Found,
 }
 
 impl HistoryAction {
-    pub const ALL: [Self; 6] = [Self::Created, Self::Updated, Self::Status, Self::Moved, Self::Deleted, Self::Found];
+    pub const ALL: [Self; 7] =
+        [Self::Created, Self::Updated, Self::Status, Self::Moved, Self::Deleted, Self::Imported, Self::Found];
 
     /// Returns the name that the database and responses use.
     pub fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl HistoryAction {
             Self::Status => "STATUS",
             Self::Moved => "MOVED",
             Self::Deleted => "DELETED",
+            Self::Imported => "IMPORTED",
             Self::Found => "FOUND",
         }
     }

@@ -5,11 +5,11 @@ use app_core::{
     openapi::NotBlank,
     values::{Day, LongText, Money, Text},
 };
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::RepairOrder;
+use super::{RepairOrder, StatusClass, follow_up_days};
 
 /// The body of `PATCH /api/ros/by-number/{roNumber}/status`.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -20,7 +20,7 @@ pub struct StatusUpdate {
     status: Option<Text<100>>,
     /// Added to the notes of the order, on a new line.
     notes: Option<LongText>,
-    /// The invoiced cost if the status contains `PAID` or `SHIPPING`, otherwise the quoted cost.
+    /// The invoiced cost if the part is being shipped, received or paid by this status, otherwise the quoted cost.
     cost: Option<Money>,
     /// The day on which the shop expects to be done.
     delivery_date: Option<Day>,
@@ -43,15 +43,16 @@ impl StatusUpdate {
         }
     }
 
-    /// Sets the status and its date, appends the notes on a new line, and sets the cost: once the order is paid or shipped it
-    /// is the final cost, before that the estimated cost.
+    /// Sets the status and its date, appends the notes on a new line, and sets the cost: from the shipment on it is the final cost,
+    /// before that the estimated cost. The next update date becomes the day on which someone should ask again about this status;
+    /// none if nobody has to.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] when the notes become too long for their column.
     pub fn apply(self, order: &mut RepairOrder, today: NaiveDate) -> Result<(), ApiError> {
+        let status = self.status.as_deref().unwrap_or_default();
         if let Some(cost) = self.cost {
-            let is_final =
-                self.status.as_deref().is_some_and(|status| status.contains("PAID") || status.contains("SHIPPING"));
+            let is_final = StatusClass::of(status).is_some_and(StatusClass::is_final_cost);
             let target = if is_final { &mut order.final_cost } else { &mut order.estimated_cost };
             *target = Some(cost);
         }
@@ -68,6 +69,8 @@ impl StatusUpdate {
         if let Some(day) = self.delivery_date {
             order.estimated_delivery_date = Some(day);
         }
+        let follow_up = follow_up_days(status, order.terms.as_deref());
+        order.next_date_to_update = follow_up.and_then(|days| today.checked_add_days(Days::new(days))).map(Day);
         order.current_status = self.status.map(Text::into_inner);
         order.current_status_date = Some(Day(today));
         order.last_date_updated = Some(Day(today));

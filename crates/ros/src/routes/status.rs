@@ -17,6 +17,9 @@ use crate::{
 };
 
 /// Sets the status of an order, and the notes, cost and delivery date that came with it.
+///
+/// The next update date becomes the day on which someone should ask the shop again. It depends on the status, and for paid orders on
+/// the payment terms. An order about which nobody has to ask again gets none.
 #[utoipa::path(patch, path = "", operation_id = "setOrderStatus", params(Parameters, IfMatch, IfNoneMatch), request_body = StatusUpdate, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),

@@ -4,7 +4,7 @@ use app_core::{http::ApiError, values::StoredDay};
 use chrono::NaiveDate;
 use sqlx::MySqlConnection;
 
-use crate::model::Dashboard;
+use crate::model::{Dashboard, StatusFigures};
 
 /// Reads the dashboard's figures for the day `today`.
 pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Result<Dashboard, ApiError> {
@@ -16,27 +16,24 @@ pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Re
     .fetch_all(&mut *connection)
     .await?;
     let next_updates: Vec<_> = next_updates.into_iter().map(|(StoredDay(day), orders)| (day, orders)).collect();
-    let figures = sqlx::query_as(
-        "SELECT active_orders.*, paid_orders.*, net_orders.*, returned_orders.*
-         FROM
-             -- These statuses come from a list in the dashboard, so they are compared byte by byte.
-             (SELECT COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'WAITING QUOTE', 1, NULL)) AS waiting_quote,
-                     COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'APPROVED', 1, NULL)) AS approved,
-                     COUNT(IF(CAST(CURENT_STATUS AS BINARY) = 'BEING REPAIRED', 1, NULL)) AS being_repaired,
-                     COUNT(IF(CAST(CURENT_STATUS AS BINARY) LIKE '%SHIPPING%', 1, NULL)) AS shipping,
-                     COALESCE(SUM(ESTIMATED_COST), 0) AS estimated_value
-              FROM active) active_orders,
-             (SELECT COUNT(*) AS paid_count, COALESCE(SUM(FINAL_COST), 0) AS paid_value FROM paid) paid_orders,
-             (SELECT COUNT(*) AS net_count, COALESCE(SUM(FINAL_COST), 0) AS net_value FROM net) net_orders,
-             -- These are typed by people, so their case does not matter.
-             (SELECT COUNT(IF(UPPER(CURENT_STATUS) LIKE 'RAI%', 1, NULL)) AS rai,
-                     COUNT(IF(UPPER(CURENT_STATUS) LIKE 'BER%', 1, NULL)) AS ber,
-                     COUNT(IF(UPPER(CURENT_STATUS) LIKE 'CANCEL%', 1, NULL)) AS cancelled,
-                     COUNT(IF(UPPER(CURENT_STATUS) LIKE 'SCRAP%', 1, NULL)) AS scrapped,
-                     COALESCE(SUM(FINAL_COST), 0) AS returned_value
-              FROM `returns`) returned_orders",
+    let figures: Vec<StatusFigures> = sqlx::query_as(
+        "-- Grouped character by character, since the collation takes letters with and without accents for the same.
+         SELECT 'ACTIVE' AS archive, CURENT_STATUS COLLATE utf8mb4_bin AS status,
+                COUNT(*) AS orders, COALESCE(SUM(ESTIMATED_COST), 0) AS value
+         FROM active
+         GROUP BY CURENT_STATUS COLLATE utf8mb4_bin
+         UNION ALL
+         SELECT 'PAID', NULL, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+         FROM paid
+         UNION ALL
+         SELECT 'NET', NULL, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+         FROM net
+         UNION ALL
+         SELECT 'RETURNED', CURENT_STATUS COLLATE utf8mb4_bin, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+         FROM `returns`
+         GROUP BY CURENT_STATUS COLLATE utf8mb4_bin",
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(Dashboard::new(figures, &next_updates, today))
+    Ok(Dashboard::new(&figures, &next_updates, today))
 }

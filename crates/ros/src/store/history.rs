@@ -52,7 +52,9 @@ pub async fn count_history(connection: &mut MySqlConnection, key: &OrderKey) -> 
     let mut statement = QueryBuilder::new("SELECT COUNT(*) AS total, EXISTS (SELECT 1 FROM ro_registry WHERE ");
     match key {
         OrderKey::Id(id) => statement.push("id = ").push_bind(id),
-        OrderKey::Number(number) => statement.push("ro_number = ").push_bind(&**number),
+        OrderKey::Number(number) => {
+            statement.push("number_key = UPPER(").push_bind(&**number).push(" COLLATE utf8mb4_bin)")
+        }
     };
     statement.push(") AS order_exists FROM ro_history WHERE ");
     push_history_of(&mut statement, key);
@@ -85,10 +87,10 @@ fn push_history_of(statement: &mut QueryBuilder<MySql>, key: &OrderKey) {
     match key {
         OrderKey::Id(id) => statement.push("order_id = ").push_bind(id),
         OrderKey::Number(number) => statement
-            .push("order_id = COALESCE((SELECT id FROM ro_registry WHERE ro_number = ")
+            .push("order_id = COALESCE((SELECT id FROM ro_registry WHERE number_key = UPPER(")
             .push_bind(&**number)
-            .push("), (SELECT order_id FROM ro_history last WHERE last.ro_number = ")
+            .push(" COLLATE utf8mb4_bin)), (SELECT order_id FROM ro_history last WHERE last.number_key = UPPER(")
             .push_bind(&**number)
-            .push(" ORDER BY last.id DESC LIMIT 1))"),
+            .push(" COLLATE utf8mb4_bin) ORDER BY last.id DESC LIMIT 1))"),
     };
 }

@@ -1,6 +1,6 @@
 //! The four tables of orders.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use app_core::{
     db::{Pool, is_duplicate_key, stream_rows},
@@ -77,6 +77,10 @@ const ORDER_TABLES: &str = "
     LEFT JOIN net ON net.id = ro_registry.id
     LEFT JOIN `returns` ON `returns`.id = ro_registry.id";
 
+/// The key of a bound number, by which the registry has it. The number has the form of [`RoNumber`](crate::model::RoNumber)
+/// already, so only its case is left.
+const NUMBER_KEY: &str = "UPPER(? COLLATE utf8mb4_bin)";
+
 /// Returns the order with its status history, if it exists.
 pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Option<OrderDetail>, ApiError> {
     /// The last revision, and the entries that set a status, as a JSON list.
@@ -96,7 +100,8 @@ pub async fn find(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
     static FIND: LazyLock<String> =
         LazyLock::new(|| format!("SELECT {}, {STATUS_HISTORY_COLUMNS} FROM {ORDER_TABLES}", *ORDER_COLUMNS));
     static FIND_BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.id = ?", *FIND));
-    static FIND_BY_NUMBER: LazyLock<String> = LazyLock::new(|| format!("{} WHERE ro_registry.ro_number = ?", *FIND));
+    static FIND_BY_NUMBER: LazyLock<String> =
+        LazyLock::new(|| format!("{} WHERE ro_registry.number_key = {NUMBER_KEY}", *FIND));
 
     let query = match key {
         OrderKey::Id(id) => sqlx::query(FIND_BY_ID.as_str()).bind(id),
@@ -135,7 +140,8 @@ pub async fn lock(connection: &mut MySqlConnection, key: &OrderKey) -> Result<Op
     static LOCK_BY_NUMBER: LazyLock<String> = LazyLock::new(|| {
         format!(
             "{}
-             WHERE ro_registry.id = (SELECT id FROM ro_registry WHERE ro_number = ?) AND ro_registry.ro_number = ?
+             WHERE ro_registry.id = (SELECT id FROM ro_registry WHERE number_key = {NUMBER_KEY})
+               AND ro_registry.number_key = {NUMBER_KEY}
              FOR UPDATE",
             *LOCK
         )
@@ -225,6 +231,54 @@ pub async fn insert(connection: &mut MySqlConnection, order: &RepairOrder) -> Re
     let query = sqlx::query(INSERT.get(order.archive_status));
     let done = bind_columns(query, order).execute(connection).await.map_err(|error| conflict_if_taken(error, order))?;
     i64::try_from(done.last_insert_id()).map_err(ApiError::internal)
+}
+
+/// Inserts `orders` into the table of `archive`, whatever their own archive status and id, and returns the ids that the database
+/// gives them, in the same order. Their numbers must have the form of [`RoNumber`](crate::model::RoNumber).
+///
+/// # Errors
+/// [`ApiError::Conflict`] when any of the four tables has one of the numbers, or two of the orders have the same.
+pub async fn insert_many(
+    connection: &mut MySqlConnection,
+    archive: ArchiveStatus,
+    orders: &[RepairOrder],
+) -> Result<Vec<i64>, ApiError> {
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = QueryBuilder::new(format!("INSERT INTO `{}` ({}) ", archive.table(), *COLUMNS));
+    statement.push_values(orders, |mut row, order| {
+        for (_, value) in order.columns() {
+            match value {
+                ColumnValue::Text(text) => row.push_bind(text),
+                ColumnValue::Day(day) => row.push_bind(day),
+                ColumnValue::Money(money) => row.push_bind(money),
+            };
+        }
+    });
+    statement.build().execute(&mut *connection).await.map_err(|error| {
+        if is_duplicate_key(&error) {
+            ApiError::Conflict("There is already a repair order with one of these numbers.".to_owned())
+        } else {
+            error.into()
+        }
+    })?;
+
+    // The triggers take the ids from the registry, so LAST_INSERT_ID() does not tell them.
+    let mut statement = QueryBuilder::new("SELECT ro_number, id FROM ro_registry WHERE number_key IN (");
+    let mut numbers = statement.separated(", ");
+    for order in orders {
+        numbers.push("UPPER(").push_bind_unseparated(order.ro_number.trim()).push_unseparated(" COLLATE utf8mb4_bin)");
+    }
+    statement.push(")");
+    let ids: Vec<(String, i64)> = statement.build_query_as().fetch_all(connection).await?;
+    let ids: HashMap<&str, i64> = ids.iter().map(|(number, id)| (&**number, *id)).collect();
+    let ids: Option<Vec<i64>> = orders.iter().map(|order| ids.get(order.ro_number.trim()).copied()).collect();
+    ids.ok_or_else(|| {
+        ApiError::internal(
+            "the registry lacks an order that was just inserted, or its number is not in its stored form",
+        )
+    })
 }
 
 /// Updates the row of `order` in the table of its archive status.

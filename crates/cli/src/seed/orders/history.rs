@@ -78,7 +78,7 @@ fn states(id: i64, order: &Order) -> Vec<(NaiveDate, RepairOrder)> {
 }
 
 /// Returns the order as it is stored in its table.
-fn finished(id: i64, order: &Order) -> RepairOrder {
+pub(super) fn finished(id: i64, order: &Order) -> RepairOrder {
     let text = |text: &str| Some(text.to_owned());
     RepairOrder {
         id,

@@ -4,13 +4,14 @@ mod generate;
 mod history;
 mod vocabulary;
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result, bail};
 use chrono::NaiveDate;
 use generate::Order;
-use ros::{model::ArchiveStatus, store};
-use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
+use ros::{
+    model::{ArchiveStatus, RepairOrder},
+    store,
+};
+use sqlx::{Acquire, MySqlConnection};
 
 use super::{BATCH, Step};
 
@@ -51,36 +52,31 @@ pub async fn seed_repair_orders(
     let orders = generate::orders(today, counts);
     let mut transaction = connection.begin().await?;
     for archive in ArchiveStatus::ALL {
-        let rows: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
-        for (written, batch) in rows.chunks(BATCH).enumerate() {
-            insert(archive, batch)
-                .build()
-                .execute(&mut *transaction)
+        let orders: Vec<&Order> = orders.iter().filter(|order| order.archive == archive).collect();
+        for (written, batch) in orders.chunks(BATCH).enumerate() {
+            let rows: Vec<RepairOrder> = batch.iter().map(|order| history::finished(0, order)).collect();
+            let ids = store::insert_many(&mut transaction, archive, &rows)
                 .await
                 .with_context(|| format!("the sample orders cannot be written to the table {}", archive.table()))?;
-            report(Step { table: archive.table(), rows: rows.len(), written: written * BATCH + batch.len() });
+            let ids = ids.into_iter().zip(batch.iter().copied());
+            insert_history(&mut transaction, ids)
+                .await
+                .context("the history of the sample orders cannot be written")?;
+            report(Step { table: archive.table(), rows: orders.len(), written: written * BATCH + batch.len() });
         }
     }
-    insert_history(&mut transaction, &orders, report)
-        .await
-        .context("the history of the sample orders cannot be written")?;
     transaction.commit().await?;
     Ok(orders.len())
 }
 
-/// Inserts the history of `orders`, whose rows must have been inserted before.
-async fn insert_history(connection: &mut MySqlConnection, orders: &[Order], report: impl Fn(Step)) -> Result<()> {
-    let ids: Vec<(String, i64)> =
-        sqlx::query_as("SELECT ro_number, id FROM ro_registry").fetch_all(&mut *connection).await?;
-    let ids: HashMap<String, i64> = ids.into_iter().collect();
+/// Inserts the history of `orders`, which are given with their ids.
+async fn insert_history(connection: &mut MySqlConnection, orders: impl Iterator<Item = (i64, &Order)>) -> Result<()> {
     let mut entries = Vec::new();
-    for order in orders {
-        let id = *ids.get(&order.number).context("an order is not in the registry")?;
+    for (id, order) in orders {
         entries.extend(history::entries(id, order)?);
     }
-    for (written, batch) in entries.chunks(BATCH).enumerate() {
+    for batch in entries.chunks(BATCH) {
         store::insert_history(connection, batch).await?;
-        report(Step { table: "ro_history", rows: entries.len(), written: written * BATCH + batch.len() });
     }
     Ok(())
 }
@@ -102,37 +98,4 @@ pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
         .await
         .context("the repair order tables cannot be read; `rotracker migrate` creates them")?;
     Ok(!holds_orders)
-}
-
-fn insert(archive: ArchiveStatus, orders: &[&Order]) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(format!(
-        "INSERT INTO `{}` (RO, DATE_MADE, SHOP_NAME, PART, SERIAL, PART_DESCRIPTION, REQ_WORK, DATE_DROPPED_OFF, \
-         ESTIMATED_COST, FINAL_COST, TERMS, SHOP_REF, ESTIMATED_DELIVERY_DATE, CURENT_STATUS, CURENT_STATUS_DATE, \
-         GENTHRUST_STATUS, SHOP_STATUS, TRACKING_NUMBER_PICKING_UP, NOTES, LAST_DATE_UPDATED, NEXT_DATE_TO_UPDATE) ",
-        archive.table()
-    ));
-    statement.push_values(orders, |mut row, order| {
-        row.push_bind(order.number.clone())
-            .push_bind(order.made)
-            .push_bind(order.shop)
-            .push_bind(order.part.clone())
-            .push_bind(order.serial.clone())
-            .push_bind(order.description)
-            .push_bind(order.work)
-            .push_bind(order.dropped_off)
-            .push_bind(order.estimated_cost)
-            .push_bind(order.final_cost)
-            .push_bind(order.terms)
-            .push_bind(order.shop_reference.clone())
-            .push_bind(order.estimated_delivery)
-            .push_bind(order.status)
-            .push_bind(order.status_date)
-            .push_bind(order.our_status)
-            .push_bind(order.shop_status)
-            .push_bind(order.tracking.clone())
-            .push_bind(order.notes.clone())
-            .push_bind(order.updated)
-            .push_bind(order.next_update);
-    });
-    statement
 }

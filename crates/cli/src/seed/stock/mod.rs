@@ -4,12 +4,16 @@ mod generate;
 mod transactions;
 mod vocabulary;
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result, bail};
-use chrono::NaiveDate;
+use app_core::http::ApiError;
+use chrono::{DateTime, NaiveDate, Utc};
 use generate::Part;
 use inventory::{
     model::{IndexId, Table},
-    store::transactions_statement,
+    reindex::IndexedPart,
+    store::{self, NewIndexedPart, NewPart},
 };
 use sqlx::{Acquire, MySql, MySqlConnection, QueryBuilder};
 
@@ -76,34 +80,71 @@ pub async fn seed_inventory(
 ) -> Result<SeededInventory> {
     expect_empty(connection).await?;
     let stock = generate::stock(today, counts);
-    let mut statements = Vec::new();
-    let step = |table, rows| move |written, batch| Step { table, rows, written: written * BATCH + batch };
+    let last_seen: HashMap<IndexId, DateTime<Utc>> =
+        stock.transactions.iter().map(|transaction| (transaction.index_id, transaction.timestamp)).collect();
+    // The ids in the index by those of the samples.
+    let mut index_ids = HashMap::new();
+    let mut transaction = connection.begin().await?;
     for table in Table::ALL {
         let parts: Vec<&Part> = stock.parts.iter().filter(|part| part.table == table).collect();
-        let step = step(table.name(), parts.len());
-        let batches = parts.chunks(BATCH).enumerate();
-        statements.extend(batches.map(|(written, parts)| (step(written, parts.len()), insert_parts(table, parts))));
+        for (written, batch) in parts.chunks(BATCH).enumerate() {
+            let ids = insert(&mut transaction, table, batch, &last_seen).await;
+            let failed = || format!("the sample parts cannot be written to the table {}", table.name());
+            index_ids.extend(ids.with_context(failed)?);
+            report(Step { table: table.name(), rows: parts.len(), written: written * BATCH + batch.len() });
+        }
     }
-    let indexed: Vec<(IndexId, &Part)> = stock.parts.iter().filter_map(|part| Some((part.index_id?, part))).collect();
-    let indexed_step = step(INDEX, indexed.len());
-    let batches = indexed.chunks(BATCH).enumerate();
-    statements.extend(batches.map(|(written, parts)| (indexed_step(written, parts.len()), insert_indexed(parts))));
-    let transactions_step = step(TRANSACTIONS, stock.transactions.len());
-    let batches = stock.transactions.chunks(BATCH).enumerate();
-    statements.extend(batches.map(|(written, transactions)| {
-        (transactions_step(written, transactions.len()), transactions_statement(transactions))
-    }));
-    let mut transaction = connection.begin().await?;
-    for (step, mut statement) in statements {
-        statement
-            .build()
-            .execute(&mut *transaction)
-            .await
-            .with_context(|| format!("the sample parts cannot be written to the table {}", step.table))?;
-        report(step);
+    let rows = stock.transactions.len();
+    for (written, batch) in stock.transactions.chunks(BATCH).enumerate() {
+        let mut batch = batch.to_vec();
+        for sample in &mut batch {
+            sample.index_id = *index_ids.get(&sample.index_id).context("a sample part is not in the index")?;
+        }
+        let done = store::insert_transactions(&mut transaction, &batch).await;
+        done.context("the sample transactions cannot be written")?;
+        report(Step { table: TRANSACTIONS, rows, written: written * BATCH + batch.len() });
     }
     transaction.commit().await?;
     Ok(SeededInventory { parts: stock.parts.len(), transactions: stock.transactions.len() })
+}
+
+/// Inserts `parts` into `table` and those that are to be indexed into the index. Returns the ids of the samples in the index, each
+/// with the id that the row got.
+async fn insert(
+    connection: &mut MySqlConnection,
+    table: Table,
+    parts: &[&Part],
+    last_seen: &HashMap<IndexId, DateTime<Utc>>,
+) -> Result<Vec<(IndexId, IndexId)>, ApiError> {
+    let rows: Vec<NewPart> = parts
+        .iter()
+        .map(|part| NewPart {
+            part_number: Some(part.number.clone()),
+            qty: Some(part.quantity),
+            serial: part.serial.clone(),
+            condition: Some(part.condition.to_owned()),
+            location: Some(part.location.clone()),
+            description: Some(part.description.to_owned()),
+            bin: part.bin.clone(),
+        })
+        .collect();
+    let row_ids = store::insert_parts(&mut *connection, table, &rows).await?;
+    let (sample_ids, indexed): (Vec<IndexId>, Vec<NewIndexedPart>) = parts
+        .iter()
+        .zip(row_ids)
+        .filter_map(|(part, row_id)| {
+            let sample_id = part.index_id?;
+            let indexed = IndexedPart {
+                part_number: part.number.clone(),
+                qty: Some(part.quantity),
+                condition: Some(part.condition.to_owned()),
+                location: Some(part.location.clone()),
+            };
+            Some((sample_id, NewIndexedPart { row_id, part: indexed, last_seen: last_seen.get(&sample_id).copied() }))
+        })
+        .unzip();
+    let index_ids = store::insert_indexed(connection, table, &indexed).await?;
+    Ok(sample_ids.into_iter().zip(index_ids).collect())
 }
 
 const INDEX: &str = "inventoryindex";
@@ -129,42 +170,4 @@ pub(super) async fn is_empty(connection: &mut MySqlConnection) -> Result<bool> {
         .await
         .context("the inventory tables cannot be read; `rotracker migrate` creates them")?;
     Ok(!holds_rows)
-}
-
-fn insert_parts(table: Table, parts: &[&Part]) -> QueryBuilder<MySql> {
-    let has_bins = table == Table::BinsInventory;
-    let columns = if has_bins { "`CONDITION`, `BIN`" } else { "COND" };
-    let mut statement = QueryBuilder::new(format!(
-        "INSERT INTO `{}` (id, PN, QTY, SERIAL, LOCATION, DESCRIPTION, {columns}) ",
-        table.name()
-    ));
-    statement.push_values(parts, |mut row, part| {
-        row.push_bind(part.row_id)
-            .push_bind(part.number.clone())
-            .push_bind(part.quantity)
-            .push_bind(part.serial.clone())
-            .push_bind(part.location.clone())
-            .push_bind(part.description)
-            .push_bind(part.condition);
-        if has_bins {
-            row.push_bind(part.bin.clone());
-        }
-    });
-    statement
-}
-
-fn insert_indexed(parts: &[(IndexId, &Part)]) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(
-        "INSERT INTO inventoryindex (IndexId, PartNumber, TableName, RowId, Qty, `Condition`, Location) ",
-    );
-    statement.push_values(parts, |mut row, (index_id, part)| {
-        row.push_bind(index_id.0)
-            .push_bind(part.number.clone())
-            .push_bind(part.table.name())
-            .push_bind(part.row_id)
-            .push_bind(part.quantity)
-            .push_bind(part.condition)
-            .push_bind(part.location.clone());
-    });
-    statement
 }
