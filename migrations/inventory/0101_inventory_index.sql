@@ -2,15 +2,16 @@
 --
 -- Two part numbers with one key are the same part. The key is the number in capitals, without white space, control and invisible
 -- format characters, and with `-` for each typographic dash (U+2010 to U+2015, U+2212). `inventoryindex`, the eleven tables and
--- `transactions` compute it alike, so that it also holds for rows that other programs write. CHAR(92) is a backslash: MySQL reads
--- the expression in the SQL mode of whichever session opens the table, and in some modes a written backslash is another text.
+-- `transactions` compute it alike, so that it also holds for rows that other programs write. `~` stands for a backslash,
+-- which CHAR(92) puts in its place: MySQL parses the expression again when a session opens the table, and with
+-- NO_BACKSLASH_ESCAPES it would read a written backslash differently.
 
 CREATE TABLE IF NOT EXISTS inventoryindex (
     IndexId INT AUTO_INCREMENT PRIMARY KEY,
     PartNumber VARCHAR(100) NOT NULL,
     TableName VARCHAR(100) NOT NULL,
     RowId INT NOT NULL,
-    -- NULL if nobody knows it.
+    -- NULL if unknown.
     Qty INT DEFAULT 0,
     `Condition` VARCHAR(50),
     Location VARCHAR(100),

@@ -5,9 +5,9 @@ CREATE TABLE IF NOT EXISTS transactions (
     Timestamp DATETIME DEFAULT CURRENT_TIMESTAMP,
     Action VARCHAR(50) NOT NULL,
     PartNumber VARCHAR(100) NOT NULL,
-    -- NULL if the quantity before or after the change is one that nobody knows.
+    -- NULL if the quantity before or after the change is unknown.
     DeltaQty INT,
-    -- NULL if nobody knows it.
+    -- NULL if unknown.
     NewQty INT,
     RONumber VARCHAR(50),
     Note TEXT,

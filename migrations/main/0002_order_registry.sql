@@ -7,8 +7,8 @@
 -- Two numbers with one key are the same. The key is the number in capitals, trimmed, with one blank for each run of white space,
 -- without control and invisible format characters, and with `-` for each typographic dash (U+2010 to U+2015, U+2212). It is
 -- compared character by character, so that accents count: `ro1` is `RO1`, but `X-Ä1` is not `X-A1`. `ro_history` and
--- `transactions` compute it alike. CHAR(92) is a backslash: MySQL reads the expression in the SQL mode of whichever session opens
--- the table, and in some modes a written backslash is another text.
+-- `transactions` compute it alike. `~` stands for a backslash, which CHAR(92) puts in its place: MySQL parses the expression again
+-- when a session opens the table, and with NO_BACKSLASH_ESCAPES it would read a written backslash differently.
 --
 -- TRUNCATE fires no triggers and would leave the numbers of its rows taken. Use DELETE.
 

@@ -98,7 +98,7 @@ pub struct RowWithIndex {
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct IndexedPart {
     pub part_number: String,
-    /// `None` if nobody knows it.
+    /// `None` if unknown.
     pub qty: Option<i64>,
     pub condition: Option<String>,
     pub location: Option<String>,

@@ -1,4 +1,4 @@
-//! Quantities that nobody knows. They are NULL in the database.
+//! Unknown quantities. They are NULL in the database.
 
 use rotracker_tests::{
     App,
@@ -7,7 +7,7 @@ use rotracker_tests::{
 };
 use serde_json::{Value, json};
 
-/// Adds a part whose quantity nobody knows.
+/// Adds a part whose quantity is unknown.
 async fn put_unknown(app: &App, table: &str, number: &str) -> Part {
     let part = app.put(table, number, 0).await;
     let forget = format!(

@@ -1,9 +1,9 @@
-//! Conditions and clauses that several lists have in common.
+//! Conditions and clauses that several lists have in common, and the ids of inserted rows.
 
-use sqlx::{MySql, QueryBuilder};
+use sqlx::{MySql, MySqlConnection, QueryBuilder, mysql::MySqlQueryResult};
 
 use crate::{
-    http::{Page, Period},
+    http::{ApiError, Page, Period},
     values::Timestamp,
 };
 
@@ -20,4 +20,20 @@ pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, pe
 /// Adds the LIMIT and OFFSET of `page`.
 pub fn push_limit(statement: &mut QueryBuilder<MySql>, page: Page) {
     statement.push(" LIMIT ").push_bind(page.limit).push(" OFFSET ").push_bind(page.offset);
+}
+
+/// Returns the generated ids of the `count` rows that one INSERT with VALUES inserted, in the order of the rows. The server reserves
+/// them together, so they follow each other in steps of the configured increment. The first of them is LAST_INSERT_ID().
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn inserted_ids(
+    connection: &mut MySqlConnection,
+    inserted: &MySqlQueryResult,
+    count: usize,
+) -> Result<Vec<i64>, ApiError> {
+    let step: i64 =
+        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(connection).await?;
+    let first = i64::try_from(inserted.last_insert_id()).map_err(ApiError::internal)?;
+    Ok((0..).map(|row| first + row * step).take(count).collect())
 }

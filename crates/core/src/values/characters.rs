@@ -1,4 +1,4 @@
-//! Characters that look alike or like nothing: what people copy from spreadsheets and mails without seeing it.
+//! Invisible characters, typographic dashes and capitals, by which texts from spreadsheets and mails differ.
 
 /// Unicode's format characters (category Cf), such as the zero-width space and the byte order mark.
 const FORMAT_CHARACTERS: [(u32, u32); 21] = [
@@ -25,8 +25,7 @@ const FORMAT_CHARACTERS: [(u32, u32); 21] = [
     (0x000E_0020, 0x000E_007F),
 ];
 
-/// Returns whether a reader sees nothing at all of `character`: a control character that is no white space, or a format
-/// character.
+/// Returns whether `character` is a control character other than white space, or a format character (Cf).
 pub fn is_invisible(character: char) -> bool {
     let code = u32::from(character);
     (character.is_control() && !character.is_whitespace())
@@ -38,6 +37,15 @@ pub fn plain_dash(character: char) -> char {
     match character {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
         other => other,
+    }
+}
+
+/// Returns the capital of a letter, if that is one character. The capital of `ß`, `SS`, is not, and the database leaves it, too.
+pub fn capital(letter: char) -> char {
+    let mut capital = letter.to_uppercase();
+    match (capital.next(), capital.next()) {
+        (Some(capital), None) => capital,
+        _ => letter,
     }
 }
 

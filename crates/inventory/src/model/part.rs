@@ -2,7 +2,7 @@
 
 use app_core::{
     openapi::{Digits, Visible},
-    values::{TrimmedText, deserialize_str, exact_integer, is_invisible, plain_dash},
+    values::{TrimmedText, capital, deserialize_str, exact_integer, is_invisible, plain_dash},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -36,7 +36,7 @@ impl PartNumber {
     /// Returns the key before it is put in capitals. Statements do that, so that a key which the database computed is compared with
     /// one that it computed: `UPPER(? COLLATE utf8mb4_bin)`.
     pub fn in_any_case(&self) -> String {
-        without_typing(&self.0).collect()
+        significant_characters(&self.0).collect()
     }
 
     /// Returns whether `stored` is the number of the same part.
@@ -58,21 +58,12 @@ app_core::described_as!(PartNumber, Visible<100>);
 /// `PartNumberKey`; the two may differ in the capitals of rare letters only, so a key from here is never compared with one from
 /// there.
 pub fn part_number_key(number: &str) -> String {
-    without_typing(number).map(capital).collect()
+    significant_characters(number).map(capital).collect()
 }
 
-/// Returns the characters of a number that do not come from the way in which it was typed.
-fn without_typing(number: &str) -> impl Iterator<Item = char> {
+/// Yields the visible characters of a number, with plain dashes.
+fn significant_characters(number: &str) -> impl Iterator<Item = char> {
     number.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character)).map(plain_dash)
-}
-
-/// Returns the capital of a letter, if that is one character. The capital of `ß`, `SS`, is not, and the database leaves it, too.
-fn capital(letter: char) -> char {
-    let mut capital = letter.to_uppercase();
-    match (capital.next(), capital.next()) {
-        (Some(capital), None) => capital,
-        _ => letter,
-    }
 }
 
 /// The id of a row of the index. Requests send a string of digits or a number, responses show a string.

@@ -18,7 +18,7 @@ pub struct FoundPart {
     pub table_name: String,
     /// The id of the row in that table.
     pub row_id: i64,
-    /// The pieces on the shelf; null if nobody knows their number.
+    /// The pieces on the shelf; null if unknown.
     pub qty: Option<i64>,
     /// The condition, such as `SV`, `AR` or `OH`.
     pub condition: Option<String>,

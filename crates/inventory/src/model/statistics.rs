@@ -52,7 +52,7 @@ pub struct TableStock {
     pub table: String,
     /// The number of rows.
     pub parts: i64,
-    /// The pieces in them, apart from rows whose quantity nobody knows.
+    /// The pieces in them, without rows whose quantity is unknown.
     pub quantity: i64,
     /// The rows with fewer pieces than [`DEFAULT_THRESHOLD`](super::DEFAULT_THRESHOLD).
     #[serde(skip)]

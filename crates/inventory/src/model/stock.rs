@@ -55,18 +55,18 @@ impl QuantityChange {
         }
     }
 
-    /// Returns the quantity after the change of `previous` pieces, which is `None` if nobody knows their number.
+    /// Returns the quantity after the change of `previous` pieces, which is `None` if it is unknown.
     ///
     /// # Errors
     /// [`ApiError::Conflict`] when there are fewer pieces than are to be taken, the result exceeds [`MAX_QUANTITY`], or a quantity
-    /// that nobody knows is not set.
+    /// that is unknown is not set.
     pub fn apply(self, previous: Option<i64>) -> Result<i64, ApiError> {
         let previous = match (self, previous) {
             (Self::Set(quantity), _) => return Ok(quantity),
             (_, Some(previous)) => previous,
             (_, None) => {
                 return Err(ApiError::Conflict(
-                    "Nobody knows the quantity of this part. It must be counted and set with `adjust` first."
+                    "The quantity of this part is unknown. Count the part and set its quantity with `adjust` first."
                         .to_owned(),
                 ));
             }
@@ -168,7 +168,7 @@ pub struct StockChangeResponse {
     success: bool,
     index_id: IndexId,
     part_number: String,
-    /// The pieces before the change; null if nobody knew their number.
+    /// The pieces before the change; null if unknown.
     previous_qty: Option<i64>,
     new_qty: i64,
     /// Whether fewer than two pieces are left.

@@ -60,9 +60,9 @@ pub struct NewStockTransaction {
     pub index_id: IndexId,
     /// The part number, as the index has it.
     pub part_number: String,
-    /// `None` if nobody knew it.
+    /// `None` if unknown.
     pub previous_qty: Option<i64>,
-    /// `None` if nobody knows it.
+    /// `None` if unknown.
     pub new_qty: Option<i64>,
     /// The number of the repair order that the change was made for.
     pub ro_number: Option<String>,
@@ -97,13 +97,13 @@ pub struct StockTransaction {
     /// The manufacturer's part number.
     #[sqlx(rename = "PartNumber")]
     pub part_number: String,
-    /// The pieces before the change; null if nobody knew their number.
+    /// The pieces before the change; null if unknown.
     #[sqlx(rename = "PreviousQty")]
     pub previous_qty: Option<i64>,
     /// The pieces that were added; negative if they were taken. Null if the number before or after the change is not known.
     #[sqlx(rename = "DeltaQty")]
     pub delta_qty: Option<i64>,
-    /// The pieces after the change; null if nobody knows their number.
+    /// The pieces after the change; null if unknown.
     #[sqlx(rename = "NewQty")]
     pub new_qty: Option<i64>,
     /// The number of the repair order that the change was made for.

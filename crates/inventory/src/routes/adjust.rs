@@ -13,7 +13,7 @@ use crate::{
     model::{StockAdjustmentRequest, StockChangeResponse},
 };
 
-/// Sets the quantity to the number that was counted, also where nobody knew it. Only administrators may do this, since such a
+/// Sets the quantity to the counted number, also if it was unknown. Only administrators may do this, since such a
 /// transaction records a claim and not an event.
 #[utoipa::path(post, path = "", operation_id = "adjustStock", params(IdempotencyKeyHeader), request_body = StockAdjustmentRequest, responses(
     (status = 200, description = "The quantity is set", body = StockChangeResponse),

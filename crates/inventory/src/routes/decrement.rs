@@ -13,7 +13,7 @@ use crate::{
     model::{QuantityChange, StockChangeResponse, StockMoveRequest},
 };
 
-/// Takes pieces from the stock. The response is 409 if there are fewer, or if nobody knows how many there are.
+/// Takes pieces from the stock. The response is 409 if there are fewer, or if the quantity is unknown.
 #[utoipa::path(post, path = "", operation_id = "takeStock", params(IdempotencyKeyHeader), request_body = StockMoveRequest, responses(
     (status = 200, description = "Pieces are taken", body = StockChangeResponse),
     (status = 404, response = NotFound),

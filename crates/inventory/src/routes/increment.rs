@@ -13,7 +13,7 @@ use crate::{
     model::{QuantityChange, StockChangeResponse, StockMoveRequest},
 };
 
-/// Adds pieces to the stock. The response is 409 if nobody knows how many there are.
+/// Adds pieces to the stock. The response is 409 if the quantity is unknown.
 #[utoipa::path(post, path = "", operation_id = "addStock", params(IdempotencyKeyHeader), request_body = StockMoveRequest, responses(
     (status = 200, description = "Pieces are added", body = StockChangeResponse),
     (status = 404, response = NotFound),

@@ -38,7 +38,7 @@ pub fn low_stock(
                          WHERE t.PartNumberKey = i.PartNumberKey AND t.Action = 'DECREMENT' AND t.Timestamp >= ?
                         ) AS usage_90_days
                  FROM inventoryindex i
-                 -- A quantity that nobody knows is NULL, and not less than any threshold.
+                 -- An unknown quantity is NULL, which is not less than any threshold.
                  WHERE i.Qty < ?
                  -- With a limit, servers compute this subquery once, and not the usage wherever it is used.
                  LIMIT 18446744073709551615

@@ -4,6 +4,7 @@
 //! each other in one place, and sets the quantity in the part's table to the same number.
 
 mod low_stock;
+mod parts;
 mod reindex;
 mod search;
 mod statistics;
@@ -12,6 +13,7 @@ mod tables;
 mod transactions;
 
 pub use low_stock::low_stock;
+pub use parts::{StoredPart, index_ids, indexed, lock_parts, update_part};
 pub use reindex::{
     IndexedRow, NewIndexedPart, insert_indexed, list_renumbered, list_rows_with_index, list_rows_without_transactions,
     list_vanished, lock_batch, next_batch, release_entries_of_other_parts, remove_indexed, update_indexed,

@@ -6,7 +6,7 @@ use app_core::http::ApiError;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 
-use super::PerTable;
+use super::{PerTable, index_ids};
 use crate::{
     model::{IndexId, Table},
     reindex::{IndexEntry, IndexedPart, RenumberedRow, RowIdRange, RowWithIndex, VanishedRow},
@@ -217,14 +217,8 @@ pub async fn insert_indexed(
     statement.push(" ON DUPLICATE KEY UPDATE IndexId = IndexId");
     statement.build().execute(&mut *connection).await?;
 
-    let mut statement = QueryBuilder::new("SELECT RowId, IndexId FROM inventoryindex WHERE TableName = ");
-    statement.push_bind(table.name()).push(" AND RowId IN (");
-    let mut ids = statement.separated(", ");
-    for row in rows {
-        ids.push_bind(row.row_id);
-    }
-    statement.push(")");
-    let ids: Vec<(i64, IndexId)> = statement.build_query_as().fetch_all(connection).await?;
+    let row_ids: Vec<i64> = rows.iter().map(|row| row.row_id).collect();
+    let ids = index_ids(connection, table, &row_ids).await?;
     let ids: HashMap<i64, IndexId> = ids.into_iter().collect();
     let ids: Option<Vec<IndexId>> = rows.iter().map(|row| ids.get(&row.row_id).copied()).collect();
     ids.ok_or_else(|| ApiError::internal(format!("the index lacks a row of {} that it was just given", table.name())))

@@ -13,7 +13,7 @@ use crate::model::{IndexId, Table};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedStock {
     pub part_number: String,
-    /// `None` if nobody knows it.
+    /// `None` if unknown.
     pub quantity: Option<i64>,
     /// The table that has the part. `None` if the index names none of the eleven.
     pub table: Option<Table>,
@@ -38,8 +38,8 @@ pub async fn lock_stock(connection: &mut MySqlConnection, id: IndexId) -> Result
     }))
 }
 
-/// Sets the quantity of a row of the index, and of its row in `table`, if that exists, at the time `seen`. `None` is a quantity that
-/// nobody knows.
+/// Sets the quantity of a row of the index, and of its row in `table`, if that exists, at the time `seen`. `None` is an unknown
+/// quantity.
 pub async fn set_quantity(
     connection: &mut MySqlConnection,
     id: IndexId,

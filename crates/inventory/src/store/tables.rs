@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use app_core::{
-    db::{Pool, stream_rows},
+    db::{Pool, inserted_ids, stream_rows},
     http::ApiError,
 };
 use futures_util::{Stream, TryStreamExt};
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder};
 
 use super::{PerTable, escape_like};
@@ -20,10 +21,11 @@ struct ItemRow {
 }
 
 /// A part to be inserted into one of the eleven tables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewPart {
     pub part_number: Option<String>,
-    /// `None` if nobody knows it.
+    /// `None` if unknown.
     pub qty: Option<i64>,
     pub serial: Option<String>,
     pub condition: Option<String>,
@@ -60,16 +62,9 @@ pub async fn insert_parts(
             row.push_bind(part.bin.as_deref());
         }
     });
-    // The server reserves the ids of one INSERT with VALUES together, so they follow each other in steps of the increment. The first
-    // of them is LAST_INSERT_ID(), which the triggers do not change, since their tables have no generated ids.
-    let first = statement.build().execute(&mut *connection).await?.last_insert_id();
-    let step: u64 =
-        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS UNSIGNED)").fetch_one(connection).await?;
-    (first..)
-        .step_by(usize::try_from(step).map_err(ApiError::internal)?)
-        .take(parts.len())
-        .map(|id| i64::try_from(id).map_err(ApiError::internal))
-        .collect()
+    // The triggers do not change LAST_INSERT_ID(), since their tables have no generated ids.
+    let inserted = statement.build().execute(&mut *connection).await?;
+    inserted_ids(connection, &inserted, parts.len()).await
 }
 
 /// Lists the rows of `table` that `filter` selects, by part number.

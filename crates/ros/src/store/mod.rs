@@ -12,7 +12,7 @@ use app_core::http::ApiError;
 
 pub use dashboard::dashboard;
 pub use history::{count_history, insert_history, list_history};
-pub use orders::{delete, find, insert, insert_many, list, lock, move_order, ping, update};
+pub use orders::{delete, find, ids_of_numbers, insert, insert_many, list, lock, move_order, ping, update};
 
 use crate::model::ArchiveStatus;
 

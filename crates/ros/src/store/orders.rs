@@ -265,13 +265,8 @@ pub async fn insert_many(
     })?;
 
     // The triggers take the ids from the registry, so LAST_INSERT_ID() does not tell them.
-    let mut statement = QueryBuilder::new("SELECT ro_number, id FROM ro_registry WHERE number_key IN (");
-    let mut numbers = statement.separated(", ");
-    for order in orders {
-        numbers.push("UPPER(").push_bind_unseparated(order.ro_number.trim()).push_unseparated(" COLLATE utf8mb4_bin)");
-    }
-    statement.push(")");
-    let ids: Vec<(String, i64)> = statement.build_query_as().fetch_all(connection).await?;
+    let numbers: Vec<&str> = orders.iter().map(|order| &*order.ro_number).collect();
+    let ids = ids_of_numbers(connection, &numbers).await?;
     let ids: HashMap<&str, i64> = ids.iter().map(|(number, id)| (&**number, *id)).collect();
     let ids: Option<Vec<i64>> = orders.iter().map(|order| ids.get(order.ro_number.trim()).copied()).collect();
     ids.ok_or_else(|| {
@@ -279,6 +274,23 @@ pub async fn insert_many(
             "the registry lacks an order that was just inserted, or its number is not in its stored form",
         )
     })
+}
+
+/// Returns the number and the id of each order that has one of `numbers`, whatever their case.
+pub async fn ids_of_numbers(
+    connection: &mut MySqlConnection,
+    numbers: &[&str],
+) -> Result<Vec<(String, i64)>, ApiError> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = QueryBuilder::new("SELECT ro_number, id FROM ro_registry WHERE number_key IN (");
+    let mut list = statement.separated(", ");
+    for number in numbers {
+        list.push("UPPER(").push_bind_unseparated(number.trim()).push_unseparated(" COLLATE utf8mb4_bin)");
+    }
+    statement.push(")");
+    Ok(statement.build_query_as().fetch_all(connection).await?)
 }
 
 /// Updates the row of `order` in the table of its archive status.
