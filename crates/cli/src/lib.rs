@@ -9,6 +9,7 @@ pub mod docs;
 pub mod dynamodb;
 pub mod fake_anthropic;
 pub mod fake_issuer;
+pub mod import;
 pub mod local_client;
 pub mod migrate;
 pub mod openapi;

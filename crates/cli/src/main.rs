@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{dev, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Migrate(migrate::Options),
     /// Fill empty databases with sample data
     Seed,
+    /// Import the rows of another database
+    Import(import::Options),
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
@@ -34,6 +36,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Import(options) => return exit(import::run(options).await),
         Command::Dev(options) => dev::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
@@ -42,13 +45,15 @@ async fn main() -> ExitCode {
         Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
         Command::Openapi => openapi::document().map(|document| output::print(&document)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::progress(&format!("error: {}", error_line(&error)));
-            ExitCode::FAILURE
-        }
-    }
+    exit(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// Returns the exit status of a command, after writing its error, if it failed.
+fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        output::progress(&format!("error: {}", error_line(&error)));
+        ExitCode::FAILURE
+    })
 }
 
 /// Returns the error and its causes in one line, without the causes that are already part of the text.

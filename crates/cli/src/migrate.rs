@@ -29,6 +29,12 @@ fn ignoring_missing(mut migrator: Migrator) -> Migrator {
 /// The table in which sqlx remembers the applied migrations.
 const APPLIED_TABLE: &str = "_sqlx_migrations";
 
+/// Returns the names of all tables of this program, in lower case.
+pub fn our_tables() -> impl Iterator<Item = String> {
+    let created = [&*MAIN, &*INVENTORY].into_iter().flat_map(|migrator| migrator.iter().flat_map(created_tables));
+    created.chain([APPLIED_TABLE]).map(str::to_lowercase)
+}
+
 /// The lock under which a database is migrated. Lock names are global to the server and have at most 64 characters.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)), ?)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(), 256), 40)))";

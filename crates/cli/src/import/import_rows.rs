@@ -1,0 +1,327 @@
+//! The table `import_rows`: every row that an import has read, as it was found, and what became of it.
+
+use std::collections::HashMap;
+
+use app_core::{db::inserted_ids, http::ApiError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row};
+
+use super::{
+    convert::Step,
+    matching::{RowDigest, RowDigests},
+    merge::Fields,
+    row_reader::ConvertedRow,
+    target::{BatchContext, BatchRow, Class, EarlierRow, Outcome},
+};
+
+/// The converted values of a row when it was last imported: the base of the next three-way merge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MergeBase {
+    pub(super) fields: Fields,
+    /// The statuses that became history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<serde_json::Value>,
+    /// The notes that came from the row of the active table that the order had before a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) earlier_notes: Option<String>,
+}
+
+impl MergeBase {
+    pub(super) fn of(row: &ConvertedRow) -> Self {
+        Self {
+            fields: row.fields.clone(),
+            steps: row.steps.iter().map(step_json).collect(),
+            earlier_notes: row.earlier_notes.clone(),
+        }
+    }
+
+    /// Returns the steps that were not imported yet.
+    pub(super) fn new_steps(&self, steps: &[Step]) -> Vec<Step> {
+        steps.iter().filter(|step| !self.steps.contains(&step_json(step))).cloned().collect()
+    }
+}
+
+fn step_json(step: &Step) -> serde_json::Value {
+    json!({
+        "status": step.status,
+        "date": step.date.map(|date| date.to_string()),
+        "user": step.user,
+        "cost": step.cost.map(|cost| cost.to_string()),
+        "notes": step.notes,
+    })
+}
+
+/// An entry to be written.
+pub(super) struct NewEntry<'batch> {
+    pub(super) row: &'batch BatchRow,
+    pub(super) outcome: &'batch Outcome,
+    pub(super) target_table: &'batch str,
+}
+
+impl NewEntry<'_> {
+    fn target(&self) -> (Option<&str>, Option<i64>) {
+        (self.outcome.target.map(|_| self.target_table), self.outcome.target)
+    }
+
+    fn class(&self) -> &'static str {
+        // A row that was here already counts as imported in later runs.
+        if self.outcome.class == Class::Unchanged { Class::Imported.name() } else { self.outcome.class.name() }
+    }
+
+    fn reasons(&self) -> Option<String> {
+        let Outcome { reason, corrections, .. } = self.outcome;
+        let is_empty = reason.is_none() && corrections.is_empty();
+        (!is_empty).then(|| json!({"reason": reason, "corrections": corrections}).to_string())
+    }
+
+    fn merge_base(&self) -> Result<Option<String>, ApiError> {
+        self.outcome.new_base.as_ref().map(serde_json::to_string).transpose().map_err(ApiError::internal)
+    }
+}
+
+#[derive(FromRow)]
+struct StoredEntry {
+    id: i64,
+    source_table: String,
+    source_row: i64,
+    key_digest: Vec<u8>,
+    content_digest: Vec<u8>,
+    class: String,
+    target_id: Option<i64>,
+}
+
+/// The rows of one kind that earlier runs read, each in its latest version, in the order of the source.
+#[derive(Default)]
+pub(super) struct EarlierRows {
+    pub(super) digests: Vec<RowDigests>,
+    pub(super) rows: Vec<EarlierRow>,
+}
+
+/// Lists the kinds of rows that earlier runs of `source` read.
+pub(super) async fn kinds(connection: &mut MySqlConnection, source: &str) -> Result<Vec<String>, ApiError> {
+    let query = sqlx::query_scalar("SELECT DISTINCT kind FROM import_rows WHERE source = ?").bind(source);
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// Lists the sources other than `source` whose rows of this kind were imported.
+pub(super) async fn other_sources(
+    connection: &mut MySqlConnection,
+    source: &str,
+    kind: &str,
+) -> Result<Vec<String>, ApiError> {
+    let query = sqlx::query_scalar(
+        "SELECT DISTINCT source FROM import_rows WHERE kind = ? AND source <> ? AND target_id IS NOT NULL",
+    );
+    Ok(query.bind(kind).bind(source).fetch_all(connection).await?)
+}
+
+/// Lists the rows of `kind` that earlier runs of `source` read. `tables` are the tables of the source in their order.
+pub(super) async fn list(
+    connection: &mut MySqlConnection,
+    source: &str,
+    kind: &str,
+    tables: &[&str],
+) -> Result<EarlierRows, ApiError> {
+    let mut found = Vec::new();
+    let mut after = 0;
+    loop {
+        let entries: Vec<StoredEntry> = sqlx::query_as(
+            "SELECT id, source_table, source_row, key_digest, content_digest, class, target_id
+             FROM import_rows
+             WHERE source = ? AND kind = ? AND replaced_by IS NULL AND id > ?
+             ORDER BY id
+             LIMIT 5000",
+        )
+        .bind(source)
+        .bind(kind)
+        .bind(after)
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(last) = entries.last() else { break };
+        after = last.id;
+        for entry in entries {
+            let class = Class::ALL.into_iter().find(|class| class.name() == entry.class);
+            let table = tables.iter().position(|table| *table == entry.source_table);
+            let digests = RowDigests { key: digest(&entry.key_digest)?, content: digest(&entry.content_digest)? };
+            let row = EarlierRow {
+                id: entry.id,
+                position: entry.source_row,
+                has_same_content: false,
+                class: class.unwrap_or(Class::Rejected),
+                target: entry.target_id,
+            };
+            found.push((table, digests, row));
+        }
+    }
+    found.sort_by_key(|(table, _, row)| (*table, row.position, row.id));
+    let (digests, rows) = found.into_iter().map(|(_, digests, row)| (digests, row)).unzip();
+    Ok(EarlierRows { digests, rows })
+}
+
+fn digest(bytes: &[u8]) -> Result<RowDigest, ApiError> {
+    bytes.try_into().map_err(ApiError::internal)
+}
+
+/// Returns the merge bases of the rows with these ids.
+pub(super) async fn merge_bases(
+    connection: &mut MySqlConnection,
+    ids: &[i64],
+) -> Result<HashMap<i64, MergeBase>, ApiError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut statement =
+        QueryBuilder::new("SELECT id, imported FROM import_rows WHERE imported IS NOT NULL AND id IN (");
+    let mut list = statement.separated(", ");
+    for id in ids {
+        list.push_bind(id);
+    }
+    statement.push(")");
+    let rows = statement.build().fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let imported: String = row.try_get("imported")?;
+            Ok((row.try_get("id")?, serde_json::from_str(&imported).map_err(ApiError::internal)?))
+        })
+        .collect()
+}
+
+/// Inserts entries. One whose row has an earlier version takes its place.
+pub(super) async fn insert(
+    connection: &mut MySqlConnection,
+    context: &BatchContext<'_>,
+    entries: &[NewEntry<'_>],
+) -> Result<(), ApiError> {
+    let mut replaced = Vec::new();
+    for entries in chunks_by_size(entries, |entry| entry.row.original.len()) {
+        let mut statement = QueryBuilder::new(
+            "INSERT INTO import_rows
+                 (source, source_table, source_row, kind, key_digest, content_digest, original, imported, class, reasons,
+                  target_table, target_id, read_at) ",
+        );
+        let imported = entries.iter().map(NewEntry::merge_base).collect::<Result<Vec<_>, _>>()?;
+        statement.push_values(entries.iter().zip(imported), |mut values, (entry, imported)| {
+            let (target_table, target_id) = entry.target();
+            values
+                .push_bind(context.source)
+                .push_bind(context.source_table)
+                .push_bind(entry.row.position)
+                .push_bind(context.kind)
+                .push_bind(entry.row.digests.key.to_vec())
+                .push_bind(entry.row.digests.content.to_vec())
+                .push_bind(&entry.row.original)
+                .push_bind(imported)
+                .push_bind(entry.class())
+                .push_bind(entry.reasons())
+                .push_bind(target_table)
+                .push_bind(target_id)
+                .push_bind(context.now);
+        });
+        let inserted = statement.build().execute(&mut *connection).await?;
+        let ids = inserted_ids(connection, &inserted, entries.len()).await?;
+        for (entry, id) in entries.iter().zip(ids) {
+            if let Some(earlier) = entry.row.earlier {
+                replaced.push((earlier.id, id));
+            }
+        }
+    }
+    replace(connection, &replaced).await
+}
+
+/// Marks rows as replaced by later versions, as pairs of the ids. A version that was rejected leaves what an earlier one gave
+/// ours.
+async fn replace(connection: &mut MySqlConnection, replaced: &[(i64, i64)]) -> Result<(), ApiError> {
+    if replaced.is_empty() {
+        return Ok(());
+    }
+    set_by_id(connection, "replaced_by", replaced).await?;
+    let mut statement = QueryBuilder::new(
+        "UPDATE import_rows later
+         JOIN import_rows earlier ON earlier.replaced_by = later.id
+         SET later.imported = earlier.imported
+         WHERE later.imported IS NULL AND earlier.id IN (",
+    );
+    let mut ids = statement.separated(", ");
+    for (earlier, _) in replaced {
+        ids.push_bind(earlier);
+    }
+    statement.push(")");
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Changes what became of the row with the id `id`, whose content is the same.
+pub(super) async fn update(
+    connection: &mut MySqlConnection,
+    context: &BatchContext<'_>,
+    entry: &NewEntry<'_>,
+    id: i64,
+) -> Result<(), ApiError> {
+    let (target_table, target_id) = entry.target();
+    sqlx::query(
+        "UPDATE import_rows
+         SET class = ?, reasons = ?, imported = COALESCE(?, imported), target_table = ?, target_id = ?, source_row = ?,
+             read_at = ?
+         WHERE id = ?",
+    )
+    .bind(entry.class())
+    .bind(entry.reasons())
+    .bind(entry.merge_base()?)
+    .bind(target_table)
+    .bind(target_id)
+    .bind(entry.row.position)
+    .bind(context.now)
+    .bind(id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Sets the positions of rows, as pairs of id and position: the same rows are at other places of the source now.
+pub(super) async fn move_to(connection: &mut MySqlConnection, moved: &[(i64, i64)]) -> Result<(), ApiError> {
+    if moved.is_empty() { Ok(()) } else { set_by_id(connection, "source_row", moved).await }
+}
+
+/// Sets a column of several rows, as pairs of id and value. There must be at least one.
+async fn set_by_id(
+    connection: &mut MySqlConnection,
+    column: &'static str,
+    values: &[(i64, i64)],
+) -> Result<(), ApiError> {
+    let mut statement = QueryBuilder::new(format!("UPDATE import_rows SET {column} = CASE id"));
+    for (id, value) in values {
+        statement.push(" WHEN ").push_bind(id).push(" THEN ").push_bind(value);
+    }
+    statement.push(" END WHERE id IN (");
+    let mut ids = statement.separated(", ");
+    for (id, _) in values {
+        ids.push_bind(id);
+    }
+    statement.push(")");
+    statement.build().execute(connection).await?;
+    Ok(())
+}
+
+/// The most bytes of original values in one statement. MariaDB's default `max_allowed_packet` is 16 MiB, and each row also has its
+/// converted values.
+const STATEMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Splits `items` into parts of which each fits a statement.
+pub(super) fn chunks_by_size<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut chunks = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (place, item) in items.iter().enumerate() {
+        let size = size(item);
+        if place > start && bytes + size > STATEMENT_BYTES {
+            chunks.push(&items[start..place]);
+            (start, bytes) = (place, 0);
+        }
+        bytes += size;
+    }
+    if start < items.len() {
+        chunks.push(&items[start..]);
+    }
+    chunks
+}

@@ -1,0 +1,105 @@
+//! `rotracker import`: imports another database, and keeps every original row.
+//!
+//! | File | What it has |
+//! |---|---|
+//! | `source` | reading: the tables, rows and values of a source |
+//! | `layout` | which tables and columns are understood |
+//! | `convert`, `row_reader` | how values are read and corrected |
+//! | `orders`, `parts`, `plain_tables` | the kinds of rows: how they are read, inserted and updated |
+//! | `plan` | the first look at the source: which rows are imported, skipped or rejected |
+//! | `run`, `target`, `merge` | importing the rows in batches, and merging them with what people changed |
+//! | `import_rows`, `matching` | the table `import_rows`, and how a row of the source is found in it again |
+//! | `report`, `originals` | what people read afterwards |
+
+mod convert;
+mod import_rows;
+mod layout;
+mod matching;
+mod merge;
+mod orders;
+mod originals;
+mod parts;
+mod plain_tables;
+mod plan;
+mod report;
+mod row_reader;
+mod run;
+mod source;
+mod target;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use app_core::{
+    clock::Clock,
+    config::{Env, business_time_zone},
+};
+
+pub use report::{Report, RowReport, SumReport, TableReport};
+pub use row_reader::Correction;
+pub use run::{Import, OnConflict};
+pub use target::Class;
+
+use crate::{migrate::Databases, output};
+
+/// The exit status of an import that rejected rows.
+const REJECTED: u8 = 3;
+
+/// The options of `rotracker import`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The database to read: mysql://user@host:port/name. Its password is in IMPORT_DB_PASSWORD
+    #[arg(required_unless_present = "originals")]
+    pub source: Option<String>,
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write report.json and the rejected rows into this directory
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// What to do with a field that was changed both here and in the source: keep ours and reject the row, or take the source's
+    #[arg(long, value_enum, default_value = "keep")]
+    pub on_conflict: OnConflict,
+    /// The name of the source, by which later runs recognize its rows; its address by default
+    #[arg(long, value_name = "NAME")]
+    pub source_name: Option<String>,
+    /// Write all rows that imports have read, as they were found, into this directory, and import nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["source", "dry_run", "report"])]
+    pub originals: Option<PathBuf>,
+}
+
+/// Imports into the databases that the environment names, prints the summary, and returns the exit status: 0 if no row was
+/// rejected, 3 if some were.
+///
+/// # Errors
+/// When the source cannot be read, the databases cannot be written, or another import is running.
+pub async fn run(options: Options) -> Result<ExitCode> {
+    let databases = Databases::read(Env::of_process())?;
+    if let Some(directory) = &options.originals {
+        for path in originals::write(&databases, directory).await? {
+            output::print(&path.display().to_string());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut env = Env::of_process();
+    let zone = business_time_zone(&mut env);
+    env.finish(())?;
+    // The password is no option, because other users of the machine see those.
+    let password = std::env::var("IMPORT_DB_PASSWORD").unwrap_or_default().into();
+    let import = Import {
+        databases,
+        source: options.source.unwrap_or_default(),
+        password,
+        clock: Clock::system(zone),
+        zone,
+        dry_run: options.dry_run,
+        on_conflict: options.on_conflict,
+        source_name: options.source_name,
+        report: options.report,
+    };
+    let report = import.run().await?;
+    for line in report.summary() {
+        output::print(&line);
+    }
+    Ok(if report.count(Class::Rejected) == 0 { ExitCode::SUCCESS } else { ExitCode::from(REJECTED) })
+}
