@@ -19,6 +19,7 @@ mod freeze;
 mod guards;
 mod http;
 mod idempotency;
+mod import;
 mod inventory;
 mod migrate;
 mod observability;

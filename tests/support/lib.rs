@@ -12,6 +12,7 @@ pub mod dynamodb;
 pub mod emulator;
 pub mod gateway;
 pub mod held_connections;
+pub mod importer;
 pub mod issuer;
 pub mod metrics;
 pub mod proxy;

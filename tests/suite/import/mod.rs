@@ -1,0 +1,10 @@
+//! `rotracker import`
+
+mod again;
+mod interrupted;
+mod live_database;
+mod moved_aside;
+mod related_rows;
+mod report;
+mod sources;
+mod untidy;

@@ -1,0 +1,108 @@
+//! An installation and a database to import into it.
+
+use std::path::PathBuf;
+
+use rotracker_cli::{
+    import::{Class, Import, OnConflict, Report},
+    migrate::Databases,
+};
+use secrecy::ExposeSecret;
+
+use crate::{
+    App, TestDatabase,
+    app::clock,
+    database::{execute, server},
+};
+
+/// The live database's tables, with rows as untidy as the real ones.
+pub const LIVE_DATABASE: &str = include_str!("../data/live-database.sql");
+
+/// An installation and the database that is imported into it.
+pub struct Importer {
+    pub source: TestDatabase,
+    pub ros: App,
+    pub inventory: App,
+    pub on_conflict: OnConflict,
+    pub dry_run: bool,
+    pub source_name: Option<String>,
+    /// The directory of the report.
+    pub report: Option<PathBuf>,
+}
+
+impl Importer {
+    /// An empty installation, and the live database with its rows.
+    pub async fn start() -> Self {
+        let importer = Self::without_rows().await;
+        importer.change_source(rows_of_the_live_database()).await;
+        importer
+    }
+
+    /// An empty installation, and the live database without rows.
+    pub async fn without_rows() -> Self {
+        let source = TestDatabase::empty().await;
+        let tables = LIVE_DATABASE.split("INSERT INTO").next().expect("the tables come first");
+        execute(&mut source.connect().await, tables).await;
+        Self::of(source).await
+    }
+
+    /// An empty installation, and `source`.
+    pub async fn of(source: TestDatabase) -> Self {
+        let (ros, inventory) = (App::start().await, App::inventory().await);
+        Self { source, ros, inventory, on_conflict: OnConflict::Keep, dry_run: false, source_name: None, report: None }
+    }
+
+    /// The import, as the command line describes it.
+    pub fn import(&self) -> Import {
+        Import {
+            databases: self.databases(),
+            source: source_address(&self.source.name),
+            password: server().password.expose_secret().into(),
+            clock: clock(),
+            zone: chrono_tz::Tz::America__New_York,
+            dry_run: self.dry_run,
+            on_conflict: self.on_conflict,
+            source_name: self.source_name.clone(),
+            report: self.report.clone(),
+        }
+    }
+
+    pub fn databases(&self) -> Databases {
+        Databases {
+            server: server().clone(),
+            main: self.ros.database.name.clone(),
+            inventory: self.inventory.database.name.clone(),
+        }
+    }
+
+    /// Imports, and returns the report or the text that users see.
+    pub async fn try_run(&self) -> Result<Report, String> {
+        self.import().run().await.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Imports.
+    pub async fn run(&self) -> Report {
+        self.try_run().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Executes statements in the source.
+    pub async fn change_source(&self, sql: &str) {
+        execute(&mut self.source.connect().await, &format!("SET NAMES utf8mb4; {sql}")).await;
+    }
+}
+
+/// The statements that insert the rows of [`LIVE_DATABASE`].
+pub fn rows_of_the_live_database() -> &'static str {
+    let start = LIVE_DATABASE.find("INSERT INTO").expect("there are rows");
+    &LIVE_DATABASE[start..]
+}
+
+/// The address of a database of the server under test.
+pub fn source_address(database: &str) -> String {
+    let server = server();
+    format!("mysql://{}@{}:{}/{database}", server.user, server.host, server.port)
+}
+
+/// The classes of a report as pairs of name and number, without those that no row has.
+pub fn classes(report: &Report) -> Vec<(&'static str, u64)> {
+    Class::ALL.into_iter().map(|class| (class.name(), report.count(class))).filter(|(_, rows)| *rows > 0).collect()
+}
