@@ -1,17 +1,19 @@
 //! An installation and a database to import into it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Stdio};
 
 use rotracker_cli::{
     import::{Class, Import, OnConflict, Report},
     migrate::Databases,
 };
 use secrecy::ExposeSecret;
+use tokio::process::Command;
 
 use crate::{
     App, TestDatabase,
     app::clock,
     database::{execute, server},
+    emulator::binary,
 };
 
 /// The live database's tables, with rows as untidy as the real ones.
@@ -82,6 +84,25 @@ impl Importer {
     /// Imports.
     pub async fn run(&self) -> Report {
         self.try_run().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// `rotracker import` with `arguments`, as its users run it.
+    pub async fn command(&self, arguments: &[&str]) -> Command {
+        let databases = self.databases();
+        let server = &databases.server;
+        let password = server.password.expose_secret();
+        let mut command = Command::new(binary("rotracker").await);
+        command.arg("import").args(arguments).stdin(Stdio::null()).kill_on_drop(true).env_clear().envs([
+            ("DB_HOST", &*server.host),
+            ("DB_PORT", &server.port.to_string()),
+            ("DB_USER", &server.user),
+            ("DB_PASSWORD", password),
+            ("DB_NAME_DEV", &databases.main),
+            ("DB_NAME_INVENTORY", &databases.inventory),
+            ("IMPORT_DB_PASSWORD", password),
+            ("BUSINESS_TIME_ZONE", "America/New_York"),
+        ]);
+        command
     }
 
     /// Executes statements in the source.

@@ -6,34 +6,13 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use rotracker_tests::{
     App,
     database::execute,
-    emulator::binary,
     importer::{Importer, classes, source_address},
 };
-use secrecy::ExposeSecret;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-/// Starts `rotracker import` as its users do.
 async fn start(importer: &Importer) -> Child {
-    let databases = importer.databases();
-    let server = &databases.server;
-    Command::new(binary("rotracker").await)
-        .args(["import", &source_address(&importer.source.name)])
-        .env_clear()
-        .envs([
-            ("DB_HOST", server.host.clone()),
-            ("DB_PORT", server.port.to_string()),
-            ("DB_USER", server.user.clone()),
-            ("DB_PASSWORD", server.password.expose_secret().to_owned()),
-            ("DB_NAME_DEV", databases.main),
-            ("DB_NAME_INVENTORY", databases.inventory),
-            ("IMPORT_DB_PASSWORD", server.password.expose_secret().to_owned()),
-            ("BUSINESS_TIME_ZONE", "America/New_York".to_owned()),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+    let mut command = importer.command(&[&source_address(&importer.source.name)]).await;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Fills the source with 1,200 orders and 1,200 parts.

@@ -1,16 +1,13 @@
 //! The report, dry runs, and the originals.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, path::Path};
 
 use rotracker_tests::{
     TestDatabase,
     database::execute,
-    emulator::binary,
     importer::{Importer, classes, source_address},
 };
-use secrecy::ExposeSecret;
 use serde_json::Value;
-use tokio::process::Command;
 
 fn files(directory: &Path) -> Vec<String> {
     let mut files: Vec<String> =
@@ -93,25 +90,7 @@ async fn rows_of_a_table_that_is_not_understood_are_named_and_kept() {
 
 /// Runs `rotracker import` with `arguments`, and returns its exit status and output.
 async fn command(importer: &Importer, arguments: &[&str]) -> (Option<i32>, String) {
-    let databases = importer.databases();
-    let server = &databases.server;
-    let output = Command::new(binary("rotracker").await)
-        .arg("import")
-        .args(arguments)
-        .env_clear()
-        .envs([
-            ("DB_HOST", server.host.clone()),
-            ("DB_PORT", server.port.to_string()),
-            ("DB_USER", server.user.clone()),
-            ("DB_PASSWORD", server.password.expose_secret().to_owned()),
-            ("DB_NAME_DEV", databases.main),
-            ("DB_NAME_INVENTORY", databases.inventory),
-            ("IMPORT_DB_PASSWORD", server.password.expose_secret().to_owned()),
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
+    let output = importer.command(arguments).await.output().await.unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }

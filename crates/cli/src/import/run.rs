@@ -343,19 +343,23 @@ impl<'run> Pass<'run> {
                 unmapped_columns: table.unmapped_columns.clone(),
                 ..TableReport::default()
             };
-            let mut after = None;
+            let mut rows = source.rows_after(&table.table, None).await?;
             for planned in table.rows.chunks(BATCH) {
-                let rows = source.rows_after(&table.table, after).await?;
-                after = rows.last().map(|row| row.position);
+                let after = rows.last().map(|row| row.position);
                 let is_same = rows.iter().map(|row| row.position).eq(planned.iter().map(|row| row.position));
                 if !is_same {
                     bail!("the rows of {} have changed while they were read", table.table.name);
                 }
                 let related_rows = related_rows(source, plan, table, planned).await?;
                 let batch = batch(plan.zone, table, planned, &rows, &related_rows)?;
-                let outcomes = self.import_batch(pools, table, planned, &batch).await?;
-                self.record_outcomes(table, &mut table_report, &rows, &batch, &outcomes)?;
+                // The next rows are read while these are written.
+                let (outcomes, next_rows) = tokio::join!(
+                    self.import_batch(pools, table, planned, &batch),
+                    source.rows_after(&table.table, after)
+                );
+                self.record_outcomes(table, &mut table_report, &rows, &batch, &outcomes?)?;
                 bar.inc(rows.len() as u64);
+                rows = next_rows?;
             }
             if table_report.classes.values().sum::<u64>() != table.table.rows {
                 bail!("the classes of the rows of {} do not add up to {} rows", table.table.name, table.table.rows);
@@ -393,7 +397,8 @@ impl<'run> Pass<'run> {
                 Some(Content::PartIndex) => import_index_rows(connection, indexed, batch, &context).await,
                 Some(Content::Shops) => target::apply(connection, &SHOPS, batch, &context).await,
                 Some(Content::AiLog) => target::apply(connection, &AI_LOG, batch, &context).await,
-                Some(Content::Ledger) | None => target::apply(connection, &LEDGER, batch, &context).await,
+                Some(Content::Ledger) => target::apply(connection, &LEDGER, batch, &context).await,
+                None => target::save_rejected(connection, batch, &context).await,
             });
             match result {
                 Err(ApiError::Conflict(_)) if attempts < 3 => {}

@@ -211,6 +211,20 @@ pub(super) async fn apply<T: Target>(
     Ok(outcomes)
 }
 
+/// Saves the rows of a table that is not understood, all of which are rejected.
+pub(super) async fn save_rejected(
+    connection: &mut MySqlConnection,
+    batch: &[BatchRow],
+    context: &BatchContext<'_>,
+) -> Result<Vec<Outcome>, ApiError> {
+    let reason = format!("the table {} is not understood", context.source_table);
+    let outcomes: Vec<Outcome> = batch.iter().map(|row| not_imported(row, &reason)).collect();
+    if context.write {
+        save_entries(connection, "", batch, &outcomes, context).await?;
+    }
+    Ok(outcomes)
+}
+
 fn not_imported(row: &BatchRow, reason: &str) -> Outcome {
     let class = if matches!(row.decision, BatchDecision::Skip(_)) { Class::Skipped } else { Class::Rejected };
     // A row that was imported before and can no longer be read still belongs to what it became.
