@@ -52,7 +52,7 @@ export async function repairOrders(): Promise<RepairOrder> {
 }
 
 /** Inventory: a part is found and taken. */
-export async function inventory(): Promise<number | undefined> {
+export async function inventory(): Promise<number | null | undefined> {
     const { data: found } = await client.GET("/api/inventory/search", { params: { query: { partNumber: "MS20470AD4" } } });
     const part = found?.results[0];
     if (!part || part.indexId === null) {

@@ -180,3 +180,75 @@ async fn a_row_that_became_unreadable_is_rejected() {
         .unwrap();
     assert_eq!(kept, 2, "each row has one latest version");
 }
+
+#[tokio::test]
+async fn a_typing_error_in_the_archive_does_not_bring_back_the_copy() {
+    let importer = Importer::start().await;
+    importer.run().await;
+    importer.change_source("UPDATE paid SET TERMS = REPEAT('x', 60) WHERE RO = 38465").await;
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("unchanged", 21), ("rejected", 8), ("skipped", 4)]);
+    let kept = order(&importer, "38465").await;
+    assert_eq!((&kept["archiveStatus"], &kept["currentStatus"]), (&json!("PAID"), &json!("PAYMENT SENT")));
+    importer.change_source("UPDATE paid SET TERMS = 'WIRE' WHERE RO = 38465").await;
+    assert_eq!(importer.run().await.count(Class::Unchanged), 22);
+}
+
+#[tokio::test]
+async fn statuses_enter_the_history_once() {
+    let importer = Importer::without_rows().await;
+    let notes = |notes: &str| format!("UPDATE active SET NOTES = '{notes}'");
+    let list = r#"HISTORY:[{"status":"TO SEND","date":"11/5/25","user":"ann"}]|NOTES:wheel"#;
+    importer
+        .change_source(&format!(
+            "INSERT INTO active ({COLUMNS}) VALUES (1, 'ABC', 'P', 'IN WORK', '11/7/25', '{list}')"
+        ))
+        .await;
+    importer.run().await;
+    // Cut off, whole again, without the history, and with it.
+    for (text, class) in [(&list[..30], "updated"), (list, "updated"), ("wheel", "unchanged"), (list, "unchanged")] {
+        importer.change_source(&notes(text)).await;
+        assert_eq!(classes(&importer.run().await), [(class, 1)], "{text}");
+    }
+    assert_eq!(statuses(&order(&importer, "1").await), ["TO SEND", "IN WORK"]);
+}
+
+#[tokio::test]
+async fn an_edited_order_is_known_although_a_copy_has_its_former_content() {
+    let importer = Importer::without_rows().await;
+    let row = "(50, 'ABC', 'P', 'TO SEND', '11/5/25', NULL)";
+    importer.change_source(&format!("INSERT INTO active ({COLUMNS}) VALUES {row}, {row}")).await;
+    assert_eq!(classes(&importer.run().await), [("corrected", 1), ("skipped", 1)]);
+    importer.change_source("UPDATE active SET TERMS = 'WIRE' WHERE id = 1").await;
+    for expected in [[("updated", 1), ("rejected", 1)], [("unchanged", 1), ("rejected", 1)]] {
+        assert_eq!(classes(&importer.run().await), expected);
+    }
+    assert_eq!(order(&importer, "50").await["terms"], "WIRE");
+}
+
+#[tokio::test]
+async fn notes_stay_as_they_are_and_long_ones_reject_their_row() {
+    let importer = Importer::of(rotracker_tests::TestDatabase::empty().await).await;
+    let table = "(id INT PRIMARY KEY, RO INT, SHOP_NAME VARCHAR(50), PART VARCHAR(50), NOTES TEXT)";
+    importer
+        .change_source(&format!(
+            "CREATE TABLE active {table}; CREATE TABLE paid {table};
+             INSERT INTO active VALUES (1, 1, 'ABC', 'P', CONCAT('a', CHAR(13), CHAR(10), 'b')), (2, 2, 'ABC', 'P', REPEAT('a', 40000)),
+                 (3, 3, 'ABC', 'P', 'x\\n\\na\\nb');
+             INSERT INTO paid VALUES (2, 2, 'ABC', 'P', REPEAT('b', 40000)), (3, 3, 'ABC', 'P', 'x\\n\\na\\nc\\n\\nd')"
+        ))
+        .await;
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("imported", 2), ("rejected", 1), ("skipped", 2)]);
+    assert_eq!(order(&importer, "1").await["notes"], "a\r\nb");
+    assert_eq!(order(&importer, "3").await["notes"], "x\n\na\nb\nc\n\nd");
+    let rejected = report.rows.iter().find(|row| row.class == Class::Rejected).unwrap();
+    assert!(rejected.reason.as_deref().unwrap().contains("must be at most 65535 bytes"), "{rejected:?}");
+    // The notes become short enough, and then a copy that is gone makes them too long again.
+    importer.change_source("UPDATE paid SET NOTES = 'b' WHERE id = 2").await;
+    assert_eq!(classes(&importer.run().await)[0], ("imported", 1));
+    importer
+        .change_source("DELETE FROM active WHERE id = 2; UPDATE paid SET NOTES = REPEAT('c', 40000) WHERE id = 2")
+        .await;
+    assert_eq!(importer.run().await.count(Class::Rejected), 1);
+}

@@ -36,7 +36,7 @@ async fn any_primary_key_and_any_column_type_is_read() {
     importer
         .change_source(
             "CREATE TABLE active (RO DOUBLE PRIMARY KEY, PART VARCHAR(50) CHARACTER SET latin1, FINAL_COST FLOAT, DATE_MADE DATE);
-             INSERT INTO active VALUES (38464.1, 'Ä-1', 0.1, '2025-11-03'), (38465, 'B', 1234567, NULL);
+             INSERT INTO active VALUES (38464.1, 'Ä-1', 0.1, '2025-11-03'), (38465, 'B', 1234567.8, NULL);
              CREATE TABLE paid (RO BIGINT UNSIGNED PRIMARY KEY, PART VARCHAR(50));
              INSERT INTO paid VALUES (18446744073709551615, 'C'), (2, 'D');
              CREATE TABLE net (RO INT PRIMARY KEY, PART VARCHAR(50));
@@ -51,7 +51,7 @@ async fn any_primary_key_and_any_column_type_is_read() {
     assert_eq!(report.not_read, ["shops"]);
     for (number, cost) in [
         ("38464.1", Some("0.10")),
-        ("38465", Some("1234567.00")),
+        ("38465", Some("1234567.80")),
         ("18446744073709551615", None),
         ("2", None),
         ("7", None),
@@ -119,4 +119,30 @@ async fn shops_of_one_name_stay_apart_however_many_there_are() {
         .await
         .unwrap();
     assert_eq!(miami, 1);
+}
+
+#[tokio::test]
+async fn large_numbers_that_fit_are_imported() {
+    let importer = Importer::without_rows().await;
+    importer
+        .change_source(
+            "INSERT INTO bins_inventory_actual (PART_NUMBER, QTY) VALUES ('A', '2000000000');
+             INSERT INTO shops (Business_Name, YTD_Sales) VALUES ('ABC', 2500000000.5)",
+        )
+        .await;
+    assert_eq!(classes(&importer.run().await), [("imported", 2)]);
+}
+
+#[tokio::test]
+async fn a_rejected_row_that_was_edited_has_one_latest_version() {
+    let importer = Importer::start().await;
+    importer.run().await;
+    importer.change_source("UPDATE active SET SHOP_NAME = 'Skyline' WHERE id = 4").await;
+    importer.run().await;
+    let latest: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM import_rows WHERE source_table = 'active' AND replaced_by IS NULL")
+            .fetch_one(&mut importer.ros.database.connect().await)
+            .await
+            .unwrap();
+    assert_eq!(latest, 6);
 }

@@ -37,6 +37,14 @@ impl MergeBase {
         }
     }
 
+    /// Adds the steps of an earlier version: they are in the history, also if the source no longer has them.
+    pub(super) fn with_steps_of(mut self, earlier: Option<&Self>) -> Self {
+        let steps = earlier.map(|earlier| &*earlier.steps).unwrap_or_default();
+        let missing: Vec<_> = steps.iter().filter(|step| !self.steps.contains(step)).cloned().collect();
+        self.steps.extend(missing);
+        self
+    }
+
     /// Returns the steps that were not imported yet.
     pub(super) fn new_steps(&self, steps: &[Step]) -> Vec<Step> {
         steps.iter().filter(|step| !self.steps.contains(&step_json(step))).cloned().collect()
@@ -147,6 +155,7 @@ pub(super) async fn list(
             let digests = RowDigests { key: digest(&entry.key_digest)?, content: digest(&entry.content_digest)? };
             let row = EarlierRow {
                 id: entry.id,
+                table,
                 position: entry.source_row,
                 has_same_content: false,
                 class: class.unwrap_or(Class::Rejected),

@@ -135,6 +135,9 @@ const LIVE_PART_TABLES: [(&str, Table); 9] = [
 ];
 
 impl Content {
+    /// The [`kind`](Self::kind) of orders.
+    pub(super) const ORDERS: &'static str = "orders";
+
     /// Returns the content of the table with that name, if a table of that name is understood.
     pub(super) fn of_table(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
@@ -197,7 +200,7 @@ impl Content {
     /// of the source is still the same order, so the four tables are one kind.
     pub(super) fn kind(self) -> &'static str {
         match self {
-            Self::Orders(_) => "orders",
+            Self::Orders(_) => Self::ORDERS,
             Self::Parts(table) => table.name(),
             Self::PartIndex => "inventoryindex",
             Self::Shops => "shops",

@@ -23,7 +23,7 @@ use super::{
     import_rows::MergeBase,
     layout::Layout,
     merge::{Fields, keep_later_date},
-    row_reader::{ConvertedRow, ReadRow, RowReader, TEXT_BYTES, join_notes},
+    row_reader::{ConvertedRow, ReadRow, RowReader, TEXT_BYTES, check_notes, join_notes},
     source::{SourceRow, SourceTable},
     target::{StoredRow, Target},
 };
@@ -73,6 +73,12 @@ pub(super) fn read_order(
     let earlier = earlier.unwrap_or_default();
     let earlier_notes = notes_of(&earlier.fields).map(str::to_owned);
     order.notes = join_notes(earlier_notes.as_deref(), own_notes.as_deref());
+    if let Err(problem) = check_notes(order.notes.as_deref()) {
+        reader.reject(problem);
+    }
+    // What the row has itself need not be remembered, and may be replaced later.
+    let is_own = |notes: &String| own_notes.as_deref().is_some_and(|own| own.contains(notes.as_str()));
+    let earlier_notes = earlier_notes.filter(|notes| !is_own(notes));
     let mut steps = earlier.steps;
     let new_steps: Vec<Step> = own_steps.into_iter().filter(|step| !steps.contains(step)).collect();
     steps.extend(new_steps);
@@ -137,10 +143,12 @@ fn order_of(id: i64, fields: &Fields) -> Result<RepairOrder, ApiError> {
     Ok(RepairOrder { id, ..order })
 }
 
-/// Returns the date of an order's status.
-pub(super) fn status_date(fields: &Fields) -> Option<NaiveDate> {
-    let text = fields.get("currentStatusDate")?.as_str()?;
-    text.get(..10)?.parse().ok()
+/// Returns the date of an order's status, if it can be read.
+pub(super) fn status_date(layout: &Layout, row: &SourceRow, zone: Tz) -> Option<NaiveDate> {
+    match convert::read_day(layout.value(row, "CURENT_STATUS_DATE"), zone) {
+        Reading::Same(day) | Reading::Corrected(day, _) => Some(day),
+        Reading::Blank | Reading::Unreadable(_) => None,
+    }
 }
 
 /// Orders here: the four tables with their history.
@@ -221,12 +229,14 @@ impl Target for Orders {
     }
 
     /// The notes of the row that the order had in the active table stay, also when that row was deleted at last.
-    fn complete(&self, row: &mut ConvertedRow, earlier: &MergeBase) {
+    fn complete(&self, row: &mut ConvertedRow, earlier: &MergeBase) -> Result<(), String> {
         if row.earlier_notes.is_none() && earlier.earlier_notes.is_some() {
             row.earlier_notes.clone_from(&earlier.earlier_notes);
             let notes = join_notes(row.earlier_notes.as_deref(), notes_of(&row.fields));
+            check_notes(notes.as_deref())?;
             row.fields.insert("notes".to_owned(), notes.into());
         }
+        Ok(())
     }
 
     fn reconcile(&self, base: Option<&mut Fields>, theirs: &mut Fields, here: &Fields) {
@@ -324,7 +334,8 @@ impl RowsOfNumber {
     /// active, paid, net, returns.
     ///
     /// A row of `active` whose number is in an archive, too, with the same shop and part, is a move that was cut short, unless
-    /// the archive's row has the older status date. Otherwise the first row counts.
+    /// the archive's row has the older status date. Otherwise the first row counts. A row that is rejected for another reason keeps
+    /// its claim to the number, so that a typing error does not bring back the copy that a move had left behind.
     pub(super) fn decide(&self) -> Vec<((usize, usize), DuplicateNumber)> {
         let place = |row: &NumberedRow| (row.table, row.row);
         let Some(first) = self.rows.first() else { return Vec::new() };
@@ -357,7 +368,10 @@ impl RowsOfNumber {
 }
 
 /// Returns the shop and the part by which two rows are taken for one order.
-pub(super) fn shop_and_part(fields: &Fields) -> (String, String) {
-    let text = |field: &str| fields.get(field).and_then(Json::as_str).unwrap_or_default();
-    (text("shopName").trim().to_uppercase(), inventory::model::part_number_key(text("partNumber")))
+pub(super) fn shop_and_part(layout: &Layout, row: &SourceRow) -> (String, String) {
+    let text = |field: &str| match convert::read_number_text(layout.value(row, field)) {
+        Reading::Same(text) | Reading::Corrected(text, _) => text,
+        Reading::Blank | Reading::Unreadable(_) => String::new(),
+    };
+    (text("SHOP_NAME").to_uppercase(), inventory::model::part_number_key(&text("PART")))
 }

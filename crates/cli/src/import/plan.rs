@@ -7,7 +7,6 @@ use app_core::Digest;
 use chrono_tz::Tz;
 use indicatif::ProgressBar;
 use inventory::model::part_number_key;
-use ros::model::ArchiveStatus;
 use rust_decimal::Decimal;
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     orders::{self, DuplicateNumber, NumberedRow, RowsOfNumber},
     parts,
     plain_tables::read_plain_row,
-    row_reader::{ConvertedRow, ReadRow},
+    row_reader::ReadRow,
     source::{Source, SourceColumn, SourceRow, SourceTable, Value},
     target::EarlierRow,
 };
@@ -206,6 +205,9 @@ impl Scan {
             ReadRow::Skipped(reason) => return Ok(planned(content, Decision::Skip(reason.into()))),
             ReadRow::Rejected { reason, key } => {
                 // A row that was imported before is known again, also when it can no longer be read.
+                if let Some(key) = &key {
+                    self.remember_number(place, layout, row, key, content);
+                }
                 let key = key.map_or(Ok(content), |key| digest_of_bytes(&[key.as_bytes()]))?;
                 return Ok(planned(key, Decision::Reject(reason.into())));
             }
@@ -213,7 +215,7 @@ impl Scan {
         let key = digest_of_bytes(&[ours.key.as_bytes()])?;
         let mut decision = Decision::Import;
         match layout.content {
-            Content::Orders(archive) => self.remember_number(place, archive, &ours, content),
+            Content::Orders(_) => self.remember_number(place, layout, row, &ours.key, content),
             Content::Shops | Content::AiLog if !seen.insert(content) => {
                 decision = Decision::Skip("an exact repetition of an earlier row".into());
             }
@@ -222,19 +224,15 @@ impl Scan {
         Ok(planned(key, decision))
     }
 
-    fn remember_number(
-        &mut self,
-        place: usize,
-        archive: ArchiveStatus,
-        from_source: &ConvertedRow,
-        content: RowDigest,
-    ) {
-        self.numbers.entry(from_source.key.clone()).or_default().rows.push(NumberedRow {
+    /// Remembers an order that has a number, also if the row is rejected for another reason.
+    fn remember_number(&mut self, place: usize, layout: &Layout, row: &SourceRow, key: &str, content: RowDigest) {
+        let Content::Orders(archive) = layout.content else { return };
+        self.numbers.entry(key.to_owned()).or_default().rows.push(NumberedRow {
             table: place,
             row: self.tables[place].rows.len(),
             archive,
-            shop_and_part: orders::shop_and_part(&from_source.fields),
-            status_date: orders::status_date(&from_source.fields),
+            shop_and_part: orders::shop_and_part(layout, row),
+            status_date: orders::status_date(layout, row, self.zone),
             content,
         });
     }
@@ -367,7 +365,11 @@ impl Scan {
                         Decision::Reject(format!("{} has the same number with other content", name(by)).into())
                     }
                 };
-                self.tables[table].rows[row].decision = decision;
+                let planned = &mut self.tables[table].rows[row];
+                let is_rejected_already = matches!(planned.decision, Decision::Reject(_));
+                if !(is_rejected_already && matches!(decision, Decision::Reject(_))) {
+                    planned.decision = decision;
+                }
             }
         }
         Ok(())
@@ -440,11 +442,11 @@ pub(super) fn amount_of(layout: &Layout, row: &SourceRow, field: &str) -> Option
         Content::Parts(_) | Content::PartIndex => raw_quantity(value),
         _ => raw_amount(value),
     };
-    amount.filter(|amount| amount.abs() < LARGEST_SUMMED)
+    amount.filter(|amount| amount.abs() < SUM_LIMIT)
 }
 
-/// Larger amounts are typing errors, which no column holds, and for which a database's own sum is not exact.
-const LARGEST_SUMMED: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
+/// A trillion. Larger amounts are typing errors, which no column holds, and a database's own sum of them is not exact.
+const SUM_LIMIT: Decimal = Decimal::from_parts(3_567_587_328, 232, 0, false, 0);
 
 /// Compares the sums of numeric columns with those that the source itself computes.
 async fn compare_sums<S: Source>(
@@ -458,7 +460,7 @@ async fn compare_sums<S: Source>(
     for (field, sum) in sums {
         let column: Option<&SourceColumn> = layout.position(field).map(|position| &table.columns[position]);
         if let Some(column) = column.filter(|column| column.is_numeric()) {
-            let expected = source.sum(table, column, LARGEST_SUMMED).await?;
+            let expected = source.sum(table, column, SUM_LIMIT).await?;
             if (expected - sum).abs() > TOLERANCE {
                 bail!(
                     "{} of {} adds up to {expected} in the source, but to {sum} in the rows that were read",

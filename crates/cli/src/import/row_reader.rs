@@ -58,13 +58,39 @@ impl ConvertedRow {
     }
 }
 
-/// Returns the notes of two rows of one order, without the lines that both have.
+/// Returns the notes of two rows of one order: all that `earlier` has, and what `own` has beside it. Texts that begin with the same
+/// lines have those lines once.
 pub(super) fn join_notes(earlier: Option<&str>, own: Option<&str>) -> Option<String> {
-    let earlier = earlier.unwrap_or_default();
-    let known: Vec<&str> = earlier.lines().collect();
-    let own = own.unwrap_or_default().lines().filter(|line| !known.contains(line));
-    let lines: Vec<&str> = known.iter().copied().chain(own).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    let (earlier, own) = match (earlier, own) {
+        (None, notes) | (notes, None) => return notes.map(str::to_owned),
+        (Some(earlier), Some(own)) => (earlier, own),
+    };
+    if own.contains(earlier) {
+        return Some(own.to_owned());
+    }
+    if earlier.contains(own) {
+        return Some(earlier.to_owned());
+    }
+    let mut rest = own.split('\n');
+    let in_common = earlier.split('\n').zip(own.split('\n')).take_while(|(earlier, own)| earlier == own).count();
+    for _ in 0..in_common {
+        rest.next();
+    }
+    let added: Vec<&str> = rest.collect();
+    Some(format!("{earlier}\n{}", added.join("\n")))
+}
+
+/// Checks that notes fit their column.
+///
+/// # Errors
+/// The reason for which the row is rejected.
+pub(super) fn check_notes(notes: Option<&str>) -> Result<(), String> {
+    match notes {
+        Some(notes) if notes.len() > TEXT_BYTES => {
+            Err(format!("the notes, together with those of its copy, must be at most {TEXT_BYTES} bytes long in UTF-8"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The bytes that a TEXT column holds.

@@ -207,13 +207,17 @@ impl MatchScope {
 fn match_with_earlier(plan: &mut Plan, kind: &str, earlier: &EarlierRows) -> Vec<bool> {
     // Rows to import are matched first, and only with rows that were imported. Otherwise the skipped copy of an order in the active
     // table could be matched with the imported order.
-    let steps = [
+    let mut steps = vec![
         (MatchBy::Content, MatchScope::Imported),
         (MatchBy::Content, MatchScope::NotSkipped),
         (MatchBy::Key, MatchScope::NotSkipped),
         (MatchBy::Content, MatchScope::All),
         (MatchBy::Key, MatchScope::All),
     ];
+    if kind == Content::ORDERS {
+        // Only one order has a number, so an edited row is known by it even if another row repeats its former content.
+        steps.insert(1, (MatchBy::Key, MatchScope::Imported));
+    }
     let mut is_matched = vec![false; earlier.rows.len()];
     for (by, scope) in steps {
         let known: Vec<usize> = (0..earlier.rows.len())
@@ -235,7 +239,26 @@ fn match_with_earlier(plan: &mut Plan, kind: &str, earlier: &EarlierRows) -> Vec
             row.earlier = Some(EarlierRow { has_same_content, ..earlier.rows[found] });
         }
     }
+    match_rows_at_the_same_place(plan, kind, earlier, &mut is_matched);
     is_matched
+}
+
+/// Matches rows that never were imported and are not known by any key with those that were at the same place of the source.
+fn match_rows_at_the_same_place(plan: &mut Plan, kind: &str, earlier: &EarlierRows, is_matched: &mut [bool]) {
+    let mut open = HashMap::new();
+    for (known, row) in earlier.rows.iter().enumerate() {
+        if let (false, None, Some(table)) = (is_matched[known], row.target, row.table) {
+            open.insert((table, row.position), known);
+        }
+    }
+    for (index, table) in plan.tables.iter_mut().enumerate().filter(|(_, table)| table.kind() == kind) {
+        for row in table.rows.iter_mut().filter(|row| row.earlier.is_none()) {
+            if let Some(known) = open.remove(&(index, row.position)) {
+                is_matched[known] = true;
+                row.earlier = Some(EarlierRow { has_same_content: false, ..earlier.rows[known] });
+            }
+        }
+    }
 }
 
 /// The pools of the two databases.

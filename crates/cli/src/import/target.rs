@@ -89,7 +89,12 @@ pub(super) trait Target {
     ) -> Result<(), ApiError>;
 
     /// Adds to `row` what an earlier version of it had and the source has no longer.
-    fn complete(&self, _row: &mut ConvertedRow, _earlier: &MergeBase) {}
+    ///
+    /// # Errors
+    /// The reason for which the row is rejected.
+    fn complete(&self, _row: &mut ConvertedRow, _earlier: &MergeBase) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Changes the three versions of a row so that fields which follow from others are no conflict.
     fn reconcile(&self, _base: Option<&mut Fields>, _theirs: &mut Fields, _here: &Fields) {}
@@ -117,6 +122,8 @@ pub(super) enum BatchDecision {
 pub(super) struct EarlierRow {
     /// The id in `import_rows`.
     pub(super) id: i64,
+    /// The index of the table in the plan, if the source still has it.
+    pub(super) table: Option<usize>,
     pub(super) position: i64,
     pub(super) has_same_content: bool,
     pub(super) class: Class,
@@ -297,10 +304,13 @@ async fn compare<T: Target>(
     context: &BatchContext<'_>,
 ) -> Result<Outcome, ApiError> {
     let mut row = row.clone();
-    if let Some(base) = &base {
-        target.complete(&mut row, base);
+    if let Some(base) = &base
+        && let Err(reason) = target.complete(&mut row, base)
+    {
+        return Ok(Outcome::new(Class::Rejected, Some(reason), Some(id)));
     }
-    let new_base = MergeBase::of(&row);
+    let new_base = MergeBase::of(&row).with_steps_of(base.as_ref());
+    let name = row.key.replace('\u{1f}', " ");
     let unchanged = |reason: Option<String>| Outcome {
         new_base: Some(new_base.clone()),
         ..Outcome::new(Class::Unchanged, reason, Some(id))
@@ -309,14 +319,14 @@ async fn compare<T: Target>(
         return Ok(match base {
             Some(base) if base == new_base => unchanged(Some("it was deleted in this database".to_owned())),
             _ => {
-                let reason = format!("{} was deleted in this database and changed in the source", row.key);
+                let reason = format!("{name} was deleted in this database and changed in the source");
                 Outcome::new(Class::Rejected, Some(reason), Some(id))
             }
         });
     };
     let new_steps = match &base {
         Some(base) => base.new_steps(&row.steps),
-        None => Vec::new(),
+        None => row.steps.clone(),
     };
     let is_known = base.is_some();
     let mut base = base.map(|base| base.fields);
@@ -326,12 +336,12 @@ async fn compare<T: Target>(
         Merge::Unchanged => stored.fields.clone(),
         Merge::Changed(fields) => fields,
         Merge::Conflict(fields) => {
-            let (number, fields) = (&row.key, fields.join(", "));
+            let fields = fields.join(", ");
             return Ok(if is_known {
-                let reason = format!("{number}: the source and this database have different changes of {fields}");
+                let reason = format!("{name}: the source and this database have different changes of {fields}");
                 Outcome::new(Class::Rejected, Some(reason), Some(id))
             } else {
-                let reason = format!("{number} already exists (id {id}) and differs in {fields}");
+                let reason = format!("{name} already exists (id {id}) and differs in {fields}");
                 Outcome::new(Class::Rejected, Some(reason), None)
             });
         }

@@ -36,11 +36,12 @@ pub(super) struct SourceColumn {
 }
 
 impl SourceColumn {
-    /// Returns whether the source can add up the column by itself.
+    /// Returns whether the source can add up the column by itself. It adds up the binary values of FLOAT, which are others than
+    /// those that people see.
     pub(super) fn is_numeric(&self) -> bool {
         matches!(
             self.data_type.as_str(),
-            "double" | "float" | "decimal" | "tinyint" | "smallint" | "mediumint" | "int" | "bigint"
+            "double" | "decimal" | "tinyint" | "smallint" | "mediumint" | "int" | "bigint"
         )
     }
 }
