@@ -146,3 +146,20 @@ async fn a_rejected_row_that_was_edited_has_one_latest_version() {
             .unwrap();
     assert_eq!(latest, 6);
 }
+
+#[tokio::test]
+async fn a_row_that_only_the_database_refuses_is_rejected_by_itself() {
+    let importer = Importer::of(rotracker_tests::TestDatabase::empty().await).await;
+    // The database takes the two numbers for one, which no rule of the importer foresees.
+    importer
+        .change_source(
+            "CREATE TABLE active (id INT PRIMARY KEY, RO VARCHAR(50), PART VARCHAR(50));
+             INSERT INTO active VALUES (1, 'A', 'P'), (2, '\u{1fb3}', 'P'), (3, '\u{1fbc}', 'P'), (4, 'B', 'P')",
+        )
+        .await;
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("imported", 3), ("rejected", 1)]);
+    let rejected = report.rows.iter().find(|row| row.row == 3).unwrap();
+    assert!(rejected.reason.as_deref().unwrap().starts_with("the database refuses it"), "{rejected:?}");
+    assert_eq!(classes(&importer.run().await), [("unchanged", 3), ("rejected", 1)]);
+}

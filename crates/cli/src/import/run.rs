@@ -1,11 +1,11 @@
 //! The two passes of an import: the first finds out what becomes of every row, and the second brings the rows in.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf, slice};
 
 use anyhow::{Context, Result, anyhow, bail};
 use app_core::{
     clock::Clock,
-    db::{self, Pool, is_missing_table},
+    db::{self, Pool, is_missing_table, is_refused_value},
     http::ApiError,
 };
 use chrono_tz::Tz;
@@ -374,10 +374,10 @@ impl<'run> Pass<'run> {
                     bail!("the rows of {} have changed while they were read", table.table.name);
                 }
                 let related_rows = related_rows(source, plan, table, planned).await?;
-                let batch = batch(plan.zone, table, planned, &rows, &related_rows)?;
+                let mut batch = batch(plan.zone, table, planned, &rows, &related_rows)?;
                 // The next rows are read while these are written.
                 let (outcomes, next_rows) = tokio::join!(
-                    self.import_batch(pools, table, planned, &batch),
+                    self.import_batch(pools, table, planned, &mut batch),
                     source.rows_after(&table.table, after)
                 );
                 self.record_outcomes(table, &mut table_report, &rows, &batch, &outcomes?)?;
@@ -397,36 +397,11 @@ impl<'run> Pass<'run> {
         pools: &Pools,
         table: &PlannedTable,
         planned: &[PlannedRow],
-        batch: &[BatchRow],
+        batch: &mut [BatchRow],
     ) -> Result<Vec<Outcome>> {
-        let now = self.import.clock.now();
-        let context = BatchContext {
-            source: &self.source_name,
-            source_table: &table.table.name,
-            kind: table.kind(),
-            now,
-            source_wins: self.import.on_conflict == OnConflict::Replace,
-            write: self.write,
-        };
-        let pool = pools.of(table.content());
-        let indexed = &self.indexed_parts;
-        // A number that someone takes meanwhile is a conflict. The next attempt sees it.
-        let mut attempts = 0;
-        let outcomes = loop {
-            attempts += 1;
-            let result = db::transaction!(pool, |connection| match table.content() {
-                Some(Content::Orders(_)) => target::apply(connection, &Orders { now }, batch, &context).await,
-                Some(Content::Parts(table)) => target::apply(connection, &Parts { table, now }, batch, &context).await,
-                Some(Content::PartIndex) => import_index_rows(connection, indexed, batch, &context).await,
-                Some(Content::Shops) => target::apply(connection, &SHOPS, batch, &context).await,
-                Some(Content::AiLog) => target::apply(connection, &AI_LOG, batch, &context).await,
-                Some(Content::Ledger) => target::apply(connection, &LEDGER, batch, &context).await,
-                None => target::save_rejected(connection, batch, &context).await,
-            });
-            match result {
-                Err(ApiError::Conflict(_)) if attempts < 3 => {}
-                result => break result,
-            }
+        let outcomes = match self.apply(pools, table, batch).await {
+            Err(error) if is_about_a_row(&error) => self.apply_one_by_one(pools, table, batch).await,
+            result => result,
         };
         let outcomes = outcomes
             .map_err(anyhow::Error::from)
@@ -439,6 +414,50 @@ impl<'run> Pass<'run> {
                     self.indexed_parts.insert(index_row, indexed);
                 }
             }
+        }
+        Ok(outcomes)
+    }
+
+    /// Imports the rows of a batch in one transaction.
+    async fn apply(&self, pools: &Pools, table: &PlannedTable, batch: &[BatchRow]) -> Result<Vec<Outcome>, ApiError> {
+        let now = self.import.clock.now();
+        let context = BatchContext {
+            source: &self.source_name,
+            source_table: &table.table.name,
+            kind: table.kind(),
+            now,
+            source_wins: self.import.on_conflict == OnConflict::Replace,
+            write: self.write,
+        };
+        db::transaction!(pools.of(table.content()), |connection| match table.content() {
+            Some(Content::Orders(_)) => target::apply(connection, &Orders { now }, batch, &context).await,
+            Some(Content::Parts(table)) => target::apply(connection, &Parts { table, now }, batch, &context).await,
+            Some(Content::PartIndex) => import_index_rows(connection, &self.indexed_parts, batch, &context).await,
+            Some(Content::Shops) => target::apply(connection, &SHOPS, batch, &context).await,
+            Some(Content::AiLog) => target::apply(connection, &AI_LOG, batch, &context).await,
+            Some(Content::Ledger) => target::apply(connection, &LEDGER, batch, &context).await,
+            None => target::save_rejected(connection, batch, &context).await,
+        })
+    }
+
+    /// Imports each row of a batch by itself, and rejects those that the database refuses. They may have a value that no rule found,
+    /// or a number that someone has taken meanwhile.
+    async fn apply_one_by_one(
+        &self,
+        pools: &Pools,
+        table: &PlannedTable,
+        batch: &mut [BatchRow],
+    ) -> Result<Vec<Outcome>, ApiError> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for row in batch {
+            let outcome = match self.apply(pools, table, slice::from_ref(row)).await {
+                Err(error) if is_about_a_row(&error) => {
+                    row.decision = BatchDecision::Reject(format!("the database refuses it: {error}"));
+                    self.apply(pools, table, slice::from_ref(row)).await
+                }
+                outcome => outcome,
+            };
+            outcomes.extend(outcome?);
         }
         Ok(outcomes)
     }
@@ -463,6 +482,15 @@ impl<'run> Pass<'run> {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns whether the database refused a row of the batch, and not the batch.
+fn is_about_a_row(error: &ApiError) -> bool {
+    match error {
+        ApiError::Conflict(_) => true,
+        ApiError::Database(error) => is_refused_value(error),
+        _ => false,
     }
 }
 

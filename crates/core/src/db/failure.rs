@@ -24,6 +24,8 @@ mod code {
     /// MySQL's error for NOWAIT; MariaDB's is a lock wait timeout.
     pub(super) const LOCK_NOWAIT: u16 = 3572;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
+    /// A text that the character set does not have, or a number that is none.
+    pub(super) const INCORRECT_VALUE: u16 = 1366;
     pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
@@ -64,6 +66,14 @@ pub fn classify(error: &Error) -> Failure {
 /// Returns whether a unique key refused the row.
 pub fn is_duplicate_key(error: &Error) -> bool {
     matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
+}
+
+/// Returns whether the server refused a value: it does not fit its column or violates a key. By SQLSTATE, these are the classes 22
+/// and 23.
+pub fn is_refused_value(error: &Error) -> bool {
+    let state = error.as_database_error().and_then(|error| error.code());
+    state.is_some_and(|state| state.starts_with("22") || state.starts_with("23"))
+        || number(error) == Some(code::INCORRECT_VALUE)
 }
 
 /// Returns whether a statement with NOWAIT met a lock.
