@@ -43,7 +43,7 @@ async fn they_must_be_counted_before_pieces_are_taken_or_added() {
     let part = put_unknown(&app, "terra", "A-1").await;
     for path in ["decrement", "increment"] {
         let response = app.post(&format!("/api/inventory/{path}"), &part.change(&json!({}))).await.expect_error(409);
-        assert!(response.contains("must be counted"), "{response}");
+        assert!(response.contains("is unknown. Count the part"), "{response}");
     }
     assert_eq!(app.quantities(&part).await, Quantities { indexed: None, in_table: None });
     let body = part.change(&json!({ "newQty": 7, "notes": "Stock take" }));
