@@ -245,7 +245,7 @@ impl Target for Orders {
 }
 
 impl Orders {
-    /// Returns the history of a new order: an entry for each status that it had before, and one for the order as it came in.
+    /// Returns the history of a new order: an entry for each status that it had before, and one for the order as it is imported.
     fn history_of_new(&self, order: &RepairOrder, steps: &[Step]) -> Result<Vec<NewHistoryEntry>, ApiError> {
         let context = ChangeContext { action: HistoryAction::Imported, actor: Actor::program(PROGRAM), cost: None };
         let created = history_of_change(None, Some(order), &context, self.now)?;

@@ -24,7 +24,7 @@ use super::{
 /// The rows of a table that an import does not understand are one kind in `import_rows`.
 pub(super) const NOT_UNDERSTOOD: &str = "not understood";
 
-/// A table with what becomes of each row.
+/// A table with the decision about each row.
 #[derive(Debug)]
 pub(super) struct PlannedTable {
     pub(super) table: SourceTable,
@@ -35,7 +35,7 @@ pub(super) struct PlannedTable {
     pub(super) unmapped_columns: BTreeMap<String, u64>,
 }
 
-/// A row with what becomes of it.
+/// A row with the decision about it.
 #[derive(Debug)]
 pub(super) struct PlannedRow {
     pub(super) position: i64,
@@ -48,7 +48,7 @@ pub(super) struct PlannedRow {
     pub(super) earlier: Option<EarlierRow>,
 }
 
-/// What becomes of a row.
+/// Whether a row is imported; if not, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Import,
@@ -71,7 +71,6 @@ impl PlannedTable {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) tables: Vec<PlannedTable>,
-    pub(super) zone: Tz,
 }
 
 /// Reads the whole source and decides about each row.
@@ -111,7 +110,7 @@ pub(super) async fn plan<S: Source>(source: &mut S, zone: Tz, progress: &Progres
     }
     scan.resolve_duplicate_numbers()?;
     scan.reject_index_rows_of_rejected_parts();
-    Ok(Plan { tables: scan.tables, zone })
+    Ok(Plan { tables: scan.tables })
 }
 
 /// A row of the source's index that counts.

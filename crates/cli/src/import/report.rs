@@ -1,7 +1,7 @@
 //! The report of an import: `report.json`, a file with the rejected rows of each table, and a summary for the terminal.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -29,7 +29,7 @@ pub struct Report {
     pub not_read: Vec<String>,
     /// Rows that an earlier run imported and that the source no longer has. They stay here.
     pub deleted_in_source: Vec<DeletedInSource>,
-    /// Every row that was not imported or left as it is without a remark.
+    /// The rows that were rejected, skipped, corrected or updated, and those with a remark.
     pub rows: Vec<RowReport>,
 }
 
@@ -191,22 +191,24 @@ impl ReportFiles {
 
     /// Writes a rejected row whole: the columns of the source, then the table, the row and the reason.
     pub(super) fn reject(&mut self, table: &SourceTable, row: &SourceRow, reason: &str) -> Result<()> {
-        if !self.rejected.contains_key(&table.name) {
-            let path = self.rejected_path(&table.name);
-            let file = File::create_new(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-            let mut writer = csv::Writer::from_writer(file);
-            let columns = table.columns.iter().map(|column| column.name.as_str());
-            writer.write_record(columns.chain(["source_table", "source_row", "reason"]))?;
-            self.rejected.insert(table.name.clone(), writer);
-        }
-        let Some(writer) = self.rejected.get_mut(&table.name) else { return Ok(()) };
+        let path = self.directory.join(format!("rejected-{}{}.csv", file_name(&table.name), self.suffix));
+        let writer = match self.rejected.entry(table.name.clone()) {
+            Entry::Occupied(writer) => writer.into_mut(),
+            Entry::Vacant(rejected) => {
+                let file = File::create_new(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+                let mut writer = csv::Writer::from_writer(file);
+                let columns = table.columns.iter().map(|column| column.name.as_str());
+                writer.write_record(columns.chain(["source_table", "source_row", "reason"]))?;
+                rejected.insert(writer)
+            }
+        };
         let values = row.values.iter().map(ToString::to_string);
         writer.write_record(values.chain([table.name.clone(), row.position.to_string(), reason.to_owned()]))?;
         Ok(())
     }
 
-    /// Writes `report.json` and returns the paths of all files.
-    pub(super) fn finish(mut self, report: &Report) -> Result<Vec<PathBuf>> {
+    /// Writes `report.json`.
+    pub(super) fn finish(mut self, report: &Report) -> Result<()> {
         for writer in self.rejected.values_mut() {
             writer.flush()?;
         }
@@ -215,13 +217,7 @@ impl ReportFiles {
         serde_json::to_writer_pretty(&mut file, report)?;
         file.write_all(b"\n")?;
         file.flush()?;
-        let rejected = self.rejected.keys().map(|table| self.rejected_path(table));
-        Ok([path].into_iter().chain(rejected).collect())
-    }
-
-    /// Returns the path of the file with the rejected rows of `table`.
-    fn rejected_path(&self, table: &str) -> PathBuf {
-        self.directory.join(format!("rejected-{}{}.csv", file_name(table), self.suffix))
+        Ok(())
     }
 }
 

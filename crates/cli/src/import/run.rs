@@ -1,4 +1,4 @@
-//! The two passes of an import: the first finds out what becomes of every row, and the second brings the rows in.
+//! The two passes of an import: the first finds out what would be done with every row, and the second does it.
 
 use std::{collections::HashMap, path::PathBuf, slice};
 
@@ -105,7 +105,7 @@ impl Import {
         }
         let source_name = self.source_name.clone().unwrap_or_else(|| source.name().to_owned());
         self.reject_renamed_source(pools, &source_name, &plan).await?;
-        let gone = self.find_earlier_rows(pools, &source_name, &mut plan).await?;
+        let deleted_in_source = self.find_earlier_rows(pools, &source_name, &mut plan).await?;
 
         // The first pass writes nothing. A dry run ends with it, and so its report is that of the run.
         bar.set_message("checking");
@@ -123,7 +123,7 @@ impl Import {
         }
         drop(bar);
         let Pass { mut report, files, .. } = done;
-        report.deleted_in_source = gone;
+        report.deleted_in_source = deleted_in_source;
         report.not_read = source.other_objects().await?;
         if let Some(files) = files {
             files.finish(&report)?;
@@ -137,12 +137,17 @@ impl Import {
         if self.source_name.is_some() {
             return Ok(());
         }
-        for table in plan.tables.iter().filter(|table| table.layout.is_some() && table.table.rows > 0) {
+        let mut known_kinds = Vec::new();
+        for pool in pools.distinct() {
+            let kinds = db::read!(pool, |connection| import_rows::kinds(connection, source).await);
+            known_kinds.extend(or_not_migrated(kinds)?);
+        }
+        let is_new = |table: &&PlannedTable| !known_kinds.iter().any(|kind| kind == table.kind());
+        let tables = plan.tables.iter().filter(|table| table.layout.is_some() && table.table.rows > 0);
+        for table in tables.filter(is_new) {
             let (pool, kind) = (pools.of(table.content()), table.kind());
-            let known = or_not_migrated(db::read!(pool, |connection| import_rows::kinds(connection, source).await))?;
             let others = db::read!(pool, |connection| import_rows::other_sources(connection, source, kind).await)?;
-            let is_known = known.iter().any(|known| known == kind);
-            if !is_known && let Some(other) = others.first() {
+            if let Some(other) = others.first() {
                 bail!(
                     "rows like those of {} were already imported from {other}. To continue that import from another address, \
                      add --source-name '{other}'. To import separate data, add --source-name '{source}'",
@@ -157,19 +162,19 @@ impl Import {
     async fn find_earlier_rows(&self, pools: &Pools, source: &str, plan: &mut Plan) -> Result<Vec<DeletedInSource>> {
         let tables: Vec<String> = plan.tables.iter().map(|table| table.table.name.clone()).collect();
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
-        let mut gone = Vec::new();
+        let mut deleted = Vec::new();
         for pool in pools.distinct() {
             for kind in or_not_migrated(db::read!(pool, |connection| import_rows::kinds(connection, source).await))? {
                 let earlier =
                     db::read!(pool, |connection| import_rows::list(connection, source, &kind, &tables).await)?;
                 let is_matched = match_with_earlier(plan, &kind, &earlier);
                 let unmatched = earlier.rows.iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
-                gone.extend(unmatched.filter_map(|(row, _)| {
+                deleted.extend(unmatched.filter_map(|(row, _)| {
                     Some(DeletedInSource { kind: kind.clone(), row: row.position, target: row.target? })
                 }));
             }
         }
-        Ok(gone)
+        Ok(deleted)
     }
 }
 
@@ -374,7 +379,7 @@ impl<'run> Pass<'run> {
                     bail!("the rows of {} have changed while they were read", table.table.name);
                 }
                 let related_rows = related_rows(source, plan, table, planned).await?;
-                let mut batch = batch(plan.zone, table, planned, &rows, &related_rows)?;
+                let mut batch = batch(self.import.zone, table, planned, &rows, &related_rows)?;
                 // The next rows are read while these are written.
                 let (outcomes, next_rows) = tokio::join!(
                     self.import_batch(pools, table, planned, &mut batch),
@@ -554,7 +559,7 @@ struct RelatedRow<'plan> {
     row: SourceRow,
 }
 
-/// Reads the related_rows of a batch.
+/// Reads the related rows of a batch.
 async fn related_rows<'plan, S: Source>(
     source: &mut S,
     plan: &'plan Plan,
@@ -576,7 +581,7 @@ fn related_table<'plan>(plan: &'plan Plan, table: &PlannedTable) -> Option<&'pla
     plan.tables.iter().find(|table| table.content() == Some(wanted))
 }
 
-/// Reads the rows of a batch as ours.
+/// Converts the rows of a batch.
 fn batch(
     zone: Tz,
     table: &PlannedTable,
@@ -612,7 +617,7 @@ fn batch(
         .collect()
 }
 
-/// Reads a row as ours, together with its related.
+/// Converts a row together with its related row.
 fn read(zone: Tz, table: &PlannedTable, layout: &Layout, row: &SourceRow, related: Option<&RelatedRow<'_>>) -> ReadRow {
     let other = related.and_then(|related| Some((related.table, related.table.layout.as_ref()?, &related.row)));
     match layout.content {
@@ -630,7 +635,7 @@ fn read(zone: Tz, table: &PlannedTable, layout: &Layout, row: &SourceRow, relate
                 other.and_then(|(other, layout, row)| parts::read_index_row(&other.table, layout, row, zone).ok());
             parts::read_part(&table.table, layout, row, zone, index.as_ref())
         }
-        // A row of the index gives its part the quantity, and is only kept itself.
+        // The quantity of a row of the index is stored with its part. The row itself is only saved in `import_rows`.
         Content::PartIndex => ReadRow::Row(Box::default()),
         content => read_plain_row(content, &table.table, layout, row, zone),
     }
