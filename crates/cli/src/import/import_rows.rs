@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use app_core::{db::inserted_ids, http::ApiError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row};
+use sqlx::{FromRow, MySql, MySqlConnection, QueryBuilder, Row};
 
 use super::{
     convert::Step,
     matching::{RowDigest, RowDigests},
     merge::Fields,
+    plan::PlannedTable,
     row_reader::ConvertedRow,
+    source::SourceTable,
     target::{BatchContext, BatchRow, Class, EarlierRow, Outcome},
 };
 
@@ -61,6 +63,9 @@ fn step_json(step: &Step) -> serde_json::Value {
     })
 }
 
+/// The class of a row that was rejected, was mended by a person, and was then imported.
+const MENDED: &str = "mended";
+
 /// An entry to be written.
 pub(super) struct NewEntry<'batch> {
     pub(super) row: &'batch BatchRow,
@@ -74,8 +79,12 @@ impl NewEntry<'_> {
     }
 
     fn class(&self) -> &'static str {
-        // A row that was here already counts as imported in later runs.
-        if self.outcome.class == Class::Unchanged { Class::Imported.name() } else { self.outcome.class.name() }
+        match self.outcome.class {
+            Class::Imported | Class::Corrected | Class::Updated | Class::Unchanged if self.row.is_mended => MENDED,
+            // A row that was here already counts as imported in later runs.
+            Class::Unchanged => Class::Imported.name(),
+            class => class.name(),
+        }
     }
 
     fn reasons(&self) -> Option<String> {
@@ -92,12 +101,31 @@ impl NewEntry<'_> {
 #[derive(FromRow)]
 struct StoredEntry {
     id: i64,
+    source: String,
     source_table: String,
     source_row: i64,
     key_digest: Vec<u8>,
     content_digest: Vec<u8>,
     class: String,
     target_id: Option<i64>,
+}
+
+impl StoredEntry {
+    /// Returns the row without its content. `table` is the index of its table in the plan.
+    fn earlier_row(&self, table: Option<usize>) -> EarlierRow {
+        let is_mended = self.class == MENDED;
+        let known = Class::ALL.into_iter().find(|class| class.name() == self.class);
+        let class = if is_mended { Class::Imported } else { known.unwrap_or(Class::Rejected) };
+        EarlierRow {
+            id: self.id,
+            table,
+            position: self.source_row,
+            has_same_content: false,
+            class,
+            is_mended,
+            target: self.target_id,
+        }
+    }
 }
 
 /// The rows of one kind that earlier runs read, each in its latest version, in the order of the source.
@@ -107,66 +135,114 @@ pub(super) struct EarlierRows {
     pub(super) rows: Vec<EarlierRow>,
 }
 
-/// Lists the kinds of rows that earlier runs of `source` read.
-pub(super) async fn kinds(connection: &mut MySqlConnection, source: &str) -> Result<Vec<String>, ApiError> {
-    let query = sqlx::query_scalar("SELECT DISTINCT kind FROM import_rows WHERE source = ?").bind(source);
-    Ok(query.fetch_all(connection).await?)
+/// Lists the kinds of rows that earlier runs of `sources` read.
+pub(super) async fn kinds(connection: &mut MySqlConnection, sources: &[String]) -> Result<Vec<String>, ApiError> {
+    let mut statement = QueryBuilder::new("SELECT DISTINCT kind FROM import_rows WHERE source IN (");
+    push_texts(&mut statement, sources);
+    Ok(statement.build_query_scalar().fetch_all(connection).await?)
 }
 
-/// Lists the sources other than `source` whose rows of this kind were imported.
+/// Lists the sources other than `sources` whose rows of this kind were imported.
 pub(super) async fn other_sources(
     connection: &mut MySqlConnection,
-    source: &str,
+    sources: &[String],
     kind: &str,
 ) -> Result<Vec<String>, ApiError> {
-    let query = sqlx::query_scalar(
-        "SELECT DISTINCT source FROM import_rows WHERE kind = ? AND source <> ? AND target_id IS NOT NULL",
-    );
-    Ok(query.bind(kind).bind(source).fetch_all(connection).await?)
+    let mut statement = QueryBuilder::new("SELECT DISTINCT source FROM import_rows WHERE target_id IS NOT NULL AND kind = ");
+    statement.push_bind(kind).push(" AND source NOT IN (");
+    push_texts(&mut statement, sources);
+    Ok(statement.build_query_scalar().fetch_all(connection).await?)
 }
 
-/// Lists the rows of `kind` that earlier runs of `source` read. `tables` are the tables of the source in their order.
+/// Lists the rows of `kind` that earlier runs of `sources` read. `tables` are the tables of the plan in their order.
 pub(super) async fn list(
     connection: &mut MySqlConnection,
-    source: &str,
+    sources: &[String],
     kind: &str,
-    tables: &[&str],
+    tables: &[PlannedTable],
 ) -> Result<EarlierRows, ApiError> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {
-        let entries: Vec<StoredEntry> = sqlx::query_as(
-            "SELECT id, source_table, source_row, key_digest, content_digest, class, target_id
+        let mut statement = QueryBuilder::new(
+            "SELECT id, source, source_table, source_row, key_digest, content_digest, class, target_id
              FROM import_rows
-             WHERE source = ? AND kind = ? AND replaced_by IS NULL AND id > ?
-             ORDER BY id
-             LIMIT 5000",
-        )
-        .bind(source)
-        .bind(kind)
-        .bind(after)
-        .fetch_all(&mut *connection)
-        .await?;
+             WHERE replaced_by IS NULL AND kind = ",
+        );
+        statement.push_bind(kind).push(" AND id > ").push_bind(after).push(" AND source IN (");
+        push_texts(&mut statement, sources);
+        statement.push(" ORDER BY id LIMIT 5000");
+        let entries: Vec<StoredEntry> = statement.build_query_as().fetch_all(&mut *connection).await?;
         let Some(last) = entries.last() else { break };
         after = last.id;
         for entry in entries {
-            let class = Class::ALL.into_iter().find(|class| class.name() == entry.class);
-            let table = tables.iter().position(|table| *table == entry.source_table);
-            let digests = RowDigests { key: digest(&entry.key_digest)?, content: digest(&entry.content_digest)? };
-            let row = EarlierRow {
-                id: entry.id,
-                table,
-                position: entry.source_row,
-                has_same_content: false,
-                class: class.unwrap_or(Class::Rejected),
-                target: entry.target_id,
+            let is_of_table = |planned: &PlannedTable| {
+                let SourceTable { source, name, is_mended, .. } = &planned.table;
+                *source == entry.source && *name == entry.source_table && !is_mended
             };
+            let table = tables.iter().position(is_of_table);
+            let digests = RowDigests { key: digest(&entry.key_digest)?, content: digest(&entry.content_digest)? };
+            let row = entry.earlier_row(table);
             found.push((table, digests, row));
         }
     }
     found.sort_by_key(|(table, _, row)| (*table, row.position, row.id));
     let (digests, rows) = found.into_iter().map(|(_, digests, row)| (digests, row)).unzip();
     Ok(EarlierRows { digests, rows })
+}
+
+/// The latest version of a row that may have been rejected.
+pub(super) struct RejectedEntry {
+    pub(super) row: EarlierRow,
+    pub(super) content: RowDigest,
+    /// The row as it was found, as JSON.
+    pub(super) original: String,
+}
+
+/// Returns the rows of a source whose content has one of these digests.
+pub(super) async fn find(
+    connection: &mut MySqlConnection,
+    source: &str,
+    kind: &str,
+    contents: &[RowDigest],
+) -> Result<Vec<RejectedEntry>, ApiError> {
+    #[derive(FromRow)]
+    struct Found {
+        #[sqlx(flatten)]
+        entry: StoredEntry,
+        original: String,
+    }
+
+    if contents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = QueryBuilder::new(
+        "SELECT id, source, source_table, source_row, key_digest, content_digest, class, target_id, original
+         FROM import_rows
+         WHERE replaced_by IS NULL AND source = ",
+    );
+    statement.push_bind(source).push(" AND kind = ").push_bind(kind).push(" AND content_digest IN (");
+    let mut list = statement.separated(", ");
+    for content in contents {
+        list.push_bind(content.to_vec());
+    }
+    statement.push(") ORDER BY id");
+    let found: Vec<Found> = statement.build_query_as().fetch_all(connection).await?;
+    found
+        .into_iter()
+        .map(|Found { entry, original }| {
+            Ok(RejectedEntry { content: digest(&entry.content_digest)?, row: entry.earlier_row(None), original })
+        })
+        .collect()
+}
+
+/// Adds the texts of a list in brackets, and the closing bracket. There must be at least one.
+fn push_texts(statement: &mut QueryBuilder<MySql>, texts: &[String]) {
+    let mut list = statement.separated(", ");
+    for text in texts {
+        list.push_bind(text.clone());
+    }
+    statement.push(")");
 }
 
 fn digest(bytes: &[u8]) -> Result<RowDigest, ApiError> {

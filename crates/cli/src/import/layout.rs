@@ -1,10 +1,13 @@
 //! Which tables and columns of a source are understood, and what they hold.
 
+use std::borrow::Cow;
+
 use inventory::model::Table;
 use ros::model::ArchiveStatus;
 
 use super::{
-    convert::{Reading, read_text},
+    convert::{Reading, from_1904, read_text},
+    mapping::Mapping,
     source::{SourceRow, SourceTable, Value},
 };
 
@@ -48,9 +51,16 @@ const ORDER_FIELDS: &[Field] = &[
     ("SHOP_STATUS", &["SHOPSTATUS"]),
     ("TRACKING_NUMBER_PICKING_UP", &["TRACKINGNUMBERPICKINGUP", "TRACKINGNUMBER"]),
     ("NOTES", &["NOTES"]),
-    ("LAST_DATE_UPDATED", &["LASTDATEUPDATED"]),
-    ("NEXT_DATE_TO_UPDATE", &["NEXTDATETOUPDATE"]),
+    ("LAST_DATE_UPDATED", &["LASTDATEUPDATED", "LASTUPDATED"]),
+    ("NEXT_DATE_TO_UPDATE", &["NEXTDATETOUPDATE", "NEXTUPDATE"]),
+    (ARCHIVE_STATUS, &["ARCHIVESTATUS"]),
 ];
+
+/// The field of an order that says in which of our tables it belongs. Most sources have a table for each archive instead.
+const ARCHIVE_STATUS: &str = "ARCHIVE_STATUS";
+
+/// The columns A to U of the sheets of orders are the first fields of [`ORDER_FIELDS`], in this order.
+const ORDER_SHEET_COLUMNS: usize = 21;
 
 const PART_FIELDS: &[Field] = &[
     ("PN", &["PN", "PARTNUMBER", "PARTNO", "PART"]),
@@ -58,6 +68,19 @@ const PART_FIELDS: &[Field] = &[
     ("QTY", &["QTY", "QUANTITY"]),
     ("CONDITION", &["CONDITION", "COND"]),
     ("LOCATION", &["LOCATION", "LOC"]),
+    ("DESCRIPTION", &["DESCRIPTION", "DESC", "PARTDESCRIPTION"]),
+    ("BIN", &["BIN"]),
+];
+
+/// Words by which the headings of sheets are known that are none of those above: `PART #`, `QTY ON HAND`. A heading need only contain
+/// one of them. `P/N` and `S/N` are read as `PN` and `SN`.
+const HEADING_WORDS: &[(&str, &[&str])] = &[
+    (ARCHIVE_STATUS, &["ARCHIVE"]),
+    ("PN", &["PART", "PN"]),
+    ("SERIAL", &["SERIAL", "SER", "SN"]),
+    ("QTY", &["QTY", "QUANTITY"]),
+    ("CONDITION", &["CONDITION", "COND"]),
+    ("LOCATION", &["LOCATION", "LOC", "BIN", "STOCK ROOM"]),
     ("DESCRIPTION", &["DESCRIPTION", "DESC"]),
     ("BIN", &["BIN"]),
 ];
@@ -121,8 +144,8 @@ const LEDGER_FIELDS: &[Field] = &[
     ("Note", &["NOTE", "NOTES"]),
 ];
 
-/// The names of the live tables of parts, where they differ from ours.
-const LIVE_PART_TABLES: [(&str, Table); 9] = [
+/// The names of the live tables of parts and of the sheets that they were loaded from, where they differ from ours.
+const LIVE_PART_TABLES: [(&str, Table); 20] = [
     ("stock_room_actual", Table::StockRoom),
     ("bins_inventory_actual", Table::BinsInventory),
     ("pn_no_reparadas_727", Table::Parts727),
@@ -132,26 +155,47 @@ const LIVE_PART_TABLES: [(&str, Table); 9] = [
     ("partes_ar_asia_sanford", Table::AsiaArSanfordParts),
     ("partes_bolivia", Table::BoliviaPart),
     ("delta_apa", Table::DeltaApa),
+    ("StockRoomInventoryTable", Table::StockRoom),
+    ("BinsInventoryTable", Table::BinsInventory),
+    ("Inventory_727PartsTable", Table::Parts727),
+    ("MD82PartsTable", Table::Md82Parts),
+    ("TERRAInventoryTable", Table::Terra),
+    ("BER_RAI_Table", Table::BerRai),
+    ("ASIS_AR_PARTS_Table", Table::AsiaArParts),
+    ("PARTS_AR_ASIA_SANFORD_Table", Table::AsiaArSanfordParts),
+    ("BOLIVIA_PART_TABLE", Table::BoliviaPart),
+    ("DELTA_APA_TABLE", Table::DeltaApa),
+    ("APA_SANFORD_757_TABLE", Table::ApaSanfordAr757),
+];
+
+/// The names of the tables within the sheets of orders.
+const ORDER_SHEET_TABLES: [(&str, ArchiveStatus); 4] = [
+    ("Repairs", ArchiveStatus::Active),
+    ("Approved_Paid", ArchiveStatus::Paid),
+    ("Approved_Net", ArchiveStatus::Net),
+    ("Approved_Cancel", ArchiveStatus::Returned),
 ];
 
 impl Content {
     /// The [`kind`](Self::kind) of orders.
     pub(super) const ORDERS: &'static str = "orders";
 
-    /// Returns the content of the table with that name, if a table of that name is understood.
+    /// Returns the content of the table or sheet with that name, if a table of that name is understood. Only letters and digits
+    /// count, in any case.
     pub(super) fn of_table(name: &str) -> Option<Self> {
-        let name = name.to_lowercase();
-        if let Some(archive) = ArchiveStatus::ALL.into_iter().find(|archive| archive.table() == name) {
+        let name = heading(name);
+        let archives = ArchiveStatus::ALL.into_iter().map(|archive| (archive.table(), archive)).chain(ORDER_SHEET_TABLES);
+        if let Some((_, archive)) = archives.into_iter().find(|(known, _)| heading(known) == name) {
             return Some(Self::Orders(archive));
         }
         if let Some(table) = part_table(&name) {
             return Some(Self::Parts(table));
         }
         match name.as_str() {
-            "inventoryindex" => Some(Self::PartIndex),
-            "shops" => Some(Self::Shops),
-            "logs" | "ai_conversation_logs" => Some(Self::AiLog),
-            "transactions" => Some(Self::Ledger),
+            "INVENTORYINDEX" => Some(Self::PartIndex),
+            "SHOPS" => Some(Self::Shops),
+            "LOGS" | "AILOG" | "AICONVERSATIONLOGS" => Some(Self::AiLog),
+            "TRANSACTIONS" => Some(Self::Ledger),
             _ => None,
         }
     }
@@ -165,6 +209,19 @@ impl Content {
             Self::AiLog => AI_LOG_FIELDS,
             Self::Ledger => LEDGER_FIELDS,
         }
+    }
+
+    /// Returns the names of all contents.
+    pub(super) fn names() -> Vec<&'static str> {
+        let archives = ArchiveStatus::ALL.into_iter().map(ArchiveStatus::table);
+        let parts = Table::ALL.into_iter().map(Table::name);
+        let others = [Self::PartIndex, Self::Shops, Self::AiLog, Self::Ledger].into_iter().map(Self::kind);
+        archives.chain(parts).chain(others).collect()
+    }
+
+    /// Returns the names of the fields that a table with this content may have.
+    pub(super) fn field_names(self) -> Vec<&'static str> {
+        self.fields().iter().map(|(name, _)| *name).filter(|name| !self.has_no_column_for(name)).collect()
     }
 
     /// Returns whether a table with this content never has the field.
@@ -210,15 +267,34 @@ impl Content {
     }
 }
 
-/// Returns the table of parts that a source calls `name`, which must be in lower case.
+/// Returns the table of parts that a source calls `name`.
 pub(super) fn part_table(name: &str) -> Option<Table> {
-    let live = LIVE_PART_TABLES.into_iter().find(|(live, _)| *live == name).map(|(_, table)| table);
-    live.or_else(|| Table::from_index_name(name))
+    let ours = Table::ALL.into_iter().map(|table| (table.name(), table));
+    let mut names = LIVE_PART_TABLES.into_iter().chain(ours);
+    names.find(|(known, _)| heading(known) == heading(name)).map(|(_, table)| table)
 }
 
 /// Returns a heading in the form in which [`Field`] has it.
 pub(super) fn heading(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_uppercase()).collect()
+}
+
+/// Returns the words of a heading in capitals, each with a blank before and after it.
+fn words(text: &str) -> String {
+    let text: String = text.chars().filter(|character| *character != '/').collect();
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(" ".to_owned(), |words, word| words + &word.to_ascii_uppercase() + " ")
+}
+
+/// How well a heading fits a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// It is one of the field's headings.
+    Exact,
+    /// One of the field's words is a word of it.
+    Word,
+    /// One of the field's words is a part of a word of it.
+    PartOfWord,
 }
 
 /// Columns that the script which loaded the sheets added to every table.
@@ -233,19 +309,57 @@ pub(super) struct Layout {
     columns: Vec<(&'static str, usize)>,
     /// The positions of the columns that no field takes.
     pub(super) unmapped_columns: Vec<usize>,
+    has_1904_dates: bool,
+    /// The number of fields that are known by a heading.
+    pub(super) recognized_headings: usize,
+    /// How columns were understood, where that is not plain from their headings. Sentences for the report.
+    pub(super) remarks: Vec<String>,
 }
 
 impl Layout {
     /// Finds out what `table` holds. Returns `None` if it is not understood.
-    pub(super) fn of(table: &SourceTable) -> Option<Self> {
-        let content = Content::of_table(&table.name)?;
-        let mut columns = Vec::new();
-        for (field, headings) in content.fields() {
-            let of_heading = |wanted: &&str| table.columns.iter().position(|column| heading(&column.name) == **wanted);
-            if let Some(position) = headings.iter().find_map(of_heading)
-                && !content.has_no_column_for(field)
-            {
-                columns.push((*field, position));
+    pub(super) fn of(table: &SourceTable, mapping: &Mapping) -> Option<Self> {
+        let mapping = mapping.of_table(&table.name);
+        let content = mapping.and_then(|mapping| mapping.content).or_else(|| Content::of_table(&table.name))?;
+        let mut columns: Vec<(&'static str, usize)> = Vec::new();
+        let mut remarks = Vec::new();
+        let fields: Vec<&Field> = content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
+        let is_mapped = |columns: &[(&str, usize)], field: &str| columns.iter().any(|(mapped, _)| *mapped == field);
+        let is_taken = |columns: &[(&str, usize)], position: usize| columns.iter().any(|(_, taken)| *taken == position);
+        for (position, column) in table.columns.iter().enumerate() {
+            let named = mapping.and_then(|mapping| mapping.field_of(&column.name));
+            if let Some((name, _)) = fields.iter().find(|(name, _)| Some(*name) == named) {
+                columns.push((*name, position));
+            }
+        }
+        let is_ignored = |position: usize| {
+            mapping.is_some_and(|mapping| mapping.ignores(&table.columns[position].name))
+        };
+        for fit in [Fit::Exact, Fit::Word, Fit::PartOfWord] {
+            for field in &fields {
+                if is_mapped(&columns, field.0) {
+                    continue;
+                }
+                let free = (0..table.columns.len()).filter(|position| !is_taken(&columns, *position) && !is_ignored(*position));
+                let best = free
+                    .filter_map(|position| Some((rank(field, &table.columns[position].name, fit)?, position)))
+                    .min();
+                columns.extend(best.map(|(_, position)| (field.0, position)));
+            }
+        }
+        let recognized_headings = columns.len();
+        // A sheet of orders is known by the order of its columns, so that one heading may be spelled in an unknown way.
+        if let Content::Orders(_) = content {
+            let is_at_its_place =
+                |place: &usize| columns.contains(&(ORDER_FIELDS[*place].0, *place));
+            let in_place = (0..ORDER_SHEET_COLUMNS).filter(is_at_its_place).count();
+            for (place, (field, _)) in ORDER_FIELDS.iter().enumerate().take(ORDER_SHEET_COLUMNS.min(table.columns.len())) {
+                let is_free = !is_mapped(&columns, field) && !is_taken(&columns, place) && !is_ignored(place);
+                if in_place * 2 > ORDER_SHEET_COLUMNS && is_free {
+                    columns.push((field, place));
+                    let column = &table.columns[place].name;
+                    remarks.push(format!("the column {column} is read as {field}, since it is at its place"));
+                }
             }
         }
         // A table with one column is a list of part numbers. Its heading is the title of the sheet.
@@ -254,18 +368,52 @@ impl Layout {
         if let (Content::Parts(_), [only]) = (content, described.as_slice()) {
             columns = vec![("PN", *only)];
         }
-        if !columns.iter().any(|(field, _)| *field == content.required_field()) {
+        if !is_mapped(&columns, content.required_field()) {
             return None;
         }
-        let taken: Vec<usize> = columns.iter().map(|(_, position)| *position).collect();
-        let unmapped_columns = (0..table.columns.len()).filter(|position| !taken.contains(position)).collect();
-        Some(Self { content, columns, unmapped_columns })
+        let unmapped_columns: Vec<usize> =
+            (0..table.columns.len()).filter(|position| !is_taken(&columns, *position)).collect();
+        for position in &unmapped_columns {
+            let column = &table.columns[*position].name;
+            let fits = |field: &&&Field| [Fit::Exact, Fit::Word].iter().any(|fit| rank(field, column, *fit).is_some());
+            if let Some((field, _)) = fields.iter().find(fits)
+                && let Some((_, used)) = columns.iter().find(|(mapped, _)| mapped == field)
+            {
+                let used = &table.columns[*used].name;
+                remarks.push(format!("{column} is not used, since {used} fits {field} better"));
+            }
+        }
+        let has_1904_dates = table.has_1904_dates;
+        Some(Self { content, columns, unmapped_columns, has_1904_dates, recognized_headings, remarks })
+    }
+
+    /// Returns the archive status of an order: that of the table, unless the row names another.
+    ///
+    /// # Errors
+    /// When the row names no archive status.
+    pub(super) fn archive_status(&self, row: &SourceRow, table: ArchiveStatus) -> Result<ArchiveStatus, String> {
+        match read_text(self.value(row, ARCHIVE_STATUS)) {
+            Reading::Same(name) | Reading::Corrected(name, _) => {
+                let name = name.to_uppercase();
+                let known = ArchiveStatus::ALL.into_iter().find(|known| known.name() == name);
+                known
+                    .or_else(|| (name == "RETURNS").then_some(ArchiveStatus::Returned))
+                    .ok_or_else(|| format!("the archive status is {name}, which is none of ACTIVE, PAID, NET, RETURNED"))
+            }
+            Reading::Blank | Reading::Unreadable(_) => Ok(table),
+        }
     }
 
     /// Returns the value of a field; NULL if the table has no such column.
     pub(super) fn value<'row>(&self, row: &'row SourceRow, field: &str) -> &'row Value {
         debug_assert!(self.content.fields().iter().any(|(name, _)| *name == field), "{field} is no field");
         self.position(field).and_then(|position| row.values.get(position)).unwrap_or(&Value::Null)
+    }
+
+    /// Returns the value of a field that is a date. Numbers count the days from the end of 1899, as Excel does by default.
+    pub(super) fn date<'row>(&self, row: &'row SourceRow, field: &str) -> Cow<'row, Value> {
+        let value = self.value(row, field);
+        if self.has_1904_dates { Cow::Owned(from_1904(value)) } else { Cow::Borrowed(value) }
     }
 
     /// Returns the position of the column that has the field.
@@ -291,9 +439,30 @@ impl Layout {
         headings.is_some_and(|(_, headings)| headings.contains(&found.as_str()))
     }
 
+    /// Returns whether the row adds up those above it, as the last row of a sheet may do.
+    pub(super) fn is_total(&self, row: &SourceRow) -> bool {
+        let Value::Text(text) = self.value(row, self.content.required_field()) else { return false };
+        matches!(self.content, Content::Orders(_) | Content::Parts(_))
+            && matches!(heading(text).as_str(), "TOTAL" | "TOTALS" | "SUBTOTAL" | "GRANDTOTAL")
+    }
+
     /// Returns the values by which the row is compared with an earlier version of itself: all but those of the loading script.
     pub(super) fn compared<'row>(&self, table: &SourceTable, row: &'row SourceRow) -> Vec<&'row Value> {
         let columns = table.columns.iter().zip(&row.values);
         columns.filter(|(column, _)| !is_loader_column(&column.name)).map(|(_, value)| value).collect()
     }
+}
+
+/// Returns how well a heading fits a field in a way: less is better. `None` if it does not.
+fn rank((name, headings): &Field, column: &str, fit: Fit) -> Option<usize> {
+    if fit == Fit::Exact {
+        let column = heading(column);
+        return headings.iter().position(|heading| *heading == column);
+    }
+    let (_, known) = HEADING_WORDS.iter().find(|(field, _)| field == name)?;
+    let words = words(column);
+    known.iter().position(|word| match fit {
+        Fit::Word => words.contains(&format!(" {word} ")),
+        _ => words.contains(word),
+    })
 }

@@ -31,7 +31,7 @@ use super::{
 /// The name under which the history shows what the importer did.
 pub(super) const PROGRAM: &str = "rotracker import";
 
-/// Reads a row as an order. `earlier` is the row of the active table that the order had before it was moved: its notes and
+/// Reads a row as an order. Its archive status is `archive_status`, unless the row names one. `earlier` is the row of the active table that the order had before it was moved: its notes and
 /// statuses come along.
 pub(super) fn read_order(
     table: &SourceTable,
@@ -43,6 +43,10 @@ pub(super) fn read_order(
 ) -> ReadRow {
     let mut reader = RowReader::new(table, layout, row, zone);
     let number = order_number(&mut reader);
+    let archive_status = layout.archive_status(row, archive_status).unwrap_or_else(|problem| {
+        reader.reject(problem);
+        archive_status
+    });
     let money = |amount: Option<_>| amount.map(Money::from_database);
     let mut order = RepairOrder {
         id: 0,
@@ -145,7 +149,7 @@ fn order_of(id: i64, fields: &Fields) -> Result<RepairOrder, ApiError> {
 
 /// Returns the date of an order's status, if it can be read.
 pub(super) fn status_date(layout: &Layout, row: &SourceRow, zone: Tz) -> Option<NaiveDate> {
-    match convert::read_day(layout.value(row, "CURENT_STATUS_DATE"), zone) {
+    match convert::read_day(&layout.date(row, "CURENT_STATUS_DATE"), zone) {
         Reading::Same(day) | Reading::Corrected(day, _) => Some(day),
         Reading::Blank | Reading::Unreadable(_) => None,
     }

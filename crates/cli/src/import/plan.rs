@@ -12,12 +12,13 @@ use rust_decimal::Decimal;
 use super::{
     convert::{raw_amount, raw_quantity},
     layout::{Content, Layout, part_table},
+    mapping::Mapping,
     matching::{RowDigest, RowDigests},
     orders::{self, DuplicateNumber, NumberedRow, RowsOfNumber},
     parts,
     plain_tables::read_plain_row,
     row_reader::ReadRow,
-    source::{Source, SourceColumn, SourceRow, SourceTable, Value},
+    source::{RejectedRow, Source, SourceColumn, SourceRow, SourceTable, Value},
     target::EarlierRow,
 };
 
@@ -28,10 +29,14 @@ pub(super) const NOT_UNDERSTOOD: &str = "not understood";
 #[derive(Debug)]
 pub(super) struct PlannedTable {
     pub(super) table: SourceTable,
+    /// The name that reports use: with the name of the file, where two files have a table of one name.
+    pub(super) title: String,
     /// None if the table is not understood.
     pub(super) layout: Option<Layout>,
     /// In the order in which the source has them.
     pub(super) rows: Vec<PlannedRow>,
+    /// For each row of mended rows, the rejected row for which it stands. Empty in other tables.
+    pub(super) mends: Vec<Option<RejectedRow>>,
     pub(super) unmapped_columns: BTreeMap<String, u64>,
 }
 
@@ -41,11 +46,19 @@ pub(super) struct PlannedRow {
     pub(super) position: i64,
     pub(super) digests: RowDigests,
     pub(super) decision: Decision,
-    /// The position of a second row that is read together with this one: the row of the active table for an order that was moved,
-    /// or the row of the index for a part.
-    pub(super) related: Option<i64>,
+    /// A second row that is read together with this one: the row of the active table for an order that was moved, or the row of
+    /// the index for a part.
+    pub(super) related: Option<RelatedPlace>,
     /// The row as an earlier run read it.
     pub(super) earlier: Option<EarlierRow>,
+}
+
+/// Where a second row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RelatedPlace {
+    /// The index of its table in the plan.
+    pub(super) table: usize,
+    pub(super) position: i64,
 }
 
 /// Whether a row is imported; if not, with the reason.
@@ -56,7 +69,20 @@ pub(super) enum Decision {
     Reject(Box<str>),
 }
 
+impl PlannedRow {
+    /// Returns whether a person has mended the row after an earlier run rejected it, and it is still the same in the source.
+    pub(super) fn is_mended_already(&self) -> bool {
+        self.earlier.is_some_and(|earlier| earlier.is_mended && earlier.has_same_content)
+    }
+}
+
 impl PlannedTable {
+    /// Returns what a person should know about how the table was read.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let of_layout = self.layout.iter().flat_map(|layout| &layout.remarks);
+        self.table.remarks.iter().chain(of_layout).cloned().collect()
+    }
+
     pub(super) fn content(&self) -> Option<Content> {
         self.layout.as_ref().map(|layout| layout.content)
     }
@@ -73,19 +99,41 @@ pub(super) struct Plan {
     pub(super) tables: Vec<PlannedTable>,
 }
 
+impl Plan {
+    /// Returns the names under which `import_rows` keeps the rows, without those of mended rows.
+    pub(super) fn sources(&self) -> Vec<String> {
+        let mut sources: Vec<String> =
+            self.tables.iter().filter(|table| !table.table.is_mended).map(|table| table.table.source.clone()).collect();
+        sources.sort();
+        sources.dedup();
+        sources
+    }
+}
+
 /// Reads the whole source and decides about each row.
 ///
 /// # Errors
 /// When the source cannot be read, or does not agree with its own counts and sums.
-pub(super) async fn plan<S: Source>(source: &mut S, zone: Tz, progress: &ProgressBar) -> Result<Plan> {
-    let mut tables: Vec<PlannedTable> = source
-        .tables()
-        .await?
+pub(super) async fn plan<S: Source>(
+    source: &mut S,
+    zone: Tz,
+    mapping: &Mapping,
+    progress: &ProgressBar,
+) -> Result<Plan> {
+    let tables = source.tables().await?;
+    let names: Vec<String> = tables.iter().map(|table| table.name.to_lowercase()).collect();
+    let title = |table: &SourceTable| {
+        let is_unique = names.iter().filter(|name| **name == table.name.to_lowercase()).count() == 1;
+        if is_unique { table.name.clone() } else { format!("{} of {}", table.name, table.source) }
+    };
+    let mut tables: Vec<PlannedTable> = tables
         .into_iter()
         .map(|table| PlannedTable {
-            layout: Layout::of(&table),
+            title: title(&table),
+            layout: Layout::of(&table, mapping),
             table,
             rows: Vec::new(),
+            mends: Vec::new(),
             unmapped_columns: BTreeMap::new(),
         })
         .collect();
@@ -115,6 +163,8 @@ pub(super) async fn plan<S: Source>(source: &mut S, zone: Tz, progress: &Progres
 
 /// A row of the source's index that counts.
 struct IndexedPart {
+    /// The index of its table in the plan.
+    table: usize,
     /// Its index in [`PlannedTable::rows`].
     row: usize,
     position: i64,
@@ -158,6 +208,9 @@ impl Scan {
                 };
                 let planned_table = &mut self.tables[place];
                 planned_table.rows.push(planned);
+                if table.is_mended {
+                    planned_table.mends.push(row.mends.clone());
+                }
                 if let Some(layout) = &layout {
                     for field in layout.content.summed_fields() {
                         *sums.entry(field).or_default() += amount_of(layout, row, field).unwrap_or_default();
@@ -191,7 +244,7 @@ impl Scan {
         if let Some(indexed) = related {
             content = digest_of_bytes(&[&content, &indexed.content])?;
         }
-        let related = related.map(|indexed| indexed.position);
+        let related = related.map(|indexed| RelatedPlace { table: indexed.table, position: indexed.position });
         let planned = |key: RowDigest, decision| PlannedRow {
             position: row.position,
             digests: RowDigests { key, content },
@@ -226,6 +279,7 @@ impl Scan {
     /// Remembers an order that has a number, also if the row is rejected for another reason.
     fn remember_number(&mut self, place: usize, layout: &Layout, row: &SourceRow, key: &str, content: RowDigest) {
         let Content::Orders(archive) = layout.content else { return };
+        let archive = layout.archive_status(row, archive).unwrap_or(archive);
         self.numbers.entry(key.to_owned()).or_default().rows.push(NumberedRow {
             table: place,
             row: self.tables[place].rows.len(),
@@ -266,12 +320,11 @@ impl Scan {
     /// called like that here.
     fn place_of_sheet(&self, layout: &Layout, row: &SourceRow) -> Option<usize> {
         let name = layout.value(row, "TableName").to_string().trim().to_lowercase();
-        let of_name = self.tables.iter().position(|table| {
-            matches!(table.content(), Some(Content::Parts(_))) && table.table.name.eq_ignore_ascii_case(&name)
-        });
-        of_name.or_else(|| {
+        let is_sheet = |table: &&PlannedTable| !table.table.is_mended && matches!(table.content(), Some(Content::Parts(_)));
+        let find = |is_it: &dyn Fn(&PlannedTable) -> bool| self.tables.iter().position(|table| is_sheet(&table) && is_it(table));
+        find(&|table| table.table.name.eq_ignore_ascii_case(&name)).or_else(|| {
             let named = part_table(&name)?;
-            self.tables.iter().position(|table| table.content() == Some(Content::Parts(named)))
+            find(&|table| table.content() == Some(Content::Parts(named)))
         })
     }
 
@@ -290,6 +343,9 @@ impl Scan {
             compared.filter(|(column, _)| is_compared(&column.name)).map(|(_, value)| value).collect();
         let content = digest(&compared)?;
         let checked = match parts::read_index_row(table, layout, row, self.zone) {
+            _ if table.is_mended => Err(
+                "a row of the index cannot be mended by itself; mend the part's row, or adjust its quantity".to_owned(),
+            ),
             Err(problem) => Err(problem),
             Ok(index_row) => match self.place_of_sheet(layout, row) {
                 None => Err(format!(
@@ -322,7 +378,7 @@ impl Scan {
         let (key, decision) = match checked {
             Ok(part) => {
                 let row_in_plan = self.tables[place].rows.len();
-                self.indexed.insert(part, IndexedPart { row: row_in_plan, position: row.position, content });
+                self.indexed.insert(part, IndexedPart { table: place, row: row_in_plan, position: row.position, content });
                 (digest(&(self.name_of(part.0), part.1))?, Decision::Import)
             }
             Err(problem) => (content, Decision::Reject(problem.into())),
@@ -337,7 +393,7 @@ impl Scan {
     }
 
     fn name_of(&self, place: usize) -> &str {
-        &self.tables[place].table.name
+        &self.tables[place].title
     }
 
     fn resolve_duplicate_numbers(&mut self) -> Result<()> {
@@ -345,7 +401,7 @@ impl Scan {
             for ((table, row), decision) in rows.decide() {
                 let name = |place: (usize, usize)| {
                     let planned = &self.tables[place.0];
-                    format!("row {} of {}", planned.rows[place.1].position, planned.table.name)
+                    format!("row {} of {}", planned.rows[place.1].position, planned.title)
                 };
                 let decision = match decision {
                     DuplicateNumber::ExactCopy { of } => {
@@ -356,7 +412,7 @@ impl Scan {
                         let moved = &self.tables[table].rows[row];
                         let (position, content) = (moved.position, moved.digests.content);
                         let archived = &mut self.tables[to.0].rows[to.1];
-                        archived.related = Some(position);
+                        archived.related = Some(RelatedPlace { table, position });
                         archived.digests.content = digest_of_bytes(&[&archived.digests.content, &content])?;
                         Decision::Skip(reason.into())
                     }
@@ -376,17 +432,14 @@ impl Scan {
 
     /// A row of the index goes with its part.
     fn reject_index_rows_of_rejected_parts(&mut self) {
-        let Some(index) = self.tables.iter().position(|table| table.content() == Some(Content::PartIndex)) else {
-            return;
-        };
         for ((place, position), indexed) in std::mem::take(&mut self.indexed) {
             let sheet = &self.tables[place];
             let row = sheet.rows.binary_search_by_key(&position, |row| row.position);
             if row.is_ok_and(|row| sheet.rows[row].decision == Decision::Import) {
                 continue;
             }
-            let reason = format!("row {position} of {}, to which it points, is not imported", sheet.table.name);
-            self.tables[index].rows[indexed.row].decision = Decision::Reject(reason.into());
+            let reason = format!("row {position} of {}, to which it points, is not imported", sheet.title);
+            self.tables[indexed.table].rows[indexed.row].decision = Decision::Reject(reason.into());
         }
     }
 }
@@ -398,6 +451,9 @@ fn read(table: &SourceTable, layout: &Layout, row: &SourceRow, zone: Tz) -> Read
     }
     if layout.is_heading(row) {
         return ReadRow::Skipped("a heading".to_owned());
+    }
+    if layout.is_total(row) {
+        return ReadRow::Skipped("a line with totals".to_owned());
     }
     match layout.content {
         Content::Orders(archive) => orders::read_order(table, layout, row, zone, archive, None),

@@ -14,8 +14,8 @@ use serde::{Serialize, Serializer};
 
 use super::{
     row_reader::Correction,
-    source::{SourceRow, SourceTable},
-    target::{Class, Outcome},
+    source::{REJECTED_ROW_COLUMNS, SourceRow, SourceTable},
+    target::{BatchRow, Class, Outcome},
 };
 
 /// The result of an import or of a dry run.
@@ -45,6 +45,8 @@ pub struct TableReport {
     pub sums: BTreeMap<String, SumReport>,
     /// The columns that no field of ours takes, with the number of rows that have a value in them. `import_rows` keeps them.
     pub unmapped_columns: BTreeMap<String, u64>,
+    /// What a person should know about how the table was read, in sentences.
+    pub remarks: Vec<String>,
 }
 
 /// The sum of a column.
@@ -140,6 +142,7 @@ impl Report {
                     sum.source, sum.taken, sum.stored, sum.left_out
                 ));
             }
+            lines.extend(table.remarks.iter().map(|remark| format!("    {remark}")));
             for (column, rows) in table.unmapped_columns.iter().filter(|(_, rows)| **rows > 0) {
                 lines.push(format!("    {column} is not mapped: {rows} values are kept in import_rows only"));
             }
@@ -190,7 +193,13 @@ impl ReportFiles {
     }
 
     /// Writes a rejected row whole: the columns of the source, then the table, the row and the reason.
-    pub(super) fn reject(&mut self, table: &SourceTable, row: &SourceRow, reason: &str) -> Result<()> {
+    pub(super) fn reject(
+        &mut self,
+        table: &SourceTable,
+        row: &SourceRow,
+        batch_row: &BatchRow,
+        reason: &str,
+    ) -> Result<()> {
         let path = self.directory.join(format!("rejected-{}{}.csv", file_name(&table.name), self.suffix));
         let writer = match self.rejected.entry(table.name.clone()) {
             Entry::Occupied(writer) => writer.into_mut(),
@@ -198,12 +207,19 @@ impl ReportFiles {
                 let file = File::create_new(&path).with_context(|| format!("{} cannot be written", path.display()))?;
                 let mut writer = csv::Writer::from_writer(file);
                 let columns = table.columns.iter().map(|column| column.name.as_str());
-                writer.write_record(columns.chain(["source_table", "source_row", "reason"]))?;
+                writer.write_record(columns.chain(REJECTED_ROW_COLUMNS))?;
                 rejected.insert(writer)
             }
         };
         let values = row.values.iter().map(ToString::to_string);
-        writer.write_record(values.chain([table.name.clone(), row.position.to_string(), reason.to_owned()]))?;
+        let digest = u128::from_be_bytes(batch_row.digests.content);
+        writer.write_record(values.chain([
+            table.source.clone(),
+            table.name.clone(),
+            batch_row.position.to_string(),
+            format!("{digest:032x}"),
+            reason.to_owned(),
+        ]))?;
         Ok(())
     }
 

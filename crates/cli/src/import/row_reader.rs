@@ -1,5 +1,7 @@
 //! Reads a row of a source as a row of ours, and remembers every correction.
 
+use std::borrow::Cow;
+
 use app_core::values::{BoundedText, Text};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -157,16 +159,29 @@ impl<'row> RowReader<'row> {
         let text = match convert::read_number_text(self.value(field)) {
             Reading::Same(text) => text,
             Reading::Corrected(text, rule) => self.corrected(field, text, rule)?,
-            Reading::Blank | Reading::Unreadable(_) => return None,
+            Reading::Blank => return None,
+            Reading::Unreadable(problem) => {
+                self.reject(format!("{} {problem}: {}", self.column(field), self.value(field)));
+                return None;
+            }
         };
         self.fitting(field, Text::<100>::parse(text).map(Text::into_inner))
+    }
+
+    /// Returns the value of a field that is a date.
+    pub(super) fn date(&self, field: &str) -> Cow<'row, Value> {
+        self.layout.date(self.row, field)
     }
 
     fn any_text(&mut self, field: &str) -> Option<String> {
         match convert::read_text(self.value(field)) {
             Reading::Same(text) => Some(text),
             Reading::Corrected(text, rule) => self.corrected(field, text, rule),
-            Reading::Blank | Reading::Unreadable(_) => None,
+            Reading::Blank => None,
+            Reading::Unreadable(problem) => {
+                self.correct(field, None, format!("left empty, since it {problem}"));
+                None
+            }
         }
     }
 
@@ -176,7 +191,7 @@ impl<'row> RowReader<'row> {
 
     /// Reads a date. What is none leaves the field empty and goes into the notes, after `label`.
     pub(super) fn day(&mut self, field: &str, label: &str) -> Option<NaiveDate> {
-        let reading = convert::read_day(self.value(field), self.zone);
+        let reading = convert::read_day(&self.date(field), self.zone);
         self.value_or_note(field, label, reading)
     }
 

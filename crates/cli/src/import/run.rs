@@ -18,14 +18,16 @@ use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 use super::{
     import_rows::{self, EarlierRows},
     layout::{Content, Layout},
+    mapping::{self, Mapping},
     matching::{MatchBy, match_rows},
+    mended,
     orders::{self, Orders},
     parts::{self, Parts},
     plain_tables::{AI_LOG, LEDGER, SHOPS, read_plain_row},
-    plan::{Decision, Plan, PlannedRow, PlannedTable, amount_of, plan},
+    plan::{Decision, Plan, PlannedRow, PlannedTable, RelatedPlace, amount_of, plan},
     report::{DeletedInSource, Report, ReportFiles, SumReport, TableReport},
     row_reader::ReadRow,
-    source::{BATCH, DatabaseAddress, DatabaseSource, Original, Source, SourceRow, SourceTable},
+    source::{BATCH, DatabaseAddress, DatabaseSource, FileSource, Original, Source, SourceRow, SourceTable},
     target::{self, BatchContext, BatchDecision, BatchRow, Class, EarlierRow, Outcome},
 };
 use crate::{
@@ -46,30 +48,80 @@ pub enum OnConflict {
 /// An import into one installation.
 pub struct Import {
     pub databases: Databases,
-    /// The source: `mysql://user@host:port/name`.
-    pub source: String,
-    /// The password of the source.
+    /// What is imported: a database as `mysql://user@host:port/name`, or files.
+    pub sources: Vec<String>,
+    /// The password of the source, if it is a database.
     pub password: SecretString,
+    /// `rotracker`, which reads each file in a process of its own.
+    pub program: PathBuf,
+    /// The file that says what tables and columns hold.
+    pub mapping: Option<PathBuf>,
     pub clock: Clock,
     /// The time zone of the business, in which instants of the source become dates.
     pub zone: Tz,
     pub dry_run: bool,
     pub on_conflict: OnConflict,
-    /// The name under which `import_rows` keeps the rows of the source: its address by default.
+    /// The name under which `import_rows` keeps the rows of the source: by default its address, or the name of the file.
     pub source_name: Option<String>,
     /// The directory for the files of the report.
     pub report: Option<PathBuf>,
 }
 
+/// A source that is being read.
+enum OpenSource {
+    Database(Box<DatabaseSource>),
+    Files(FileSource),
+}
+
 impl Import {
-    /// Imports from the source.
+    /// Imports from the sources.
     ///
     /// # Errors
-    /// When the source cannot be read, our databases cannot be written, or another import is running. Batches that were
+    /// When a source cannot be read, our databases cannot be written, or another import is running. Batches that were
     /// committed before stay, and the next run finds them.
     pub async fn run(&self) -> Result<Report> {
-        let address = DatabaseAddress::parse(&self.source, &self.databases.server, &self.password)?;
         let mut locks = ImportLocks::take(&self.databases).await?;
+        let result = match self.open(&locks).await {
+            Ok(OpenSource::Database(mut source)) => self.import(&mut *source).await,
+            Ok(OpenSource::Files(mut source)) => self.import(&mut source).await,
+            Err(error) => Err(error),
+        };
+        // The server also releases the locks when the connection is closed, so this may fail.
+        let _ = locks.release().await;
+        result
+    }
+
+    /// Returns a mapping for what is not understood, to be filled in.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn mapping_template(&self) -> Result<String> {
+        let mut locks = ImportLocks::take(&self.databases).await?;
+        let bar = output::bar("reading {human_pos}/{human_len} rows")?;
+        let mapping = self.mapping()?;
+        let plan = match self.open(&locks).await? {
+            OpenSource::Database(mut source) => plan(&mut *source, self.zone, &mapping, &bar).await?,
+            OpenSource::Files(mut source) => plan(&mut source, self.zone, &mapping, &bar).await?,
+        };
+        locks.release().await?;
+        Ok(mapping::template(&plan.tables))
+    }
+
+    fn mapping(&self) -> Result<Mapping> {
+        self.mapping.as_deref().map_or_else(|| Ok(Mapping::default()), Mapping::read)
+    }
+
+    async fn open(&self, locks: &ImportLocks) -> Result<OpenSource> {
+        let databases = self.sources.iter().filter(|source| source.contains("://")).count();
+        if databases == 0 {
+            if self.source_name.is_some() && self.sources.len() > 1 {
+                bail!("--source-name names the rows of one file, and there are {}", self.sources.len());
+            }
+            let files: Vec<PathBuf> = self.sources.iter().map(PathBuf::from).collect();
+            return Ok(OpenSource::Files(FileSource::read(&self.program, &files, &self.mapping()?).await?));
+        }
+        let [address] = &*self.sources else { bail!("a database is imported by itself, without other sources") };
+        let address = DatabaseAddress::parse(address, &self.databases.server, &self.password)?;
         let mut source = DatabaseSource::open(&address).await?;
         let is_our_server = source.is_server_of_lock(&locks.names[0], locks.connection_id).await?;
         if is_our_server
@@ -77,10 +129,7 @@ impl Import {
         {
             source.exclude(migrate::our_tables());
         }
-        let result = self.import(&mut source).await;
-        // The server also releases the locks when the connection is closed, so this may fail.
-        let _ = locks.release().await;
-        result
+        Ok(OpenSource::Database(Box::new(source)))
     }
 
     async fn import<S: Source>(&self, source: &mut S) -> Result<Report> {
@@ -99,27 +148,34 @@ impl Import {
         let mut files = self.report.as_deref().map(ReportFiles::new).transpose()?;
         let bar = output::bar("{msg:10} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?;
         bar.set_message("reading");
-        let mut plan = plan(source, self.zone, &bar).await?;
+        let mut plan = plan(source, self.zone, &self.mapping()?, &bar).await?;
         if plan.tables.is_empty() {
             bail!("{} has no tables to import", source.name());
         }
-        let source_name = self.source_name.clone().unwrap_or_else(|| source.name().to_owned());
-        self.reject_renamed_source(pools, &source_name, &plan).await?;
-        let deleted_in_source = self.find_earlier_rows(pools, &source_name, &mut plan).await?;
+        if let Some(name) = &self.source_name {
+            for planned in plan.tables.iter_mut().filter(|planned| !planned.table.is_mended) {
+                planned.table.source.clone_from(name);
+            }
+        }
+        self.reject_renamed_source(pools, &plan).await?;
+        let deleted_in_source = self.find_earlier_rows(pools, &mut plan).await?;
+        for planned in plan.tables.iter_mut().filter(|planned| planned.table.is_mended) {
+            mended::find_rejected_rows(pools.of(planned.content()), source, planned).await?;
+        }
 
         // The first pass writes nothing. A dry run ends with it, and so its report is that of the run.
         bar.set_message("checking");
         bar.set_position(0);
-        let mut done = Pass::new(self, &source_name, false, if self.dry_run { files.take() } else { None });
+        let mut done = Pass::new(self, source.name(), false, if self.dry_run { files.take() } else { None });
         done.run(pools, source, &plan, &bar).await?;
         if !self.dry_run {
             bar.set_message("importing");
             bar.set_position(0);
-            done = Pass::new(self, &source_name, true, files.take());
+            done = Pass::new(self, source.name(), true, files.take());
             done.run(pools, source, &plan, &bar)
                 .await
                 .context("the import stopped; the committed rows are saved, and running it again continues")?;
-            sums_here(pools, &source_name, &mut done.report).await?;
+            sums_here(pools, &plan, &mut done.report).await?;
         }
         drop(bar);
         let Pass { mut report, files, .. } = done;
@@ -133,20 +189,19 @@ impl Import {
 
     /// Refuses a source whose parts, orders or other rows have been imported from a source of another name only. It may be the
     /// same data under another address, and then all of it would be doubled.
-    async fn reject_renamed_source(&self, pools: &Pools, source: &str, plan: &Plan) -> Result<()> {
+    async fn reject_renamed_source(&self, pools: &Pools, plan: &Plan) -> Result<()> {
         if self.source_name.is_some() {
             return Ok(());
         }
-        let mut known_kinds = Vec::new();
-        for pool in pools.distinct() {
-            let kinds = db::read!(pool, |connection| import_rows::kinds(connection, source).await);
-            known_kinds.extend(or_not_migrated(kinds)?);
-        }
-        let is_new = |table: &&PlannedTable| !known_kinds.iter().any(|kind| kind == table.kind());
+        let sources = plan.sources();
         let tables = plan.tables.iter().filter(|table| table.layout.is_some() && table.table.rows > 0);
-        for table in tables.filter(is_new) {
-            let (pool, kind) = (pools.of(table.content()), table.kind());
-            let others = db::read!(pool, |connection| import_rows::other_sources(connection, source, kind).await)?;
+        for table in tables.filter(|table| !table.table.is_mended) {
+            let (pool, kind, source) = (pools.of(table.content()), table.kind(), &table.table.source);
+            let known_kinds = db::read!(pool, |connection| import_rows::kinds(connection, slice::from_ref(source)).await);
+            if or_not_migrated(known_kinds)?.iter().any(|known| known == kind) {
+                continue;
+            }
+            let others = db::read!(pool, |connection| import_rows::other_sources(connection, &sources, kind).await)?;
             if let Some(other) = others.first() {
                 bail!(
                     "rows like those of {} were already imported from {other}. To continue that import from another address, \
@@ -158,15 +213,18 @@ impl Import {
         Ok(())
     }
 
-    /// Finds each row among those of earlier runs, and returns those that the source no longer has.
-    async fn find_earlier_rows(&self, pools: &Pools, source: &str, plan: &mut Plan) -> Result<Vec<DeletedInSource>> {
-        let tables: Vec<String> = plan.tables.iter().map(|table| table.table.name.clone()).collect();
-        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+    /// Finds each row among those of earlier runs, and returns those that the sources no longer have.
+    async fn find_earlier_rows(&self, pools: &Pools, plan: &mut Plan) -> Result<Vec<DeletedInSource>> {
+        let sources = plan.sources();
         let mut deleted = Vec::new();
+        if sources.is_empty() {
+            return Ok(deleted);
+        }
         for pool in pools.distinct() {
-            for kind in or_not_migrated(db::read!(pool, |connection| import_rows::kinds(connection, source).await))? {
+            let kinds = db::read!(pool, |connection| import_rows::kinds(connection, &sources).await);
+            for kind in or_not_migrated(kinds)? {
                 let earlier =
-                    db::read!(pool, |connection| import_rows::list(connection, source, &kind, &tables).await)?;
+                    db::read!(pool, |connection| import_rows::list(connection, &sources, &kind, &plan.tables).await)?;
                 let is_matched = match_with_earlier(plan, &kind, &earlier);
                 let unmatched = earlier.rows.iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
                 deleted.extend(unmatched.filter_map(|(row, _)| {
@@ -231,7 +289,7 @@ fn match_with_earlier(plan: &mut Plan, kind: &str, earlier: &EarlierRows) -> Vec
         let mut open: Vec<&mut PlannedRow> = plan
             .tables
             .iter_mut()
-            .filter(|table| table.kind() == kind)
+            .filter(|table| table.kind() == kind && !table.table.is_mended)
             .flat_map(|table| &mut table.rows)
             .filter(|row| row.earlier.is_none() && scope.contains(&row.decision))
             .collect();
@@ -256,7 +314,8 @@ fn match_rows_at_the_same_place(plan: &mut Plan, kind: &str, earlier: &EarlierRo
             open.insert((table, row.position), known);
         }
     }
-    for (index, table) in plan.tables.iter_mut().enumerate().filter(|(_, table)| table.kind() == kind) {
+    let tables = plan.tables.iter_mut().enumerate();
+    for (index, table) in tables.filter(|(_, table)| table.kind() == kind && !table.table.is_mended) {
         for row in table.rows.iter_mut().filter(|row| row.earlier.is_none()) {
             if let Some(known) = open.remove(&(index, row.position)) {
                 is_matched[known] = true;
@@ -335,12 +394,11 @@ impl ImportLocks {
 /// One pass over all rows.
 struct Pass<'run> {
     import: &'run Import,
-    source_name: String,
     write: bool,
     files: Option<ReportFiles>,
     report: Report,
     /// What became of the parts that the source's index names, by the row of the index.
-    indexed_parts: HashMap<i64, IndexedPart>,
+    indexed_parts: HashMap<RelatedPlace, IndexedPart>,
 }
 
 #[derive(Clone, Copy)]
@@ -351,22 +409,22 @@ struct IndexedPart {
 }
 
 impl<'run> Pass<'run> {
-    fn new(import: &'run Import, source_name: &str, write: bool, files: Option<ReportFiles>) -> Self {
+    fn new(import: &'run Import, source: &str, write: bool, files: Option<ReportFiles>) -> Self {
         Self {
             import,
-            source_name: source_name.to_owned(),
             write,
             files,
-            report: Report { source: source_name.to_owned(), dry_run: import.dry_run, ..Report::default() },
+            report: Report { source: source.to_owned(), dry_run: import.dry_run, ..Report::default() },
             indexed_parts: HashMap::new(),
         }
     }
 
     async fn run<S: Source>(&mut self, pools: &Pools, source: &mut S, plan: &Plan, bar: &ProgressBar) -> Result<()> {
-        for table in &plan.tables {
+        for (table_index, table) in plan.tables.iter().enumerate() {
             let mut table_report = TableReport {
-                table: table.table.name.clone(),
+                table: table.title.clone(),
                 is_understood: table.layout.is_some(),
+                remarks: table.remarks(),
                 rows: table.table.rows,
                 unmapped_columns: table.unmapped_columns.clone(),
                 ..TableReport::default()
@@ -378,11 +436,11 @@ impl<'run> Pass<'run> {
                 if !is_same {
                     bail!("the rows of {} have changed while they were read", table.table.name);
                 }
-                let related_rows = related_rows(source, plan, table, planned).await?;
+                let related_rows = related_rows(source, plan, planned).await?;
                 let mut batch = batch(self.import.zone, table, planned, &rows, &related_rows)?;
                 // The next rows are read while these are written.
                 let (outcomes, next_rows) = tokio::join!(
-                    self.import_batch(pools, table, planned, &mut batch),
+                    self.import_batch(pools, table_index, table, planned, &mut batch),
                     source.rows_after(&table.table, after)
                 );
                 self.record_outcomes(table, &mut table_report, &rows, &batch, &outcomes?)?;
@@ -400,12 +458,13 @@ impl<'run> Pass<'run> {
     async fn import_batch(
         &mut self,
         pools: &Pools,
+        table_index: usize,
         table: &PlannedTable,
         planned: &[PlannedRow],
         batch: &mut [BatchRow],
     ) -> Result<Vec<Outcome>> {
-        let outcomes = match self.apply(pools, table, batch).await {
-            Err(error) if is_about_a_row(&error) => self.apply_one_by_one(pools, table, batch).await,
+        let outcomes = match self.apply(pools, table_index, table, batch).await {
+            Err(error) if is_about_a_row(&error) => self.apply_one_by_one(pools, table_index, table, batch).await,
             result => result,
         };
         let outcomes = outcomes
@@ -424,10 +483,16 @@ impl<'run> Pass<'run> {
     }
 
     /// Imports the rows of a batch in one transaction.
-    async fn apply(&self, pools: &Pools, table: &PlannedTable, batch: &[BatchRow]) -> Result<Vec<Outcome>, ApiError> {
+    async fn apply(
+        &self,
+        pools: &Pools,
+        table_index: usize,
+        table: &PlannedTable,
+        batch: &[BatchRow],
+    ) -> Result<Vec<Outcome>, ApiError> {
         let now = self.import.clock.now();
         let context = BatchContext {
-            source: &self.source_name,
+            source: &table.table.source,
             source_table: &table.table.name,
             kind: table.kind(),
             now,
@@ -437,7 +502,9 @@ impl<'run> Pass<'run> {
         db::transaction!(pools.of(table.content()), |connection| match table.content() {
             Some(Content::Orders(_)) => target::apply(connection, &Orders { now }, batch, &context).await,
             Some(Content::Parts(table)) => target::apply(connection, &Parts { table, now }, batch, &context).await,
-            Some(Content::PartIndex) => import_index_rows(connection, &self.indexed_parts, batch, &context).await,
+            Some(Content::PartIndex) => {
+                import_index_rows(connection, table_index, &self.indexed_parts, batch, &context).await
+            }
             Some(Content::Shops) => target::apply(connection, &SHOPS, batch, &context).await,
             Some(Content::AiLog) => target::apply(connection, &AI_LOG, batch, &context).await,
             Some(Content::Ledger) => target::apply(connection, &LEDGER, batch, &context).await,
@@ -450,15 +517,16 @@ impl<'run> Pass<'run> {
     async fn apply_one_by_one(
         &self,
         pools: &Pools,
+        table_index: usize,
         table: &PlannedTable,
         batch: &mut [BatchRow],
     ) -> Result<Vec<Outcome>, ApiError> {
         let mut outcomes = Vec::with_capacity(batch.len());
         for row in batch {
-            let outcome = match self.apply(pools, table, slice::from_ref(row)).await {
+            let outcome = match self.apply(pools, table_index, table, slice::from_ref(row)).await {
                 Err(error) if is_about_a_row(&error) => {
                     row.decision = BatchDecision::Reject(format!("the database refuses it: {error}"));
-                    self.apply(pools, table, slice::from_ref(row)).await
+                    self.apply(pools, table_index, table, slice::from_ref(row)).await
                 }
                 outcome => outcome,
             };
@@ -481,9 +549,9 @@ impl<'run> Pass<'run> {
             if let Some(layout) = &table.layout {
                 add_to_sums(layout, report, row, batch_row, outcome, &table.table)?;
             }
-            self.report.add(&table.table.name, row.position, outcome);
+            self.report.add(&table.title, batch_row.position, outcome);
             if let (Some(files), Class::Rejected) = (&mut self.files, outcome.class) {
-                files.reject(&table.table, row, outcome.reason.as_deref().unwrap_or_default())?;
+                files.reject(&table.table, row, batch_row, outcome.reason.as_deref().unwrap_or_default())?;
             }
         }
         Ok(())
@@ -563,22 +631,21 @@ struct RelatedRow<'plan> {
 async fn related_rows<'plan, S: Source>(
     source: &mut S,
     plan: &'plan Plan,
-    table: &PlannedTable,
     planned: &[PlannedRow],
-) -> Result<HashMap<i64, RelatedRow<'plan>>> {
-    let positions: Vec<i64> = planned.iter().filter_map(|row| row.related).collect();
-    let Some(related) = related_table(plan, table) else { return Ok(HashMap::new()) };
-    let rows = source.rows_at(&related.table, &positions).await?;
-    Ok(rows.into_iter().map(|row| (row.position, RelatedRow { table: related, row })).collect())
-}
-
-fn related_table<'plan>(plan: &'plan Plan, table: &PlannedTable) -> Option<&'plan PlannedTable> {
-    let wanted = match table.content()? {
-        Content::Orders(_) => Content::Orders(ros::model::ArchiveStatus::Active),
-        Content::Parts(_) => Content::PartIndex,
-        _ => return None,
-    };
-    plan.tables.iter().find(|table| table.content() == Some(wanted))
+) -> Result<HashMap<RelatedPlace, RelatedRow<'plan>>> {
+    let mut positions: HashMap<usize, Vec<i64>> = HashMap::new();
+    for place in planned.iter().filter_map(|row| row.related) {
+        positions.entry(place.table).or_default().push(place.position);
+    }
+    let mut found = HashMap::new();
+    for (index, positions) in positions {
+        let table = &plan.tables[index];
+        for row in source.rows_at(&table.table, &positions).await? {
+            let place = RelatedPlace { table: index, position: row.position };
+            found.insert(place, RelatedRow { table, row });
+        }
+    }
+    Ok(found)
 }
 
 /// Converts the rows of a batch.
@@ -587,18 +654,19 @@ fn batch(
     table: &PlannedTable,
     planned: &[PlannedRow],
     rows: &[SourceRow],
-    related_rows: &HashMap<i64, RelatedRow<'_>>,
+    related_rows: &HashMap<RelatedPlace, RelatedRow<'_>>,
 ) -> Result<Vec<BatchRow>> {
     planned
         .iter()
         .zip(rows)
         .map(|(planned, row)| {
             let decision = match (&planned.decision, &table.layout) {
+                _ if planned.is_mended_already() => BatchDecision::Mended,
                 (Decision::Skip(reason), _) => BatchDecision::Skip(reason.to_string()),
                 (Decision::Reject(reason), _) => BatchDecision::Reject(reason.to_string()),
                 (Decision::Import, None) => BatchDecision::Reject("the table is not understood".to_owned()),
                 (Decision::Import, Some(layout)) => {
-                    let related = planned.related.and_then(|position| related_rows.get(&position));
+                    let related = planned.related.and_then(|place| related_rows.get(&place));
                     match read(zone, table, layout, row, related) {
                         ReadRow::Row(ours) => BatchDecision::Import(ours),
                         ReadRow::Skipped(reason) => BatchDecision::Skip(reason),
@@ -607,7 +675,9 @@ fn batch(
                 }
             };
             Ok(BatchRow {
-                position: row.position,
+                // A mended row stands for the row that was rejected.
+                position: row.mends.as_ref().map_or(row.position, |rejected| rejected.position),
+                is_mended: row.mends.is_some(),
                 digests: planned.digests,
                 original: serde_json::to_string(&Original { table: &table.table, row })?,
                 earlier: planned.earlier,
@@ -644,13 +714,15 @@ fn read(zone: Tz, table: &PlannedTable, layout: &Layout, row: &SourceRow, relate
 /// Finds out what became of rows of the source's index: each went with its part.
 async fn import_index_rows(
     connection: &mut MySqlConnection,
-    parts: &HashMap<i64, IndexedPart>,
+    index_table: usize,
+    parts: &HashMap<RelatedPlace, IndexedPart>,
     batch: &[BatchRow],
     context: &BatchContext<'_>,
 ) -> Result<Vec<Outcome>, ApiError> {
+    let part_of = |row: &BatchRow| parts.get(&RelatedPlace { table: index_table, position: row.position });
     let mut named: HashMap<Table, Vec<i64>> = HashMap::new();
     for row in batch {
-        if let Some(IndexedPart { table, row_id: Some(row_id), .. }) = parts.get(&row.position) {
+        if let Some(IndexedPart { table, row_id: Some(row_id), .. }) = part_of(row) {
             named.entry(*table).or_default().push(*row_id);
         }
     }
@@ -664,9 +736,10 @@ async fn import_index_rows(
         .iter()
         .map(|row| {
             let outcome = |class, reason: Option<&str>, target| Outcome::new(class, reason.map(str::to_owned), target);
-            match (&row.decision, parts.get(&row.position)) {
+            match (&row.decision, part_of(row)) {
                 (BatchDecision::Skip(reason), _) => outcome(Class::Skipped, Some(reason), None),
                 (BatchDecision::Reject(reason), _) => outcome(Class::Rejected, Some(reason), None),
+                (BatchDecision::Mended, _) => target::mended_already(row),
                 (BatchDecision::Import(_), Some(part)) if part.was_imported => {
                     let target = part.row_id.and_then(|row_id| index_ids.get(&(part.table, row_id)).copied());
                     let class = match row.earlier {
@@ -691,10 +764,9 @@ async fn import_index_rows(
 }
 
 /// Adds up what the rows of each table became.
-async fn sums_here(pools: &Pools, source: &str, report: &mut Report) -> Result<()> {
-    for table in &mut report.tables {
-        let content = Content::of_table(&table.table);
-        let (pool, statement) = match content {
+async fn sums_here(pools: &Pools, plan: &Plan, report: &mut Report) -> Result<()> {
+    for (planned, table) in plan.tables.iter().zip(&mut report.tables) {
+        let (pool, statement) = match planned.content() {
             Some(Content::Orders(_)) => (
                 &pools.main,
                 "SELECT COALESCE(SUM(orders.ESTIMATED_COST), 0) AS ESTIMATED_COST,
@@ -721,7 +793,7 @@ async fn sums_here(pools: &Pools, source: &str, report: &mut Report) -> Result<(
             _ => continue,
         };
         let row = db::read!(pool, |connection| {
-            let query = sqlx::query(AssertSqlSafe(statement.clone())).bind(source).bind(&table.table);
+            let query = sqlx::query(AssertSqlSafe(statement.clone())).bind(&planned.table.source).bind(&planned.table.name);
             Ok(query.fetch_one(connection).await?)
         })?;
         for (column, sum) in &mut table.sums {

@@ -103,6 +103,8 @@ pub(super) trait Target {
 /// A row of a batch.
 pub(super) struct BatchRow {
     pub(super) position: i64,
+    /// Whether a person has mended the row, which an earlier run rejected.
+    pub(super) is_mended: bool,
     pub(super) digests: RowDigests,
     /// The row as found, as JSON.
     pub(super) original: String,
@@ -115,6 +117,8 @@ pub(super) enum BatchDecision {
     Import(Box<ConvertedRow>),
     Skip(String),
     Reject(String),
+    /// A person has mended the row, which an earlier run imported.
+    Mended,
 }
 
 /// The latest version of a row that an earlier run read.
@@ -122,11 +126,13 @@ pub(super) enum BatchDecision {
 pub(super) struct EarlierRow {
     /// The id in `import_rows`.
     pub(super) id: i64,
-    /// The index of the table in the plan, if the source still has it.
+    /// The index of the table in the plan, if the sources still have it.
     pub(super) table: Option<usize>,
     pub(super) position: i64,
     pub(super) has_same_content: bool,
     pub(super) class: Class,
+    /// Whether a person has mended the row: what was imported is not what the source has.
+    pub(super) is_mended: bool,
     pub(super) target: Option<i64>,
 }
 
@@ -205,6 +211,7 @@ pub(super) async fn apply<T: Target>(
                 compare(connection, target, row, base, id, stored.get(&id), context).await?
             }
             (_, BatchDecision::Skip(reason) | BatchDecision::Reject(reason)) => not_imported(row, reason),
+            (_, BatchDecision::Mended) => mended_already(row),
         });
     }
     if context.write {
@@ -238,6 +245,11 @@ fn not_imported(row: &BatchRow, reason: &str) -> Outcome {
     Outcome::new(class, Some(reason.to_owned()), row.earlier.and_then(|earlier| earlier.target))
 }
 
+pub(super) fn mended_already(row: &BatchRow) -> Outcome {
+    let reason = "a person has mended it, and that was imported".to_owned();
+    Outcome::new(Class::Unchanged, Some(reason), row.earlier.and_then(|earlier| earlier.target))
+}
+
 /// Decides what can be decided without looking at the rows of the database.
 async fn actions_from_earlier_rows(
     connection: &mut MySqlConnection,
@@ -257,6 +269,7 @@ async fn actions_from_earlier_rows(
             (BatchDecision::Skip(reason) | BatchDecision::Reject(reason), _) => {
                 Action::Nothing(not_imported(row, reason))
             }
+            (BatchDecision::Mended, _) => Action::Nothing(mended_already(row)),
             (BatchDecision::Import(_), Some(earlier @ EarlierRow { target: Some(id), .. })) => {
                 if is_settled(&earlier) {
                     Action::Nothing(Outcome::new(Class::Unchanged, None, Some(id)))

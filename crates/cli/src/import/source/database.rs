@@ -173,6 +173,7 @@ fn read_row(row: &MySqlRow, table: &SourceTable) -> Result<SourceRow, sqlx::Erro
     Ok(SourceRow {
         position: row.try_get(POSITION)?,
         values: table.columns.iter().map(|column| value(row, column)).collect::<Result<_, _>>()?,
+        mends: None,
     })
 }
 
@@ -229,11 +230,10 @@ impl Source for DatabaseSource {
                     _ => &table_name,
                 };
                 tables.push(SourceTable {
+                    source: self.name.clone(),
                     name: name.to_owned(),
                     stored_name: table_name.clone(),
-                    columns: Vec::new(),
-                    position_column: None,
-                    rows: 0,
+                    ..SourceTable::default()
                 });
             }
             let Some(table) = tables.last_mut() else { continue };

@@ -1,6 +1,9 @@
 //! The sources of the importer: their tables, columns and rows.
 
 mod database;
+mod files;
+pub mod sheets;
+mod spool;
 mod value;
 
 use anyhow::Result;
@@ -8,14 +11,19 @@ use rust_decimal::Decimal;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub(super) use database::{DatabaseAddress, DatabaseSource};
-pub(super) use value::Value;
+pub(super) use files::{FileSource, REJECTED_ROW_COLUMNS};
+pub use value::Value;
+
+use super::matching::RowDigest;
 
 /// The most rows that are read, and written, at once.
 pub(super) const BATCH: usize = 500;
 
 /// A table of a source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SourceTable {
+    /// The name under which `import_rows` keeps the rows: that of the database or the file. It is the same in every run.
+    pub(super) source: String,
     /// The name by which the table is known: without the prefix of tables that were moved aside.
     pub(super) name: String,
     /// The name that the source itself uses.
@@ -25,6 +33,12 @@ pub(super) struct SourceTable {
     pub(super) position_column: Option<String>,
     /// The rows that the source itself counts.
     pub(super) rows: u64,
+    /// Whether numbers that stand for dates count the days from 1904, as in workbooks of old versions of Excel for the Mac.
+    pub(super) has_1904_dates: bool,
+    /// Whether these are rejected rows of an earlier import that people have mended. Their `source` is that of the earlier import.
+    pub(super) is_mended: bool,
+    /// What a person should know about the table, in sentences: hidden rows, merged cells.
+    pub(super) remarks: Vec<String>,
 }
 
 /// A column of a source.
@@ -53,11 +67,21 @@ pub(super) struct SourceRow {
     pub(super) position: i64,
     /// One value for each column.
     pub(super) values: Vec<Value>,
+    /// The rejected row for which a mended row stands.
+    pub(super) mends: Option<RejectedRow>,
+}
+
+/// A rejected row of an earlier import, as the file of rejected rows names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RejectedRow {
+    pub(super) position: i64,
+    /// The digest of its content.
+    pub(super) digest: RowDigest,
 }
 
 /// A source of rows that does not change while it is read.
 pub(super) trait Source {
-    /// Returns the name under which `import_rows` keeps the rows of this source. It is the same in every run.
+    /// Returns the name that people know the source by.
     fn name(&self) -> &str;
 
     /// Lists the tables in the order in which they are read.
