@@ -38,6 +38,7 @@ use app_core::{
 pub use report::{Report, RowReport, SumReport, TableReport};
 pub use row_reader::Correction;
 pub use run::{Import, OnConflict};
+pub use source::{Value, sheets};
 pub use target::Class;
 
 use crate::{migrate::Databases, output};

@@ -81,7 +81,7 @@ fn read_number(value: &Value, parse: fn(&str) -> Option<Number>) -> Result<Optio
         // Rounds the tail of numbers such as 5.684341886080802e-14, which calculations leave behind in spreadsheets.
         Value::Double(number) => plain(number.to_string().parse().map_err(|_| ())?),
         Value::Decimal(number) => plain(number.normalize()),
-        Value::DateTime(_) => Err(()),
+        Value::DateTime(_) | Value::Error(_) => Err(()),
     }
 }
 

@@ -93,6 +93,7 @@ fn read_date_or_instant(value: &Value) -> Result<Option<DateOrInstant>, &'static
             "" => Ok(None),
             text => parse_moment(text).map(Some),
         },
+        Value::Error(_) => Err(NO_DATE),
     }
 }
 

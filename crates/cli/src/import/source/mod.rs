@@ -1,6 +1,7 @@
 //! The sources of the importer: their tables, columns and rows.
 
 mod database;
+pub mod sheets;
 mod value;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use rust_decimal::Decimal;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub(super) use database::{DatabaseAddress, DatabaseSource};
-pub(super) use value::Value;
+pub use value::Value;
 
 /// The most rows that are read, and written, at once.
 pub(super) const BATCH: usize = 500;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 /// A value of a source, as it was found.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::import) enum Value {
+pub enum Value {
     /// NULL, or an empty cell.
     Null,
     Text(String),
@@ -18,6 +18,8 @@ pub(in crate::import) enum Value {
     Decimal(Decimal),
     /// A date with a time of day, in no particular time zone.
     DateTime(NaiveDateTime),
+    /// A cell of a sheet that shows an error instead of a value, such as `#N/A`.
+    Error(String),
 }
 
 impl Value {
@@ -41,7 +43,7 @@ impl fmt::Display for Value {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => Ok(()),
-            Self::Text(text) => formatter.write_str(text),
+            Self::Text(text) | Self::Error(text) => formatter.write_str(text),
             Self::Integer(number) => number.fmt(formatter),
             Self::Double(number) => number.fmt(formatter),
             Self::Decimal(number) => number.fmt(formatter),
@@ -56,7 +58,7 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_none(),
-            Self::Text(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Error(text) => serializer.serialize_str(text),
             Self::Integer(number) => serializer.serialize_i64(*number),
             Self::Double(number) if number.is_finite() => serializer.serialize_f64(*number),
             Self::Double(_) | Self::Decimal(_) | Self::DateTime(_) => serializer.collect_str(self),
