@@ -25,6 +25,9 @@ enum Command {
     Seed,
     /// Import the rows of another database
     Import(import::Options),
+    /// Write the rows of a workbook or CSV file as JSON lines, for `rotracker import`
+    #[command(hide = true)]
+    ReadSheets(import::sheets::Options),
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
@@ -33,9 +36,18 @@ enum Command {
     Openapi,
 }
 
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        // The threads of Tokio would reserve memory, which this process limits.
+        Command::ReadSheets(options) => import::sheets::run(&options),
+        command => run(command),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+async fn run(command: Command) -> ExitCode {
+    let result = match command {
+        Command::ReadSheets(options) => return import::sheets::run(&options),
         Command::Import(options) => return exit(import::run(options).await),
         Command::Dev(options) => dev::run(options).await,
         Command::Serve(options) => serve::run(options).await,

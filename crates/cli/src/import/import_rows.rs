@@ -148,7 +148,8 @@ pub(super) async fn other_sources(
     sources: &[String],
     kind: &str,
 ) -> Result<Vec<String>, ApiError> {
-    let mut statement = QueryBuilder::new("SELECT DISTINCT source FROM import_rows WHERE target_id IS NOT NULL AND kind = ");
+    let mut statement =
+        QueryBuilder::new("SELECT DISTINCT source FROM import_rows WHERE target_id IS NOT NULL AND kind = ");
     statement.push_bind(kind).push(" AND source NOT IN (");
     push_texts(&mut statement, sources);
     Ok(statement.build_query_scalar().fetch_all(connection).await?)

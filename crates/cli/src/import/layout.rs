@@ -184,7 +184,8 @@ impl Content {
     /// count, in any case.
     pub(super) fn of_table(name: &str) -> Option<Self> {
         let name = heading(name);
-        let archives = ArchiveStatus::ALL.into_iter().map(|archive| (archive.table(), archive)).chain(ORDER_SHEET_TABLES);
+        let archives =
+            ArchiveStatus::ALL.into_iter().map(|archive| (archive.table(), archive)).chain(ORDER_SHEET_TABLES);
         if let Some((_, archive)) = archives.into_iter().find(|(known, _)| heading(known) == name) {
             return Some(Self::Orders(archive));
         }
@@ -323,7 +324,8 @@ impl Layout {
         let content = mapping.and_then(|mapping| mapping.content).or_else(|| Content::of_table(&table.name))?;
         let mut columns: Vec<(&'static str, usize)> = Vec::new();
         let mut remarks = Vec::new();
-        let fields: Vec<&Field> = content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
+        let fields: Vec<&Field> =
+            content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
         let is_mapped = |columns: &[(&str, usize)], field: &str| columns.iter().any(|(mapped, _)| *mapped == field);
         let is_taken = |columns: &[(&str, usize)], position: usize| columns.iter().any(|(_, taken)| *taken == position);
         for (position, column) in table.columns.iter().enumerate() {
@@ -332,15 +334,15 @@ impl Layout {
                 columns.push((*name, position));
             }
         }
-        let is_ignored = |position: usize| {
-            mapping.is_some_and(|mapping| mapping.ignores(&table.columns[position].name))
-        };
+        let is_ignored =
+            |position: usize| mapping.is_some_and(|mapping| mapping.ignores(&table.columns[position].name));
         for fit in [Fit::Exact, Fit::Word, Fit::PartOfWord] {
             for field in &fields {
                 if is_mapped(&columns, field.0) {
                     continue;
                 }
-                let free = (0..table.columns.len()).filter(|position| !is_taken(&columns, *position) && !is_ignored(*position));
+                let free = (0..table.columns.len())
+                    .filter(|position| !is_taken(&columns, *position) && !is_ignored(*position));
                 let best = free
                     .filter_map(|position| Some((rank(field, &table.columns[position].name, fit)?, position)))
                     .min();
@@ -350,10 +352,11 @@ impl Layout {
         let recognized_headings = columns.len();
         // A sheet of orders is known by the order of its columns, so that one heading may be spelled in an unknown way.
         if let Content::Orders(_) = content {
-            let is_at_its_place =
-                |place: &usize| columns.contains(&(ORDER_FIELDS[*place].0, *place));
+            let is_at_its_place = |place: &usize| columns.contains(&(ORDER_FIELDS[*place].0, *place));
             let in_place = (0..ORDER_SHEET_COLUMNS).filter(is_at_its_place).count();
-            for (place, (field, _)) in ORDER_FIELDS.iter().enumerate().take(ORDER_SHEET_COLUMNS.min(table.columns.len())) {
+            for (place, (field, _)) in
+                ORDER_FIELDS.iter().enumerate().take(ORDER_SHEET_COLUMNS.min(table.columns.len()))
+            {
                 let is_free = !is_mapped(&columns, field) && !is_taken(&columns, place) && !is_ignored(place);
                 if in_place * 2 > ORDER_SHEET_COLUMNS && is_free {
                     columns.push((field, place));
@@ -396,9 +399,9 @@ impl Layout {
             Reading::Same(name) | Reading::Corrected(name, _) => {
                 let name = name.to_uppercase();
                 let known = ArchiveStatus::ALL.into_iter().find(|known| known.name() == name);
-                known
-                    .or_else(|| (name == "RETURNS").then_some(ArchiveStatus::Returned))
-                    .ok_or_else(|| format!("the archive status is {name}, which is none of ACTIVE, PAID, NET, RETURNED"))
+                known.or_else(|| (name == "RETURNS").then_some(ArchiveStatus::Returned)).ok_or_else(|| {
+                    format!("the archive status is {name}, which is none of ACTIVE, PAID, NET, RETURNED")
+                })
             }
             Reading::Blank | Reading::Unreadable(_) => Ok(table),
         }

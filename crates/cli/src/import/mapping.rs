@@ -138,8 +138,16 @@ pub(super) fn template(tables: &[PlannedTable]) -> String {
                 let _ = writeln!(text, "content = \"\"");
                 let _ = writeln!(text, "# The row of the sheet with the headings; 0 if there are none.");
                 let _ = writeln!(text, "# headings_row = 1");
-                let _ = writeln!(text, "# Fields of orders: {}", fields(Content::of_table("active").unwrap_or(Content::Shops)));
-                let _ = writeln!(text, "# Fields of parts: {}", fields(Content::of_table("bins_inventory").unwrap_or(Content::Shops)));
+                let _ = writeln!(
+                    text,
+                    "# Fields of orders: {}",
+                    fields(Content::of_table("active").unwrap_or(Content::Shops))
+                );
+                let _ = writeln!(
+                    text,
+                    "# Fields of parts: {}",
+                    fields(Content::of_table("bins_inventory").unwrap_or(Content::Shops))
+                );
             }
         }
         let _ = writeln!(text, "[tables.{key}.columns]");

@@ -18,7 +18,11 @@ use super::{
 };
 
 /// Finds for each row of a table of mended rows the rejected row for which it stands, and rejects those that stand for none.
-pub(super) async fn find_rejected_rows<S: Source>(pool: &Pool, source: &mut S, planned: &mut PlannedTable) -> Result<()> {
+pub(super) async fn find_rejected_rows<S: Source>(
+    pool: &Pool,
+    source: &mut S,
+    planned: &mut PlannedTable,
+) -> Result<()> {
     let kind = planned.kind();
     let mut taken = HashSet::new();
     for start in (0..planned.rows.len()).step_by(BATCH) {
@@ -59,7 +63,9 @@ fn rejected_entry<'entries>(
     table: &str,
 ) -> Result<&'entries RejectedEntry, String> {
     let Some(rejected) = rejected else {
-        return Err("its source_row and source_digest do not name a rejected row; they must stay as they were".to_owned());
+        return Err(
+            "its source_row and source_digest do not name a rejected row; they must stay as they were".to_owned()
+        );
     };
     let with_content = || entries.iter().filter(|entry| entry.content == rejected.digest);
     let at_its_place = with_content().find(|entry| entry.row.position == rejected.position);

@@ -320,8 +320,11 @@ impl Scan {
     /// called like that here.
     fn place_of_sheet(&self, layout: &Layout, row: &SourceRow) -> Option<usize> {
         let name = layout.value(row, "TableName").to_string().trim().to_lowercase();
-        let is_sheet = |table: &&PlannedTable| !table.table.is_mended && matches!(table.content(), Some(Content::Parts(_)));
-        let find = |is_it: &dyn Fn(&PlannedTable) -> bool| self.tables.iter().position(|table| is_sheet(&table) && is_it(table));
+        let is_sheet =
+            |table: &&PlannedTable| !table.table.is_mended && matches!(table.content(), Some(Content::Parts(_)));
+        let find = |is_it: &dyn Fn(&PlannedTable) -> bool| {
+            self.tables.iter().position(|table| is_sheet(&table) && is_it(table))
+        };
         find(&|table| table.table.name.eq_ignore_ascii_case(&name)).or_else(|| {
             let named = part_table(&name)?;
             find(&|table| table.content() == Some(Content::Parts(named)))
@@ -343,9 +346,10 @@ impl Scan {
             compared.filter(|(column, _)| is_compared(&column.name)).map(|(_, value)| value).collect();
         let content = digest(&compared)?;
         let checked = match parts::read_index_row(table, layout, row, self.zone) {
-            _ if table.is_mended => Err(
-                "a row of the index cannot be mended by itself; mend the part's row, or adjust its quantity".to_owned(),
-            ),
+            _ if table.is_mended => {
+                Err("a row of the index cannot be mended by itself; mend the part's row, or adjust its quantity"
+                    .to_owned())
+            }
             Err(problem) => Err(problem),
             Ok(index_row) => match self.place_of_sheet(layout, row) {
                 None => Err(format!(
@@ -378,7 +382,8 @@ impl Scan {
         let (key, decision) = match checked {
             Ok(part) => {
                 let row_in_plan = self.tables[place].rows.len();
-                self.indexed.insert(part, IndexedPart { table: place, row: row_in_plan, position: row.position, content });
+                self.indexed
+                    .insert(part, IndexedPart { table: place, row: row_in_plan, position: row.position, content });
                 (digest(&(self.name_of(part.0), part.1))?, Decision::Import)
             }
             Err(problem) => (content, Decision::Reject(problem.into())),

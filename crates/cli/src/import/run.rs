@@ -197,7 +197,8 @@ impl Import {
         let tables = plan.tables.iter().filter(|table| table.layout.is_some() && table.table.rows > 0);
         for table in tables.filter(|table| !table.table.is_mended) {
             let (pool, kind, source) = (pools.of(table.content()), table.kind(), &table.table.source);
-            let known_kinds = db::read!(pool, |connection| import_rows::kinds(connection, slice::from_ref(source)).await);
+            let known_kinds =
+                db::read!(pool, |connection| import_rows::kinds(connection, slice::from_ref(source)).await);
             if or_not_migrated(known_kinds)?.iter().any(|known| known == kind) {
                 continue;
             }
@@ -793,7 +794,8 @@ async fn sums_here(pools: &Pools, plan: &Plan, report: &mut Report) -> Result<()
             _ => continue,
         };
         let row = db::read!(pool, |connection| {
-            let query = sqlx::query(AssertSqlSafe(statement.clone())).bind(&planned.table.source).bind(&planned.table.name);
+            let query =
+                sqlx::query(AssertSqlSafe(statement.clone())).bind(&planned.table.source).bind(&planned.table.name);
             Ok(query.fetch_one(connection).await?)
         })?;
         for (column, sum) in &mut table.sums {

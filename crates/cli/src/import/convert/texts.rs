@@ -17,7 +17,7 @@ pub(in crate::import) fn read_text(value: &Value) -> Reading<String> {
         Value::Double(number) => Reading::Same((number + 0.0).to_string()),
         Value::Decimal(number) => Reading::Same(number.normalize().to_string()),
         Value::Integer(_) | Value::DateTime(_) => Reading::Same(value.to_string()),
-        Value::Error(_) => Reading::Unreadable("is an error".to_owned()),
+        Value::Error(_) => Reading::Unreadable("is an error that the sheet shows instead of a value".to_owned()),
     }
 }
 

@@ -232,7 +232,10 @@ struct TableReading {
 
 enum TableState {
     /// The headings were not met yet. They are in the row with this number, if it is known; 0 stands for a sheet without headings.
-    BeforeHeadings { headings_row: Option<u32>, rows: Vec<Row> },
+    BeforeHeadings {
+        headings_row: Option<u32>,
+        rows: Vec<Row>,
+    },
     Rows(RowsReading),
 }
 
@@ -310,7 +313,9 @@ impl<'run> SheetReading<'run> {
                 table.remarks.push(format!("hidden rows are read all the same: {numbers}"));
             }
             if rows_outside > 0 {
-                table.remarks.push(format!("{rows_outside} rows of the sheet are outside of its tables and are not read"));
+                table
+                    .remarks
+                    .push(format!("{rows_outside} rows of the sheet are outside of its tables and are not read"));
             }
             finished.extend(table.finish()?);
         }
@@ -448,7 +453,8 @@ fn title_of_list(rows: &[Row], table: &str, mapping: &Mapping) -> Option<Vec<(u3
     let [(column, Value::Text(title))] = &*first.cells else { return None };
     let is_list = rows.iter().all(|row| matches!(&*row.cells, [(other, _)] if other == column));
     let is_word = |word: &&str| word.chars().all(char::is_alphabetic);
-    let is_title = title.split_whitespace().filter(is_word).count() >= 2 || !title.contains(|c: char| c.is_ascii_digit());
+    let is_title =
+        title.split_whitespace().filter(is_word).count() >= 2 || !title.contains(|c: char| c.is_ascii_digit());
     let columns = named_columns(&first.cells);
     let is_of_parts = Layout::of(&described_table(table, &columns), mapping)
         .is_some_and(|layout| matches!(layout.content, Content::Parts(_)));
@@ -560,10 +566,8 @@ impl RowsReading {
                 columns.retain(|(number, _)| *number != column);
             }
         }
-        table.columns = columns
-            .iter()
-            .map(|(_, name)| SourceColumn { name: name.clone(), data_type: String::new() })
-            .collect();
+        table.columns =
+            columns.iter().map(|(_, name)| SourceColumn { name: name.clone(), data_type: String::new() }).collect();
         table.rows = rows.len() as u64;
         table.remarks = remarks;
         let places = columns.iter().enumerate().map(|(place, (column, _))| (*column, place)).collect();
