@@ -35,7 +35,7 @@ use app_core::{
     config::{Env, business_time_zone},
 };
 
-pub use report::{Report, RowReport, SumReport, TableReport};
+pub use report::{RejectedFiles, Report, RowReport, SumReport, TableReport};
 pub use row_reader::Correction;
 pub use run::{Import, OnConflict};
 pub use target::Class;

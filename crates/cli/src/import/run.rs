@@ -126,7 +126,7 @@ impl Import {
         report.deleted_in_source = deleted_in_source;
         report.not_read = source.other_objects().await?;
         if let Some(files) = files {
-            files.finish(&report)?;
+            files.finish(&mut report)?;
         }
         Ok(report)
     }
@@ -357,7 +357,7 @@ impl<'run> Pass<'run> {
             source_name: source_name.to_owned(),
             write,
             files,
-            report: Report { source: source_name.to_owned(), dry_run: import.dry_run, ..Report::default() },
+            report: Report::new(source_name, import.clock.now().with_timezone(&import.zone), import.dry_run),
             indexed_parts: HashMap::new(),
         }
     }
@@ -366,6 +366,7 @@ impl<'run> Pass<'run> {
         for table in &plan.tables {
             let mut table_report = TableReport {
                 table: table.table.name.clone(),
+                columns: table.table.columns.iter().map(|column| column.name.clone()).collect(),
                 is_understood: table.layout.is_some(),
                 rows: table.table.rows,
                 unmapped_columns: table.unmapped_columns.clone(),
@@ -481,9 +482,9 @@ impl<'run> Pass<'run> {
             if let Some(layout) = &table.layout {
                 add_to_sums(layout, report, row, batch_row, outcome, &table.table)?;
             }
-            self.report.add(&table.table.name, row.position, outcome);
-            if let (Some(files), Class::Rejected) = (&mut self.files, outcome.class) {
-                files.reject(&table.table, row, outcome.reason.as_deref().unwrap_or_default())?;
+            self.report.count_kinds(outcome);
+            if let Some(files) = &mut self.files {
+                files.add(&table.table, row, outcome)?;
             }
         }
         Ok(())
