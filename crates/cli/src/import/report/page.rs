@@ -229,7 +229,7 @@ fn deleted(report: &Report) -> Markup {
 }
 
 fn too_long(files: &RejectedFiles) -> String {
-    let rows: Vec<String> = files.first_too_long.iter().map(i64::to_string).collect();
+    let rows: Vec<String> = files.first_too_long.iter().map(|row| format!("row {row}")).collect();
     let more = if files.too_long_for_workbook > rows.len() as u64 { " and others" } else { "" };
     format!(
         "{} {} in the text file only, because a cell of Excel holds at most 32,767 characters: {}{more}",
@@ -632,4 +632,65 @@ fn write_data(page: &mut impl Write, report: &Report, kinds: &[KindReport]) -> R
 /// Returns JSON that can stand in a script: nothing in it ends the script or begins a comment.
 fn in_script(value: &impl Serialize) -> Result<String> {
     Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::import::report::rows::SpooledRows;
+
+    #[test]
+    fn of_very_many_rows_the_first_of_each_kind_are_in_the_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut report = Report { rows: SpooledRows::in_directory(directory.path()).unwrap(), ..Report::default() };
+        report.tables.push(TableReport { table: "active".to_owned(), ..TableReport::default() });
+        let kinds = [("rejected", 20_000), ("no number", 1)];
+        let mut position = 0;
+        for (reason, rows) in kinds {
+            let kind = kinds::of(Class::Rejected, Some(reason), &[]).remove(0);
+            report.kinds.insert(kind, rows);
+            for _ in 0..rows {
+                position += 1;
+                let row = RowReport {
+                    table: "active".to_owned(),
+                    row: position,
+                    class: Class::Rejected,
+                    reason: Some(reason.to_owned()),
+                    corrections: Vec::new(),
+                    target: None,
+                    found: Vec::new(),
+                };
+                report.rows.add(&row).unwrap();
+            }
+        }
+        report.rows.flush().unwrap();
+        let mut data = Vec::new();
+        write_data(&mut data, &report, &report.kinds()).unwrap();
+        let data: Value = serde_json::from_slice(&data).unwrap();
+        let mut shown: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in data["rows"].as_array().unwrap() {
+            *shown.entry(row[4].as_str().unwrap()).or_default() += 1;
+        }
+        assert_eq!(shown, BTreeMap::from([("no number", 1), ("rejected", 10_000)]));
+    }
+
+    #[test]
+    fn numbers_have_commas_between_the_thousands() {
+        for (number, expected) in
+            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.505", "-1,234,567.505"), ("-100.5", "-100.5")]
+        {
+            assert_eq!(grouped(&number), expected);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(shortened(&"é".repeat(MOST_CHARACTERS)).chars().count(), MOST_CHARACTERS);
+        let cut = shortened(&"é".repeat(MOST_CHARACTERS + 1234)).into_owned();
+        assert!(cut.ends_with("é… (1,234 more characters)"), "{cut}");
+    }
 }
