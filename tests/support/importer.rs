@@ -1,12 +1,13 @@
 //! An installation and a database to import into it.
 
-use std::{path::PathBuf, process::Stdio};
+use std::process::Stdio;
 
 use rotracker_cli::{
     import::{Class, Import, OnConflict, Report},
     migrate::Databases,
 };
 use secrecy::ExposeSecret;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
@@ -27,8 +28,8 @@ pub struct Importer {
     pub on_conflict: OnConflict,
     pub dry_run: bool,
     pub source_name: Option<String>,
-    /// The directory of the report.
-    pub report: Option<PathBuf>,
+    /// The directory of the reports.
+    pub reports: TempDir,
 }
 
 impl Importer {
@@ -50,7 +51,15 @@ impl Importer {
     /// An empty installation, and `source`.
     pub async fn of(source: TestDatabase) -> Self {
         let (ros, inventory) = (App::start().await, App::inventory().await);
-        Self { source, ros, inventory, on_conflict: OnConflict::Keep, dry_run: false, source_name: None, report: None }
+        Self {
+            source,
+            ros,
+            inventory,
+            on_conflict: OnConflict::Keep,
+            dry_run: false,
+            source_name: None,
+            reports: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// The import, as the command line describes it.
@@ -64,7 +73,7 @@ impl Importer {
             dry_run: self.dry_run,
             on_conflict: self.on_conflict,
             source_name: self.source_name.clone(),
-            report: self.report.clone(),
+            report: Some(self.reports.path().to_owned()),
         }
     }
 

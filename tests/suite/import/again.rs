@@ -66,7 +66,7 @@ async fn a_field_that_both_changed_is_a_conflict() {
     importer.change_source("UPDATE active SET TERMS = 'COD', SHOP_REF = 'GC-1' WHERE id = 1").await;
     for _ in 0..2 {
         let report = importer.run().await;
-        let row = report.rows.iter().find(|row| row.table == "active" && row.row == 1).unwrap();
+        let row = report.rows().unwrap().into_iter().find(|row| row.table == "active" && row.row == 1).unwrap();
         assert_eq!(
             (row.class.name(), row.reason.as_deref()),
             ("rejected", Some("38462: the source and this database have different changes of terms"))
@@ -112,7 +112,7 @@ async fn renumbered_and_deleted_orders_are_not_imported_again() {
     assert_eq!(importer.ros.get("/api/ros/by-number/38462-A").await.expect(200)["terms"], "COD");
     importer.ros.get("/api/ros/by-number/38462").await.expect_error(404);
     importer.ros.get("/api/ros/by-number/37100").await.expect_error(404);
-    let deleted = report.rows.iter().find(|row| row.table == "net").unwrap();
+    let deleted = report.rows().unwrap().into_iter().find(|row| row.table == "net").unwrap();
     assert_eq!(deleted.reason.as_deref(), Some("37100 was deleted in this database and changed in the source"));
 }
 
@@ -150,7 +150,7 @@ async fn a_number_that_is_here_already_is_rejected() {
     let order = json!({"roNumber": "37100", "shopName": "Other", "partNumber": "P", "partDescription": "PUMP", "currentStatus": "TO SEND"});
     let id = importer.ros.send_json(http::Method::POST, "/api/ros", &order).await.expect(201)["id"].clone();
     let report = importer.run().await;
-    let row = report.rows.iter().find(|row| row.table == "net").unwrap();
+    let row = report.rows().unwrap().into_iter().find(|row| row.table == "net").unwrap();
     let reason = row.reason.as_deref().unwrap();
     assert!(
         reason.starts_with(&format!("37100 already exists (id {}) and differs in", id.as_str().unwrap())),

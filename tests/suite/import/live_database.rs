@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// What the report says of a row: its class and the reason, or the corrections as `column: found -> stored`.
 fn outcome(report: &Report, table: &str, row: i64) -> String {
-    let Some(row) = report.rows.iter().find(|found| found.table == table && found.row == row) else {
+    let Some(row) = report.rows().unwrap().into_iter().find(|found| found.table == table && found.row == row) else {
         return "imported".to_owned();
     };
     let corrections = row.corrections.iter().map(|correction| {

@@ -104,8 +104,9 @@ async fn equal_numbers_without_shop_and_part_are_no_move() {
     let importer = Importer::without_rows().await;
     importer.change_source("INSERT INTO active (RO) VALUES (1), (1); INSERT INTO paid (RO) VALUES (1)").await;
     let report = importer.run().await;
+    let rows = report.rows().unwrap();
     let reasons: Vec<_> =
-        report.rows.iter().map(|row| (&*row.table, row.row, row.class, row.reason.as_deref().unwrap())).collect();
+        rows.iter().map(|row| (&*row.table, row.row, row.class, row.reason.as_deref().unwrap())).collect();
     assert_eq!(
         reasons,
         [
@@ -242,7 +243,7 @@ async fn notes_stay_as_they_are_and_long_ones_reject_their_row() {
     assert_eq!(classes(&report), [("imported", 2), ("rejected", 1), ("skipped", 2)]);
     assert_eq!(order(&importer, "1").await["notes"], "a\r\nb");
     assert_eq!(order(&importer, "3").await["notes"], "x\n\na\nb\nc\n\nd");
-    let rejected = report.rows.iter().find(|row| row.class == Class::Rejected).unwrap();
+    let rejected = report.rows().unwrap().into_iter().find(|row| row.class == Class::Rejected).unwrap();
     assert!(rejected.reason.as_deref().unwrap().contains("must be at most 65535 bytes"), "{rejected:?}");
     // The notes become short enough, and then a copy that is gone makes them too long again.
     importer.change_source("UPDATE paid SET NOTES = 'b' WHERE id = 2").await;

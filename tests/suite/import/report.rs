@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use calamine::{Data, Reader, Xlsx, open_workbook};
 use rotracker_tests::{
     TestDatabase,
     database::execute,
@@ -18,10 +19,8 @@ fn files(directory: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_dry_run_reports_and_writes_nothing() {
-    let directory = tempfile::tempdir().unwrap();
     let mut importer = Importer::start().await;
     importer.dry_run = true;
-    importer.report = Some(directory.path().to_owned());
     let report = importer.run().await;
     assert_eq!(classes(&report), [("imported", 7), ("corrected", 15), ("rejected", 7), ("skipped", 4)]);
     for (database, table) in [
@@ -34,22 +33,30 @@ async fn a_dry_run_reports_and_writes_nothing() {
             sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut database.connect().await).await.unwrap();
         assert_eq!(rows, 0, "{table}");
     }
-    let rejected = ["rejected-active.csv", "rejected-inventoryindex.csv", "rejected-terra.csv", "report.json"];
-    assert_eq!(files(directory.path()), rejected);
+    let rejected = [
+        "rejected-active.csv",
+        "rejected-active.xlsx",
+        "rejected-inventoryindex.csv",
+        "rejected-inventoryindex.xlsx",
+        "rejected-terra.csv",
+        "rejected-terra.xlsx",
+        "report.html",
+        "report.json",
+    ];
+    assert_eq!(files(importer.reports.path()), rejected);
 }
 
 #[tokio::test]
 async fn rejected_rows_are_written_whole_and_no_report_is_overwritten() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut importer = Importer::start().await;
-    importer.report = Some(directory.path().to_owned());
+    let importer = Importer::start().await;
     importer.run().await;
-    let first = fs::read_to_string(directory.path().join("rejected-active.csv")).unwrap();
+    let first = fs::read_to_string(importer.reports.path().join("rejected-active.csv")).unwrap();
     let lines: Vec<&str> = first.lines().collect();
     assert_eq!(lines.len(), 3, "{first}");
     assert!(lines[0].starts_with("RO,DATE_MADE,") && lines[0].ends_with(",source_table,source_row,reason"), "{first}");
     assert!(lines[1].contains("Skyline NDT") && lines[1].ends_with(",active,4,the order has no number"), "{first}");
-    let report: Value = serde_json::from_slice(&fs::read(directory.path().join("report.json")).unwrap()).unwrap();
+    let report: Value =
+        serde_json::from_slice(&fs::read(importer.reports.path().join("report.json")).unwrap()).unwrap();
     let table = |name: &str| {
         let tables = report["tables"].as_array().unwrap();
         tables.iter().find(|table| table["table"] == name).unwrap().clone()
@@ -64,28 +71,220 @@ async fn rejected_rows_are_written_whole_and_no_report_is_overwritten() {
 
     importer.change_source("DELETE FROM active WHERE id = 4").await;
     importer.run().await;
-    assert_eq!(fs::read_to_string(directory.path().join("rejected-active.csv")).unwrap(), first);
-    let later = fs::read_to_string(directory.path().join("rejected-active.2.csv")).unwrap();
+    assert_eq!(fs::read_to_string(importer.reports.path().join("rejected-active.csv")).unwrap(), first);
+    let later = fs::read_to_string(importer.reports.path().join("rejected-active.2.csv")).unwrap();
     assert_eq!(later.lines().count(), 2, "{later}");
-    assert!(directory.path().join("report.2.json").exists());
+    assert!(importer.reports.path().join("report.2.json").exists());
 }
 
 #[tokio::test]
 async fn rows_of_a_table_that_is_not_understood_are_named_and_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut importer = Importer::without_rows().await;
-    importer.report = Some(directory.path().to_owned());
+    let importer = Importer::without_rows().await;
     importer.change_source("INSERT INTO hold (`38418`, `NOSE_WHEEL`, `OH`) VALUES (38419, 'MAIN WHEEL', 'OH')").await;
     let report = importer.run().await;
     assert_eq!(classes(&report), [("rejected", 1)]);
-    assert_eq!(report.rows[0].reason.as_deref(), Some("the table hold is not understood"));
-    let rejected = fs::read_to_string(directory.path().join("rejected-hold.csv")).unwrap();
+    assert_eq!(report.rows().unwrap()[0].reason.as_deref(), Some("the table hold is not understood"));
+    let rejected = fs::read_to_string(importer.reports.path().join("rejected-hold.csv")).unwrap();
     assert!(rejected.contains("MAIN WHEEL"), "{rejected}");
     let original: String = sqlx::query_scalar("SELECT original FROM import_rows")
         .fetch_one(&mut importer.ros.database.connect().await)
         .await
         .unwrap();
     assert!(original.contains(r#""38418":38419"#) && original.contains(r#""NOSE_WHEEL":"MAIN WHEEL""#), "{original}");
+}
+
+/// Returns the headings and rows of a file with rejected rows, as text.
+fn read_csv(path: &Path) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+/// Returns the cells of a workbook's sheet, all of which must be texts.
+fn read_workbook(path: &Path, sheet: &str) -> Vec<Vec<String>> {
+    let mut workbook: Xlsx<_> = open_workbook(path).unwrap();
+    assert_eq!(workbook.sheet_names(), [sheet]);
+    let range = workbook.worksheet_range(sheet).unwrap();
+    let text = |cell: &Data| match cell {
+        Data::String(text) => text.clone(),
+        Data::Empty => String::new(),
+        other => panic!("{other:?} is no text"),
+    };
+    range.rows().map(|row| row.iter().map(text).collect()).collect()
+}
+
+/// Texts that spreadsheets, XML or HTML may take for something else.
+const HOSTILE: [&str; 14] = [
+    "1-2",
+    "MAR1",
+    "3E5",
+    "007",
+    "=1+1",
+    "@SUM(A1)",
+    "TRUE",
+    "</script><img src=x onerror=alert(1)>",
+    "<!-- \"quoted\" & 'quoted' -->",
+    "two\nlines\r\nor three\t",
+    " 🛩️ Núñez\u{a0}",
+    "a bell \u{7}, an escape \u{1b}, a nothing \u{200b}",
+    "_x0041_",
+    "\u{ffff}",
+];
+
+/// A source whose rows are all rejected, with hostile cells.
+async fn with_hostile_rows() -> Importer {
+    let importer = Importer::without_rows().await;
+    let mut connection = importer.source.connect().await;
+    for text in HOSTILE {
+        sqlx::query("INSERT INTO active (SHOP_NAME, PART, NOTES) VALUES ('ABC', ?, ?)")
+            .bind(text)
+            .bind(text)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    importer
+}
+
+#[tokio::test]
+async fn workbooks_of_rejected_rows_have_the_same_cells_as_texts() {
+    let importer = with_hostile_rows().await;
+    importer.run().await;
+    let directory = importer.reports.path();
+    let in_csv = read_csv(&directory.join("rejected-active.csv"));
+    assert_eq!(read_workbook(&directory.join("rejected-active.xlsx"), "active"), in_csv);
+    let column = in_csv[0].iter().position(|name| name == "PART").unwrap();
+    let parts: Vec<&str> = in_csv[1..].iter().map(|row| &*row[column]).collect();
+    assert_eq!(parts, HOSTILE);
+}
+
+#[tokio::test]
+async fn a_text_that_no_cell_of_excel_holds_is_in_the_csv_file_only() {
+    let importer = Importer::without_rows().await;
+    importer
+        .change_source(
+            "ALTER TABLE active MODIFY NOTES MEDIUMTEXT;
+             INSERT INTO active (PART, NOTES) VALUES ('A', REPEAT('x', 32768)), ('B', REPEAT('x', 32767))",
+        )
+        .await;
+    let report = importer.run().await;
+    let directory = importer.reports.path();
+    assert_eq!(read_csv(&directory.join("rejected-active.csv")).len(), 3);
+    let workbook = read_workbook(&directory.join("rejected-active.xlsx"), "active");
+    assert_eq!(workbook.len(), 2);
+    assert!(workbook[1].contains(&"B".to_owned()), "{workbook:?}");
+    let files = &report.rejected_files[0];
+    assert_eq!((files.rows, files.too_long_for_workbook, &*files.first_too_long), (2, 1, &[1][..]));
+    let page = fs::read_to_string(directory.join("report.html")).unwrap();
+    assert!(page.contains("a cell of Excel holds at most 32,767 characters: row 1"));
+}
+
+/// Returns the page of a report, and the data for its script.
+fn read_page(directory: &Path) -> (String, Value) {
+    let page = fs::read_to_string(directory.join("report.html")).unwrap();
+    let (before, rest) = page.split_once(r#"<script type="application/json" id="data">"#).unwrap();
+    let (data, after) = rest.split_once("</script>").unwrap();
+    (format!("{before}{after}"), serde_json::from_str(data).unwrap())
+}
+
+/// Returns the text of a page, without its elements.
+fn text_of(page: &str) -> String {
+    let parts = page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text).trim());
+    parts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_page_has_the_counts_and_sums_of_the_report() {
+    let importer = Importer::start().await;
+    importer.run().await;
+    let (page, data) = read_page(importer.reports.path());
+    let text = text_of(&page);
+    for said in [
+        "active 6 0 3 0 0 2 1",
+        "hold not understood 0",
+        "All tables 33 7 15 0 0 7 4",
+        "ESTIMATED_COST of active 20,174.505 4,249 15,925.505 15,925.51 15,925.51",
+        "4,249 is in rows that were rejected or skipped. Corrections raised it by 0.005. All that was imported is in RO Tracker.",
+        "Mend 7 rows that were rejected.",
+        "active: 2 rows in rejected-active.xlsx , and as text in rejected-active.csv",
+    ] {
+        assert!(text.contains(said), "{said} is not in {text}");
+    }
+    let report: Value =
+        serde_json::from_slice(&fs::read(importer.reports.path().join("report.json")).unwrap()).unwrap();
+    let rows = |report: &Value| report["rows"].as_array().unwrap().len();
+    assert_eq!(rows(&data), rows(&report));
+    for kind in report["kinds"].as_array().unwrap() {
+        let title = kind["title"].as_str().unwrap();
+        assert!(!title.contains(char::is_numeric), "{title} is of one row");
+        assert!(text.to_lowercase().contains(&title.to_lowercase()), "{title}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_and_shows_hostile_cells_as_texts() {
+    let importer = with_hostile_rows().await;
+    importer.run().await;
+    let (page, data) = read_page(importer.reports.path());
+    for loaded in ["http:", "https:", "src=", "<link", "@import", "url("] {
+        assert!(!page.contains(loaded), "{loaded}");
+    }
+    assert!(page.contains("default-src 'none'"));
+    assert_eq!(page.matches("<script").count(), 1, "the data end where they should");
+    let columns = data["tables"].as_array().unwrap().iter().find(|table| table["name"] == "active").unwrap();
+    let column = columns["columns"].as_array().unwrap().iter().position(|name| name == "PART").unwrap();
+    let parts: Vec<&str> =
+        data["rows"].as_array().unwrap().iter().map(|row| row[6][column].as_str().unwrap()).collect();
+    assert_eq!(parts, HOSTILE);
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and the packages of tests/contract/client; tests/contract/run runs it"]
+async fn the_page_of_a_report_works_in_a_browser() {
+    let importer = Importer::start().await;
+    importer
+        .change_source(
+            "INSERT INTO active (SHOP_NAME, PART, NOTES) VALUES ('ABC', '</script><img src=x onerror=alert(1)>', 'one\ntwo');
+             INSERT INTO hold (`38418`, `NOSE_WHEEL`) VALUES (38419, 'MAIN WHEEL');
+             INSERT INTO stock_room_actual (GENTHRUST_XVII_INVENTORY)
+             WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < 450)
+             SELECT CONCAT('P-', n, ' ') FROM numbers",
+        )
+        .await;
+    importer.run().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/client/report.js");
+    let mut command = tokio::process::Command::new("node");
+    command.arg(script).arg(importer.reports.path().join("report.html")).args(std::env::var_os("REPORT_SCREENSHOTS"));
+    assert!(command.status().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_page_names_what_is_left_to_do() {
+    let mut importer = Importer::start().await;
+    importer.dry_run = true;
+    importer.run().await;
+    let (page, _) = read_page(importer.reports.path());
+    assert!(text_of(&page).contains("What to do next Import in earnest."), "{page}");
+    importer.reports = tempfile::tempdir().unwrap();
+    importer.dry_run = false;
+    importer.run().await;
+    importer
+        .change_source(
+            "DELETE FROM net; INSERT INTO hold (`38418`) VALUES (38419); UPDATE active SET TERMS = 'COD' WHERE id = 1",
+        )
+        .await;
+    execute(&mut importer.ros.database.connect().await, "UPDATE active SET TERMS = 'WIRE' WHERE RO = '38462'").await;
+    importer.reports = tempfile::tempdir().unwrap();
+    importer.run().await;
+    let text = text_of(&read_page(importer.reports.path()).0);
+    for said in [
+        "Decide about 1 row that differ",
+        "Say what these tables hold, if they are needed.",
+        "hold (1 row)",
+        "Check 1 row that the source no longer has.",
+        "orders, row 1 of the source, with the id",
+    ] {
+        assert!(text.contains(said), "{said} is not in {text}");
+    }
 }
 
 /// Runs `rotracker import` with `arguments`, and returns its exit status and output.

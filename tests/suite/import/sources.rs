@@ -86,7 +86,7 @@ async fn out_of_range_values_reject_only_their_row() {
     };
     assert_eq!(notes("1").await, "[import] estimated cost: 1000000000000000000000");
     assert!(notes("2").await.as_str().unwrap().starts_with("HISTORY:[{"), "an unreadable history stays in the notes");
-    let cut = report.rows.iter().find(|row| row.table == "logs" && row.row == 2).unwrap();
+    let cut = report.rows().unwrap().into_iter().find(|row| row.table == "logs" && row.row == 2).unwrap();
     assert_eq!(cut.corrections[0].stored.as_deref(), Some("2025-11-04 02:59:00"));
 }
 
@@ -159,7 +159,7 @@ async fn a_row_that_only_the_database_refuses_is_rejected_by_itself() {
         .await;
     let report = importer.run().await;
     assert_eq!(classes(&report), [("imported", 3), ("rejected", 1)]);
-    let rejected = report.rows.iter().find(|row| row.row == 3).unwrap();
+    let rejected = report.rows().unwrap().into_iter().find(|row| row.row == 3).unwrap();
     assert!(rejected.reason.as_deref().unwrap().starts_with("the database refuses it"), "{rejected:?}");
     assert_eq!(classes(&importer.run().await), [("unchanged", 3), ("rejected", 1)]);
 }

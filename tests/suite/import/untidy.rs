@@ -153,7 +153,7 @@ async fn nothing_is_lost_and_a_second_run_changes_nothing() {
         }
 
         let again = importer.run().await;
-        let updated = again.rows.iter().find(|row| row.class == Class::Updated);
+        let updated = again.rows().unwrap().into_iter().find(|row| row.class == Class::Updated);
         assert!(updated.is_none(), "seed {seed}: {updated:?}");
         let (before, after) = (classes(&report), classes(&again));
         let count = |classes: &[(&str, u64)], names: &[&str]| -> u64 {

@@ -38,7 +38,7 @@ use app_core::{
     config::{Env, business_time_zone},
 };
 
-pub use report::{Report, RowReport, SumReport, TableReport};
+pub use report::{RejectedFiles, Report, RowReport, SumReport, TableReport};
 pub use row_reader::Correction;
 pub use run::{Import, OnConflict};
 pub use source::{Value, sheets};

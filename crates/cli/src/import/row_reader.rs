@@ -6,7 +6,7 @@ use app_core::values::{BoundedText, Text};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     convert::{self, Reading, Rule, Step},
@@ -16,7 +16,7 @@ use super::{
 };
 
 /// A value that was not stored as it was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Correction {
     /// The column of the source.
     pub column: String,

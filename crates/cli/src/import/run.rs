@@ -182,7 +182,7 @@ impl Import {
         report.deleted_in_source = deleted_in_source;
         report.not_read = source.other_objects().await?;
         if let Some(files) = files {
-            files.finish(&report)?;
+            files.finish(&mut report)?;
         }
         Ok(report)
     }
@@ -415,7 +415,7 @@ impl<'run> Pass<'run> {
             import,
             write,
             files,
-            report: Report { source: source.to_owned(), dry_run: import.dry_run, ..Report::default() },
+            report: Report::new(source, import.clock.now().with_timezone(&import.zone), import.dry_run),
             indexed_parts: HashMap::new(),
         }
     }
@@ -424,6 +424,7 @@ impl<'run> Pass<'run> {
         for (table_index, table) in plan.tables.iter().enumerate() {
             let mut table_report = TableReport {
                 table: table.title.clone(),
+                columns: table.table.columns.iter().map(|column| column.name.clone()).collect(),
                 is_understood: table.layout.is_some(),
                 remarks: table.remarks(),
                 rows: table.table.rows,
@@ -550,9 +551,9 @@ impl<'run> Pass<'run> {
             if let Some(layout) = &table.layout {
                 add_to_sums(layout, report, row, batch_row, outcome, &table.table)?;
             }
-            self.report.add(&table.title, batch_row.position, outcome);
-            if let (Some(files), Class::Rejected) = (&mut self.files, outcome.class) {
-                files.reject(&table.table, row, batch_row, outcome.reason.as_deref().unwrap_or_default())?;
+            self.report.count_kinds(outcome);
+            if let Some(files) = &mut self.files {
+                files.add(&table.title, &table.table, row, batch_row, outcome)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use app_core::http::ApiError;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::MySqlConnection;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 
 /// What the import did with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// Inserted without corrections.

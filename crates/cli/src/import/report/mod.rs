@@ -1,36 +1,57 @@
-//! The report of an import: `report.json`, a file with the rejected rows of each table, and a summary for the terminal.
+//! The report of an import: `report.html` for people, `report.json` for programs, the rejected rows of each table in two forms, and
+//! a summary for the terminal.
+//!
+//! Rows are written to files as they come, so a report takes little memory however many rows it has.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-};
+mod files;
+mod kinds;
+mod page;
+mod rows;
+mod workbook;
 
-use anyhow::{Context, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::{collections::BTreeMap, fmt::Display};
+
+use anyhow::Result;
+use chrono::{DateTime, FixedOffset};
+use chrono_tz::Tz;
 use rust_decimal::Decimal;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
+use self::{
+    kinds::{Kind, KindReport},
+    rows::SpooledRows,
+};
 use super::{
     row_reader::Correction,
-    source::{REJECTED_ROW_COLUMNS, SourceRow, SourceTable},
-    target::{BatchRow, Class, Outcome},
+    source::{SourceRow, Value},
+    target::{Class, Outcome},
 };
+
+pub use self::files::RejectedFiles;
+pub(super) use self::files::{ReportFiles, file_name};
 
 /// The result of an import or of a dry run.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub source: String,
+    /// When the import began, in the time zone of the business.
+    #[serde(serialize_with = "as_text")]
+    pub started_at: DateTime<FixedOffset>,
     pub dry_run: bool,
     pub tables: Vec<TableReport>,
     /// Views and other objects of the source, which were not read.
     pub not_read: Vec<String>,
     /// Rows that an earlier run imported and that the source no longer has. They stay here.
     pub deleted_in_source: Vec<DeletedInSource>,
-    /// The rows that were rejected, skipped, corrected or updated, and those with a remark.
-    pub rows: Vec<RowReport>,
+    /// The files with the rejected rows.
+    pub rejected_files: Vec<RejectedFiles>,
+    /// How many rows were rejected, corrected and so on for the same reason.
+    #[serde(serialize_with = "kinds::as_list")]
+    kinds: BTreeMap<Kind, u64>,
+    /// The rows that were rejected, skipped, corrected or updated, and those with a remark. They are kept only for the files of a
+    /// report.
+    rows: SpooledRows,
 }
 
 /// The result for a table.
@@ -38,6 +59,8 @@ pub struct Report {
 #[serde(rename_all = "camelCase")]
 pub struct TableReport {
     pub table: String,
+    /// The columns of the source.
+    pub columns: Vec<String>,
     /// Whether the importer knows what the table holds.
     pub is_understood: bool,
     pub rows: u64,
@@ -70,8 +93,8 @@ pub struct SumReport {
     pub here: Option<Decimal>,
 }
 
-fn as_text<S: Serializer>(amount: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(amount)
+fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn as_optional_text<S: Serializer>(amount: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -79,19 +102,36 @@ fn as_optional_text<S: Serializer>(amount: &Option<Decimal>, serializer: S) -> R
 }
 
 /// A row of the source.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RowReport {
     pub table: String,
     pub row: i64,
     pub class: Class,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub corrections: Vec<Correction>,
     /// The id of the row here.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<i64>,
+    /// The row as it was found: a text for each of the [`columns`](TableReport::columns), None for NULL.
+    pub found: Vec<Option<String>>,
+}
+
+impl RowReport {
+    fn new(table: &str, position: i64, row: &SourceRow, outcome: &Outcome) -> Self {
+        let found = row.values.iter().map(|value| (*value != Value::Null).then(|| value.to_string()));
+        Self {
+            table: table.to_owned(),
+            row: position,
+            class: outcome.class,
+            reason: outcome.reason.clone(),
+            corrections: outcome.corrections.clone(),
+            target: outcome.target,
+            found: found.collect(),
+        }
+    }
 }
 
 /// A row that the source no longer has.
@@ -105,22 +145,32 @@ pub struct DeletedInSource {
 }
 
 impl Report {
+    pub(super) fn new(source: &str, started_at: DateTime<Tz>, dry_run: bool) -> Self {
+        Self { source: source.to_owned(), started_at: started_at.fixed_offset(), dry_run, ..Self::default() }
+    }
+
     /// Returns the number of rows of a class.
     pub fn count(&self, class: Class) -> u64 {
         self.tables.iter().filter_map(|table| table.classes.get(&class)).sum()
     }
 
-    pub(super) fn add(&mut self, table: &str, row: i64, outcome: &Outcome) {
-        let is_worth_saying = outcome.reason.is_some() || !outcome.corrections.is_empty();
-        if is_worth_saying || outcome.class == Class::Updated {
-            self.rows.push(RowReport {
-                table: table.to_owned(),
-                row,
-                class: outcome.class,
-                reason: outcome.reason.clone(),
-                corrections: outcome.corrections.clone(),
-                target: outcome.target,
-            });
+    /// Returns the kinds of what happened to rows, with the number of rows of each.
+    fn kinds(&self) -> Vec<KindReport> {
+        kinds::list(&self.kinds)
+    }
+
+    /// Reads the rows that the report names. Without files of a report there are none.
+    ///
+    /// # Errors
+    /// When the file that keeps them cannot be read.
+    pub fn rows(&self) -> Result<Vec<RowReport>> {
+        self.rows.read()?.collect()
+    }
+
+    /// Counts what happened to a row.
+    pub(super) fn count_kinds(&mut self, outcome: &Outcome) {
+        for kind in kinds::of(outcome.class, outcome.reason.as_deref(), &outcome.corrections) {
+            *self.kinds.entry(kind).or_default() += 1;
         }
     }
 
@@ -162,84 +212,4 @@ impl Report {
         lines.push(format!("all tables: {}", totals.join(", ")));
         lines
     }
-}
-
-/// The files of a report. No file of an earlier report is overwritten: the files of a later one have its number in their names.
-pub(super) struct ReportFiles {
-    directory: PathBuf,
-    /// Empty for the first report of the directory, then `.2`, `.3` and so on.
-    suffix: String,
-    rejected: BTreeMap<String, csv::Writer<File>>,
-}
-
-impl ReportFiles {
-    /// Prepares `directory` for a report.
-    ///
-    /// # Errors
-    /// When it cannot be created or read.
-    pub(super) fn new(directory: &Path) -> Result<Self> {
-        fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
-        let is_taken = |suffix: &str| directory.join(format!("report{suffix}.json")).exists();
-        let mut suffix = String::new();
-        let mut number = 1;
-        while is_taken(&suffix) {
-            number += 1;
-            suffix = format!(".{number}");
-        }
-        // Two reports at once must not take one number.
-        File::create_new(directory.join(format!("report{suffix}.json")))
-            .with_context(|| format!("no report can be written into {}", directory.display()))?;
-        Ok(Self { directory: directory.to_owned(), suffix, rejected: BTreeMap::new() })
-    }
-
-    /// Writes a rejected row whole: the columns of the source, then the table, the row and the reason.
-    pub(super) fn reject(
-        &mut self,
-        table: &SourceTable,
-        row: &SourceRow,
-        batch_row: &BatchRow,
-        reason: &str,
-    ) -> Result<()> {
-        let path = self.directory.join(format!("rejected-{}{}.csv", file_name(&table.name), self.suffix));
-        let writer = match self.rejected.entry(table.name.clone()) {
-            Entry::Occupied(writer) => writer.into_mut(),
-            Entry::Vacant(rejected) => {
-                let file = File::create_new(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-                let mut writer = csv::Writer::from_writer(file);
-                let columns = table.columns.iter().map(|column| column.name.as_str());
-                writer.write_record(columns.chain(REJECTED_ROW_COLUMNS))?;
-                rejected.insert(writer)
-            }
-        };
-        let values = row.values.iter().map(ToString::to_string);
-        let digest = u128::from_be_bytes(batch_row.digests.content);
-        writer.write_record(values.chain([
-            table.source.clone(),
-            table.name.clone(),
-            batch_row.position.to_string(),
-            format!("{digest:032x}"),
-            reason.to_owned(),
-        ]))?;
-        Ok(())
-    }
-
-    /// Writes `report.json`.
-    pub(super) fn finish(mut self, report: &Report) -> Result<()> {
-        for writer in self.rejected.values_mut() {
-            writer.flush()?;
-        }
-        let path = self.directory.join(format!("report{}.json", self.suffix));
-        let mut file = BufWriter::new(File::create(&path)?);
-        serde_json::to_writer_pretty(&mut file, report)?;
-        file.write_all(b"\n")?;
-        file.flush()?;
-        Ok(())
-    }
-}
-
-/// Returns the name of a table as a part of a file name. Other characters than letters, digits, `_` and `-` are written as URLs
-/// write them, so that two tables never share a file.
-pub(super) fn file_name(table: &str) -> String {
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
-    utf8_percent_encode(table, KEPT).to_string()
 }

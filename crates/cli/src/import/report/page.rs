@@ -1,0 +1,696 @@
+//! `report.html`: the report as a page for people, in one file that loads nothing.
+
+use std::{borrow::Cow, fmt::Display, io::Write};
+
+use anyhow::Result;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use ring::digest;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::{
+    Class, KindReport, RejectedFiles, Report, RowReport, SumReport, TableReport,
+    kinds::{self, Section},
+};
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The most rows that a page shows one by one, over all kinds, and the most bytes that they take. A browser shows that at once.
+const MOST_ROWS: u64 = 20_000;
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+/// The most characters of a text that a page shows.
+const MOST_CHARACTERS: usize = 2_000;
+
+/// Writes the page. `json` is the name of the file that has all rows.
+pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Result<()> {
+    let kinds = report.kinds();
+    let content = html! {
+        (DOCTYPE)
+        (PreEscaped("<html lang=\"en\">"))
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta http-equiv="Content-Security-Policy" content=(policy());
+            meta name="referrer" content="no-referrer";
+            title { "Import of " (day(report)) }
+            style { (PreEscaped(STYLE)) }
+        }
+        (PreEscaped("<body>"))
+        (heading(report))
+        main {
+            (todo(report, &kinds))
+            (counts(report))
+            (sums(report))
+            (rows(&kinds, json))
+            (not_understood(report))
+            (files(report, json))
+        }
+    };
+    page.write_all(content.into_string().as_bytes())?;
+    page.write_all(b"<script type=\"application/json\" id=\"data\">")?;
+    write_data(page, report, &kinds)?;
+    write!(page, "</script><script>{SCRIPT}</script></body></html>\n")?;
+    Ok(())
+}
+
+/// Returns the Content Security Policy: only the style and the script of the page count, and it loads nothing.
+fn policy() -> String {
+    let hash = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
+    format!(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}
+
+fn day(report: &Report) -> String {
+    report.started_at.format("%-d %B %Y").to_string()
+}
+
+fn heading(report: &Report) -> Markup {
+    html! {
+        header {
+            h1 { @if report.dry_run { "Dry run of an import" } @else { "Import" } }
+            p {
+                "From " strong { (report.source) } " on " (day(report)) " at " (report.started_at.format("%H:%M (UTC%:z)")) ". "
+                @if report.dry_run {
+                    span.badge { "Nothing was stored" }
+                    " This is what an import would do."
+                } @else {
+                    span.badge.good { "Stored in RO Tracker" }
+                }
+            }
+            ul.numbers {
+                @for class in Class::ALL {
+                    li class=[(report.count(class) > 0).then_some(class.name())] {
+                        strong { (count(report.count(class))) }
+                        "rows " (class.name())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lists what people have to do.
+fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
+    let rows = |section: Section| kinds.iter().filter(|kind| kind.kind.section == section).map(|kind| kind.rows).sum();
+    let (to_mend, conflicts): (u64, u64) = (rows(Section::Rejected), rows(Section::Conflict));
+    let in_notes: u64 = kinds.iter().filter(|kind| kind.kind.title == "kept in the notes").map(|kind| kind.rows).sum();
+    let unknown: Vec<&TableReport> =
+        report.tables.iter().filter(|table| !table.is_understood && table.rows > 0).collect();
+    let unmapped: Vec<String> = report
+        .tables
+        .iter()
+        .filter(|table| table.is_understood)
+        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
+        .filter(|(_, _, rows)| *rows > 0)
+        .map(|(table, column, _)| format!("{column} of {}", table.table))
+        .collect();
+    let is_to_mend = |files: &&RejectedFiles| !unknown.iter().any(|table| table.table == files.table);
+    let to_mend_in: Vec<&RejectedFiles> = report.rejected_files.iter().filter(is_to_mend).collect();
+    let is_done = !report.dry_run
+        && to_mend + conflicts + in_notes == 0
+        && unknown.is_empty()
+        && unmapped.is_empty()
+        && report.deleted_in_source.is_empty();
+    html! {
+        section.todo aria-labelledby="todo" {
+            h2 #todo { "What to do next" }
+            @if is_done { p { "Nothing. All rows came in." } }
+            ol {
+                @if report.dry_run {
+                    li {
+                        strong { "Import in earnest. " }
+                        "This was a dry run, which stores nothing. Look through this report, then run the same command without "
+                        code { "--dry-run" } "."
+                    }
+                }
+                @if to_mend > 0 {
+                    li {
+                        strong { "Mend " (rows_text(to_mend)) " that " (was_were(to_mend)) " rejected. " }
+                        p { "They are not in RO Tracker. The last column of these files, " code { "reason" } ", says what is wrong with each:" }
+                        ul {
+                            @for files in &to_mend_in {
+                                li {
+                                    (files.table) ": " (rows_text(files.rows)) " in "
+                                    (link(files.workbook.as_deref().unwrap_or(&files.csv)))
+                                    @if files.workbook.is_some() { ", and as text in " (link(&files.csv)) }
+                                    @if files.too_long_for_workbook > 0 {
+                                        ". " strong { (too_long(files)) }
+                                    }
+                                }
+                            }
+                        }
+                        (how_to_import_again(&to_mend_in))
+                    }
+                }
+                @if conflicts > 0 {
+                    li {
+                        strong { "Decide about " (rows_text(conflicts)) " that differ here and in the source. " }
+                        p {
+                            "RO Tracker kept its own values. Where the source is right, correct the row in RO Tracker by hand. To take the \
+                             source's values in all of them, run the import again with " code { "--on-conflict replace" } ". A row that was \
+                             deleted here, or that came from elsewhere, is never overwritten."
+                        }
+                    }
+                }
+                @if in_notes > 0 {
+                    li {
+                        strong { "Look at " (rows_text(in_notes)) " with a date or an amount that cannot be read. " }
+                        p { "The field is empty. What was found, such as " code { "TBD" } ", is at the end of the notes of the order." }
+                    }
+                }
+                @if !unknown.is_empty() {
+                    li {
+                        strong { "Say what these tables hold, if they are needed. " }
+                        p {
+                            "Their names or headings are unknown, so nothing in RO Tracker shows their rows. They are kept as they were found: "
+                            (names(unknown.iter().map(|table| format!("{} ({})", table.table, rows_text(table.rows))))) "."
+                        }
+                    }
+                }
+                @if !unmapped.is_empty() {
+                    li {
+                        strong { "Check whether these columns are needed. " }
+                        p {
+                            "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found: "
+                            (names(unmapped.iter().cloned())) "."
+                        }
+                    }
+                }
+                @if !report.deleted_in_source.is_empty() {
+                    li {
+                        strong {
+                            "Check " (rows_text(report.deleted_in_source.len() as u64)) " that the source no longer has. "
+                        }
+                        p { "They came in earlier and are still in RO Tracker. Delete them there if they should go." }
+                        (deleted(report))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Says how mended rows come in.
+fn how_to_import_again(files: &[&RejectedFiles]) -> Markup {
+    html! {
+        p {
+            "Either correct the rows where they came from and run the same import again; RO Tracker recognizes the rows that it already \
+             has. Or correct them in the file, save it, and import the file:"
+        }
+        @if let Some(first) = files.first() {
+            code.command { "rotracker import " (first.workbook.as_deref().unwrap_or(&first.csv)) }
+        }
+    }
+}
+
+fn deleted(report: &Report) -> Markup {
+    const MOST: usize = 200;
+    html! {
+        details {
+            summary { "Which they are" }
+            div.list {
+                ul {
+                    @for row in report.deleted_in_source.iter().take(MOST) {
+                        li { (row.kind) ", row " (row.row) " of the source, with the id " (row.target) " here" }
+                    }
+                }
+                @if report.deleted_in_source.len() > MOST {
+                    p { "These are the first " (MOST) ". The list deletedInSource in the report for programs has all of them." }
+                }
+            }
+        }
+    }
+}
+
+fn too_long(files: &RejectedFiles) -> String {
+    let rows: Vec<String> = files.first_too_long.iter().map(|row| format!("row {row}")).collect();
+    let more = if files.too_long_for_workbook > rows.len() as u64 { " and others" } else { "" };
+    format!(
+        "{} {} in the text file only, because a cell of Excel holds at most 32,767 characters: {}{more}",
+        rows_text(files.too_long_for_workbook),
+        if files.too_long_for_workbook == 1 { "is" } else { "are" },
+        rows.join(", ")
+    )
+}
+
+fn counts(report: &Report) -> Markup {
+    html! {
+        section aria-labelledby="counts" {
+            h2 #counts { "How many rows" }
+            (scrolling("Rows by table", html! {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Table" }
+                            th.number scope="col" { "Rows" }
+                            @for class in Class::ALL { th.number scope="col" { (class.name()) } }
+                        }
+                    }
+                    tbody {
+                        @for table in &report.tables {
+                            tr {
+                                th scope="row" {
+                                    (table.table)
+                                    @if !table.is_understood { " " span.badge { "not understood" } }
+                                }
+                                td.number { (count(table.rows)) }
+                                @for class in Class::ALL {
+                                    (count_cell(class, table.classes.get(&class).copied().unwrap_or_default()))
+                                }
+                            }
+                        }
+                    }
+                    tfoot {
+                        tr {
+                            th scope="row" { "All tables" }
+                            td.number { (count(report.tables.iter().map(|table| table.rows).sum())) }
+                            @for class in Class::ALL { (count_cell(class, report.count(class))) }
+                        }
+                    }
+                }
+            }))
+            dl.words {
+                @for class in Class::ALL {
+                    dt { (class.name()) }
+                    dd { (explanation(class)) }
+                }
+            }
+        }
+    }
+}
+
+fn count_cell(class: Class, rows: u64) -> Markup {
+    let name = match (class, rows) {
+        (_, 0) => "number zero",
+        (Class::Rejected, _) => "number some-rejected",
+        _ => "number",
+    };
+    html! { td class=(name) { (count(rows)) } }
+}
+
+fn explanation(class: Class) -> &'static str {
+    match class {
+        Class::Imported => "New in RO Tracker, exactly as found.",
+        Class::Corrected => {
+            "New in RO Tracker, with corrections such as another notation of a date. Each is listed below."
+        }
+        Class::Updated => "Already in RO Tracker; it took over a change of the source.",
+        Class::Unchanged => "Already in RO Tracker; the source has nothing new.",
+        Class::Rejected => "Not in RO Tracker as the source has it, until someone mends the row or decides about it.",
+        Class::Skipped => {
+            "Left out on purpose: a blank row, a heading, an exact repetition, or the copy of an order that counts elsewhere."
+        }
+    }
+}
+
+fn sums(report: &Report) -> Markup {
+    let sums: Vec<(&TableReport, &String, &SumReport)> = report
+        .tables
+        .iter()
+        .flat_map(|table| table.sums.iter().map(move |(column, sum)| (table, column, sum)))
+        .collect();
+    html! {
+        @if !sums.is_empty() {
+            section aria-labelledby="sums" {
+                h2 #sums { "Do the sums agree?" }
+                p { "The source's sum is always that of the imported rows plus that of the rows left out." }
+                (scrolling("Sums by column", html! {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Column" }
+                                th.number scope="col" { "Source" }
+                                th.number scope="col" { "Left out" }
+                                th.number scope="col" { "Imported, as found" }
+                                th.number scope="col" { "As stored" }
+                                th.number scope="col" { "In RO Tracker now" }
+                                th scope="col" { "In words" }
+                            }
+                        }
+                        tbody {
+                            @for (table, column, sum) in sums {
+                                tr {
+                                    th scope="row" { (column) " of " (table.table) }
+                                    td.number { (amount(sum.source)) }
+                                    td.number { (amount(sum.left_out)) }
+                                    td.number { (amount(sum.taken)) }
+                                    td.number { (amount(sum.stored)) }
+                                    td.number { @if let Some(here) = sum.here { (amount(here)) } @else { "–" } }
+                                    td.words { (in_words(sum, report.dry_run)) }
+                                }
+                            }
+                        }
+                    }
+                }))
+            }
+        }
+    }
+}
+
+/// Explains the differences of a sum.
+fn in_words(sum: &SumReport, dry_run: bool) -> String {
+    let mut sentences = Vec::new();
+    if sum.left_out != Decimal::ZERO {
+        sentences.push(format!("{} is in rows that were rejected or skipped.", amount(sum.left_out)));
+    }
+    if sum.stored != sum.taken {
+        sentences.push(format!(
+            "Corrections {} it by {}.",
+            direction(sum.stored - sum.taken),
+            amount((sum.stored - sum.taken).abs())
+        ));
+    }
+    match sum.here {
+        Some(here) if here != sum.stored => sentences.push(format!(
+            "RO Tracker has {} {} than the source: rows were changed here since an earlier import, or rejected rows still have the \
+             values that they had.",
+            amount((here - sum.stored).abs()),
+            if here > sum.stored { "more" } else { "less" }
+        )),
+        Some(_) => sentences.push("All that was imported is in RO Tracker.".to_owned()),
+        None if dry_run => sentences.push("Nothing is stored in a dry run.".to_owned()),
+        None => {}
+    }
+    sentences.join(" ")
+}
+
+fn direction(difference: Decimal) -> &'static str {
+    if difference > Decimal::ZERO { "raised" } else { "lowered" }
+}
+
+/// The sections of the rows, with their headings and explanations.
+const SECTIONS: [(Section, &str, &str); 7] = [
+    (Section::Rejected, "Rejected", "These rows are not in RO Tracker. Mend them and import them again."),
+    (Section::Conflict, "Changed on both sides", "RO Tracker kept its own values. Decide which are right."),
+    (Section::NotUnderstood, "Not understood", "These rows are kept, but nothing in RO Tracker shows them."),
+    (
+        Section::Corrected,
+        "Corrected",
+        "These rows came in. Some of their values were stored in another form than they were found.",
+    ),
+    (Section::Updated, "Updated", "These rows were in RO Tracker before and took over a change of the source."),
+    (Section::Skipped, "Left out on purpose", "Nothing is missing because of these."),
+    (Section::Remark, "Good to know", "Nothing was changed for these."),
+];
+
+fn rows(kinds: &[KindReport], json: &str) -> Markup {
+    html! {
+        section aria-labelledby="rows" {
+            h2 #rows { "Row by row" }
+            @if kinds.is_empty() {
+                p { "All rows came in as they were found." }
+            }
+            div.search #search hidden {
+                label for="query" { "Search all rows" }
+                input #query type="search" autocomplete="off" placeholder="A part number, an order, a shop, a reason";
+                p #hits role="status" { }
+                p.faint #some hidden { "Only the first rows of each kind are in this page. " (link(json)) " has all of them." }
+            }
+            noscript { p { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." } }
+            div #results hidden { }
+            div #groups {
+                @for (section, title, explanation) in SECTIONS {
+                    @let of_section: Vec<(usize, &KindReport)> =
+                        kinds.iter().enumerate().filter(|(_, kind)| kind.kind.section == section).collect();
+                    @if !of_section.is_empty() {
+                        h3 { (title) }
+                        p.faint { (explanation) }
+                        @for (place, kind) in of_section {
+                            details.kind data-kind=(place) {
+                                summary { (capitalized(&kind.kind.title)) span.count { (rows_text(kind.rows)) } }
+                                div.list { }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn not_understood(report: &Report) -> Markup {
+    let tables: Vec<&TableReport> = report.tables.iter().filter(|table| !table.is_understood).collect();
+    let columns: Vec<(&TableReport, &String, u64)> = report
+        .tables
+        .iter()
+        .filter(|table| table.is_understood)
+        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
+        .collect();
+    html! {
+        section aria-labelledby="unknown" {
+            h2 #unknown { "What was not understood" }
+            @if tables.is_empty() && columns.is_empty() && report.not_read.is_empty() { p { "Nothing: every table and every column is known." } }
+            @if !tables.is_empty() {
+                h3 { "Tables and sheets" }
+                ul {
+                    @for table in tables {
+                        li { strong { (table.table) } ": " (rows_text(table.rows)) ", with the columns " (table.columns.join(", ")) }
+                    }
+                }
+            }
+            @if !columns.is_empty() {
+                h3 { "Columns" }
+                (scrolling("Columns that were not understood", html! {
+                    table {
+                        thead { tr { th scope="col" { "Table" } th scope="col" { "Column" } th.number scope="col" { "Values" } } }
+                        tbody {
+                            @for (table, column, rows) in columns {
+                                tr { td { (table.table) } th scope="row" { (column) } td.number { (count(rows)) } }
+                            }
+                        }
+                    }
+                }))
+            }
+            @if !report.not_read.is_empty() {
+                h3 { "Not read, since they are no tables" }
+                p { (names(report.not_read.iter().cloned())) }
+            }
+        }
+    }
+}
+
+fn files(report: &Report, json: &str) -> Markup {
+    html! {
+        section aria-labelledby="files" {
+            h2 #files { "The files of this report" }
+            ul {
+                li { (link(json)) ": this report for programs, with all rows that are listed here" }
+                @for files in &report.rejected_files {
+                    li {
+                        @if let Some(workbook) = &files.workbook { (link(workbook)) " and " }
+                        (link(&files.csv)) ": the rejected rows of " (files.table) " with all their columns, for a spreadsheet and as text"
+                        @if files.workbook.is_none() { " only, because it has more columns than Excel" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A box for a wide table, which scrolls by itself.
+fn scrolling(label: &str, table: Markup) -> Markup {
+    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+/// A link to a file beside the page. Names of files have percent signs, which a link must escape.
+fn link(file: &str) -> Markup {
+    html! { a href=(format!("./{}", file.replace('%', "%25"))) { (file) } }
+}
+
+fn names(names: impl IntoIterator<Item = String>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn rows_text(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{} rows", count(rows)) }
+}
+
+fn was_were(rows: u64) -> &'static str {
+    if rows == 1 { "was" } else { "were" }
+}
+
+fn count(rows: u64) -> String {
+    grouped(&rows)
+}
+
+fn amount(amount: Decimal) -> String {
+    grouped(&amount)
+}
+
+/// Writes a number with commas between the thousands.
+fn grouped(number: &impl Display) -> String {
+    let text = number.to_string();
+    let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |digits| ("-", digits));
+    let (whole, decimals) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    let mut written = sign.to_owned();
+    for (place, digit) in whole.char_indices() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            written.push(',');
+        }
+        written.push(digit);
+    }
+    written + decimals
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
+}
+
+/// Returns the most rows of a kind that a page shows, unless all fit.
+fn most_of_each(kinds: &[KindReport]) -> Option<u64> {
+    let all: u64 = kinds.iter().map(|kind| kind.rows).sum();
+    (all > MOST_ROWS).then(|| MOST_ROWS / kinds.len() as u64)
+}
+
+/// A table, as the script needs it.
+#[derive(Serialize)]
+struct PageTable<'report> {
+    name: &'report str,
+    columns: &'report [String],
+}
+
+/// A row, as the script needs it: the place of the table, the row, the class, the places of the kinds, the reason, the id here,
+/// the values as found, and the corrections as column, found, stored and rule.
+#[derive(Serialize)]
+struct PageRow<'row>(
+    usize,
+    i64,
+    Class,
+    Vec<usize>,
+    Option<Cow<'row, str>>,
+    Option<i64>,
+    Vec<Option<Cow<'row, str>>>,
+    Vec<(&'row str, Cow<'row, str>, Option<Cow<'row, str>>, &'row str)>,
+);
+
+impl<'row> PageRow<'row> {
+    fn new(row: &'row RowReport, table: usize, kinds: Vec<usize>) -> Self {
+        let corrections = row.corrections.iter().map(|correction| {
+            let stored = correction.stored.as_deref().map(shortened);
+            (&*correction.column, shortened(&correction.found), stored, &*correction.rule)
+        });
+        Self(
+            table,
+            row.row,
+            row.class,
+            kinds,
+            row.reason.as_deref().map(shortened),
+            row.target,
+            row.found.iter().map(|value| value.as_deref().map(shortened)).collect(),
+            corrections.collect(),
+        )
+    }
+}
+
+fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        None => text.into(),
+        Some((end, _)) => {
+            let more = text[end..].chars().count();
+            format!("{}… ({} more characters)", &text[..end], grouped(&more)).into()
+        }
+    }
+}
+
+/// Writes the rows as JSON, one after the other. The first rows of each kind are written.
+fn write_data(page: &mut impl Write, report: &Report, kinds: &[KindReport]) -> Result<()> {
+    let tables: Vec<PageTable<'_>> =
+        report.tables.iter().map(|table| PageTable { name: &table.table, columns: &table.columns }).collect();
+    write!(page, "{{\"tables\":{},\"kinds\":{},\"rows\":[", in_script(&tables)?, in_script(&kinds)?)?;
+    let most_rows = most_of_each(kinds).unwrap_or(MOST_ROWS);
+    let most_bytes = MOST_BYTES / kinds.len().max(1);
+    let mut written = vec![(0, 0); kinds.len()];
+    let mut separator = "";
+    for row in report.rows.read()? {
+        let row = row?;
+        let Some(table) = report.tables.iter().position(|table| table.table == row.table) else { continue };
+        let of_row = kinds::of(row.class, row.reason.as_deref(), &row.corrections);
+        let of_row: Vec<usize> =
+            of_row.iter().filter_map(|kind| kinds.iter().position(|known| known.kind == *kind)).collect();
+        if !of_row.iter().any(|kind| written[*kind].0 < most_rows && written[*kind].1 < most_bytes) {
+            continue;
+        }
+        let json = in_script(&PageRow::new(&row, table, of_row.clone()))?;
+        for kind in of_row {
+            written[kind].0 += 1;
+            written[kind].1 += json.len();
+        }
+        write!(page, "{separator}\n{json}")?;
+        separator = ",";
+    }
+    page.write_all(b"]}")?;
+    Ok(())
+}
+
+/// Returns JSON that can stand in a script: nothing in it ends the script or begins a comment.
+fn in_script(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::import::report::rows::SpooledRows;
+
+    #[test]
+    fn of_very_many_rows_the_first_of_each_kind_are_in_the_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut report = Report { rows: SpooledRows::in_directory(directory.path()).unwrap(), ..Report::default() };
+        report.tables.push(TableReport { table: "active".to_owned(), ..TableReport::default() });
+        let kinds = [("rejected", 20_000), ("no number", 1)];
+        let mut position = 0;
+        for (reason, rows) in kinds {
+            let kind = kinds::of(Class::Rejected, Some(reason), &[]).remove(0);
+            report.kinds.insert(kind, rows);
+            for _ in 0..rows {
+                position += 1;
+                let row = RowReport {
+                    table: "active".to_owned(),
+                    row: position,
+                    class: Class::Rejected,
+                    reason: Some(reason.to_owned()),
+                    corrections: Vec::new(),
+                    target: None,
+                    found: Vec::new(),
+                };
+                report.rows.add(&row).unwrap();
+            }
+        }
+        report.rows.flush().unwrap();
+        let mut data = Vec::new();
+        write_data(&mut data, &report, &report.kinds()).unwrap();
+        let data: Value = serde_json::from_slice(&data).unwrap();
+        let mut shown: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in data["rows"].as_array().unwrap() {
+            *shown.entry(row[4].as_str().unwrap()).or_default() += 1;
+        }
+        assert_eq!(shown, BTreeMap::from([("no number", 1), ("rejected", 10_000)]));
+    }
+
+    #[test]
+    fn numbers_have_commas_between_the_thousands() {
+        for (number, expected) in
+            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.505", "-1,234,567.505"), ("-100.5", "-100.5")]
+        {
+            assert_eq!(grouped(&number), expected);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(shortened(&"é".repeat(MOST_CHARACTERS)).chars().count(), MOST_CHARACTERS);
+        let cut = shortened(&"é".repeat(MOST_CHARACTERS + 1234)).into_owned();
+        assert!(cut.ends_with("é… (1,234 more characters)"), "{cut}");
+    }
+}
