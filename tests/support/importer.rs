@@ -1,6 +1,6 @@
 //! An installation and a database to import into it.
 
-use std::process::Stdio;
+use std::{path::PathBuf, process::Stdio};
 
 use rotracker_cli::{
     import::{Class, Import, OnConflict, Report},
@@ -28,6 +28,10 @@ pub struct Importer {
     pub on_conflict: OnConflict,
     pub dry_run: bool,
     pub source_name: Option<String>,
+    /// The files that are imported instead of the database.
+    pub files: Vec<PathBuf>,
+    pub mapping: Option<PathBuf>,
+    program: PathBuf,
     /// The directory of the reports.
     pub reports: TempDir,
 }
@@ -58,6 +62,9 @@ impl Importer {
             on_conflict: OnConflict::Keep,
             dry_run: false,
             source_name: None,
+            files: Vec::new(),
+            mapping: None,
+            program: binary("rotracker").await,
             reports: tempfile::tempdir().unwrap(),
         }
     }
@@ -66,7 +73,13 @@ impl Importer {
     pub fn import(&self) -> Import {
         Import {
             databases: self.databases(),
-            source: source_address(&self.source.name),
+            sources: if self.files.is_empty() {
+                vec![source_address(&self.source.name)]
+            } else {
+                self.files.iter().map(|file| file.to_str().expect("a name in UTF-8").to_owned()).collect()
+            },
+            program: self.program.clone(),
+            mapping: self.mapping.clone(),
             password: server().password.expose_secret().into(),
             clock: clock(),
             zone: chrono_tz::Tz::America__New_York,

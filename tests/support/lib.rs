@@ -20,6 +20,7 @@ pub mod runtime_api;
 pub mod stock;
 pub mod tcp_proxy;
 pub mod tls_server;
+pub mod workbooks;
 
 pub use app::{App, TestResponse};
 pub use database::TestDatabase;

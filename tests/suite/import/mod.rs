@@ -3,8 +3,10 @@
 mod again;
 mod interrupted;
 mod live_database;
+mod mended;
 mod moved_aside;
 mod related_rows;
 mod report;
 mod sources;
 mod untidy;
+mod workbooks;

@@ -1,5 +1,7 @@
 //! One database for everything: the live tables were moved aside, and ours stand beside them.
 
+use std::path::PathBuf;
+
 use rotracker_cli::{
     import::{Import, OnConflict},
     migrate::{self, Databases, Options},
@@ -15,7 +17,9 @@ use secrecy::ExposeSecret;
 fn import(databases: &Databases) -> Import {
     Import {
         databases: databases.clone(),
-        source: source_address(&databases.main),
+        sources: vec![source_address(&databases.main)],
+        program: PathBuf::new(),
+        mapping: None,
         password: server().password.expose_secret().into(),
         clock: clock(),
         zone: chrono_tz::Tz::America__New_York,

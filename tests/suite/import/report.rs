@@ -53,8 +53,13 @@ async fn rejected_rows_are_written_whole_and_no_report_is_overwritten() {
     let first = fs::read_to_string(importer.reports.path().join("rejected-active.csv")).unwrap();
     let lines: Vec<&str> = first.lines().collect();
     assert_eq!(lines.len(), 3, "{first}");
-    assert!(lines[0].starts_with("RO,DATE_MADE,") && lines[0].ends_with(",source_table,source_row,reason"), "{first}");
-    assert!(lines[1].contains("Skyline NDT") && lines[1].ends_with(",active,4,the order has no number"), "{first}");
+    assert!(
+        lines[0].starts_with("RO,DATE_MADE,")
+            && lines[0].ends_with(",source,source_table,source_row,source_digest,reason"),
+        "{first}"
+    );
+    assert!(lines[1].contains("Skyline NDT") && lines[1].contains(",active,4,"), "{first}");
+    assert!(lines[1].ends_with(",the order has no number"), "{first}");
     let report: Value =
         serde_json::from_slice(&fs::read(importer.reports.path().join("report.json")).unwrap()).unwrap();
     let table = |name: &str| {

@@ -67,9 +67,10 @@ const PART_FIELDS: &[Field] = &[
     ("SERIAL", &["SERIAL", "SERIALNUMBER", "SERIALNO", "SER", "SN"]),
     ("QTY", &["QTY", "QUANTITY"]),
     ("CONDITION", &["CONDITION", "COND"]),
+    // Before the location, which is the bin where a table has no column for bins.
+    ("BIN", &["BIN"]),
     ("LOCATION", &["LOCATION", "LOC"]),
     ("DESCRIPTION", &["DESCRIPTION", "DESC", "PARTDESCRIPTION"]),
-    ("BIN", &["BIN"]),
 ];
 
 /// Words by which the headings of sheets are known that are none of those above: `PART #`, `QTY ON HAND`. A heading need only contain

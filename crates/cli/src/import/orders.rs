@@ -31,8 +31,8 @@ use super::{
 /// The name under which the history shows what the importer did.
 pub(super) const PROGRAM: &str = "rotracker import";
 
-/// Reads a row as an order. Its archive status is `archive_status`, unless the row names one. `earlier` is the row of the active table that the order had before it was moved: its notes and
-/// statuses come along.
+/// Reads a row as an order. Its archive status is `archive_status`, unless the row names one. `earlier` is the row of the active
+/// table that the order had before it was moved: its notes and statuses come along.
 pub(super) fn read_order(
     table: &SourceTable,
     layout: &Layout,
@@ -198,9 +198,19 @@ impl Target for Orders {
 
     async fn insert(&self, connection: &mut MySqlConnection, rows: &[&ConvertedRow]) -> Result<Vec<i64>, ApiError> {
         let mut orders = rows.iter().map(|row| order_of(0, &row.fields)).collect::<Result<Vec<_>, _>>()?;
-        // A batch is of one table of the source, and so of one archive status.
-        let Some(archive) = orders.first().map(|order| order.archive_status) else { return Ok(Vec::new()) };
-        let ids = store::insert_many(connection, archive, &orders).await?;
+        let mut ids = vec![0; orders.len()];
+        for archive in ArchiveStatus::ALL {
+            let places: Vec<usize> =
+                (0..orders.len()).filter(|place| orders[*place].archive_status == archive).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let of_archive: Vec<RepairOrder> = places.iter().map(|place| orders[*place].clone()).collect();
+            let inserted = store::insert_many(connection, archive, &of_archive).await?;
+            for (place, id) in places.into_iter().zip(inserted) {
+                ids[place] = id;
+            }
+        }
         let mut entries = Vec::with_capacity(rows.len());
         for ((order, id), row) in orders.iter_mut().zip(&ids).zip(rows) {
             order.id = *id;

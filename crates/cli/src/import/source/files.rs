@@ -13,8 +13,8 @@ use rust_decimal::Decimal;
 
 use super::{
     BATCH, RejectedRow, Source, SourceColumn, SourceRow, SourceTable, Value,
+    row_file::{RowFile, RowFileWriter},
     sheets::{Area, Item, Row, Sheet, SheetReader, Table},
-    spool::{SpoolWriter, SpooledRows},
 };
 use crate::import::{
     layout::{Content, Layout, heading},
@@ -38,7 +38,7 @@ pub(in crate::import) struct FileSource {
 
 struct FileTable {
     table: SourceTable,
-    rows: SpooledRows,
+    rows: RowFile,
     /// The place of each column of the sheet among the columns of the table.
     places: HashMap<u32, usize>,
     mended: Option<MendedColumns>,
@@ -244,7 +244,7 @@ struct RowsReading {
     table: SourceTable,
     columns: Vec<(u32, String)>,
     mended: Option<MendedColumns>,
-    spool: SpoolWriter,
+    written: RowFileWriter,
     /// The number of the column that numbers the rows by itself, such as `id`, with its values so far.
     ids: Option<(u32, Vec<i64>)>,
     /// Columns whose merged cells hold a value for each of their rows, with the value and the last row.
@@ -393,7 +393,7 @@ impl TableReading {
             return columns;
         }
         match rows {
-            [first, _, ..] if first.cells.len() > 1 && is_text(first) => named_columns(&first.cells),
+            [first, ..] if first.cells.len() > 1 && is_text(first) => named_columns(&first.cells),
             _ => {
                 self.remarks.push("no row has headings, so the columns have letters".to_owned());
                 Vec::new()
@@ -432,6 +432,7 @@ fn find_headings(table: &str, rows: &[Row], mapping: &Mapping) -> Option<usize> 
         if MendedColumns::of(&columns).is_some() {
             return Some(place);
         }
+        let columns: Vec<_> = columns.into_iter().filter(|(_, name)| !is_id(name)).collect();
         let layout = Layout::of(&described_table(table, &columns), mapping);
         let fields = layout.filter(|_| is_text(row)).map_or(0, |layout| layout.recognized_headings);
         let is_enough = fields > 1 || columns.len() == fields;
@@ -461,6 +462,11 @@ fn title_of_list(rows: &[Row], table: &str, mapping: &Mapping) -> Option<Vec<(u3
     (is_list && is_title && is_of_parts).then_some(columns)
 }
 
+/// Returns whether a column may number the rows, as the databases do by which sheets are filled.
+fn is_id(heading_text: &str) -> bool {
+    matches!(heading(heading_text).as_str(), "ID" | "INDEXID" | "TXNID")
+}
+
 fn described_table(name: &str, columns: &[(u32, String)]) -> SourceTable {
     let column = |name: &String| SourceColumn { name: name.clone(), data_type: String::new() };
     SourceTable {
@@ -475,7 +481,6 @@ impl RowsReading {
     fn new(name: &str, columns: Vec<(u32, String)>, context: &SheetContext<'_>) -> Result<Self> {
         let mended = MendedColumns::of(&columns);
         let is_of_file = |name: &str| mended.is_some() && REJECTED_ROW_COLUMNS.contains(&name);
-        let is_id = |name: &str| matches!(heading(name).as_str(), "ID" | "INDEXID" | "TXNID");
         let ids = columns.iter().find(|(_, name)| is_id(name)).map(|(column, _)| (*column, Vec::new()));
         let columns: Vec<(u32, String)> = columns.into_iter().filter(|(_, name)| !is_of_file(name)).collect();
         let table = SourceTable {
@@ -496,7 +501,7 @@ impl RowsReading {
             table,
             columns,
             mended,
-            spool: SpoolWriter::new()?,
+            written: RowFileWriter::new()?,
             ids,
             merged: HashMap::new(),
             summed,
@@ -507,7 +512,7 @@ impl RowsReading {
     fn add(&mut self, mut row: Row, merged_cells: &HashMap<u32, Vec<Area>>) -> Result<()> {
         self.fill_merged_cells(&mut row, merged_cells);
         // Every row of a file of rejected rows names the source and the table, which are the same in all of them.
-        if let (Some(mended), true) = (self.mended, self.spool.is_empty()) {
+        if let (Some(mended), true) = (self.mended, self.written.is_empty()) {
             self.table.source = text_of(&row.cells, mended.source);
             self.table.name = text_of(&row.cells, mended.table);
         }
@@ -524,7 +529,7 @@ impl RowsReading {
                 _ => self.ids = None,
             }
         }
-        self.spool.add(&row)
+        self.written.add(&row)
     }
 
     /// Gives a row the values of merged cells that begin above it, unless it is blank. Amounts are not repeated, since they would
@@ -551,12 +556,14 @@ impl RowsReading {
     }
 
     fn finish(self, mut remarks: Vec<String>) -> Result<Option<FileTable>> {
-        let Self { mut table, columns, mended, spool, ids, filled_rows, .. } = self;
-        let mut rows = spool.finish()?;
+        let Self { mut table, mut columns, mended, written, ids, filled_rows, .. } = self;
+        let mut rows = written.finish()?;
+        if columns.is_empty() {
+            return Ok(None);
+        }
         if filled_rows > 0 {
             remarks.push(format!("{filled_rows} rows have the value of a merged cell that begins above them"));
         }
-        let mut columns = columns;
         if let Some((column, positions)) = ids {
             let mut distinct = HashSet::new();
             if positions.iter().all(|position| distinct.insert(*position)) && mended.is_none() {

@@ -2,8 +2,8 @@
 
 mod database;
 mod files;
+mod row_file;
 pub mod sheets;
-mod spool;
 mod value;
 
 use anyhow::Result;

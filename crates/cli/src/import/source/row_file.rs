@@ -11,27 +11,27 @@ use anyhow::Result;
 use super::sheets::Row;
 
 /// Writes rows to a temporary file.
-pub(super) struct SpoolWriter {
+pub(super) struct RowFileWriter {
     file: BufWriter<File>,
     end: u64,
-    rows: Vec<SpooledRow>,
+    rows: Vec<RowPlace>,
 }
 
 /// The place of a row in the file.
 #[derive(Clone, Copy)]
-struct SpooledRow {
+struct RowPlace {
     position: i64,
     offset: u64,
     length: u32,
 }
 
 /// The rows of a table, in the order of their positions.
-pub(super) struct SpooledRows {
+pub(super) struct RowFile {
     file: File,
-    rows: Vec<SpooledRow>,
+    rows: Vec<RowPlace>,
 }
 
-impl SpoolWriter {
+impl RowFileWriter {
     /// Creates the file. The system deletes it when it is closed.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl SpoolWriter {
         let position = row.number.into();
         let row = serde_json::to_vec(row)?;
         self.file.write_all(&row)?;
-        self.rows.push(SpooledRow { position, offset: self.end, length: u32::try_from(row.len())? });
+        self.rows.push(RowPlace { position, offset: self.end, length: u32::try_from(row.len())? });
         self.end += row.len() as u64;
         Ok(())
     }
@@ -61,13 +61,13 @@ impl SpoolWriter {
     ///
     /// # Errors
     /// When the disk is full.
-    pub(super) fn finish(self) -> Result<SpooledRows> {
+    pub(super) fn finish(self) -> Result<RowFile> {
         let file = self.file.into_inner().map_err(|error| error.into_error())?;
-        Ok(SpooledRows { file, rows: self.rows })
+        Ok(RowFile { file, rows: self.rows })
     }
 }
 
-impl SpooledRows {
+impl RowFile {
     /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
@@ -99,7 +99,7 @@ impl SpooledRows {
         found.ok().map(|row| self.read(self.rows[row])).transpose()
     }
 
-    fn read(&self, row: SpooledRow) -> Result<(i64, Row)> {
+    fn read(&self, row: RowPlace) -> Result<(i64, Row)> {
         let mut bytes = vec![0; row.length as usize];
         self.file.read_exact_at(&mut bytes, row.offset)?;
         Ok((row.position, serde_json::from_slice(&bytes)?))

@@ -1,0 +1,293 @@
+//! Workbooks and CSV files as sources.
+
+use std::{fs, path::Path};
+
+use rotracker_cli::import::Report;
+use rotracker_tests::{
+    importer::{Importer, classes},
+    workbooks::{count_dates_from_1904, save, sheets_of, write_rows},
+};
+use rust_xlsxwriter::{Format, Table, TableColumn, Workbook};
+use serde_json::{Value, json};
+
+/// What the report says of a row: its class, and the reason or the corrections.
+fn outcome(report: &Report, table: &str, row: i64) -> String {
+    let rows = report.rows().unwrap();
+    let Some(row) = rows.iter().find(|found| found.table == table && found.row == row) else {
+        return "imported".to_owned();
+    };
+    let corrections = row.corrections.iter().map(|correction| {
+        let stored = correction.stored.as_deref().unwrap_or("nothing");
+        format!("{}: {:?} -> {stored}", correction.column, correction.found)
+    });
+    let said: Vec<String> = row.reason.iter().cloned().chain(corrections).collect();
+    format!("{}: {}", row.class.name(), said.join("; "))
+}
+
+fn remarks(report: &Report, table: &str) -> Vec<String> {
+    report.tables.iter().find(|found| found.table == table).unwrap().remarks.clone()
+}
+
+/// Imports one workbook with these sheets.
+async fn import(sheets: Value) -> (Importer, Report) {
+    let mut importer = Importer::without_rows().await;
+    importer.files = vec![save(importer.reports.path(), "Stock.xlsx", &sheets)];
+    let report = importer.run().await;
+    (importer, report)
+}
+
+fn csv(importer: &mut Importer, name: &str, content: impl AsRef<[u8]>) {
+    let path = importer.reports.path().join(name);
+    fs::write(&path, content).unwrap();
+    importer.files.push(path);
+}
+
+async fn order(importer: &Importer, number: &str) -> Value {
+    importer.ros.get(&format!("/api/ros/by-number/{number}")).await.expect(200)
+}
+
+#[tokio::test]
+async fn the_live_database_as_a_workbook_ends_in_the_same_classes() {
+    let database = Importer::start().await;
+    let expected = database.run().await;
+    let mut importer = Importer::without_rows().await;
+    let sheets = sheets_of(&mut database.source.connect().await).await;
+    importer.files = vec![save(importer.reports.path(), "live.xlsx", &sheets)];
+    let report = importer.run().await;
+    for table in &expected.tables {
+        for row in 1..=i64::try_from(table.rows).unwrap() {
+            let expected = outcome(&expected, &table.table, row);
+            assert_eq!(outcome(&report, &table.table, row), expected, "row {row} of {}", table.table);
+        }
+    }
+    assert_eq!(classes(&report), classes(&expected));
+    let figures = importer.ros.get("/api/ros/stats/dashboard").await.expect(200);
+    assert_eq!(figures, database.ros.get("/api/ros/stats/dashboard").await.expect(200));
+    assert_eq!(classes(&importer.run().await), [("unchanged", 22), ("rejected", 7), ("skipped", 4)]);
+}
+
+#[tokio::test]
+async fn sheets_of_orders_are_read_with_title_table_and_status_column() {
+    let mut importer = Importer::without_rows().await;
+    let headings = [
+        "Repair Order",
+        "Date Made",
+        "Shop Name",
+        "Part",
+        "Serial",
+        "Part Description",
+        "Scope",
+        "Date Dropped Off",
+        "Estimated Cost",
+        "Final Cost",
+        "Terms",
+        "Shop Ref",
+        "Estimated Delivery Date",
+        "Curent Status",
+        "Curent Status Date",
+        "GenThrust Status",
+        "Shop Status",
+        "Tracking Number",
+        "Notes",
+        "Last Date Updated",
+        "Next Date To Update",
+        "Archive Status",
+    ];
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.set_name("Sheet1").unwrap();
+    let order = |number: i32, archive: Value| {
+        json!([number, {"date": "2025-11-03"}, "ABC", "65-1", null, "PUMP", null, null, 12.5, null, null, null, null,
+               "APPROVED", null, null, null, null, null, null, 45_965, archive])
+    };
+    write_rows(
+        sheet,
+        &json!([
+            ["GENTHRUST REPAIR ORDERS"],
+            [],
+            headings,
+            order(1, Value::Null),
+            order(2, json!("paid")),
+            order(3, json!("CLOSED")),
+        ]),
+    );
+    let columns: Vec<TableColumn> = headings.iter().map(|heading| TableColumn::new().set_header(*heading)).collect();
+    let table = Table::new().set_name("Repairs").set_columns(&columns);
+    sheet.add_table(2, 0, 4, 21, &table).unwrap();
+    let path = importer.reports.path().join("orders.xlsx");
+    workbook.save(&path).unwrap();
+    importer.files = vec![path];
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("corrected", 2), ("rejected", 1)], "the row below the table counts, too");
+    assert_eq!(
+        outcome(&report, "Repairs", 6),
+        "rejected: the archive status is CLOSED, which is none of ACTIVE, PAID, NET, RETURNED"
+    );
+    let first = self::order(&importer, "1").await;
+    assert_eq!((&first["archiveStatus"], &first["dateMade"]), (&json!("ACTIVE"), &json!("2025-11-03T00:00:00.000Z")));
+    assert_eq!(
+        (&first["nextDateToUpdate"], &first["estimatedCost"]),
+        (&json!("2025-11-04T00:00:00.000Z"), &json!("12.50"))
+    );
+    assert_eq!(self::order(&importer, "2").await["archiveStatus"], "PAID");
+    assert_eq!(
+        remarks(&report, "Repairs"),
+        [
+            "row 1 is above the headings and is not read: GENTHRUST REPAIR ORDERS",
+            "the column Repair Order is read as RO, since it is at its place",
+            "the column Scope is read as REQ_WORK, since it is at its place"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn inventory_sheets_are_read_by_the_words_of_their_headings() {
+    let (importer, report) = import(json!({
+        "BinsInventoryTable": [
+            ["BINS INVENTORY 2025"],
+            ["P/N", "PART DESCRIPTION", "QTY ON HAND", "STOCK ROOM", "BIN NO", "COND.", "S/N", "PART (OLD)"],
+            [65_214, "RIVET", "1,200", "FL1", "B-07", "NE", "0012", "X"],
+            ["1-2", "WASHER", 5, "FL2", "B-08", "OH", null, null],
+            ["Total", null, 1_205, null, null, null, null, null],
+        ],
+        "DELTA_APA_TABLE": [["DELTA APA"], ["3214-1"], ["2119620-8"]],
+    }))
+    .await;
+    assert_eq!(classes(&report), [("imported", 3), ("corrected", 1), ("skipped", 1)]);
+    assert_eq!(outcome(&report, "BinsInventoryTable", 5), "skipped: a line with totals");
+    let found = importer.inventory.get("/api/inventory/bins").await.expect(200);
+    let rivet = found["items"].as_array().unwrap().iter().find(|item| item["partNumber"] == "65214").unwrap().clone();
+    assert_eq!((&rivet["qty"], &rivet["location"], &rivet["bin"]), (&json!(1_200), &json!("FL1"), &json!("B-07")));
+    assert_eq!(
+        (&rivet["serial"], &rivet["condition"], &rivet["description"]),
+        (&json!("0012"), &json!("NE"), &json!("RIVET"))
+    );
+    let read = remarks(&report, "BinsInventoryTable");
+    assert!(read.contains(&"PART (OLD) is not used, since P/N fits PN better".to_owned()), "{read:?}");
+    assert!(read.contains(&"row 1 is above the headings and is not read: BINS INVENTORY 2025".to_owned()), "{read:?}");
+    assert_eq!(remarks(&report, "DELTA_APA_TABLE"), ["the first row is taken for the heading: DELTA APA"]);
+}
+
+#[tokio::test]
+async fn cells_are_read_as_people_see_them() {
+    let mut importer = Importer::without_rows().await;
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    sheet.set_name("terra").unwrap();
+    write_rows(
+        sheet,
+        &json!([
+            ["PART No", "SERIAL", "QTY", "LOCATION", "DESCRIPTION"],
+            ["A-1", {"formula": "=\"S\"&1", "value": "S1"}, 2, {"formula": "=NA()", "value": "#N/A"}, "FIRST"],
+            ["A-2", "S2", 3, "T2", "HIDDEN"],
+            [null, "S3", 4, null, "MERGED"],
+            ["A-4", "S4", {"formula": "=1/0", "value": "#DIV/0!"}, "T4", "ERROR"],
+        ]),
+    );
+    sheet.set_row_hidden(2).unwrap();
+    sheet.merge_range(2, 0, 3, 0, "A-2", &Format::new()).unwrap();
+    let hidden = workbook.add_worksheet();
+    write_rows(hidden.set_name("partes_bolivia").unwrap().set_hidden(true), &json!([["PN"], ["B-1"]]));
+    let path = importer.reports.path().join("parts.xlsx");
+    workbook.save(&path).unwrap();
+    importer.files = vec![path];
+    let report = importer.run().await;
+    assert_eq!(outcome(&report, "terra", 2), "corrected: LOCATION: \"#N/A\" -> nothing");
+    assert_eq!(outcome(&report, "terra", 5), "rejected: QTY is no quantity: #DIV/0!");
+    assert_eq!(classes(&report), [("imported", 3), ("corrected", 1), ("rejected", 1)]);
+    let found = importer.inventory.get("/api/inventory/search?partNumber=A-2").await.expect(200);
+    let quantities: Vec<_> = found["results"].as_array().unwrap().iter().map(|part| part["qty"].clone()).collect();
+    assert_eq!(quantities.len(), 2, "the merged cell names both parts: {found}");
+    let read = remarks(&report, "terra");
+    assert!(read.contains(&"hidden rows are read all the same: 3".to_owned()), "{read:?}");
+    assert!(read.contains(&"1 rows have the value of a merged cell that begins above them".to_owned()), "{read:?}");
+    assert_eq!(remarks(&report, "partes_bolivia"), ["the sheet is hidden; it is read all the same"]);
+}
+
+#[tokio::test]
+async fn csv_files_are_read_whatever_their_encoding_and_delimiter() {
+    for (name, content) in [
+        ("utf-8", "RO,SHOP_NAME,NOTES\n1,Núñez,\"a,\nb\"\n".as_bytes().to_vec()),
+        ("mark", "\u{feff}RO;SHOP_NAME;NOTES\r\n1;Núñez;\"a,\nb\"\r\n".as_bytes().to_vec()),
+        ("windows", b"roNumber\tshopName\tnotes\n1\tN\xfa\xf1ez\t\"a,\nb\"\n".to_vec()),
+    ] {
+        let mut importer = Importer::without_rows().await;
+        csv(&mut importer, "active.csv", content);
+        assert_eq!(classes(&importer.run().await), [("imported", 1)], "{name}");
+        let order = order(&importer, "1").await;
+        assert_eq!((&order["shopName"], &order["notes"]), (&json!("Núñez"), &json!("a,\nb")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn several_files_are_one_import() {
+    let mut importer = Importer::without_rows().await;
+    csv(&mut importer, "active.csv", "RO,SHOP_NAME,PART\n1,ABC,P\n2,ABC,Q\n");
+    csv(&mut importer, "paid.csv", "RO,SHOP_NAME,PART\n1,abc,P\n");
+    csv(&mut importer, "inventoryindex.csv", "PartNumber,TableName,RowId,Qty\nA-1,terra,7,3\n");
+    csv(&mut importer, "terra.csv", "id,PART_No,QTY\n7,A-1,5\n");
+    let report = importer.run().await;
+    assert_eq!(outcome(&report, "active", 2), "skipped: a move that was cut short: the order is row 2 of paid");
+    assert_eq!(outcome(&report, "terra", 7), "corrected: QTY: \"5\" -> 3");
+    assert_eq!(classes(&report), [("imported", 3), ("corrected", 1), ("skipped", 1)]);
+    // The order moves from one file to the other.
+    let directory = importer.reports.path().to_owned();
+    fs::write(directory.join("active.csv"), "RO,SHOP_NAME,PART\n").unwrap();
+    fs::write(directory.join("paid.csv"), "RO,SHOP_NAME,PART\n1,abc,P\n2,ABC,Q\n").unwrap();
+    assert_eq!(classes(&importer.run().await), [("updated", 1), ("unchanged", 3)]);
+    assert_eq!(order(&importer, "2").await["archiveStatus"], "PAID");
+}
+
+#[tokio::test]
+async fn two_sheets_of_one_name_are_told_apart_by_their_files() {
+    let mut importer = Importer::without_rows().await;
+    let directory = importer.reports.path().to_owned();
+    for (name, number) in [("a.xlsx", 1), ("b.xlsx", 2)] {
+        importer.files.push(save(&directory, name, &json!({"Active": [["RO", "PART"], [number, "P"], [null, "Q"]]})));
+    }
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("imported", 2), ("rejected", 2)]);
+    assert_eq!(outcome(&report, "Active of b.xlsx", 3), "rejected: the order has no number");
+    assert!(directory.join("rejected-Active%20of%20a%2Exlsx.csv").exists());
+    assert_eq!(classes(&importer.run().await), [("unchanged", 2), ("rejected", 2)]);
+    importer.files.push(directory.join("a.xlsx"));
+    let refusal = importer.try_run().await.unwrap_err();
+    assert_eq!(refusal, "two of the files are called a.xlsx; their rows could not be told apart");
+}
+
+#[tokio::test]
+async fn a_mapping_names_what_is_not_understood() {
+    let mut importer = Importer::without_rows().await;
+    let directory = importer.reports.path().to_owned();
+    let sheets = json!({"Open": [["Order", "Vendor", "Item"], [1, "ABC", "65-1"]]});
+    importer.files = vec![save(&directory, "orders.xlsx", &sheets)];
+    assert_eq!(outcome(&importer.run().await, "Open", 2), "rejected: the table Open is not understood");
+    let template = importer.import().mapping_template().await.unwrap();
+    let mapping = template
+        .replace("content = \"\"", "content = \"active\"")
+        .replace("\"Order\" = \"\"", "\"Order\" = \"RO\"")
+        .replace("\"Vendor\" = \"\"", "\"Vendor\" = \"SHOP_NAME\"");
+    let path = directory.join("map.toml");
+    fs::write(&path, mapping).unwrap();
+    importer.mapping = Some(path);
+    assert_eq!(classes(&importer.run().await), [("imported", 1)]);
+    assert_eq!(order(&importer, "1").await["shopName"], "ABC");
+}
+
+#[tokio::test]
+async fn dates_count_from_1904_where_the_workbook_does() {
+    let mut importer = Importer::without_rows().await;
+    let sheets = json!({"Active": [
+        ["RO", "DATE_MADE", "NEXT_DATE_TO_UPDATE", "CURENT_STATUS_DATE"],
+        [1, 44_502, "44502", {"date": "2021-11-02"}],
+    ]});
+    let path = save(importer.reports.path(), "orders.xlsx", &sheets);
+    count_dates_from_1904(&path);
+    importer.files = vec![path];
+    importer.run().await;
+    let order = order(&importer, "1").await;
+    // Day 44,502 since 1904 is four years and a day later than since 1900.
+    for date in ["dateMade", "nextDateToUpdate", "currentStatusDate"] {
+        assert_eq!(order[date], "2025-11-03T00:00:00.000Z", "{date}");
+    }
+}
