@@ -4,6 +4,7 @@ use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::{Result, anyhow, bail};
 use calamine::{Ods, OdsError, Reader as _, SheetVisible};
+use zip::result::ZipError;
 
 use super::{
     hidden_rows::HiddenRows,
@@ -16,6 +17,9 @@ use super::{
 
 /// The most bytes of the cells, unpacked. `calamine` needs up to ten times as much memory.
 const MAX_CONTENT: u64 = 200 << 20;
+
+const NO_ODS: &str =
+    "is no .ods workbook, although its name says so: open it in Excel and save it as an .xlsx workbook";
 
 /// What `calamine` does not tell about a sheet.
 #[derive(Default)]
@@ -30,7 +34,11 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
     if is_encrypted(&mut zip)? {
         bail!(PASSWORD);
     }
-    let size = zip.by_name("content.xml").map_err(|error| xml::zip_failure(&error))?.size();
+    let size = match zip.by_name("content.xml") {
+        Ok(content) => content.size(),
+        Err(ZipError::FileNotFound) => bail!(NO_ODS),
+        Err(error) => return Err(xml::zip_failure(&error)),
+    };
     if size > MAX_CONTENT {
         bail!(
             "is too large: unpacked, it has {} MB, and at most {} can be read: save it as .xlsx",
@@ -77,7 +85,7 @@ fn failure(error: OdsError) -> anyhow::Error {
         OdsError::Zip(error) => xml::zip_failure(&error),
         OdsError::Xml(error) => xml::xml_failure(&error),
         OdsError::InvalidMime(_) | OdsError::FileNotFound(_) => {
-            anyhow!("is no .ods workbook, although its name says so: open it in Excel and save it as .xlsx")
+            anyhow!(NO_ODS)
         }
         OdsError::CellLimitExceeded { .. } => {
             anyhow!("has too many cells: delete the empty rows and columns after the last entry, or save it as .xlsx")
