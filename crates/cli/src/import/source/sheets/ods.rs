@@ -3,27 +3,28 @@
 use std::{fs::File, io::BufReader, path::Path};
 
 use anyhow::{Result, anyhow, bail};
-use calamine::{Data, Ods, OdsError, Reader as _, SheetVisible};
+use calamine::{Ods, OdsError, Reader as _, SheetVisible};
+use zip::result::ZipError;
 
 use super::{
-    cells::{self, FORMULA_WITHOUT_VALUE},
+    hidden_rows::HiddenRows,
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet},
+    whole,
     xml::{self, Zip},
 };
-use crate::import::Value;
 
 /// The most bytes of the cells, unpacked. `calamine` needs up to ten times as much memory.
 const MAX_CONTENT: u64 = 200 << 20;
-/// The errors that a formula shows, except those that begin with `Err:`.
-const ERRORS: [&str; 8] = ["#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#ERR!"];
+
+const NO_ODS: &str =
+    "is no .ods workbook, although its name says so: open it in Excel and save it as an .xlsx workbook";
 
 /// What `calamine` does not tell about a sheet.
 #[derive(Default)]
 struct Layout {
-    /// The first and the last row of each block of hidden rows.
-    hidden_rows: Vec<(u32, u32)>,
+    hidden_rows: HiddenRows,
     merged_cells: Vec<Area>,
 }
 
@@ -33,7 +34,11 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
     if is_encrypted(&mut zip)? {
         bail!(PASSWORD);
     }
-    let size = zip.by_name("content.xml").map_err(|error| xml::zip_failure(&error))?.size();
+    let size = match zip.by_name("content.xml") {
+        Ok(content) => content.size(),
+        Err(ZipError::FileNotFound) => bail!(NO_ODS),
+        Err(error) => return Err(xml::zip_failure(&error)),
+    };
     if size > MAX_CONTENT {
         bail!(
             "is too large: unpacked, it has {} MB, and at most {} can be read: save it as .xlsx",
@@ -44,7 +49,7 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
     let (layouts, has_comments) = layouts(&mut zip)?;
     let again = File::open(path).map_err(|error| io_failure(&error))?;
     let mut workbook = Ods::new(BufReader::new(again)).map_err(failure)?;
-    for (sheet, layout) in workbook.sheets_metadata().to_vec().into_iter().zip(layouts) {
+    for (sheet, mut layout) in workbook.sheets_metadata().to_vec().into_iter().zip(layouts) {
         output.begin_sheet(Sheet {
             name: sheet.name.clone(),
             is_hidden: sheet.visible != SheetVisible::Visible,
@@ -52,7 +57,9 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
             merged_cells: layout.merged_cells,
             has_1904_dates: false,
         })?;
-        rows(&mut workbook, &sheet.name, &layout.hidden_rows, output)?;
+        let values = workbook.worksheet_range(&sheet.name).map_err(failure)?;
+        let formulas = workbook.worksheet_formula(&sheet.name).map_err(failure)?;
+        whole::write(&values, &formulas, false, &mut layout.hidden_rows, output)?;
     }
     if has_comments {
         output.not_read("comments", "comments on cells are not read")?;
@@ -71,45 +78,6 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-fn rows(
-    workbook: &mut Ods<BufReader<File>>,
-    name: &str,
-    hidden_rows: &[(u32, u32)],
-    output: &mut Output,
-) -> Result<()> {
-    let values = workbook.worksheet_range(name).map_err(failure)?;
-    let formulas = workbook.worksheet_formula(name).map_err(failure)?;
-    // A formula without a value may be outside of the area that has values.
-    let areas = [values.start().zip(values.end()), formulas.start().zip(formulas.end())];
-    let rows = areas.iter().flatten().flat_map(|(first, last)| [first.0, last.0]);
-    let columns = areas.iter().flatten().flat_map(|(first, last)| [first.1, last.1]);
-    let (Some(first_row), Some(last_row)) = (rows.clone().min(), rows.max()) else { return Ok(()) };
-    let (Some(first_column), Some(last_column)) = (columns.clone().min(), columns.max()) else { return Ok(()) };
-    let mut hidden_rows = hidden_rows.iter().peekable();
-    for row in first_row..=last_row {
-        let mut cells = Vec::new();
-        for column in first_column..=last_column {
-            let has_formula = formulas.get_value((row, column)).is_some_and(|formula| !formula.is_empty());
-            let value = match values.get_value((row, column)) {
-                None | Some(Data::Empty) if has_formula => Value::Error(FORMULA_WITHOUT_VALUE.to_owned()),
-                None | Some(Data::Empty) => continue,
-                Some(Data::String(text)) if has_formula && is_error(text) => Value::Error(text.clone()),
-                Some(value) => cells::value(value.clone(), false),
-            };
-            cells.push((column + 1, value));
-        }
-        let number = row + 1;
-        while hidden_rows.next_if(|(_, last)| *last < number).is_some() {}
-        let is_hidden = hidden_rows.peek().is_some_and(|(first, _)| *first <= number);
-        output.row(number, is_hidden, cells)?;
-    }
-    Ok(())
-}
-
-fn is_error(text: &str) -> bool {
-    ERRORS.contains(&text) || text.starts_with("Err:")
-}
-
 fn failure(error: OdsError) -> anyhow::Error {
     match error {
         OdsError::Password => anyhow!(PASSWORD),
@@ -117,7 +85,7 @@ fn failure(error: OdsError) -> anyhow::Error {
         OdsError::Zip(error) => xml::zip_failure(&error),
         OdsError::Xml(error) => xml::xml_failure(&error),
         OdsError::InvalidMime(_) | OdsError::FileNotFound(_) => {
-            anyhow!("is no .ods workbook, although its name says so: open it in Excel and save it as .xlsx")
+            anyhow!(NO_ODS)
         }
         OdsError::CellLimitExceeded { .. } => {
             anyhow!("has too many cells: delete the empty rows and columns after the last entry, or save it as .xlsx")
@@ -157,7 +125,7 @@ fn layouts(zip: &mut Zip) -> Result<(Vec<Layout>, bool)> {
                     && next_row > row
                     && let Some(layout) = layouts.last_mut()
                 {
-                    layout.hidden_rows.push((row + 1, next_row));
+                    layout.hidden_rows.push(row + 1, next_row);
                 }
             }
             "table-cell" | "covered-table-cell" => {

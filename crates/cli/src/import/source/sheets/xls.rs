@@ -3,15 +3,15 @@
 use std::{fs::File, io::BufReader};
 
 use anyhow::{Result, anyhow, bail};
-use calamine::{Data, Reader as _, SheetType, SheetVisible, Xls, XlsError};
+use calamine::{Reader as _, SheetType, SheetVisible, Xls, XlsError};
 
 use super::{
-    cells::{self, FORMULA_WITHOUT_VALUE},
+    hidden_rows::HiddenRows,
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet},
+    whole,
 };
-use crate::import::Value;
 
 /// The most bytes of a file. `calamine` needs up to ten times as much memory.
 const MAX_FILE: u64 = 100 << 20;
@@ -46,31 +46,13 @@ pub(super) fn read(file: File, size: u64, output: &mut Output) -> Result<()> {
             merged_cells: merged.iter().filter_map(|area| Area::new(area.start, area.end)).collect(),
             has_1904_dates,
         })?;
-        rows(&mut workbook, &sheet.name, has_1904_dates, output)?;
+        let values = workbook.worksheet_range(&sheet.name).map_err(failure)?;
+        let formulas = workbook.worksheet_formula(&sheet.name).map_err(failure)?;
+        whole::write(&values, &formulas, has_1904_dates, &mut HiddenRows::default(), output)?;
     }
     output.not_read("hidden rows", "in an .xls workbook it is not known which rows are hidden; all are read")?;
     if matches!(workbook.vba_project(), Ok(Some(_))) {
         output.not_read("macros", "macros are not run")?;
-    }
-    Ok(())
-}
-
-fn rows(workbook: &mut Xls<BufReader<File>>, name: &str, has_1904_dates: bool, output: &mut Output) -> Result<()> {
-    let formulas = workbook.worksheet_formula(name).map_err(failure)?;
-    let values = workbook.worksheet_range(name).map_err(failure)?;
-    let (Some(first), Some(last)) = (values.start(), values.end()) else { return Ok(()) };
-    for row in first.0..=last.0 {
-        let mut cells = Vec::new();
-        for column in first.1..=last.1 {
-            let has_formula = || formulas.get_value((row, column)).is_some_and(|formula| !formula.is_empty());
-            let value = match values.get_value((row, column)) {
-                None | Some(Data::Empty) if has_formula() => Value::Error(FORMULA_WITHOUT_VALUE.to_owned()),
-                None | Some(Data::Empty) => continue,
-                Some(value) => cells::value(value.clone(), has_1904_dates),
-            };
-            cells.push((column + 1, value));
-        }
-        output.row(row + 1, false, cells)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use calamine::{DataRef, Reader as _, Xlsx, XlsxCellFormulaMetadataRecord, XlsxEr
 
 use super::{
     cells::{self, FORMULA_WITHOUT_VALUE},
+    hidden_rows::HiddenRows,
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet, Table},
@@ -33,8 +34,7 @@ struct ListedSheet {
 /// What `calamine` does not tell about a sheet.
 #[derive(Default)]
 struct Layout {
-    /// The numbers of hidden rows: the first and the last one of each block.
-    hidden_rows: Vec<(u32, u32)>,
+    hidden_rows: HiddenRows,
     merged_cells: Vec<Area>,
 }
 
@@ -64,10 +64,10 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
         }
         let layout = layout(&mut zip, &sheet.path)?;
         let tables = tables(&mut zip, &sheet.path)?;
-        let Layout { hidden_rows, merged_cells } = layout;
+        let Layout { mut hidden_rows, merged_cells } = layout;
         let ListedSheet { name, is_hidden, .. } = sheet;
         output.begin_sheet(Sheet { name: name.clone(), is_hidden, tables, merged_cells, has_1904_dates })?;
-        rows(&mut workbook, &name, has_1904_dates, &hidden_rows, output)?;
+        rows(&mut workbook, &name, has_1904_dates, &mut hidden_rows, output)?;
     }
     other_parts(&xml::names(&zip), output)
 }
@@ -81,16 +81,10 @@ fn rows(
     workbook: &mut Xlsx<BufReader<File>>,
     name: &str,
     has_1904_dates: bool,
-    hidden_rows: &[(u32, u32)],
+    hidden_rows: &mut HiddenRows,
     output: &mut Output,
 ) -> Result<()> {
     let mut reader = workbook.worksheet_cells_reader(name).map_err(failure)?;
-    let mut hidden_rows = hidden_rows.iter().peekable();
-    let mut write = |number: u32, cells: Vec<(u32, Value)>| {
-        while hidden_rows.next_if(|(_, last)| *last < number).is_some() {}
-        let is_hidden = hidden_rows.peek().is_some_and(|(first, _)| *first <= number);
-        output.row(number, is_hidden, cells)
-    };
     let mut number = 0;
     let mut cells = Vec::new();
     while let Some(record) = reader.next_cell_with_formula_metadata().map_err(failure)? {
@@ -99,7 +93,7 @@ fn rows(
             return Err(damaged());
         }
         if row + 1 != number {
-            write(number, std::mem::take(&mut cells))?;
+            output.row(number, hidden_rows.contain(number), std::mem::take(&mut cells))?;
             number = row + 1;
         }
         let value = match value {
@@ -108,7 +102,7 @@ fn rows(
         };
         cells.push((column + 1, value));
     }
-    write(number, cells)
+    output.row(number, hidden_rows.contain(number), cells)
 }
 
 fn failure(error: XlsxError) -> anyhow::Error {
@@ -198,10 +192,7 @@ fn layout(zip: &mut Zip, path: &str) -> Result<Layout> {
             ("row", Some(element)) => {
                 row = xml::number(element, "r")?.unwrap_or(row.saturating_add(1));
                 if xml::attribute(element, "hidden")?.is_some_and(|hidden| matches!(hidden.as_str(), "1" | "true")) {
-                    match layout.hidden_rows.last_mut() {
-                        Some((_, last)) if last.checked_add(1) == Some(row) => *last = row,
-                        _ => layout.hidden_rows.push((row, row)),
-                    }
+                    layout.hidden_rows.push(row, row);
                 }
             }
             ("mergeCell", Some(element)) => {
