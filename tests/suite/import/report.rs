@@ -202,8 +202,8 @@ async fn the_page_has_the_counts_and_sums_of_the_report() {
         "active 6 0 3 0 0 2 1",
         "hold not understood 0",
         "All tables 33 7 15 0 0 7 4",
-        "ESTIMATED_COST of active 20,174.505 4,249 15,925.505 15,925.51 15,925.51",
-        "4,249 is in rows that were rejected or skipped. Corrections raised it by 0.005. All that was imported is in RO Tracker.",
+        "ESTIMATED_COST of active 20,174.505 4,249.00 15,925.505 15,925.51 15,925.51",
+        "4,249.00 is in rows that were rejected or skipped. Corrections raised it by 0.005. All that was imported is in RO Tracker.",
         "Mend 7 rows that were rejected.",
         "active: 2 rows in rejected-active.xlsx , and as text in rejected-active.csv",
     ] {

@@ -142,6 +142,7 @@
         show(results, found);
     };
     query.addEventListener("input", search);
+    document.getElementById("plain").hidden = true;
     document.getElementById("search").hidden = all.length === 0;
     document.getElementById("some").hidden = kinds.every(({ rows }, kind) => rows === rowsOfKind[kind].length);
     search();

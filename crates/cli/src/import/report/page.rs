@@ -102,13 +102,12 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
     let in_notes: u64 = kinds.iter().filter(|kind| kind.kind.title == "kept in the notes").map(|kind| kind.rows).sum();
     let unknown: Vec<&TableReport> =
         report.tables.iter().filter(|table| !table.is_understood && table.rows > 0).collect();
-    let unmapped: Vec<String> = report
+    let unmapped: Vec<(&TableReport, String)> = report
         .tables
         .iter()
         .filter(|table| table.is_understood)
-        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
-        .filter(|(_, _, rows)| *rows > 0)
-        .map(|(table, column, _)| format!("{column} of {}", table.table))
+        .map(|table| (table, names(unmapped_columns(table).map(|(column, _)| column.clone()))))
+        .filter(|(_, columns)| !columns.is_empty())
         .collect();
     let is_to_mend = |files: &&RejectedFiles| !unknown.iter().any(|table| table.table == files.table);
     let to_mend_in: Vec<&RejectedFiles> = report.rejected_files.iter().filter(is_to_mend).collect();
@@ -177,9 +176,9 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                     li {
                         strong { "Check whether these columns are needed. " }
                         p {
-                            "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found: "
-                            (names(unmapped.iter().cloned())) "."
+                            "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found:"
                         }
+                        ul { @for (table, columns) in &unmapped { li { (table.table) ": " (columns) } } }
                     }
                 }
                 @if !report.deleted_in_source.is_empty() {
@@ -335,6 +334,7 @@ fn sums(report: &Report) -> Markup {
                         }
                         tbody {
                             @for (table, column, sum) in sums {
+                                @let amount = |amount| shown_amount(column, amount);
                                 tr {
                                     th scope="row" { (column) " of " (table.table) }
                                     td.number { (amount(sum.source)) }
@@ -342,7 +342,7 @@ fn sums(report: &Report) -> Markup {
                                     td.number { (amount(sum.taken)) }
                                     td.number { (amount(sum.stored)) }
                                     td.number { @if let Some(here) = sum.here { (amount(here)) } @else { "–" } }
-                                    td.words { (in_words(sum, report.dry_run)) }
+                                    td.words { (in_words(sum, amount, report.dry_run)) }
                                 }
                             }
                         }
@@ -354,7 +354,11 @@ fn sums(report: &Report) -> Markup {
 }
 
 /// Explains the differences of a sum.
-fn in_words(sum: &SumReport, dry_run: bool) -> String {
+fn in_words(sum: &SumReport, amount: impl Fn(Decimal) -> String, dry_run: bool) -> String {
+    let is_nothing = [sum.source, sum.stored, sum.here.unwrap_or_default()].iter().all(Decimal::is_zero);
+    if is_nothing && sum.left_out.is_zero() {
+        return "Nothing to add up.".to_owned();
+    }
     let mut sentences = Vec::new();
     if sum.left_out != Decimal::ZERO {
         sentences.push(format!("{} is in rows that were rejected or skipped.", amount(sum.left_out)));
@@ -412,7 +416,7 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
                 p #hits role="status" { }
                 p.faint #some hidden { "Only the first rows of each kind are in this page. " (link(json)) " has all of them." }
             }
-            noscript { p { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." } }
+            p #plain { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." }
             div #results hidden { }
             div #groups {
                 @for (section, title, explanation) in SECTIONS {
@@ -434,18 +438,23 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
     }
 }
 
+/// Returns the columns without a field of ours that have values, with the number of those.
+fn unmapped_columns(table: &TableReport) -> impl Iterator<Item = (&String, u64)> {
+    table.unmapped_columns.iter().map(|(column, rows)| (column, *rows)).filter(|(_, rows)| *rows > 0)
+}
+
 fn not_understood(report: &Report) -> Markup {
     let tables: Vec<&TableReport> = report.tables.iter().filter(|table| !table.is_understood).collect();
     let columns: Vec<(&TableReport, &String, u64)> = report
         .tables
         .iter()
         .filter(|table| table.is_understood)
-        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
+        .flat_map(|table| unmapped_columns(table).map(move |(column, rows)| (table, column, rows)))
         .collect();
     html! {
         section aria-labelledby="unknown" {
             h2 #unknown { "What was not understood" }
-            @if tables.is_empty() && columns.is_empty() && report.not_read.is_empty() { p { "Nothing: every table and every column is known." } }
+            @if tables.is_empty() && columns.is_empty() && report.not_read.is_empty() { p { "Nothing: every table, and every column that has values, is known." } }
             @if !tables.is_empty() {
                 h3 { "Tables and sheets" }
                 ul {
@@ -519,8 +528,14 @@ fn count(rows: u64) -> String {
     grouped(&rows)
 }
 
-fn amount(amount: Decimal) -> String {
-    grouped(&amount)
+/// Writes a sum: money with cents, or with all decimals if it has more.
+fn shown_amount(column: &str, amount: Decimal) -> String {
+    let mut shown = amount.normalize();
+    let is_money = column.ends_with("_COST") || column == "YTD_Sales";
+    if is_money && shown.scale() < 2 {
+        shown.rescale(2);
+    }
+    grouped(&shown)
 }
 
 /// Writes a number with commas between the thousands.
