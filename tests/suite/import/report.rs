@@ -6,7 +6,7 @@ use calamine::{Data, Reader, Xlsx, open_workbook};
 use rotracker_tests::{
     TestDatabase,
     database::execute,
-    importer::{Importer, classes, source_address},
+    importer::{Importer, classes, rows_of_the_live_database, source_address},
 };
 use serde_json::Value;
 
@@ -168,6 +168,8 @@ async fn a_text_that_no_cell_of_excel_holds_is_in_the_csv_file_only() {
         .await;
     let report = importer.run().await;
     let directory = importer.reports.path();
+    let last_line = report.summary().pop().unwrap();
+    assert_eq!(last_line, format!("the report is in {}", directory.join("report.html").display()));
     assert_eq!(read_csv(&directory.join("rejected-active.csv")).len(), 3);
     let workbook = read_workbook(&directory.join("rejected-active.xlsx"), "active");
     assert_eq!(workbook.len(), 2);
@@ -240,11 +242,11 @@ async fn the_page_loads_nothing_and_shows_hostile_cells_as_texts() {
 #[tokio::test]
 #[ignore = "needs Chromium and the packages of tests/contract/client; tests/contract/run runs it"]
 async fn the_page_of_a_report_works_in_a_browser() {
-    let importer = Importer::start().await;
+    let importer = with_hostile_rows().await;
+    importer.change_source(rows_of_the_live_database()).await;
     importer
         .change_source(
-            "INSERT INTO active (SHOP_NAME, PART, NOTES) VALUES ('ABC', '</script><img src=x onerror=alert(1)>', 'one\ntwo');
-             INSERT INTO hold (`38418`, `NOSE_WHEEL`) VALUES (38419, 'MAIN WHEEL');
+            "INSERT INTO hold (`38418`, `NOSE_WHEEL`) VALUES (38419, 'MAIN WHEEL');
              INSERT INTO stock_room_actual (GENTHRUST_XVII_INVENTORY)
              WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < 450)
              SELECT CONCAT('P-', n, ' ') FROM numbers",
