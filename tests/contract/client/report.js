@@ -1,13 +1,15 @@
 // The page of an import's report in a real browser: it fits narrow screens, its groups open, its search finds rows, and nothing of
 // a cell runs. `the_page_of_a_report_works_in_a_browser` in `tests/suite/import/report.rs` makes the page and runs this.
 //
-//   node tests/contract/client/report.js report.html [directory for screenshots]
+//   node tests/contract/client/report.js report.html [directory for screenshots and the files of the report]
 import assert from "node:assert/strict";
-import { join, resolve } from "node:path";
+import { cpSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
 const [file, screenshots] = process.argv.slice(2);
+if (screenshots) cpSync(dirname(file), screenshots, { recursive: true });
 const url = pathToFileURL(resolve(file)).href;
 
 const browser = await chromium.launch({
@@ -59,7 +61,7 @@ try {
         await screenshot("page");
 
         const search = page.getByRole("searchbox", { name: "Search all rows" });
-        for (const [words, rows] of [["no such part", 0], ["SKYLINE active", 1], ["onerror", 1], ["row 4 active", 1]]) {
+        for (const [words, rows] of [["no such part", 0], ["SKYLINE active", 1], ["onerror", 1], ["skyline 776201a", 1]]) {
             await search.fill(words);
             const hits = rows === 0 ? "No row has this." : rows === 1 ? "1 row has this." : `${rows} rows have this.`;
             assert.equal(await page.locator("#hits").innerText(), hits, words);

@@ -65,7 +65,7 @@ pub struct Options {
     /// Say what would be done and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Write report.json and the rejected rows into this directory
+    /// Write report.html, report.json and the rejected rows into this directory
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// What to do with a field that was changed both here and in the source: keep ours and reject the row, or take the source's

@@ -182,8 +182,10 @@ impl ReportFiles {
         serde_json::to_writer_pretty(&mut file, report)?;
         file.write_all(b"\n")?;
         file.flush()?;
-        let mut file = BufWriter::new(create_new(&self.directory.join(format!("report{}.html", self.suffix)))?);
+        let path = self.directory.join(format!("report{}.html", self.suffix));
+        let mut file = BufWriter::new(create_new(&path)?);
         page::write(&mut file, report, &format!("report{}.json", self.suffix))?;
+        report.page = Some(path);
         file.flush()?;
         Ok(())
     }

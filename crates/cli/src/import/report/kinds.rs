@@ -1,6 +1,6 @@
 //! Groups rows by what happened to them: the rule of a correction, or the reason without what is particular to the row.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use serde::{Serialize, Serializer};
 
@@ -39,8 +39,12 @@ pub(super) struct KindReport {
     pub(super) rows: u64,
 }
 
+/// Lists the kinds by section, those with most rows first.
 pub(super) fn list(kinds: &BTreeMap<Kind, u64>) -> Vec<KindReport> {
-    kinds.iter().map(|(kind, rows)| KindReport { kind: kind.clone(), rows: *rows }).collect()
+    let mut list: Vec<KindReport> =
+        kinds.iter().map(|(kind, rows)| KindReport { kind: kind.clone(), rows: *rows }).collect();
+    list.sort_by_key(|kind| (kind.kind.section, Reverse(kind.rows)));
+    list
 }
 
 pub(super) fn as_list<S: Serializer>(kinds: &BTreeMap<Kind, u64>, serializer: S) -> Result<S::Ok, S::Error> {

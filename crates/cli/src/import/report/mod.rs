@@ -6,10 +6,11 @@
 mod files;
 mod kinds;
 mod page;
+mod page_data;
 mod rows;
 mod workbook;
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{collections::BTreeMap, fmt::Display, path::PathBuf};
 
 use anyhow::Result;
 use chrono::{DateTime, FixedOffset};
@@ -52,6 +53,9 @@ pub struct Report {
     /// The rows that were rejected, skipped, corrected or updated, and those with a remark. They are kept only for the files of a
     /// report.
     rows: SpooledRows,
+    /// The path of `report.html`.
+    #[serde(skip)]
+    pub page: Option<PathBuf>,
 }
 
 /// The result for a table.
@@ -210,6 +214,9 @@ impl Report {
         let totals: Vec<String> =
             Class::ALL.into_iter().map(|class| format!("{} {would}{}", self.count(class), class.name())).collect();
         lines.push(format!("all tables: {}", totals.join(", ")));
+        if let Some(page) = &self.page {
+            lines.push(format!("the report is in {}", page.display()));
+        }
         lines
     }
 }

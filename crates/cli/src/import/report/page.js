@@ -34,7 +34,6 @@
 
     const body = (row) => {
         const content = element("div", "body");
-        if (row.reason) content.append(element("p", "", `${row.class === "rejected" ? "Rejected" : "Remark"}: ${row.reason}`));
         if (row.target !== null) content.append(element("p", "faint", `It has the id ${row.target} here.`));
         if (row.corrections.length) {
             const lines = row.corrections.map(([column, found, stored, rule]) => element("tr", "",
@@ -142,6 +141,7 @@
         show(results, found);
     };
     query.addEventListener("input", search);
+    document.getElementById("plain").hidden = true;
     document.getElementById("search").hidden = all.length === 0;
     document.getElementById("some").hidden = kinds.every(({ rows }, kind) => rows === rowsOfKind[kind].length);
     search();

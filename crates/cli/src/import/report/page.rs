@@ -1,28 +1,17 @@
 //! `report.html`: the report as a page for people, in one file that loads nothing.
 
-use std::{borrow::Cow, fmt::Display, io::Write};
+use std::{fmt::Display, io::Write};
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest;
 use rust_decimal::Decimal;
-use serde::Serialize;
 
-use super::{
-    Class, KindReport, RejectedFiles, Report, RowReport, SumReport, TableReport,
-    kinds::{self, Section},
-};
+use super::{Class, KindReport, RejectedFiles, Report, SumReport, TableReport, kinds::Section, page_data};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// The most rows that a page shows one by one, over all kinds, and the most bytes that they take. A browser shows that at once.
-const MOST_ROWS: u64 = 20_000;
-const MOST_BYTES: usize = 32 * 1024 * 1024;
-
-/// The most characters of a text that a page shows.
-const MOST_CHARACTERS: usize = 2_000;
 
 /// Writes the page. `json` is the name of the file that has all rows.
 pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Result<()> {
@@ -51,8 +40,8 @@ pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Resul
     };
     page.write_all(content.into_string().as_bytes())?;
     page.write_all(b"<script type=\"application/json\" id=\"data\">")?;
-    write_data(page, report, &kinds)?;
-    write!(page, "</script><script>{SCRIPT}</script></body></html>\n")?;
+    page_data::write(page, report, &kinds)?;
+    writeln!(page, "</script><script>{SCRIPT}</script></body></html>")?;
     Ok(())
 }
 
@@ -87,7 +76,7 @@ fn heading(report: &Report) -> Markup {
                 @for class in Class::ALL {
                     li class=[(report.count(class) > 0).then_some(class.name())] {
                         strong { (count(report.count(class))) }
-                        "rows " (class.name())
+                        "rows " @if report.dry_run { "would be " } (class.name())
                     }
                 }
             }
@@ -102,13 +91,12 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
     let in_notes: u64 = kinds.iter().filter(|kind| kind.kind.title == "kept in the notes").map(|kind| kind.rows).sum();
     let unknown: Vec<&TableReport> =
         report.tables.iter().filter(|table| !table.is_understood && table.rows > 0).collect();
-    let unmapped: Vec<String> = report
+    let unmapped: Vec<(&TableReport, String)> = report
         .tables
         .iter()
         .filter(|table| table.is_understood)
-        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
-        .filter(|(_, _, rows)| *rows > 0)
-        .map(|(table, column, _)| format!("{column} of {}", table.table))
+        .map(|table| (table, names(unmapped_columns(table).map(|(column, _)| column.clone()))))
+        .filter(|(_, columns)| !columns.is_empty())
         .collect();
     let is_to_mend = |files: &&RejectedFiles| !unknown.iter().any(|table| table.table == files.table);
     let to_mend_in: Vec<&RejectedFiles> = report.rejected_files.iter().filter(is_to_mend).collect();
@@ -132,7 +120,11 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                 @if to_mend > 0 {
                     li {
                         strong { "Mend " (rows_text(to_mend)) " that " (was_were(to_mend)) " rejected. " }
-                        p { "They are not in RO Tracker. The last column of these files, " code { "reason" } ", says what is wrong with each:" }
+                        p {
+                            "They are not in RO Tracker. The last column of these files, " code { "reason" } ", says what is wrong with each"
+                            @if conflicts > 0 { ". The rows of the next point are in these files, too" }
+                            ":"
+                        }
                         ul {
                             @for files in &to_mend_in {
                                 li {
@@ -177,9 +169,9 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                     li {
                         strong { "Check whether these columns are needed. " }
                         p {
-                            "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found: "
-                            (names(unmapped.iter().cloned())) "."
+                            "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found:"
                         }
+                        ul { @for (table, columns) in &unmapped { li { (table.table) ": " (columns) } } }
                     }
                 }
                 @if !report.deleted_in_source.is_empty() {
@@ -300,7 +292,7 @@ fn explanation(class: Class) -> &'static str {
         Class::Corrected => {
             "New in RO Tracker, with corrections such as another notation of a date. Each is listed below."
         }
-        Class::Updated => "Already in RO Tracker; it took over a change of the source.",
+        Class::Updated => "Already in RO Tracker, and changed in the source since.",
         Class::Unchanged => "Already in RO Tracker; the source has nothing new.",
         Class::Rejected => "Not in RO Tracker as the source has it, until someone mends the row or decides about it.",
         Class::Skipped => {
@@ -335,6 +327,7 @@ fn sums(report: &Report) -> Markup {
                         }
                         tbody {
                             @for (table, column, sum) in sums {
+                                @let amount = |amount| shown_amount(column, amount);
                                 tr {
                                     th scope="row" { (column) " of " (table.table) }
                                     td.number { (amount(sum.source)) }
@@ -342,7 +335,7 @@ fn sums(report: &Report) -> Markup {
                                     td.number { (amount(sum.taken)) }
                                     td.number { (amount(sum.stored)) }
                                     td.number { @if let Some(here) = sum.here { (amount(here)) } @else { "–" } }
-                                    td.words { (in_words(sum, report.dry_run)) }
+                                    td.words { (in_words(sum, amount, report.dry_run)) }
                                 }
                             }
                         }
@@ -354,7 +347,11 @@ fn sums(report: &Report) -> Markup {
 }
 
 /// Explains the differences of a sum.
-fn in_words(sum: &SumReport, dry_run: bool) -> String {
+fn in_words(sum: &SumReport, amount: impl Fn(Decimal) -> String, dry_run: bool) -> String {
+    let is_nothing = [sum.source, sum.stored, sum.here.unwrap_or_default()].iter().all(Decimal::is_zero);
+    if is_nothing && sum.left_out.is_zero() {
+        return "Nothing to add up.".to_owned();
+    }
     let mut sentences = Vec::new();
     if sum.left_out != Decimal::ZERO {
         sentences.push(format!("{} is in rows that were rejected or skipped.", amount(sum.left_out)));
@@ -392,9 +389,9 @@ const SECTIONS: [(Section, &str, &str); 7] = [
     (
         Section::Corrected,
         "Corrected",
-        "These rows came in. Some of their values were stored in another form than they were found.",
+        "These rows come in. Some of their values are stored in another form than they were found.",
     ),
-    (Section::Updated, "Updated", "These rows were in RO Tracker before and took over a change of the source."),
+    (Section::Updated, "Updated", "These rows are in RO Tracker already and take over a change of the source."),
     (Section::Skipped, "Left out on purpose", "Nothing is missing because of these."),
     (Section::Remark, "Good to know", "Nothing was changed for these."),
 ];
@@ -412,7 +409,7 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
                 p #hits role="status" { }
                 p.faint #some hidden { "Only the first rows of each kind are in this page. " (link(json)) " has all of them." }
             }
-            noscript { p { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." } }
+            p #plain { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." }
             div #results hidden { }
             div #groups {
                 @for (section, title, explanation) in SECTIONS {
@@ -434,18 +431,23 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
     }
 }
 
+/// Returns the columns without a field of ours that have values, with the number of those.
+fn unmapped_columns(table: &TableReport) -> impl Iterator<Item = (&String, u64)> {
+    table.unmapped_columns.iter().map(|(column, rows)| (column, *rows)).filter(|(_, rows)| *rows > 0)
+}
+
 fn not_understood(report: &Report) -> Markup {
     let tables: Vec<&TableReport> = report.tables.iter().filter(|table| !table.is_understood).collect();
     let columns: Vec<(&TableReport, &String, u64)> = report
         .tables
         .iter()
         .filter(|table| table.is_understood)
-        .flat_map(|table| table.unmapped_columns.iter().map(move |(column, rows)| (table, column, *rows)))
+        .flat_map(|table| unmapped_columns(table).map(move |(column, rows)| (table, column, rows)))
         .collect();
     html! {
         section aria-labelledby="unknown" {
             h2 #unknown { "What was not understood" }
-            @if tables.is_empty() && columns.is_empty() && report.not_read.is_empty() { p { "Nothing: every table and every column is known." } }
+            @if tables.is_empty() && columns.is_empty() && report.not_read.is_empty() { p { "Nothing: every table, and every column that has values, is known." } }
             @if !tables.is_empty() {
                 h3 { "Tables and sheets" }
                 ul {
@@ -519,12 +521,18 @@ fn count(rows: u64) -> String {
     grouped(&rows)
 }
 
-fn amount(amount: Decimal) -> String {
-    grouped(&amount)
+/// Writes a sum: money with cents, or with all decimals if it has more.
+fn shown_amount(column: &str, amount: Decimal) -> String {
+    let mut shown = amount.normalize();
+    let is_money = column.ends_with("_COST") || column == "YTD_Sales";
+    if is_money && shown.scale() < 2 {
+        shown.rescale(2);
+    }
+    grouped(&shown)
 }
 
 /// Writes a number with commas between the thousands.
-fn grouped(number: &impl Display) -> String {
+pub(super) fn grouped(number: &impl Display) -> String {
     let text = number.to_string();
     let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |digits| ("-", digits));
     let (whole, decimals) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
@@ -543,140 +551,9 @@ fn capitalized(text: &str) -> String {
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }
 
-/// Returns the most rows of a kind that a page shows, unless all fit.
-fn most_of_each(kinds: &[KindReport]) -> Option<u64> {
-    let all: u64 = kinds.iter().map(|kind| kind.rows).sum();
-    (all > MOST_ROWS).then(|| MOST_ROWS / kinds.len() as u64)
-}
-
-/// A table, as the script needs it.
-#[derive(Serialize)]
-struct PageTable<'report> {
-    name: &'report str,
-    columns: &'report [String],
-}
-
-/// A row, as the script needs it: the place of the table, the row, the class, the places of the kinds, the reason, the id here,
-/// the values as found, and the corrections as column, found, stored and rule.
-#[derive(Serialize)]
-struct PageRow<'row>(
-    usize,
-    i64,
-    Class,
-    Vec<usize>,
-    Option<Cow<'row, str>>,
-    Option<i64>,
-    Vec<Option<Cow<'row, str>>>,
-    Vec<(&'row str, Cow<'row, str>, Option<Cow<'row, str>>, &'row str)>,
-);
-
-impl<'row> PageRow<'row> {
-    fn new(row: &'row RowReport, table: usize, kinds: Vec<usize>) -> Self {
-        let corrections = row.corrections.iter().map(|correction| {
-            let stored = correction.stored.as_deref().map(shortened);
-            (&*correction.column, shortened(&correction.found), stored, &*correction.rule)
-        });
-        Self(
-            table,
-            row.row,
-            row.class,
-            kinds,
-            row.reason.as_deref().map(shortened),
-            row.target,
-            row.found.iter().map(|value| value.as_deref().map(shortened)).collect(),
-            corrections.collect(),
-        )
-    }
-}
-
-fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        None => text.into(),
-        Some((end, _)) => {
-            let more = text[end..].chars().count();
-            format!("{}… ({} more characters)", &text[..end], grouped(&more)).into()
-        }
-    }
-}
-
-/// Writes the rows as JSON, one after the other. The first rows of each kind are written.
-fn write_data(page: &mut impl Write, report: &Report, kinds: &[KindReport]) -> Result<()> {
-    let tables: Vec<PageTable<'_>> =
-        report.tables.iter().map(|table| PageTable { name: &table.table, columns: &table.columns }).collect();
-    write!(page, "{{\"tables\":{},\"kinds\":{},\"rows\":[", in_script(&tables)?, in_script(&kinds)?)?;
-    let most_rows = most_of_each(kinds).unwrap_or(MOST_ROWS);
-    let most_bytes = MOST_BYTES / kinds.len().max(1);
-    let mut written = vec![(0, 0); kinds.len()];
-    let mut separator = "";
-    for row in report.rows.read()? {
-        let row = row?;
-        let Some(table) = report.tables.iter().position(|table| table.table == row.table) else { continue };
-        let of_row = kinds::of(row.class, row.reason.as_deref(), &row.corrections);
-        let of_row: Vec<usize> =
-            of_row.iter().filter_map(|kind| kinds.iter().position(|known| known.kind == *kind)).collect();
-        if !of_row.iter().any(|kind| written[*kind].0 < most_rows && written[*kind].1 < most_bytes) {
-            continue;
-        }
-        let json = in_script(&PageRow::new(&row, table, of_row.clone()))?;
-        for kind in of_row {
-            written[kind].0 += 1;
-            written[kind].1 += json.len();
-        }
-        write!(page, "{separator}\n{json}")?;
-        separator = ",";
-    }
-    page.write_all(b"]}")?;
-    Ok(())
-}
-
-/// Returns JSON that can stand in a script: nothing in it ends the script or begins a comment.
-fn in_script(value: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::Value;
-
     use super::*;
-    use crate::import::report::rows::SpooledRows;
-
-    #[test]
-    fn of_very_many_rows_the_first_of_each_kind_are_in_the_page() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut report = Report { rows: SpooledRows::in_directory(directory.path()).unwrap(), ..Report::default() };
-        report.tables.push(TableReport { table: "active".to_owned(), ..TableReport::default() });
-        let kinds = [("rejected", 20_000), ("no number", 1)];
-        let mut position = 0;
-        for (reason, rows) in kinds {
-            let kind = kinds::of(Class::Rejected, Some(reason), &[]).remove(0);
-            report.kinds.insert(kind, rows);
-            for _ in 0..rows {
-                position += 1;
-                let row = RowReport {
-                    table: "active".to_owned(),
-                    row: position,
-                    class: Class::Rejected,
-                    reason: Some(reason.to_owned()),
-                    corrections: Vec::new(),
-                    target: None,
-                    found: Vec::new(),
-                };
-                report.rows.add(&row).unwrap();
-            }
-        }
-        report.rows.flush().unwrap();
-        let mut data = Vec::new();
-        write_data(&mut data, &report, &report.kinds()).unwrap();
-        let data: Value = serde_json::from_slice(&data).unwrap();
-        let mut shown: BTreeMap<&str, u64> = BTreeMap::new();
-        for row in data["rows"].as_array().unwrap() {
-            *shown.entry(row[4].as_str().unwrap()).or_default() += 1;
-        }
-        assert_eq!(shown, BTreeMap::from([("no number", 1), ("rejected", 10_000)]));
-    }
 
     #[test]
     fn numbers_have_commas_between_the_thousands() {
@@ -685,12 +562,5 @@ mod tests {
         {
             assert_eq!(grouped(&number), expected);
         }
-    }
-
-    #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(shortened(&"é".repeat(MOST_CHARACTERS)).chars().count(), MOST_CHARACTERS);
-        let cut = shortened(&"é".repeat(MOST_CHARACTERS + 1234)).into_owned();
-        assert!(cut.ends_with("é… (1,234 more characters)"), "{cut}");
     }
 }

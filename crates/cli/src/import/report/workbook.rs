@@ -12,6 +12,10 @@ const MOST_UNITS: usize = 32_767;
 const MOST_COLUMNS: usize = 16_384;
 const MOST_ROWS: u32 = 1_048_576;
 
+/// The texts of a workbook, in bytes, from which on it may need the form of ZIP files over 4 GB. LibreOffice 7 does not open that form,
+/// so smaller workbooks do not have it.
+const LARGE: usize = 512 * 1024 * 1024;
+
 /// The characters that fit a column, at least and at most.
 const NARROWEST: usize = 8;
 const WIDEST: usize = 50;
@@ -31,6 +35,8 @@ pub(super) struct RejectedWorkbook {
     /// The row of the sheet that is written next.
     next_row: u32,
     rows_of_sheet: u32,
+    /// The bytes of all texts.
+    bytes: usize,
 }
 
 impl RejectedWorkbook {
@@ -42,7 +48,6 @@ impl RejectedWorkbook {
         }
         let mut workbook = Workbook::new();
         workbook.set_tempdir(directory)?;
-        workbook.use_zip_large_file(true);
         let text = Format::new().set_num_format("@");
         let mut started = Self {
             workbook,
@@ -54,6 +59,7 @@ impl RejectedWorkbook {
             full_sheets: 0,
             next_row: 0,
             rows_of_sheet: MOST_ROWS,
+            bytes: 0,
         };
         started.begin_sheet()?;
         Ok(Some(started))
@@ -82,6 +88,7 @@ impl RejectedWorkbook {
         write_row(self.workbook.worksheet_from_index(self.full_sheets)?, self.next_row, record, &self.text)?;
         self.next_row += 1;
         for (widest, text) in self.widths.iter_mut().zip(record) {
+            self.bytes += text.len();
             if *widest < WIDEST {
                 *widest = width(text).max(*widest);
             }
@@ -107,6 +114,7 @@ impl RejectedWorkbook {
     /// Writes the workbook into `file`.
     pub(super) fn save(mut self, file: File) -> Result<()> {
         self.finish_sheet()?;
+        self.workbook.use_zip_large_file(self.bytes >= LARGE);
         self.workbook.save_to_writer(file)?;
         Ok(())
     }
