@@ -34,6 +34,7 @@ pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Resul
             (counts(report))
             (sums(report))
             (rows(&kinds, json))
+            (remarks(report))
             (not_understood(report))
             (files(report, json))
         }
@@ -431,6 +432,22 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
     }
 }
 
+/// Says how tables were read: hidden rows, merged cells, headings that two columns fit.
+fn remarks(report: &Report) -> Markup {
+    let tables: Vec<&TableReport> = report.tables.iter().filter(|table| !table.remarks.is_empty()).collect();
+    html! {
+        @if !tables.is_empty() {
+            section aria-labelledby="remarks" {
+                h2 #remarks { "How the tables were read" }
+                @for table in tables {
+                    h3 { (table.table) }
+                    ul { @for remark in &table.remarks { li { (capitalized(remark)) } } }
+                }
+            }
+        }
+    }
+}
+
 /// Returns the columns without a field of ours that have values, with the number of those.
 fn unmapped_columns(table: &TableReport) -> impl Iterator<Item = (&String, u64)> {
     table.unmapped_columns.iter().map(|(column, rows)| (column, *rows)).filter(|(_, rows)| *rows > 0)
@@ -471,7 +488,7 @@ fn not_understood(report: &Report) -> Markup {
             }
             @if !report.not_read.is_empty() {
                 h3 { "Not read, since they are no tables" }
-                p { (names(report.not_read.iter().cloned())) }
+                ul { @for part in &report.not_read { li { (part) } } }
             }
         }
     }
