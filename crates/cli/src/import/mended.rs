@@ -82,6 +82,6 @@ fn rejected_entry<'entries>(
 
 /// Makes `row` the next version of the rejected row.
 fn take_place_of(row: &mut PlannedRow, entry: &RejectedEntry, original: &str) {
-    row.earlier = Some(EarlierRow { has_same_content: entry.original == original, ..entry.row });
+    row.earlier = Some(Box::new(EarlierRow { has_same_content: entry.original == original, ..entry.row }));
     row.digests.content = entry.content;
 }

@@ -40,7 +40,7 @@ pub(super) struct PlannedTable {
     pub(super) unmapped_columns: BTreeMap<String, u64>,
 }
 
-/// A row with the decision about it.
+/// A row with the decision about it. There is one for each row of the source at once, so it is small, and rare parts are in boxes.
 #[derive(Debug)]
 pub(super) struct PlannedRow {
     pub(super) position: i64,
@@ -48,9 +48,9 @@ pub(super) struct PlannedRow {
     pub(super) decision: Decision,
     /// A second row that is read together with this one: the row of the active table for an order that was moved, or the row of
     /// the index for a part.
-    pub(super) related: Option<RelatedPlace>,
+    pub(super) related: Option<Box<RelatedPlace>>,
     /// The row as an earlier run read it.
-    pub(super) earlier: Option<EarlierRow>,
+    pub(super) earlier: Option<Box<EarlierRow>>,
 }
 
 /// Where a second row is.
@@ -72,7 +72,7 @@ pub(super) enum Decision {
 impl PlannedRow {
     /// Returns whether a person has mended the row after an earlier run rejected it, and it is still the same in the source.
     pub(super) fn is_mended_already(&self) -> bool {
-        self.earlier.is_some_and(|earlier| earlier.is_mended && earlier.has_same_content)
+        self.earlier.as_ref().is_some_and(|earlier| earlier.is_mended && earlier.has_same_content)
     }
 }
 
@@ -184,6 +184,7 @@ impl Scan {
     async fn scan_table<S: Source>(&mut self, source: &mut S, place: usize, progress: &ProgressBar) -> Result<()> {
         let table = self.tables[place].table.clone();
         let layout = self.tables[place].layout.clone();
+        self.tables[place].rows.reserve_exact(usize::try_from(table.rows)?);
         let mut sums: BTreeMap<&'static str, Decimal> = BTreeMap::new();
         let mut seen = HashSet::new();
         let mut after = None;
@@ -244,12 +245,13 @@ impl Scan {
         if let Some(indexed) = related {
             content = digest_of_bytes(&[&content, &indexed.content])?;
         }
-        let related = related.map(|indexed| RelatedPlace { table: indexed.table, position: indexed.position });
+        let related =
+            related.map(|indexed| Box::new(RelatedPlace { table: indexed.table, position: indexed.position }));
         let planned = |key: RowDigest, decision| PlannedRow {
             position: row.position,
             digests: RowDigests { key, content },
             decision,
-            related,
+            related: related.clone(),
             earlier: None,
         };
         let ours = match read(table, layout, row, self.zone) {
@@ -417,7 +419,7 @@ impl Scan {
                         let moved = &self.tables[table].rows[row];
                         let (position, content) = (moved.position, moved.digests.content);
                         let archived = &mut self.tables[to.0].rows[to.1];
-                        archived.related = Some(RelatedPlace { table, position });
+                        archived.related = Some(Box::new(RelatedPlace { table, position }));
                         archived.digests.content = digest_of_bytes(&[&archived.digests.content, &content])?;
                         Decision::Skip(reason.into())
                     }

@@ -300,7 +300,7 @@ fn match_with_earlier(plan: &mut Plan, kind: &str, earlier: &EarlierRows) -> Vec
             let Some(found) = found.map(|found| known[found]) else { continue };
             is_matched[found] = true;
             let has_same_content = earlier.digests[found].content == row.digests.content;
-            row.earlier = Some(EarlierRow { has_same_content, ..earlier.rows[found] });
+            row.earlier = Some(Box::new(EarlierRow { has_same_content, ..earlier.rows[found] }));
         }
     }
     match_rows_at_the_same_place(plan, kind, earlier, &mut is_matched);
@@ -320,7 +320,7 @@ fn match_rows_at_the_same_place(plan: &mut Plan, kind: &str, earlier: &EarlierRo
         for row in table.rows.iter_mut().filter(|row| row.earlier.is_none()) {
             if let Some(known) = open.remove(&(index, row.position)) {
                 is_matched[known] = true;
-                row.earlier = Some(EarlierRow { has_same_content: false, ..earlier.rows[known] });
+                row.earlier = Some(Box::new(EarlierRow { has_same_content: false, ..earlier.rows[known] }));
             }
         }
     }
@@ -474,7 +474,7 @@ impl<'run> Pass<'run> {
             .with_context(|| format!("rows of {} cannot be imported", table.table.name))?;
         if let Some(Content::Parts(part_table)) = table.content() {
             for (row, outcome) in planned.iter().zip(&outcomes) {
-                if let Some(index_row) = row.related {
+                if let Some(index_row) = row.related.as_deref().copied() {
                     let was_imported = !matches!(outcome.class, Class::Rejected | Class::Skipped);
                     let indexed = IndexedPart { was_imported, table: part_table, row_id: outcome.target };
                     self.indexed_parts.insert(index_row, indexed);
@@ -636,7 +636,7 @@ async fn related_rows<'plan, S: Source>(
     planned: &[PlannedRow],
 ) -> Result<HashMap<RelatedPlace, RelatedRow<'plan>>> {
     let mut positions: HashMap<usize, Vec<i64>> = HashMap::new();
-    for place in planned.iter().filter_map(|row| row.related) {
+    for place in planned.iter().filter_map(|row| row.related.as_deref()) {
         positions.entry(place.table).or_default().push(place.position);
     }
     let mut found = HashMap::new();
@@ -668,7 +668,7 @@ fn batch(
                 (Decision::Reject(reason), _) => BatchDecision::Reject(reason.to_string()),
                 (Decision::Import, None) => BatchDecision::Reject("the table is not understood".to_owned()),
                 (Decision::Import, Some(layout)) => {
-                    let related = planned.related.and_then(|place| related_rows.get(&place));
+                    let related = planned.related.as_deref().and_then(|place| related_rows.get(place));
                     match read(zone, table, layout, row, related) {
                         ReadRow::Row(ours) => BatchDecision::Import(ours),
                         ReadRow::Skipped(reason) => BatchDecision::Skip(reason),
@@ -682,7 +682,7 @@ fn batch(
                 is_mended: row.mends.is_some(),
                 digests: planned.digests,
                 original: serde_json::to_string(&Original { table: &table.table, row })?,
-                earlier: planned.earlier,
+                earlier: planned.earlier.as_deref().copied(),
                 decision,
             })
         })
