@@ -58,7 +58,7 @@ impl Importer {
             on_conflict: OnConflict::Keep,
             dry_run: false,
             source_name: None,
-            reports: tempfile::tempdir().unwrap(),
+            reports: tempfile::tempdir().expect("a temporary directory"),
         }
     }
 
