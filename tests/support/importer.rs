@@ -65,7 +65,7 @@ impl Importer {
             files: Vec::new(),
             mapping: None,
             program: binary("rotracker").await,
-            reports: tempfile::tempdir().unwrap(),
+            reports: tempfile::tempdir().expect("a temporary directory"),
         }
     }
 

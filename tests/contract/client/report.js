@@ -55,6 +55,8 @@ try {
             await group.locator("details.row").first().waitFor();
             assert.equal(await group.locator("details.row").count(), Math.min(said, 200));
         }
+        const days = page.locator("details.kind", { hasText: "Date in US order" }).locator("details.row");
+        await days.getByText("ESTIMATED_DELIVERY_DATE: 1/9/26 → 2026-01-09").waitFor();
         await page.locator("details.row > summary").first().click();
         await page.getByRole("heading", { name: "The row as it was found" }).first().waitFor();
         await fits();

@@ -62,6 +62,27 @@ async fn a_mended_row_stands_for_the_row_that_was_rejected() {
 }
 
 #[tokio::test]
+async fn a_mended_row_of_the_index_sets_the_quantity_of_its_part() {
+    let mut importer = Importer::start().await;
+    importer.run().await;
+    let cells = [("2", "Qty", "7"), ("3", "PartNumber", "622-5135-001"), ("4", "Qty", "-1")];
+    let mended = mend(&importer, "rejected-inventoryindex.xlsx", &cells);
+    let report = import_files(&mut importer, vec![mended.clone()]).await;
+    assert_eq!(classes(&report), [("updated", 1), ("rejected", 3)]);
+    assert_eq!(
+        reasons(&report),
+        ["the part to which it points was not imported", "its quantity is negative: -1", "it points to no table",]
+    );
+    let found = importer.inventory.get("/api/inventory/search?partNumber=3214-1").await.expect(200);
+    let bins = found["results"].as_array().unwrap().iter().find(|part| part["tableName"] == "bins_inventory").unwrap();
+    assert_eq!(bins["qty"], 7, "{found}");
+    assert_eq!(classes(&importer.run().await), [("unchanged", 23), ("rejected", 6), ("skipped", 4)]);
+    assert_eq!(classes(&import_files(&mut importer, vec![mended]).await), [("unchanged", 1), ("rejected", 3)]);
+    let history = importer.inventory.get("/api/inventory/transactions?partNumber=3214-1").await.expect(200);
+    assert_eq!(history["transactions"][0]["notes"], "changed in the source of the import", "{history}");
+}
+
+#[tokio::test]
 async fn rows_are_mended_in_csv_files_too_and_in_several_steps() {
     let mut importer = Importer::start().await;
     importer.run().await;

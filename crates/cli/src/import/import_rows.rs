@@ -237,6 +237,24 @@ pub(super) async fn find(
         .collect()
 }
 
+/// Returns the id of what a row of a table of parts became. Of two tables of one kind, the one called `table` counts.
+pub(super) async fn target_of_part(
+    connection: &mut MySqlConnection,
+    source: &str,
+    kind: &str,
+    table: &str,
+    row: i64,
+) -> Result<Option<i64>, ApiError> {
+    let query = sqlx::query_scalar(
+        "SELECT target_id
+         FROM import_rows
+         WHERE source = ? AND kind = ? AND source_row = ? AND replaced_by IS NULL AND target_id IS NOT NULL
+         ORDER BY source_table = ? DESC, id
+         LIMIT 1",
+    );
+    Ok(query.bind(source).bind(kind).bind(row).bind(table).fetch_optional(connection).await?)
+}
+
 /// Adds the texts of a list in brackets, and the closing bracket. There must be at least one.
 fn push_texts(statement: &mut QueryBuilder<MySql>, texts: &[String]) {
     let mut list = statement.separated(", ");

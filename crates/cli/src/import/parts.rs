@@ -19,13 +19,17 @@ use super::{
     orders::PROGRAM,
     row_reader::{ConvertedRow, ReadRow, RowReader, TEXT_BYTES},
     source::{SourceRow, SourceTable},
-    target::{StoredRow, Target},
+    target::{Class, StoredRow, Target},
 };
 
 /// A row of the source's index.
 #[derive(Clone, Debug)]
 pub(super) struct IndexRow {
     pub(super) part_number: String,
+    /// The table that it names.
+    pub(super) table: Table,
+    /// The name by which it does so.
+    pub(super) table_name: String,
     /// The position of the row that it names.
     pub(super) row: i64,
     quantity: i64,
@@ -46,7 +50,7 @@ pub(super) fn read_index_row(
     let mut reader = RowReader::new(table, layout, row, zone);
     let part_number = reader.part_number("PartNumber").ok_or("it has no part number")?;
     let named = reader.text::<100>("TableName").ok_or("it points to no table")?;
-    part_table(&named.to_lowercase()).ok_or_else(|| format!("it points to the table {named}, which has no parts"))?;
+    let part_table = part_table(&named).ok_or_else(|| format!("it points to the table {named}, which has no parts"))?;
     let (Reading::Same(row_id) | Reading::Corrected(row_id, _)) = convert::read_quantity(reader.value("RowId")) else {
         return Err("it points to no row".to_owned());
     };
@@ -70,7 +74,7 @@ pub(super) fn read_index_row(
     };
     match reader.finish(ConvertedRow::default()) {
         ReadRow::Rejected { reason, .. } => Err(reason),
-        _ => Ok(IndexRow { part_number, row: row_id, quantity, part, last_seen }),
+        _ => Ok(IndexRow { part_number, table: part_table, table_name: named, row: row_id, quantity, part, last_seen }),
     }
 }
 
@@ -119,6 +123,17 @@ pub(super) fn read_part(
     }
 }
 
+/// Reads a row of the source's index that a person has mended.
+pub(super) fn read_mended_index_row(table: &SourceTable, layout: &Layout, row: &SourceRow, zone: Tz) -> ReadRow {
+    match read_index_row(table, layout, row, zone) {
+        Ok(index_row) => ReadRow::Row(Box::new(ConvertedRow {
+            mended_index_row: Some(Box::new(index_row)),
+            ..ConvertedRow::default()
+        })),
+        Err(reason) => ReadRow::Rejected { reason, key: None },
+    }
+}
+
 /// The field for the time at which the part was last seen.
 const LAST_SEEN: &str = "lastSeen";
 
@@ -143,6 +158,45 @@ fn part_of(fields: &Fields) -> Result<(NewPart, Option<DateTime<Utc>>), ApiError
 pub(super) struct Parts {
     pub(super) table: Table,
     pub(super) now: DateTime<Utc>,
+}
+
+impl Parts {
+    /// Takes over a mended row of the source's index, which names the part with the id `id`: its quantity counts, and it fills what
+    /// the part leaves empty. Returns the class of the row.
+    ///
+    /// # Errors
+    /// The inner one is the reason for which the row is rejected.
+    pub(super) async fn apply_index_row(
+        &self,
+        connection: &mut MySqlConnection,
+        id: i64,
+        index_row: &IndexRow,
+        write: bool,
+    ) -> Result<Result<Class, String>, ApiError> {
+        let mut found = self.find(connection, &[id]).await?;
+        let Some(stored) = found.remove(&id) else {
+            return Ok(Err("its part was deleted in this database".to_owned()));
+        };
+        let (mut part, last_seen) = part_of(&stored.fields)?;
+        let number = part.part_number.clone().unwrap_or_default();
+        if part_number_key(&number) != part_number_key(&index_row.part_number) {
+            return Ok(Err(format!("its part has another number here: {number}")));
+        }
+        let NewPart { serial, condition, location, description, .. } = index_row.part.clone();
+        part.qty = Some(index_row.quantity);
+        part.serial = part.serial.or(serial);
+        part.condition = part.condition.or(condition);
+        part.location = part.location.or(location);
+        part.description = part.description.or(description);
+        let fields = part_fields(&part, last_seen.max(index_row.last_seen)).map_err(ApiError::internal)?;
+        if fields == stored.fields {
+            return Ok(Ok(Class::Unchanged));
+        }
+        if write {
+            self.update(connection, &stored, &fields, &[]).await?;
+        }
+        Ok(Ok(Class::Updated))
+    }
 }
 
 impl Target for Parts {

@@ -347,11 +347,14 @@ impl Scan {
         let compared: Vec<&Value> =
             compared.filter(|(column, _)| is_compared(&column.name)).map(|(_, value)| value).collect();
         let content = digest(&compared)?;
+        if table.is_mended {
+            // The part is in an earlier import.
+            let read = parts::read_index_row(table, layout, row, self.zone);
+            let decision = read.map_or_else(|problem| Decision::Reject(problem.into()), |_| Decision::Import);
+            let digests = RowDigests { key: content, content };
+            return Ok(PlannedRow { position: row.position, digests, decision, related: None, earlier: None });
+        }
         let checked = match parts::read_index_row(table, layout, row, self.zone) {
-            _ if table.is_mended => {
-                Err("a row of the index cannot be mended by itself; mend the part's row, or adjust its quantity"
-                    .to_owned())
-            }
             Err(problem) => Err(problem),
             Ok(index_row) => match self.place_of_sheet(layout, row) {
                 None => Err(format!(

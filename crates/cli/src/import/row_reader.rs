@@ -12,6 +12,7 @@ use super::{
     convert::{self, Reading, Rule, Step},
     layout::Layout,
     merge::Fields,
+    parts::IndexRow,
     source::{SourceRow, SourceTable, Value},
 };
 
@@ -51,6 +52,8 @@ pub(super) struct ConvertedRow {
     pub(super) steps: Vec<Step>,
     /// The notes of the row of the active table that an order had before a move. They are part of its notes.
     pub(super) earlier_notes: Option<String>,
+    /// The row of the source's index, if it is one that a person has mended.
+    pub(super) mended_index_row: Option<Box<IndexRow>>,
 }
 
 impl ConvertedRow {

@@ -8,6 +8,7 @@ use app_core::{
     db::{self, Pool, is_missing_table, is_refused_value},
     http::ApiError,
 };
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use indicatif::ProgressBar;
 use inventory::{model::Table, store};
@@ -26,7 +27,7 @@ use super::{
     plain_tables::{AI_LOG, LEDGER, SHOPS, read_plain_row},
     plan::{Decision, Plan, PlannedRow, PlannedTable, RelatedPlace, amount_of, plan},
     report::{DeletedInSource, Report, ReportFiles, SumReport, TableReport},
-    row_reader::ReadRow,
+    row_reader::{ConvertedRow, ReadRow},
     source::{BATCH, DatabaseAddress, DatabaseSource, FileSource, Original, Source, SourceRow, SourceTable},
     target::{self, BatchContext, BatchDecision, BatchRow, Class, EarlierRow, Outcome},
 };
@@ -504,6 +505,9 @@ impl<'run> Pass<'run> {
         db::transaction!(pools.of(table.content()), |connection| match table.content() {
             Some(Content::Orders(_)) => target::apply(connection, &Orders { now }, batch, &context).await,
             Some(Content::Parts(table)) => target::apply(connection, &Parts { table, now }, batch, &context).await,
+            Some(Content::PartIndex) if table.table.is_mended => {
+                import_mended_index_rows(connection, now, batch, &context).await
+            }
             Some(Content::PartIndex) => {
                 import_index_rows(connection, table_index, &self.indexed_parts, batch, &context).await
             }
@@ -707,6 +711,7 @@ fn read(zone: Tz, table: &PlannedTable, layout: &Layout, row: &SourceRow, relate
                 other.and_then(|(other, layout, row)| parts::read_index_row(&other.table, layout, row, zone).ok());
             parts::read_part(&table.table, layout, row, zone, index.as_ref())
         }
+        Content::PartIndex if table.table.is_mended => parts::read_mended_index_row(&table.table, layout, row, zone),
         // The quantity of a row of the index is stored with its part. The row itself is only saved in `import_rows`.
         Content::PartIndex => ReadRow::Row(Box::default()),
         content => read_plain_row(content, &table.table, layout, row, zone),
@@ -763,6 +768,49 @@ async fn import_index_rows(
         target::save_entries(connection, "inventoryindex", batch, &outcomes, context).await?;
     }
     Ok(outcomes)
+}
+
+/// Imports rows of the source's index that people have mended. An earlier run has imported their parts.
+async fn import_mended_index_rows(
+    connection: &mut MySqlConnection,
+    now: DateTime<Utc>,
+    batch: &[BatchRow],
+    context: &BatchContext<'_>,
+) -> Result<Vec<Outcome>, ApiError> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for row in batch {
+        outcomes.push(match &row.decision {
+            BatchDecision::Import(ours) => import_mended_index_row(connection, now, ours, context).await?,
+            BatchDecision::Skip(reason) => Outcome::new(Class::Skipped, Some(reason.clone()), None),
+            BatchDecision::Reject(reason) => Outcome::new(Class::Rejected, Some(reason.clone()), None),
+            BatchDecision::Mended => target::mended_already(row),
+        });
+    }
+    if context.write {
+        target::save_entries(connection, "inventoryindex", batch, &outcomes, context).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn import_mended_index_row(
+    connection: &mut MySqlConnection,
+    now: DateTime<Utc>,
+    row: &ConvertedRow,
+    context: &BatchContext<'_>,
+) -> Result<Outcome, ApiError> {
+    let reject = |reason: &str| Outcome::new(Class::Rejected, Some(reason.to_owned()), None);
+    let Some(index_row) = &row.mended_index_row else { return Ok(reject("it is no row of the index")) };
+    let (table, kind) = (index_row.table, Content::Parts(index_row.table).kind());
+    let part =
+        import_rows::target_of_part(connection, context.source, kind, &index_row.table_name, index_row.row).await?;
+    let Some(id) = part else { return Ok(reject("the part to which it points was not imported")) };
+    let applied = Parts { table, now }.apply_index_row(connection, id, index_row, context.write).await?;
+    let class = match applied {
+        Ok(class) => class,
+        Err(reason) => return Ok(reject(&reason)),
+    };
+    let index_id = store::index_ids(connection, table, &[id]).await?.into_iter().map(|(_, index_id)| index_id.0).next();
+    Ok(Outcome::new(class, None, index_id))
 }
 
 /// Adds up what the rows of each table became.

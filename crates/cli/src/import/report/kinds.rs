@@ -86,7 +86,7 @@ const REASONS: [(&str, Section, &str); 18] = [
     (
         "a move that was cut short: the order is *",
         Section::Skipped,
-        "an order that was moved to an archive, but not deleted here",
+        "an order that was copied to an archive, and left in the active table",
     ),
     ("* is no whole number that its column holds: *", Section::Rejected, "a number that its column does not hold"),
     ("* is more than its column holds: *", Section::Rejected, "a number that its column does not hold"),

@@ -57,13 +57,14 @@
         return content;
     };
 
-    const line = (row) => {
+    // The line of a row. In the group of a rule it begins with what that rule corrected.
+    const line = (row, title) => {
         const summary = element("summary", "", element("span", "place", `${tables[row.table].name}, row ${row.row}`),
             element("span", `badge ${row.class}`, row.class));
         const what = element("span", "what");
         if (row.reason) what.append(row.reason);
         else if (row.corrections.length) {
-            const [column, found, stored] = row.corrections[0];
+            const [column, found, stored] = row.corrections.find(([, , , rule]) => rule === title) ?? row.corrections[0];
             what.append(`${column}: `, element("del", "", shown(found.slice(0, 80))), " → ",
                 stored === null ? storedText(null) : storedText(stored.slice(0, 80)));
             if (row.corrections.length > 1) what.append(` and ${row.corrections.length - 1} more`);
@@ -78,9 +79,9 @@
     };
 
     // Replaces the contents of `list` by the first of `wanted`, and a button for more.
-    const show = (list, wanted) => {
+    const show = (list, wanted, title) => {
         const some = (start) => {
-            const more = wanted.slice(start, start + AT_ONCE).map(line);
+            const more = wanted.slice(start, start + AT_ONCE).map((row) => line(row, title));
             const rest = wanted.length - start - more.length;
             if (rest > 0) {
                 const button = element("button", "", `Show ${Math.min(rest, AT_ONCE)} more of ${rest.toLocaleString("en")}`);
@@ -110,7 +111,7 @@
         const kind = Number(group.dataset.kind);
         const fill = () => {
             if (!group.open || list.firstChild) return;
-            show(list, rowsOfKind[kind]);
+            show(list, rowsOfKind[kind], kinds[kind].title);
             const missing = kinds[kind].rows - rowsOfKind[kind].length;
             if (missing > 0) list.append(element("p", "faint", `${missing.toLocaleString("en")} more rows of this kind are not in this page.`));
         };

@@ -421,7 +421,7 @@ fn rows(kinds: &[KindReport], json: &str) -> Markup {
                         p.faint { (explanation) }
                         @for (place, kind) in of_section {
                             details.kind data-kind=(place) {
-                                summary { (capitalized(&kind.kind.title)) span.count { (rows_text(kind.rows)) } }
+                                summary { (capitalized(&kind.kind.title)) " " span.count { (rows_text(kind.rows)) } }
                                 div.list { }
                             }
                         }

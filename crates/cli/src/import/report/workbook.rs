@@ -8,6 +8,9 @@ use rust_xlsxwriter::{Format, IgnoreError, Workbook, Worksheet, XlsxError};
 /// The most UTF-16 units of a text that a cell of Excel holds.
 const MOST_UNITS: usize = 32_767;
 
+/// The number of Excel's own format `@`, by which a cell is text.
+const TEXT_FORMAT: u8 = 49;
+
 /// The most columns and rows of a sheet.
 const MOST_COLUMNS: usize = 16_384;
 const MOST_ROWS: u32 = 1_048_576;
@@ -48,7 +51,7 @@ impl RejectedWorkbook {
         }
         let mut workbook = Workbook::new();
         workbook.set_tempdir(directory)?;
-        let text = Format::new().set_num_format("@");
+        let text = Format::new().set_num_format_index(TEXT_FORMAT);
         let mut started = Self {
             workbook,
             table: table.to_owned(),
