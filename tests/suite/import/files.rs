@@ -143,7 +143,7 @@ async fn csv_files_are_read_as_excel_shows_them() {
             b"RO,Notes\n1,\"a\r\nb, \"\"c\"\"\"\n2,d\n",
             &["1: A=RO B=Notes", "2: A=1 B=a\r\nb, \"c\"", "3: A=2 B=d"],
         ),
-        ("empty lines.csv", b"\nRO,Cost\n\n,\n1,2\n\n", &["2: A=RO B=Cost", "5: A=1 B=2"]),
+        ("empty lines.csv", b"\nRO,Cost\n\n,\n1,2\n\n", &["1: A=RO B=Cost", "3: A=1 B=2"]),
         ("lengths.csv", b"a,b,c\nd\ne,f\n,,,g\nh", &["1: A=a B=b C=c", "2: A=d", "3: A=e B=f", "4: D=g", "5: A=h"]),
         ("one column.csv", b"RO\n1\n", &["1: A=RO", "2: A=1"]),
         ("inches.csv", b"bolt 3\",x\n", &["1: A=bolt 3\" B=x"]),

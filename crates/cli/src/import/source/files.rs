@@ -236,7 +236,7 @@ enum TableState {
         headings_row: Option<u32>,
         rows: Vec<Row>,
     },
-    Rows(RowsReading),
+    Rows(Box<RowsReading>),
 }
 
 /// The rows of a table whose headings are known.
@@ -382,7 +382,7 @@ impl TableReading {
         for row in rows.into_iter().skip(first_row) {
             reading.add(row, &context.merged_cells)?;
         }
-        self.state = TableState::Rows(reading);
+        self.state = TableState::Rows(Box::new(reading));
         Ok(())
     }
 

@@ -1,12 +1,10 @@
 //! .csv, .txt and .tsv
-//!
-//! The crate `csv` skips empty lines, which Excel counts as rows, and does not tell whether a file ends within quotation marks.
-//! So this file finds the fields itself.
 
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    mem,
     path::Path,
 };
 
@@ -46,30 +44,63 @@ pub(super) fn read(mut file: File, path: &Path, output: &mut Output) -> Result<(
         merged_cells: Vec::new(),
         has_1904_dates: false,
     })?;
-    rows(Records::new(BufReader::with_capacity(1 << 16, file), delimiter), is_utf_8, output)
+    let ends_with_line = ends_with_line(&mut file)?;
+    file.seek(SeekFrom::Start(begin as u64)).map_err(fail)?;
+    rows(reader(BufReader::with_capacity(1 << 16, file).chain(LAST_LINE), delimiter), is_utf_8, ends_with_line, output)
 }
 
-fn rows(mut records: Records<impl BufRead>, is_utf_8: bool, output: &mut Output) -> Result<()> {
+/// A line that is added to the file. If it does not come out as the last record, the file ends within quotation marks.
+const LAST_LINE: &[u8] = b"\n\0end of file\n";
+
+fn reader<R: Read>(text: R, delimiter: u8) -> csv::Reader<R> {
+    csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text)
+}
+
+fn ends_with_line(file: &mut File) -> Result<bool> {
+    let fail = |error: io::Error| io_failure(&error);
+    let mut last = [0];
+    if file.seek(SeekFrom::End(0)).map_err(fail)? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1)).map_err(fail)?;
+    file.read_exact(&mut last).map_err(fail)?;
+    Ok(matches!(last, [b'\n' | b'\r']))
+}
+
+/// Writes the records as rows. Empty lines are no records and are not counted.
+fn rows(mut records: csv::Reader<impl Read>, is_utf_8: bool, ends_with_line: bool, output: &mut Output) -> Result<()> {
     let mut number = 0_u32;
     let mut fewest_fields = usize::MAX;
-    while let Some(end) = records.read()? {
+    let (mut record, mut next) = (csv::ByteRecord::new(), csv::ByteRecord::new());
+    let mut read = |record: &mut csv::ByteRecord| {
+        records.read_byte_record(record).map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => io_failure(&error),
+            _ => damaged(),
+        })
+    };
+    read(&mut record)?;
+    while record.len() != 1 || record[0] != LAST_LINE[1..LAST_LINE.len() - 1] {
         number = number.saturating_add(1);
-        let fields = records.fields();
-        let is_blank = records.text.is_empty() && fields.len() == 1;
-        match end {
-            End::WithinQuotes => bail!(
+        if !read(&mut next)? {
+            bail!(
                 "ends within quotation marks, which begin in row {number}: it was cut off, or a quotation mark is missing"
-            ),
-            End::File if !is_blank && fewest_fields != usize::MAX && fields.len() < fewest_fields => {
-                bail!("was cut off: its last line has fewer columns than all others, and no line end")
-            }
-            End::Line | End::File => {}
+            );
         }
-        if !is_blank {
-            fewest_fields = fewest_fields.min(fields.len());
+        let is_last = next.len() == 1 && next[0] == LAST_LINE[1..LAST_LINE.len() - 1];
+        if is_last && !ends_with_line && fewest_fields != usize::MAX && record.len() < fewest_fields {
+            bail!("was cut off: its last line has fewer columns than all others, and no line end");
+        }
+        fewest_fields = fewest_fields.min(record.len());
+        if record.len() > MAX_FIELDS {
+            bail!("has more than {MAX_FIELDS} columns in row {number}, which is more than Excel can show");
         }
         let mut cells = Vec::new();
-        for (column, field) in (1..).zip(fields).filter(|(_, field)| !field.is_empty()) {
+        for (column, field) in (1..).zip(&record).filter(|(_, field)| !field.is_empty()) {
+            if field.len() > MAX_CELL {
+                bail!(
+                    "has a cell with more than {MAX_CELL} bytes of text in row {number}: perhaps a quotation mark is missing"
+                );
+            }
             let text = if is_utf_8 {
                 // The whole file is valid, unless it was changed in the meantime.
                 String::from_utf8(field.to_vec()).map_err(|_| damaged())?
@@ -79,6 +110,7 @@ fn rows(mut records: Records<impl BufRead>, is_utf_8: bool, output: &mut Output)
             cells.push((column, Value::Text(text)));
         }
         output.row(number, false, cells)?;
+        mem::swap(&mut record, &mut next);
     }
     Ok(())
 }
@@ -147,15 +179,14 @@ fn is_tab_likely(path: &Path) -> bool {
 /// Returns the delimiter that splits the most records into the same number of fields, more than one.
 fn delimiter(sample: &[u8], is_tab_likely: bool) -> u8 {
     let candidates = if is_tab_likely { *b"\t,;" } else { *b",;\t" };
-    let is_whole = (sample.len() as u64) < SAMPLE - UTF_8_MARK.len() as u64;
     let mut best = (candidates[0], 0);
     for candidate in candidates {
         let mut counts: HashMap<usize, usize> = HashMap::new();
-        let mut records = Records::new(sample, candidate);
-        while let Ok(Some(end)) = records.read() {
-            let fields = records.fields().len();
-            if fields > 1 && (is_whole || matches!(end, End::Line)) {
-                *counts.entry(fields).or_default() += 1;
+        let mut records = reader(sample, candidate);
+        let mut record = csv::ByteRecord::new();
+        while matches!(records.read_byte_record(&mut record), Ok(true)) {
+            if record.len() > 1 {
+                *counts.entry(record.len()).or_default() += 1;
             }
         }
         let most = counts.into_values().max().unwrap_or(0);
@@ -166,167 +197,9 @@ fn delimiter(sample: &[u8], is_tab_likely: bool) -> u8 {
     best.0
 }
 
-/// How a record ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Line,
-    File,
-    WithinQuotes,
-}
-
-/// Splits text into records and fields, as Excel does: quotation marks count at the beginning of a field only, and all kinds of line
-/// ends are known.
-struct Records<R> {
-    reader: R,
-    delimiter: u8,
-    /// The number of the record, from 1.
-    number: u32,
-    /// The fields of the last record, one after another.
-    text: Vec<u8>,
-    /// Where in `text` each of the fields ends.
-    ends: Vec<usize>,
-}
-
-impl<R: BufRead> Records<R> {
-    fn new(reader: R, delimiter: u8) -> Self {
-        Self { reader, delimiter, number: 0, text: Vec::new(), ends: Vec::new() }
-    }
-
-    /// Returns the fields of the record that was read last.
-    fn fields(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.ends.iter().enumerate().map(|(index, end)| {
-            let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-            &self.text[begin..*end]
-        })
-    }
-
-    /// Reads a record. Returns `None` after the last one.
-    ///
-    /// # Errors
-    /// When a field or the record is too long.
-    fn read(&mut self) -> Result<Option<End>> {
-        self.text.clear();
-        self.ends.clear();
-        let Some(mut byte) = self.next()? else { return Ok(None) };
-        self.number = self.number.saturating_add(1);
-        loop {
-            // One turn reads one field, from its first byte to the delimiter or the end of the record.
-            let begin = self.text.len();
-            let mut next = Some(byte);
-            if byte == b'"' {
-                loop {
-                    match self.next()? {
-                        None => {
-                            self.ends.push(self.text.len());
-                            return Ok(Some(End::WithinQuotes));
-                        }
-                        Some(b'"') => {
-                            next = self.next()?;
-                            if next != Some(b'"') {
-                                break;
-                            }
-                            self.push(b'"', begin)?;
-                        }
-                        Some(other) => self.push(other, begin)?,
-                    }
-                }
-            }
-            let end = loop {
-                match next {
-                    None => break Some(End::File),
-                    Some(b'\n') => break Some(End::Line),
-                    Some(b'\r') => {
-                        if self.peek()? == Some(b'\n') {
-                            self.reader.consume(1);
-                        }
-                        break Some(End::Line);
-                    }
-                    Some(other) if other == self.delimiter => break None,
-                    Some(other) => self.push(other, begin)?,
-                }
-                next = self.next()?;
-            };
-            self.ends.push(self.text.len());
-            if self.ends.len() > MAX_FIELDS {
-                bail!("has more than {MAX_FIELDS} columns in row {}, which is more than Excel can show", self.number);
-            }
-            if end.is_some() {
-                return Ok(end);
-            }
-            match self.next()? {
-                Some(first) => byte = first,
-                None => {
-                    // The file ends after a delimiter, and so with an empty field.
-                    self.ends.push(self.text.len());
-                    return Ok(Some(End::File));
-                }
-            }
-        }
-    }
-
-    fn push(&mut self, byte: u8, begin: usize) -> Result<()> {
-        if self.text.len() - begin >= MAX_CELL {
-            bail!(
-                "has a cell with more than {MAX_CELL} bytes of text in row {}: perhaps a quotation mark is missing",
-                self.number
-            );
-        }
-        self.text.push(byte);
-        Ok(())
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>> {
-        loop {
-            match self.reader.fill_buf() {
-                Ok(bytes) => return Ok(bytes.first().copied()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(io_failure(&error)),
-            }
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<u8>> {
-        let byte = self.peek()?;
-        if byte.is_some() {
-            self.reader.consume(1);
-        }
-        Ok(byte)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn records(text: &str) -> Vec<(Vec<String>, End)> {
-        let mut records = Records::new(text.as_bytes(), b',');
-        let mut found = Vec::new();
-        while let Some(end) = records.read().unwrap() {
-            let fields = records.fields().map(|field| String::from_utf8(field.to_vec()).unwrap());
-            found.push((fields.collect(), end));
-        }
-        found
-    }
-
-    #[test]
-    fn fields_are_split_as_excel_does() {
-        for (text, expected) in [
-            ("a,b\n", vec![(vec!["a", "b"], End::Line)]),
-            ("a,b", vec![(vec!["a", "b"], End::File)]),
-            ("a,\r\n,", vec![(vec!["a", ""], End::Line), (vec!["", ""], End::File)]),
-            ("\n\n", vec![(vec![""], End::Line), (vec![""], End::Line)]),
-            ("a\rb\r", vec![(vec!["a"], End::Line), (vec!["b"], End::Line)]),
-            ("\"a,\r\n\"\"b\"\"\",c\n", vec![(vec!["a,\r\n\"b\"", "c"], End::Line)]),
-            ("3\" bolt,\"x\"y\n", vec![(vec!["3\" bolt", "xy"], End::Line)]),
-            ("\"\"\n", vec![(vec![""], End::Line)]),
-            ("a,\"b\n", vec![(vec!["a", "b\n"], End::WithinQuotes)]),
-        ] {
-            let found = records(text);
-            let found: Vec<_> =
-                found.iter().map(|(fields, end)| (fields.iter().map(String::as_str).collect(), *end)).collect();
-            assert_eq!(found, expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn the_delimiter_is_the_one_that_splits_most_records_alike() {
