@@ -15,7 +15,9 @@ fn mend(importer: &Importer, file: &str, cells: &[(&str, &str, &str)]) -> PathBu
     let mut workbook: Xlsx<_> = open_workbook(importer.reports.path().join(file)).unwrap();
     let sheet = workbook.worksheet_range_at(0).unwrap().unwrap();
     let mut rows: Vec<Vec<String>> = sheet.rows().map(|row| row.iter().map(Data::to_string).collect()).collect();
-    let column = |name: &str| sheet.rows().next().unwrap().iter().position(|cell| cell.to_string() == name).unwrap();
+    let column = |name: &str| {
+        sheet.rows().next().unwrap().iter().position(|cell| *cell == Data::String(name.to_owned())).unwrap()
+    };
     for (row, name, value) in cells {
         let row = rows.iter_mut().find(|cells| cells[column("source_row")] == *row).unwrap();
         row[column(name)] = (*value).to_owned();

@@ -1,6 +1,6 @@
 //! Workbooks and CSV files as sources.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use rotracker_cli::import::Report;
 use rotracker_tests::{

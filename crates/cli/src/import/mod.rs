@@ -7,14 +7,17 @@
 //! | `convert`, `row_reader` | how values are read and corrected |
 //! | `orders`, `parts`, `plain_tables` | the kinds of rows: how they are read, inserted and updated |
 //! | `plan` | the first look at the source: which rows are imported, skipped or rejected |
-//! | `run`, `target`, `merge` | importing the rows in batches, and merging them with what people changed |
+//! | `run`, `locks` | an import from its beginning to its end |
+//! | `pass`, `index_rows`, `target`, `merge` | importing the rows in batches, and merging them with what people changed |
 //! | `mended` | rejected rows that people have mended |
 //! | `import_rows`, `matching` | the table `import_rows`, and how a row of the source is found in it again |
 //! | `report`, `originals` | what people read afterwards |
 
 mod convert;
 mod import_rows;
+mod index_rows;
 mod layout;
+mod locks;
 mod mapping;
 mod matching;
 mod mended;
@@ -22,6 +25,7 @@ mod merge;
 mod orders;
 mod originals;
 mod parts;
+mod pass;
 mod plain_tables;
 mod plan;
 mod report;
