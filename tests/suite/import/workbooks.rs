@@ -1,6 +1,9 @@
 //! Workbooks and CSV files as sources.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rotracker_cli::import::Report;
 use rotracker_tests::{
@@ -46,13 +49,12 @@ async fn order(importer: &Importer, number: &str) -> Value {
     importer.ros.get(&format!("/api/ros/by-number/{number}")).await.expect(200)
 }
 
-#[tokio::test]
-async fn the_live_database_as_a_workbook_ends_in_the_same_classes() {
+/// Checks that the live database, written into a workbook, ends in the same classes as from the database.
+async fn compare_with_live_database(workbook: impl AsyncFnOnce(&Importer) -> PathBuf) {
     let database = Importer::start().await;
     let expected = database.run().await;
     let mut importer = Importer::without_rows().await;
-    let sheets = sheets_of(&mut database.source.connect().await).await;
-    importer.files = vec![save(importer.reports.path(), "live.xlsx", &sheets)];
+    importer.files = vec![workbook(&database).await];
     let report = importer.run().await;
     for table in &expected.tables {
         for row in 1..=i64::try_from(table.rows).unwrap() {
@@ -64,6 +66,23 @@ async fn the_live_database_as_a_workbook_ends_in_the_same_classes() {
     let figures = importer.ros.get("/api/ros/stats/dashboard").await.expect(200);
     assert_eq!(figures, database.ros.get("/api/ros/stats/dashboard").await.expect(200));
     assert_eq!(classes(&importer.run().await), [("unchanged", 22), ("rejected", 7), ("skipped", 4)]);
+}
+
+#[tokio::test]
+async fn the_live_database_as_a_workbook_ends_in_the_same_classes() {
+    compare_with_live_database(async |database| {
+        let sheets = sheets_of(&mut database.source.connect().await).await;
+        save(database.reports.path(), "live.xlsx", &sheets)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn workbooks_of_other_libraries_end_in_the_same_classes() {
+    for name in ["live-database.xlsx", "live-database.ods"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/workbooks").join(name);
+        compare_with_live_database(async |_| path).await;
+    }
 }
 
 #[tokio::test]
