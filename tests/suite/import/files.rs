@@ -317,14 +317,18 @@ async fn workbooks_of_other_programs_are_read() {
                 "1: A=Orders of \u{C4}",
                 "5 hidden: A=whole 65214 D=number 9800.005",
                 "6 hidden: A=whole 65214 D=number 9800.005",
-                "7: A=date 2025-11-03 B=date 2025-11-03 14:05:00.124 C=14:05:00 D=TRUE E=error formula without a value F=error #N/A",
+                "7: A=date 2025-11-03 B=date 2025-11-03 14:05:00.124 C=14:05:00 D=TRUE E=error formula without a saved value: open the file in Excel and save it F=error #N/A",
                 "[Archive] hidden",
                 "1: A=old",
             ],
         ),
         (
             "formula-without-value.xlsx",
-            vec!["[Sheet]", "1: A=RO B=Total", "2: A=whole 65214 B=error formula without a value"],
+            vec![
+                "[Sheet]",
+                "1: A=RO B=Total",
+                "2: A=whole 65214 B=error formula without a saved value: open the file in Excel and save it",
+            ],
         ),
     ] {
         assert_eq!(shown(&read(&stored(name)).await.unwrap()), expected, "{name}");
@@ -352,8 +356,14 @@ async fn days_are_counted_from_1904_if_the_workbook_says_so() {
 async fn a_formula_has_the_value_that_was_saved_or_an_error() {
     let rows = [
         ("<c r=\"A2\" t=\"str\"><f>\"\"</f><v></v></c>", None),
-        ("<c r=\"A2\"><f>B2</f></c>", Some("2: A=error formula without a value")),
-        ("<c r=\"A2\"><f t=\"shared\" si=\"0\"/></c>", Some("2: A=error formula without a value")),
+        (
+            "<c r=\"A2\"><f>B2</f></c>",
+            Some("2: A=error formula without a saved value: open the file in Excel and save it"),
+        ),
+        (
+            "<c r=\"A2\"><f t=\"shared\" si=\"0\"/></c>",
+            Some("2: A=error formula without a saved value: open the file in Excel and save it"),
+        ),
         ("<c r=\"A2\" t=\"b\"><f>B2</f><v>1</v></c>", Some("2: A=TRUE")),
         ("<c r=\"A2\" t=\"e\"><f>B2</f><v>#DIV/0!</v></c>", Some("2: A=error #DIV/0!")),
         ("<c r=\"A2\" t=\"d\"><v>2025-11-03T14:05:00Z</v></c>", Some("2: A=date 2025-11-03 14:05:00")),

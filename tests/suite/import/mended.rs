@@ -109,6 +109,15 @@ async fn rows_are_mended_in_csv_files_too_and_in_several_steps() {
 }
 
 #[tokio::test]
+async fn mended_rows_of_another_table_are_rejected() {
+    let mut importer = Importer::start().await;
+    importer.run().await;
+    let cells = [("4", "RO", "38470"), ("6", "RO", "38471"), ("6", "source_table", "paid")];
+    let mended = mend(&importer, "rejected-active.xlsx", &cells);
+    assert_eq!(classes(&import_files(&mut importer, vec![mended]).await), [("corrected", 1), ("rejected", 1)]);
+}
+
+#[tokio::test]
 async fn a_mended_row_that_stands_for_no_rejected_row_is_rejected() {
     let mut importer = Importer::start().await;
     importer.run().await;
@@ -125,9 +134,14 @@ async fn a_mended_row_that_stands_for_no_rejected_row_is_rejected() {
         reasons(&report),
         [
             "row 4 of active has changed since it was rejected, or its source was never imported",
-            "its source_row and source_digest do not name a rejected row; they must stay as they were"
+            "its columns source, source_table, source_row and source_digest name no rejected row of active; they must stay as they \
+             were, and rows of other tables belong in other files"
         ]
     );
+    // Nothing of them is kept, so that they come in by no other way.
+    let rejected_again = importer.reports.path().join("rejected-active.3.xlsx");
+    let report = import_files(&mut importer, vec![rejected_again]).await;
+    assert_eq!(classes(&report), [("rejected", 2)]);
     let missing = importer.ros.get("/api/ros/by-number/38470").await;
     missing.expect(404);
     assert_eq!(order(&importer, "38472").await["shopName"], "Skyline NDT");

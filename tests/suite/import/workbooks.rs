@@ -10,7 +10,7 @@ use rotracker_tests::{
     importer::{Importer, classes},
     workbooks::{count_dates_from_1904, save, sheets_of, write_rows},
 };
-use rust_xlsxwriter::{Format, Table, TableColumn, Workbook};
+use rust_xlsxwriter::{Format, Table, TableColumn, Workbook, Worksheet};
 use serde_json::{Value, json};
 
 /// What the report says of a row: its class, and the reason or the corrections.
@@ -153,8 +153,8 @@ async fn sheets_of_orders_are_read_with_title_table_and_status_column() {
         remarks(&report, "Repairs"),
         [
             "row 1 is above the headings and is not read: GENTHRUST REPAIR ORDERS",
-            "the column Repair Order is read as RO, since it is at its place",
-            "the column Scope is read as REQ_WORK, since it is at its place"
+            "the column Repair Order is read as RO, because it stands where that usually does",
+            "the column Scope is read as REQ_WORK, because it stands where that usually does"
         ]
     );
 }
@@ -182,9 +182,9 @@ async fn inventory_sheets_are_read_by_the_words_of_their_headings() {
         (&json!("0012"), &json!("NE"), &json!("RIVET"))
     );
     let read = remarks(&report, "BinsInventoryTable");
-    assert!(read.contains(&"PART (OLD) is not used, since P/N fits PN better".to_owned()), "{read:?}");
+    assert!(read.contains(&"PART (OLD) is not used: P/N was chosen for PN".to_owned()), "{read:?}");
     assert!(read.contains(&"row 1 is above the headings and is not read: BINS INVENTORY 2025".to_owned()), "{read:?}");
-    assert_eq!(remarks(&report, "DELTA_APA_TABLE"), ["the first row is taken for the heading: DELTA APA"]);
+    assert_eq!(remarks(&report, "DELTA_APA_TABLE"), ["the first row is read as the heading: DELTA APA"]);
 }
 
 #[tokio::test]
@@ -200,11 +200,15 @@ async fn cells_are_read_as_people_see_them() {
             ["A-1", {"formula": "=\"S\"&1", "value": "S1"}, 2, {"formula": "=NA()", "value": "#N/A"}, "FIRST"],
             ["A-2", "S2", 3, "T2", "HIDDEN"],
             [null, "S3", 4, null, "MERGED"],
+            ["A-3", "S5", 6, "T3", "AMOUNT"],
+            ["A-3", "S6", null, "T3", "AMOUNT"],
             ["A-4", "S4", {"formula": "=1/0", "value": "#DIV/0!"}, "T4", "ERROR"],
         ]),
     );
     sheet.set_row_hidden(2).unwrap();
     sheet.merge_range(2, 0, 3, 0, "A-2", &Format::new()).unwrap();
+    sheet.merge_range(4, 2, 5, 2, "", &Format::new()).unwrap();
+    sheet.write_number(4, 2, 6).unwrap();
     let hidden = workbook.add_worksheet();
     write_rows(hidden.set_name("partes_bolivia").unwrap().set_hidden(true), &json!([["PN"], ["B-1"]]));
     let path = importer.reports.path().join("parts.xlsx");
@@ -212,15 +216,99 @@ async fn cells_are_read_as_people_see_them() {
     importer.files = vec![path];
     let report = importer.run().await;
     assert_eq!(outcome(&report, "terra", 2), "corrected: LOCATION: \"#N/A\" -> nothing");
-    assert_eq!(outcome(&report, "terra", 5), "rejected: QTY is no quantity: #DIV/0!");
-    assert_eq!(classes(&report), [("imported", 3), ("corrected", 1), ("rejected", 1)]);
+    assert_eq!(outcome(&report, "terra", 7), "rejected: QTY is no quantity: #DIV/0!");
+    assert_eq!(classes(&report), [("imported", 5), ("corrected", 1), ("rejected", 1)]);
+    let found = importer.inventory.get("/api/inventory/search?partNumber=A-3").await.expect(200);
+    let quantities: Vec<_> = found["results"].as_array().unwrap().iter().map(|part| part["qty"].clone()).collect();
+    assert_eq!(quantities, [json!(6), Value::Null], "an amount counts once");
     let found = importer.inventory.get("/api/inventory/search?partNumber=A-2").await.expect(200);
     let quantities: Vec<_> = found["results"].as_array().unwrap().iter().map(|part| part["qty"].clone()).collect();
     assert_eq!(quantities.len(), 2, "the merged cell names both parts: {found}");
     let read = remarks(&report, "terra");
-    assert!(read.contains(&"hidden rows are read all the same: 3".to_owned()), "{read:?}");
-    assert!(read.contains(&"1 rows have the value of a merged cell that begins above them".to_owned()), "{read:?}");
-    assert_eq!(remarks(&report, "partes_bolivia"), ["the sheet is hidden; it is read all the same"]);
+    assert!(read.contains(&"hidden rows are read, too: 3".to_owned()), "{read:?}");
+    assert!(
+        read.contains(&"rows that have the value of a merged cell which begins above them: 1".to_owned()),
+        "{read:?}"
+    );
+    assert_eq!(remarks(&report, "partes_bolivia"), ["the sheet is hidden; it is read, too"]);
+}
+
+/// Adds an Excel table with these headings.
+fn add_table(sheet: &mut Worksheet, name: &str, first_row: u32, last_row: u32, headings: &[&str]) {
+    let columns: Vec<TableColumn> = headings.iter().map(|heading| TableColumn::new().set_header(*heading)).collect();
+    let table = Table::new().set_name(name).set_columns(&columns);
+    sheet.add_table(first_row, 0, last_row, u16::try_from(headings.len()).unwrap() - 1, &table).unwrap();
+}
+
+#[tokio::test]
+async fn tables_of_one_sheet_are_read_apart() {
+    let mut importer = Importer::without_rows().await;
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet().set_name("All orders").unwrap();
+    write_rows(
+        sheet,
+        &json!([["RO", "PART"], [1, "A"], [2, "B"], ["between"], ["RO", "PART", "TERMS"], [3, "C", "COD"], ["below"],]),
+    );
+    add_table(sheet, "Repairs", 0, 2, &["RO", "PART"]);
+    add_table(sheet, "Approved_Paid", 4, 5, &["RO", "PART", "TERMS"]);
+    let path = importer.reports.path().join("orders.xlsx");
+    workbook.save(&path).unwrap();
+    importer.files = vec![path];
+    let report = importer.run().await;
+    assert_eq!(classes(&report), [("imported", 3)]);
+    assert_eq!(order(&importer, "2").await["archiveStatus"], "ACTIVE");
+    assert_eq!(order(&importer, "3").await["archiveStatus"], "PAID");
+    let outside = "rows of the sheet that are outside of its tables and not read: 2".to_owned();
+    assert_eq!(remarks(&report, "Approved_Paid"), [outside]);
+}
+
+#[tokio::test]
+async fn a_table_that_has_no_headings_begins_with_its_first_row() {
+    let mut importer = Importer::without_rows().await;
+    let directory = importer.reports.path().to_owned();
+    let sheets = json!({"Hold": [["printed in May"], [1, {"date": "2025-11-03"}, "ABC"], [2, null, "XYZ"]]});
+    importer.files = vec![save(&directory, "orders.xlsx", &sheets)];
+    let mapping = directory.join("map.toml");
+    importer.mapping = Some(mapping.clone());
+    let map = async |importer: &Importer, text: &str| {
+        fs::write(&mapping, text).unwrap();
+        importer.try_run().await
+    };
+    let columns = "[tables.Hold.columns]\nA = \"RO\"\nB = \"DATE_MADE\"\nC = \"SHOP_NAME\"\n";
+    let hold = |row: u32| format!("[tables.Hold]\ncontent = \"active\"\nheadings_row = {row}\n{columns}");
+    let refusal = map(&importer, &hold(9)).await.unwrap_err();
+    assert_eq!(refusal, "orders.xlsx: Hold has no headings in row 9");
+    let refusal = map(&importer, &hold(0).replace("Hold", "Hald")).await.unwrap_err();
+    assert_eq!(refusal, "the mapping names the table Hald, which no source has");
+    let report = map(&importer, &hold(0)).await.unwrap();
+    assert_eq!(classes(&report), [("imported", 3)], "a number of an order may be any text");
+    let first = order(&importer, "1").await;
+    assert_eq!((&first["dateMade"], &first["shopName"]), (&json!("2025-11-03T00:00:00.000Z"), &json!("ABC")));
+}
+
+#[tokio::test]
+async fn rows_are_known_by_an_id_only_if_it_is_unique() {
+    for (second, known_by) in [("7", 2), ("8", 7)] {
+        let mut importer = Importer::without_rows().await;
+        csv(&mut importer, "terra.csv", format!("id,PART_No,QTY\n7,A-1,x\n{second},A-2,2\n"));
+        let report = importer.run().await;
+        assert_eq!(outcome(&report, "terra", known_by), "rejected: QTY is no quantity: x", "{second}");
+    }
+}
+
+#[tokio::test]
+async fn two_tables_of_one_name_are_refused() {
+    let mut importer = Importer::without_rows().await;
+    let mut workbook = Workbook::new();
+    write_rows(workbook.add_worksheet().set_name("Repairs").unwrap(), &json!([["RO", "PART"], [1, "A"]]));
+    let sheet = workbook.add_worksheet();
+    write_rows(sheet, &json!([["RO", "PART"], [2, "B"]]));
+    add_table(sheet, "repairs", 0, 1, &["RO", "PART"]);
+    let path = importer.reports.path().join("orders.xlsx");
+    workbook.save(&path).unwrap();
+    importer.files = vec![path];
+    let refusal = importer.try_run().await.unwrap_err();
+    assert_eq!(refusal, "there are two tables called orders.xlsx: repairs; rename one of them");
 }
 
 #[tokio::test]

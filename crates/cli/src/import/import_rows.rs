@@ -237,22 +237,33 @@ pub(super) async fn find(
         .collect()
 }
 
-/// Returns the id of what a row of a table of parts became. Of two tables of one kind, the one called `table` counts.
-pub(super) async fn target_of_part(
+/// A part that an earlier run imported.
+#[derive(FromRow)]
+pub(super) struct PartOfRow {
+    pub(super) source: String,
+    pub(super) source_table: String,
+    pub(super) source_row: i64,
+    pub(super) target_id: i64,
+}
+
+/// Lists what rows of a kind with these positions became, in any source. There must be at least one position.
+pub(super) async fn parts_at(
     connection: &mut MySqlConnection,
-    source: &str,
     kind: &str,
-    table: &str,
-    row: i64,
-) -> Result<Option<i64>, ApiError> {
-    let query = sqlx::query_scalar(
-        "SELECT target_id
+    positions: &[i64],
+) -> Result<Vec<PartOfRow>, ApiError> {
+    let mut statement = QueryBuilder::new(
+        "SELECT source, source_table, source_row, target_id
          FROM import_rows
-         WHERE source = ? AND kind = ? AND source_row = ? AND replaced_by IS NULL AND target_id IS NOT NULL
-         ORDER BY source_table = ? DESC, id
-         LIMIT 1",
+         WHERE replaced_by IS NULL AND target_id IS NOT NULL AND kind = ",
     );
-    Ok(query.bind(source).bind(kind).bind(row).bind(table).fetch_optional(connection).await?)
+    statement.push_bind(kind).push(" AND source_row IN (");
+    let mut list = statement.separated(", ");
+    for position in positions {
+        list.push_bind(position);
+    }
+    statement.push(") ORDER BY id");
+    Ok(statement.build_query_as().fetch_all(connection).await?)
 }
 
 /// Adds the texts of a list in brackets, and the closing bracket. There must be at least one.

@@ -8,7 +8,7 @@ use inventory::{model::Table, store};
 use sqlx::MySqlConnection;
 
 use super::{
-    import_rows,
+    import_rows::{self, PartOfRow},
     layout::Content,
     parts::Parts,
     plan::RelatedPlace,
@@ -83,10 +83,11 @@ pub(super) async fn import_mended_index_rows(
     batch: &[BatchRow],
     context: &BatchContext<'_>,
 ) -> Result<Vec<Outcome>, ApiError> {
+    let parts = parts_of_mended_rows(connection, batch).await?;
     let mut outcomes = Vec::with_capacity(batch.len());
     for row in batch {
         outcomes.push(match &row.decision {
-            BatchDecision::Import(ours) => import_mended_index_row(connection, now, ours, context).await?,
+            BatchDecision::Import(ours) => import_mended_index_row(connection, now, ours, &parts, context).await?,
             BatchDecision::Skip(reason) => Outcome::new(Class::Skipped, Some(reason.clone()), None),
             BatchDecision::Reject(reason) => Outcome::new(Class::Rejected, Some(reason.clone()), None),
             BatchDecision::Mended => target::mended_already(row),
@@ -98,18 +99,45 @@ pub(super) async fn import_mended_index_rows(
     Ok(outcomes)
 }
 
+/// Lists the parts at the places that the rows of a batch name, by their table.
+async fn parts_of_mended_rows(
+    connection: &mut MySqlConnection,
+    batch: &[BatchRow],
+) -> Result<HashMap<Table, Vec<PartOfRow>>, ApiError> {
+    let mut positions: HashMap<Table, Vec<i64>> = HashMap::new();
+    for row in batch {
+        if let BatchDecision::Import(ours) = &row.decision
+            && let Some(index_row) = &ours.mended_index_row
+        {
+            positions.entry(index_row.table).or_default().push(index_row.row);
+        }
+    }
+    let mut parts = HashMap::new();
+    for (table, positions) in positions {
+        let kind = Content::Parts(table).kind();
+        parts.insert(table, import_rows::parts_at(connection, kind, &positions).await?);
+    }
+    Ok(parts)
+}
+
 async fn import_mended_index_row(
     connection: &mut MySqlConnection,
     now: DateTime<Utc>,
     row: &ConvertedRow,
+    parts: &HashMap<Table, Vec<PartOfRow>>,
     context: &BatchContext<'_>,
 ) -> Result<Outcome, ApiError> {
     let reject = |reason: &str| Outcome::new(Class::Rejected, Some(reason.to_owned()), None);
     let Some(index_row) = &row.mended_index_row else { return Ok(reject("it is no row of the index")) };
-    let (table, kind) = (index_row.table, Content::Parts(index_row.table).kind());
+    let table = index_row.table;
+    // The index and the parts may be in two files, and so in two sources. A part of the same source comes first.
     let part =
-        import_rows::target_of_part(connection, context.source, kind, &index_row.table_name, index_row.row).await?;
-    let Some(id) = part else { return Ok(reject("the part to which it points was not imported")) };
+        parts.get(&table).into_iter().flatten().filter(|part| part.source_row == index_row.row).max_by_key(|part| {
+            (part.source == context.source, part.source_table.eq_ignore_ascii_case(&index_row.table_name))
+        });
+    let Some(id) = part.map(|part| part.target_id) else {
+        return Ok(reject("the part to which it points was not imported"));
+    };
     let applied = Parts { table, now }.apply_index_row(connection, id, index_row, context.write).await?;
     let class = match applied {
         Ok(class) => class,

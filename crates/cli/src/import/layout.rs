@@ -1,13 +1,11 @@
 //! Which tables and columns of a source are understood, and what they hold.
 
-use std::borrow::Cow;
-
 use inventory::model::Table;
 use ros::model::ArchiveStatus;
 
 use super::{
-    convert::{Reading, from_1904, read_text},
-    mapping::Mapping,
+    convert::{Reading, read_text},
+    mapping::{Mapping, TableMapping},
     source::{SourceRow, SourceTable, Value},
 };
 
@@ -53,7 +51,7 @@ const ORDER_FIELDS: &[Field] = &[
     ("NOTES", &["NOTES"]),
     ("LAST_DATE_UPDATED", &["LASTDATEUPDATED", "LASTUPDATED"]),
     ("NEXT_DATE_TO_UPDATE", &["NEXTDATETOUPDATE", "NEXTUPDATE"]),
-    (ARCHIVE_STATUS, &["ARCHIVESTATUS"]),
+    (ARCHIVE_STATUS, &["ARCHIVESTATUS", "ARCHIVE"]),
 ];
 
 /// The field of an order that says in which of our tables it belongs. Most sources have a table for each archive instead.
@@ -76,7 +74,6 @@ const PART_FIELDS: &[Field] = &[
 /// Words by which the headings of sheets are known that are none of those above: `PART #`, `QTY ON HAND`. A heading need only contain
 /// one of them. `P/N` and `S/N` are read as `PN` and `SN`.
 const HEADING_WORDS: &[(&str, &[&str])] = &[
-    (ARCHIVE_STATUS, &["ARCHIVE"]),
     ("PN", &["PART", "PN"]),
     ("SERIAL", &["SERIAL", "SER", "SN"]),
     ("QTY", &["QTY", "QUANTITY"]),
@@ -255,6 +252,24 @@ impl Content {
         }
     }
 
+    /// The fields that are dates.
+    pub(super) fn date_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Orders(_) => &[
+                "DATE_MADE",
+                "DATE_DROPPED_OFF",
+                "ESTIMATED_DELIVERY_DATE",
+                "CURENT_STATUS_DATE",
+                "LAST_DATE_UPDATED",
+                "NEXT_DATE_TO_UPDATE",
+            ],
+            Self::PartIndex => &["LastSeen"],
+            Self::AiLog => &["timestamp", "date"],
+            Self::Ledger => &["Timestamp"],
+            Self::Parts(_) | Self::Shops => &[],
+        }
+    }
+
     /// The name under which `import_rows` keeps rows that are known by one key. An order that a person moved to another table
     /// of the source is still the same order, so the four tables are one kind.
     pub(super) fn kind(self) -> &'static str {
@@ -295,8 +310,8 @@ enum Fit {
     Exact,
     /// One of the field's words is a word of it.
     Word,
-    /// One of the field's words is a part of a word of it.
-    PartOfWord,
+    /// A word of it begins with one of the field's words.
+    BeginningOfWord,
 }
 
 /// Columns that the script which loaded the sheets added to every table.
@@ -311,11 +326,111 @@ pub(super) struct Layout {
     columns: Vec<(&'static str, usize)>,
     /// The positions of the columns that no field takes.
     pub(super) unmapped_columns: Vec<usize>,
-    has_1904_dates: bool,
     /// The number of fields that are known by a heading.
     pub(super) recognized_headings: usize,
     /// How columns were understood, where that is not plain from their headings. Sentences for the report.
     pub(super) remarks: Vec<String>,
+}
+
+/// Finds the columns of a table that hold the fields of its content.
+struct ColumnSearch<'table> {
+    table: &'table SourceTable,
+    mapping: Option<&'table TableMapping>,
+    fields: Vec<&'static Field>,
+    columns: Vec<(&'static str, usize)>,
+    remarks: Vec<String>,
+}
+
+impl<'table> ColumnSearch<'table> {
+    fn new(table: &'table SourceTable, content: Content, mapping: Option<&'table TableMapping>) -> Self {
+        let fields = content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
+        Self { table, mapping, fields, columns: Vec::new(), remarks: Vec::new() }
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.columns.iter().any(|(mapped, _)| *mapped == field)
+    }
+
+    fn is_free(&self, position: usize) -> bool {
+        let is_ignored = self.mapping.is_some_and(|mapping| mapping.ignores(self.name(position)));
+        !is_ignored && !self.columns.iter().any(|(_, taken)| *taken == position)
+    }
+
+    fn name(&self, position: usize) -> &'table str {
+        &self.table.columns[position].name
+    }
+
+    /// Takes the columns that a person has mapped.
+    fn take_mapped_columns(&mut self) {
+        for position in 0..self.table.columns.len() {
+            let mapped = self.mapping.and_then(|mapping| mapping.field_of(self.name(position)));
+            if let Some((field, _)) = self.fields.iter().find(|(field, _)| Some(*field) == mapped) {
+                self.columns.push((*field, position));
+            }
+        }
+    }
+
+    /// Takes for each field the column whose heading fits best.
+    fn take_columns_by_heading(&mut self) {
+        for fit in [Fit::Exact, Fit::Word, Fit::BeginningOfWord] {
+            for field in self.fields.clone() {
+                if self.has(field.0) {
+                    continue;
+                }
+                let free = (0..self.table.columns.len()).filter(|position| self.is_free(*position));
+                let best = free.filter_map(|position| Some((rank(field, self.name(position), fit)?, position))).min();
+                let Some((_, position)) = best else { continue };
+                self.columns.push((field.0, position));
+                if fit != Fit::Exact {
+                    self.remarks.push(format!("the column {} is read as {}", self.name(position), field.0));
+                }
+            }
+        }
+    }
+
+    /// Takes columns of a sheet of orders whose headings are not known, if most of the others stand where they usually do.
+    fn take_columns_by_place(&mut self) {
+        let fields = &ORDER_FIELDS[..ORDER_SHEET_COLUMNS.min(self.table.columns.len())];
+        let in_place = fields.iter().enumerate().filter(|(place, field)| self.columns.contains(&(field.0, *place)));
+        if in_place.count() * 2 <= ORDER_SHEET_COLUMNS {
+            return;
+        }
+        for (place, (field, _)) in fields.iter().enumerate() {
+            if !self.has(field) && self.is_free(place) {
+                self.columns.push((field, place));
+                let column = self.name(place);
+                self.remarks
+                    .push(format!("the column {column} is read as {field}, because it stands where that usually does"));
+            }
+        }
+    }
+
+    /// A table with one column is a list of part numbers. Its heading is the title of the sheet.
+    fn take_only_column(&mut self) {
+        let mut described = (0..self.table.columns.len()).filter(|position| !is_loader_column(self.name(*position)));
+        if let (Some(only), None) = (described.next(), described.next()) {
+            self.columns = vec![("PN", only)];
+        }
+    }
+
+    fn unmapped_columns(&self) -> Vec<usize> {
+        let is_unmapped = |position: &usize| !self.columns.iter().any(|(_, taken)| taken == position);
+        (0..self.table.columns.len()).filter(is_unmapped).collect()
+    }
+
+    /// Names columns that fit a field, for which another column was chosen.
+    fn name_second_choices(&mut self, unmapped_columns: &[usize]) {
+        for position in unmapped_columns {
+            let column = self.name(*position);
+            let fits = |field: &&&Field| [Fit::Exact, Fit::Word].iter().any(|fit| rank(field, column, *fit).is_some());
+            if let Some((field, _)) = self.fields.iter().find(fits)
+                && let Some((_, used)) = self.columns.iter().find(|(mapped, _)| mapped == field)
+            {
+                let used = self.name(*used);
+                self.remarks.push(format!("{column} is not used: {used} was chosen for {field}"));
+            }
+        }
+    }
 }
 
 impl Layout {
@@ -323,72 +438,22 @@ impl Layout {
     pub(super) fn of(table: &SourceTable, mapping: &Mapping) -> Option<Self> {
         let mapping = mapping.of_table(&table.name);
         let content = mapping.and_then(|mapping| mapping.content).or_else(|| Content::of_table(&table.name))?;
-        let mut columns: Vec<(&'static str, usize)> = Vec::new();
-        let mut remarks = Vec::new();
-        let fields: Vec<&Field> =
-            content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
-        let is_mapped = |columns: &[(&str, usize)], field: &str| columns.iter().any(|(mapped, _)| *mapped == field);
-        let is_taken = |columns: &[(&str, usize)], position: usize| columns.iter().any(|(_, taken)| *taken == position);
-        for (position, column) in table.columns.iter().enumerate() {
-            let named = mapping.and_then(|mapping| mapping.field_of(&column.name));
-            if let Some((name, _)) = fields.iter().find(|(name, _)| Some(*name) == named) {
-                columns.push((*name, position));
-            }
+        let mut search = ColumnSearch::new(table, content, mapping);
+        search.take_mapped_columns();
+        search.take_columns_by_heading();
+        let recognized_headings = search.columns.len();
+        match content {
+            Content::Orders(_) => search.take_columns_by_place(),
+            Content::Parts(_) => search.take_only_column(),
+            _ => {}
         }
-        let is_ignored =
-            |position: usize| mapping.is_some_and(|mapping| mapping.ignores(&table.columns[position].name));
-        for fit in [Fit::Exact, Fit::Word, Fit::PartOfWord] {
-            for field in &fields {
-                if is_mapped(&columns, field.0) {
-                    continue;
-                }
-                let free = (0..table.columns.len())
-                    .filter(|position| !is_taken(&columns, *position) && !is_ignored(*position));
-                let best = free
-                    .filter_map(|position| Some((rank(field, &table.columns[position].name, fit)?, position)))
-                    .min();
-                columns.extend(best.map(|(_, position)| (field.0, position)));
-            }
-        }
-        let recognized_headings = columns.len();
-        // A sheet of orders is known by the order of its columns, so that one heading may be spelled in an unknown way.
-        if let Content::Orders(_) = content {
-            let is_at_its_place = |place: &usize| columns.contains(&(ORDER_FIELDS[*place].0, *place));
-            let in_place = (0..ORDER_SHEET_COLUMNS).filter(is_at_its_place).count();
-            for (place, (field, _)) in
-                ORDER_FIELDS.iter().enumerate().take(ORDER_SHEET_COLUMNS.min(table.columns.len()))
-            {
-                let is_free = !is_mapped(&columns, field) && !is_taken(&columns, place) && !is_ignored(place);
-                if in_place * 2 > ORDER_SHEET_COLUMNS && is_free {
-                    columns.push((field, place));
-                    let column = &table.columns[place].name;
-                    remarks.push(format!("the column {column} is read as {field}, since it is at its place"));
-                }
-            }
-        }
-        // A table with one column is a list of part numbers. Its heading is the title of the sheet.
-        let described: Vec<usize> =
-            (0..table.columns.len()).filter(|position| !is_loader_column(&table.columns[*position].name)).collect();
-        if let (Content::Parts(_), [only]) = (content, described.as_slice()) {
-            columns = vec![("PN", *only)];
-        }
-        if !is_mapped(&columns, content.required_field()) {
+        if !search.has(content.required_field()) {
             return None;
         }
-        let unmapped_columns: Vec<usize> =
-            (0..table.columns.len()).filter(|position| !is_taken(&columns, *position)).collect();
-        for position in &unmapped_columns {
-            let column = &table.columns[*position].name;
-            let fits = |field: &&&Field| [Fit::Exact, Fit::Word].iter().any(|fit| rank(field, column, *fit).is_some());
-            if let Some((field, _)) = fields.iter().find(fits)
-                && let Some((_, used)) = columns.iter().find(|(mapped, _)| mapped == field)
-            {
-                let used = &table.columns[*used].name;
-                remarks.push(format!("{column} is not used, since {used} fits {field} better"));
-            }
-        }
-        let has_1904_dates = table.has_1904_dates;
-        Some(Self { content, columns, unmapped_columns, has_1904_dates, recognized_headings, remarks })
+        let unmapped_columns = search.unmapped_columns();
+        search.name_second_choices(&unmapped_columns);
+        let ColumnSearch { columns, remarks, .. } = search;
+        Some(Self { content, columns, unmapped_columns, recognized_headings, remarks })
     }
 
     /// Returns the archive status of an order: that of the table, unless the row names another.
@@ -412,12 +477,6 @@ impl Layout {
     pub(super) fn value<'row>(&self, row: &'row SourceRow, field: &str) -> &'row Value {
         debug_assert!(self.content.fields().iter().any(|(name, _)| *name == field), "{field} is no field");
         self.position(field).and_then(|position| row.values.get(position)).unwrap_or(&Value::Null)
-    }
-
-    /// Returns the value of a field that is a date. Numbers count the days from the end of 1899, as Excel does by default.
-    pub(super) fn date<'row>(&self, row: &'row SourceRow, field: &str) -> Cow<'row, Value> {
-        let value = self.value(row, field);
-        if self.has_1904_dates { Cow::Owned(from_1904(value)) } else { Cow::Borrowed(value) }
     }
 
     /// Returns the position of the column that has the field.
@@ -457,7 +516,7 @@ impl Layout {
     }
 }
 
-/// Returns how well a heading fits a field in a way: less is better. `None` if it does not.
+/// Returns the place of the matching heading or word in the field's list; a lower place fits better. `None` if nothing matches.
 fn rank((name, headings): &Field, column: &str, fit: Fit) -> Option<usize> {
     if fit == Fit::Exact {
         let column = heading(column);
@@ -467,6 +526,6 @@ fn rank((name, headings): &Field, column: &str, fit: Fit) -> Option<usize> {
     let words = words(column);
     known.iter().position(|word| match fit {
         Fit::Word => words.contains(&format!(" {word} ")),
-        _ => words.contains(word),
+        _ => words.contains(&format!(" {word}")),
     })
 }

@@ -11,10 +11,13 @@ use super::{
     source::SourceTable,
 };
 
+/// The last row that may have the headings.
+const MAX_HEADINGS_ROW: u32 = 1_000;
+
 /// What tables and columns hold, as a person has written it down.
 #[derive(Debug, Default)]
 pub(super) struct Mapping {
-    tables: BTreeMap<String, TableMapping>,
+    tables: Vec<(String, TableMapping)>,
 }
 
 /// What a table and its columns hold.
@@ -24,8 +27,8 @@ pub(super) struct TableMapping {
     pub(super) content: Option<Content>,
     /// The row of a sheet that has the headings, counted from 1; 0 if none has.
     pub(super) headings_row: Option<u32>,
-    /// The field of each column; `None` if it is not used.
-    columns: BTreeMap<String, Option<&'static str>>,
+    /// The columns with their fields; `None` if a column is not used.
+    columns: Vec<(String, Option<&'static str>)>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +60,7 @@ impl Mapping {
 
     fn parse(text: &str) -> Result<Self> {
         let file: MappingFile = toml::from_str(text)?;
-        let mut tables = BTreeMap::new();
+        let mut tables = Vec::new();
         for (name, table) in file.tables {
             let content = match table.content.trim() {
                 "" => None,
@@ -66,7 +69,7 @@ impl Mapping {
                 })?),
             };
             let known = content.or_else(|| Content::of_table(&name));
-            let mut columns = BTreeMap::new();
+            let mut columns: Vec<(String, Option<&str>)> = Vec::new();
             for (column, field) in table.columns {
                 let field = match (heading(&field), known) {
                     (field, _) if field.is_empty() => None,
@@ -79,29 +82,56 @@ impl Mapping {
                         })?)
                     }
                 };
-                columns.insert(heading(&column), field);
+                if let Some((other, Some(field))) = columns.iter().find(|(_, other)| field.is_some() && *other == field)
+                {
+                    bail!("{other} and {column} of {name} are both mapped to {field}");
+                }
+                columns.push((column, field));
             }
-            tables.insert(heading(&name), TableMapping { content, headings_row: table.headings_row, columns });
+            if table.headings_row.is_some_and(|row| row > MAX_HEADINGS_ROW) {
+                bail!("headings_row of {name} is more than {MAX_HEADINGS_ROW}");
+            }
+            tables.push((name, TableMapping { content, headings_row: table.headings_row, columns }));
         }
         Ok(Self { tables })
     }
 
     /// Returns the mapping of the table with that name.
     pub(super) fn of_table(&self, name: &str) -> Option<&TableMapping> {
-        self.tables.get(&heading(name))
+        named(&self.tables, name)
+    }
+
+    /// Checks that the sources have all tables that are mapped.
+    ///
+    /// # Errors
+    /// Names a table that is missing. The name may be misspelled.
+    pub(super) fn check_tables<'names>(&self, names: impl Iterator<Item = &'names str>) -> Result<()> {
+        let known: Vec<String> = names.map(heading).collect();
+        match self.tables.iter().find(|(name, _)| !known.contains(&heading(name))) {
+            Some((name, _)) => bail!("the mapping names the table {name}, which no source has"),
+            None => Ok(()),
+        }
     }
 }
 
 impl TableMapping {
     /// Returns the field that a column holds.
     pub(super) fn field_of(&self, column: &str) -> Option<&'static str> {
-        self.columns.get(&heading(column)).copied().flatten()
+        named(&self.columns, column).copied().flatten()
     }
 
     /// Returns whether a column is not to be used.
     pub(super) fn ignores(&self, column: &str) -> bool {
-        self.columns.get(&heading(column)) == Some(&None)
+        named(&self.columns, column) == Some(&None)
     }
+}
+
+/// Returns the entry of exactly that name, or else the only one that differs from it in case and signs.
+fn named<'list, T>(list: &'list [(String, T)], name: &str) -> Option<&'list T> {
+    let exact = list.iter().find(|(known, _)| known.trim() == name.trim());
+    let mut similar = list.iter().filter(|(known, _)| !heading(name).is_empty() && heading(known) == heading(name));
+    let only = if let (Some(first), None) = (similar.next(), similar.next()) { Some(first) } else { None };
+    exact.or(only).map(|(_, entry)| entry)
 }
 
 /// Returns a mapping to be filled in: the tables that are not understood, and the columns that no field takes.
@@ -173,6 +203,13 @@ mod tests {
         assert_eq!((table.content, table.headings_row), (Content::of_table("active"), Some(3)));
         assert_eq!((table.field_of("RO#"), table.field_of("Remarks")), (Some("RO"), None));
         assert!(table.ignores("REMARKS") && !table.ignores("Notes"));
+        let mapping =
+            Mapping::parse("[tables.terra.columns]\n\"Part #\" = \"PN\"\nPart = \"\"\n\"#\" = \"QTY\"").unwrap();
+        let terra = mapping.of_table("TERRA").unwrap();
+        assert_eq!((terra.field_of("Part #"), terra.field_of("Part"), terra.field_of("$")), (Some("PN"), None, None));
+        assert!(
+            mapping.check_tables(["terra"].into_iter()).is_ok() && mapping.check_tables(["net"].into_iter()).is_err()
+        );
     }
 
     #[test]
@@ -182,6 +219,7 @@ mod tests {
             ("[tables.active.columns]\nX = \"PRICE\"", "PRICE, the field of X in active, is none of RO, DATE_MADE"),
             ("[tables.a.columns]\nX = \"RO\"", "the columns of a are named, but not its content"),
             ("[table.a]", "unknown field `table`"),
+            ("[tables.active.columns]\nA = \"RO\"\nB = \"RO\"", "A and B of active are both mapped to RO"),
         ] {
             let error = format!("{:#}", Mapping::parse(text).unwrap_err());
             assert!(error.contains(expected), "{error}");

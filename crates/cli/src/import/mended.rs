@@ -63,9 +63,10 @@ fn rejected_entry<'entries>(
     table: &str,
 ) -> Result<&'entries RejectedEntry, String> {
     let Some(rejected) = rejected else {
-        return Err(
-            "its source_row and source_digest do not name a rejected row; they must stay as they were".to_owned()
-        );
+        return Err(format!(
+            "its columns source, source_table, source_row and source_digest name no rejected row of {table}; they must stay as they \
+             were, and rows of other tables belong in other files"
+        ));
     };
     let with_content = || entries.iter().filter(|entry| entry.content == rejected.digest);
     let at_its_place = with_content().find(|entry| entry.row.position == rejected.position);

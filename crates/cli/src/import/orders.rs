@@ -149,7 +149,7 @@ fn order_of(id: i64, fields: &Fields) -> Result<RepairOrder, ApiError> {
 
 /// Returns the date of an order's status, if it can be read.
 pub(super) fn status_date(layout: &Layout, row: &SourceRow, zone: Tz) -> Option<NaiveDate> {
-    match convert::read_day(&layout.date(row, "CURENT_STATUS_DATE"), zone) {
+    match convert::read_day(layout.value(row, "CURENT_STATUS_DATE"), zone) {
         Reading::Same(day) | Reading::Corrected(day, _) => Some(day),
         Reading::Blank | Reading::Unreadable(_) => None,
     }

@@ -59,7 +59,7 @@ pub(super) fn read_index_row(
         Reading::Blank => return Err("it has no quantity".to_owned()),
         Reading::Unreadable(problem) => return Err(format!("its quantity {problem}: {}", reader.value("Qty"))),
     };
-    let last_seen = match convert::read_instant(&reader.date("LastSeen"), Tz::UTC) {
+    let last_seen = match convert::read_instant(reader.value("LastSeen"), Tz::UTC) {
         Reading::Same(instant) | Reading::Corrected(instant, _) => Some(instant),
         Reading::Blank | Reading::Unreadable(_) => None,
     };

@@ -314,8 +314,8 @@ fn batch(
             };
             Ok(BatchRow {
                 // A mended row stands for the row that was rejected.
-                position: row.mends.as_ref().map_or(row.position, |rejected| rejected.position),
-                is_mended: row.mends.is_some(),
+                position: row.rejected_row.as_ref().map_or(row.position, |rejected| rejected.position),
+                is_mended: table.table.is_mended,
                 digests: planned.digests,
                 original: serde_json::to_string(&Original { table: &table.table, row })?,
                 earlier: planned.earlier.as_deref().copied(),

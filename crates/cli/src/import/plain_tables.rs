@@ -274,7 +274,7 @@ pub(super) fn read_ledger_entry(table: &SourceTable, layout: &Layout, row: &Sour
 /// Reads the first of `columns` that has a time. One without any rejects the row.
 fn instant(reader: &mut RowReader<'_>, columns: &[&str], zone: Tz) -> Option<DateTime<Utc>> {
     for column in columns {
-        match convert::read_instant(&reader.date(column), zone) {
+        match convert::read_instant(reader.value(column), zone) {
             Reading::Same(instant) => {
                 if instant.trunc_subsecs(0) != instant {
                     reader.correct(column, Some(stored_instant(instant)), "cut to whole seconds");

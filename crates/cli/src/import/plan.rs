@@ -210,7 +210,7 @@ impl Scan {
                 let planned_table = &mut self.tables[place];
                 planned_table.rows.push(planned);
                 if table.is_mended {
-                    planned_table.mends.push(row.mends.clone());
+                    planned_table.mends.push(row.rejected_row.clone());
                 }
                 if let Some(layout) = &layout {
                     for field in layout.content.summed_fields() {

@@ -1,7 +1,5 @@
 //! Reads a row of a source as a row of ours, and remembers every correction.
 
-use std::borrow::Cow;
-
 use app_core::values::{BoundedText, Text};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -171,11 +169,6 @@ impl<'row> RowReader<'row> {
         self.fitting(field, Text::<100>::parse(text).map(Text::into_inner))
     }
 
-    /// Returns the value of a field that is a date.
-    pub(super) fn date(&self, field: &str) -> Cow<'row, Value> {
-        self.layout.date(self.row, field)
-    }
-
     fn any_text(&mut self, field: &str) -> Option<String> {
         match convert::read_text(self.value(field)) {
             Reading::Same(text) => Some(text),
@@ -194,7 +187,7 @@ impl<'row> RowReader<'row> {
 
     /// Reads a date. What is none leaves the field empty and goes into the notes, after `label`.
     pub(super) fn day(&mut self, field: &str, label: &str) -> Option<NaiveDate> {
-        let reading = convert::read_day(&self.date(field), self.zone);
+        let reading = convert::read_day(self.value(field), self.zone);
         self.value_or_note(field, label, reading)
     }
 

@@ -75,10 +75,11 @@ impl Import {
     /// When a source cannot be read, our databases cannot be written, or another import is running. Batches that were
     /// committed before stay, and the next run finds them.
     pub async fn run(&self) -> Result<Report> {
+        let mapping = self.mapping()?;
         let mut locks = ImportLocks::take(&self.databases).await?;
-        let result = match self.open(&locks).await {
-            Ok(OpenSource::Database(mut source)) => self.import(&mut *source).await,
-            Ok(OpenSource::Files(mut source)) => self.import(&mut source).await,
+        let result = match self.open(&locks, &mapping).await {
+            Ok(OpenSource::Database(mut source)) => self.import(&mut *source, &mapping).await,
+            Ok(OpenSource::Files(mut source)) => self.import(&mut source, &mapping).await,
             Err(error) => Err(error),
         };
         // The server also releases the locks when the connection is closed, so this may fail.
@@ -94,7 +95,7 @@ impl Import {
         let mut locks = ImportLocks::take(&self.databases).await?;
         let bar = output::bar("reading {human_pos}/{human_len} rows")?;
         let mapping = self.mapping()?;
-        let plan = match self.open(&locks).await? {
+        let plan = match self.open(&locks, &mapping).await? {
             OpenSource::Database(mut source) => plan(&mut *source, self.zone, &mapping, &bar).await?,
             OpenSource::Files(mut source) => plan(&mut source, self.zone, &mapping, &bar).await?,
         };
@@ -106,14 +107,14 @@ impl Import {
         self.mapping.as_deref().map_or_else(|| Ok(Mapping::default()), Mapping::read)
     }
 
-    async fn open(&self, locks: &ImportLocks) -> Result<OpenSource> {
+    async fn open(&self, locks: &ImportLocks, mapping: &Mapping) -> Result<OpenSource> {
         let databases = self.sources.iter().filter(|source| source.contains("://")).count();
         if databases == 0 {
             if self.source_name.is_some() && self.sources.len() > 1 {
                 bail!("--source-name names the rows of one file, and there are {}", self.sources.len());
             }
             let files: Vec<PathBuf> = self.sources.iter().map(PathBuf::from).collect();
-            return Ok(OpenSource::Files(FileSource::read(&self.program, &files, &self.mapping()?).await?));
+            return Ok(OpenSource::Files(FileSource::read(&self.program, &files, mapping).await?));
         }
         let [address] = &*self.sources else { bail!("a database is imported by itself, without other sources") };
         let address = DatabaseAddress::parse(address, &self.databases.server, &self.password)?;
@@ -127,23 +128,24 @@ impl Import {
         Ok(OpenSource::Database(Box::new(source)))
     }
 
-    async fn import<S: Source>(&self, source: &mut S) -> Result<Report> {
+    async fn import<S: Source>(&self, source: &mut S, mapping: &Mapping) -> Result<Report> {
         let pools = Pools {
             main: Pool::new(&self.databases.server, &self.databases.main),
             inventory: Pool::new(&self.databases.server, &self.databases.inventory),
             are_one: self.databases.main == self.databases.inventory,
         };
-        let result = self.import_into(&pools, source).await;
+        let result = self.import_into(&pools, source, mapping).await;
         pools.main.close();
         pools.inventory.close();
         result
     }
 
-    async fn import_into<S: Source>(&self, pools: &Pools, source: &mut S) -> Result<Report> {
+    async fn import_into<S: Source>(&self, pools: &Pools, source: &mut S, mapping: &Mapping) -> Result<Report> {
         let mut files = self.report.as_deref().map(ReportFiles::new).transpose()?;
         let bar = output::bar("{msg:10} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?;
         bar.set_message("reading");
-        let mut plan = plan(source, self.zone, &self.mapping()?, &bar).await?;
+        let mut plan = plan(source, self.zone, mapping, &bar).await?;
+        mapping.check_tables(plan.tables.iter().map(|table| &*table.table.name))?;
         if plan.tables.is_empty() {
             bail!("{} has no tables to import", source.name());
         }
@@ -201,7 +203,8 @@ impl Import {
             if let Some(other) = others.first() {
                 bail!(
                     "rows like those of {} were already imported from {other}. To continue that import from another address, \
-                     add --source-name '{other}'. To import separate data, add --source-name '{source}'",
+                     add --source-name '{other}'. To import separate data, add --source-name '{source}'. With several files, import \
+                     that one by itself",
                     table.table.name
                 );
             }

@@ -103,7 +103,7 @@ pub(super) trait Target {
 /// A row of a batch.
 pub(super) struct BatchRow {
     pub(super) position: i64,
-    /// Whether a person has mended the row, which an earlier run rejected.
+    /// Whether it is of a table of rejected rows that people have mended.
     pub(super) is_mended: bool,
     pub(super) digests: RowDigests,
     /// The row as found, as JSON.
@@ -382,6 +382,8 @@ pub(super) async fn save_entries(
     for (row, outcome) in batch.iter().zip(outcomes) {
         let entry = NewEntry { row, outcome, target_table };
         match row.earlier {
+            // It stands for no row of the source, whose rows these are.
+            None if row.is_mended => {}
             None => new_entries.push(entry),
             Some(earlier) if !earlier.has_same_content => new_entries.push(entry),
             Some(earlier) => {

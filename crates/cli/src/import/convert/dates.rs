@@ -109,23 +109,6 @@ fn parse_moment(text: &str) -> Result<DateOrInstant, &'static str> {
     parse_local(text).ok_or(NO_DATE)
 }
 
-/// The days from 1899-12-30 to 1904-01-01, from which some workbooks count.
-const DAYS_TO_1904: i64 = 1_462;
-
-/// Returns the value of a workbook that counts the days from 1904 as one of a workbook that counts them from 1899-12-30.
-pub(in crate::import) fn from_1904(value: &Value) -> Value {
-    match value {
-        Value::Integer(days) => Value::Integer(days.saturating_add(DAYS_TO_1904)),
-        #[expect(clippy::cast_precision_loss, reason = "the constant is small")]
-        Value::Double(days) => Value::Double(days + DAYS_TO_1904 as f64),
-        Value::Text(text) => match text.trim().parse::<Decimal>() {
-            Ok(days) => Value::Text((days + Decimal::from(DAYS_TO_1904)).to_string()),
-            Err(_) => value.clone(),
-        },
-        _ => value.clone(),
-    }
-}
-
 /// Excel counts days since 1899-12-30. The fraction is the time of day.
 fn excel_date(days: Decimal) -> Result<DateOrInstant, &'static str> {
     let whole = days.trunc().to_i64().and_then(TimeDelta::try_days).ok_or(NO_PLAUSIBLE_DATE)?;

@@ -11,7 +11,7 @@ mod texts;
 use super::source::Value;
 
 pub(super) use amounts::{raw_amount, raw_quantity, read_money, read_quantity};
-pub(super) use dates::{from_1904, read_day, read_instant};
+pub(super) use dates::{read_day, read_instant};
 pub(super) use notes::{Step, read_notes};
 pub(super) use texts::{read_number_text, read_text};
 

@@ -173,7 +173,7 @@ fn read_row(row: &MySqlRow, table: &SourceTable) -> Result<SourceRow, sqlx::Erro
     Ok(SourceRow {
         position: row.try_get(POSITION)?,
         values: table.columns.iter().map(|column| value(row, column)).collect::<Result<_, _>>()?,
-        mends: None,
+        rejected_row: None,
     })
 }
 

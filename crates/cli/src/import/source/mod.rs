@@ -2,7 +2,6 @@
 
 mod database;
 mod files;
-mod row_file;
 pub mod sheets;
 mod value;
 
@@ -33,8 +32,6 @@ pub(super) struct SourceTable {
     pub(super) position_column: Option<String>,
     /// The rows that the source itself counts.
     pub(super) rows: u64,
-    /// Whether numbers that stand for dates count the days from 1904, as in workbooks of old versions of Excel for the Mac.
-    pub(super) has_1904_dates: bool,
     /// Whether these are rejected rows of an earlier import that people have mended. Their `source` is that of the earlier import.
     pub(super) is_mended: bool,
     /// What a person should know about the table, in sentences: hidden rows, merged cells.
@@ -67,8 +64,8 @@ pub(super) struct SourceRow {
     pub(super) position: i64,
     /// One value for each column.
     pub(super) values: Vec<Value>,
-    /// The rejected row for which a mended row stands.
-    pub(super) mends: Option<RejectedRow>,
+    /// The rejected row for which a mended row stands, if it names one.
+    pub(super) rejected_row: Option<RejectedRow>,
 }
 
 /// A rejected row of an earlier import, as the file of rejected rows names it.

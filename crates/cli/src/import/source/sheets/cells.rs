@@ -6,7 +6,7 @@ use chrono::{Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use crate::import::Value;
 
 /// Stands for a formula whose value was not saved. Programs other than Excel leave it to Excel to calculate.
-pub(super) const FORMULA_WITHOUT_VALUE: &str = "formula without a value";
+pub(super) const FORMULA_WITHOUT_VALUE: &str = "formula without a saved value: open the file in Excel and save it";
 
 /// The whole numbers below this one, and their negatives, are exact in an `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;

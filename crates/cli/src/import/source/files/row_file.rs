@@ -6,9 +6,9 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::sheets::Row;
+use super::super::sheets::Row;
 
 /// Writes rows to a temporary file.
 pub(super) struct RowFileWriter {
@@ -37,11 +37,11 @@ impl RowFileWriter {
     /// # Errors
     /// When there is no place for temporary files.
     pub(super) fn new() -> Result<Self> {
-        Ok(Self { file: BufWriter::new(tempfile::tempfile()?), end: 0, rows: Vec::new() })
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        Ok(Self {
+            file: BufWriter::new(tempfile::tempfile().context("no temporary file can be written")?),
+            end: 0,
+            rows: Vec::new(),
+        })
     }
 
     /// Adds a row. Its number is its position.
