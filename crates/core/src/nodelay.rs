@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 /// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts. This takes about ten system calls, and
-/// up to four more for each open file.
+/// up to five more for each open file.
 pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) {
     // A failure only costs time, so it is logged and not returned.
     #[cfg(target_os = "linux")]

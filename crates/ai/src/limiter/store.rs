@@ -199,7 +199,21 @@ where
 
 #[cfg(test)]
 mod tests {
+    use app_core::config::Env;
+    use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_connection_is_opened_to_the_host_of_the_sdk() {
+        for region in ["us-east-1", "eu-central-1", "us-gov-west-1"] {
+            let variables = [("AWS_REGION".to_owned(), region.to_owned())];
+            let url = StoreConfig::read(&mut Env::from_iter(variables)).url();
+            let parameters = Params::builder().region(region).build().unwrap();
+            let endpoint = ResolveEndpoint::resolve_endpoint(&DefaultResolver::new(), &parameters).await.unwrap();
+            assert_eq!(endpoint.url(), url);
+        }
+    }
 
     #[test]
     fn keys_are_user_names_or_their_hashes() {
