@@ -1,5 +1,5 @@
 //! The documentation page of the API: Swagger UI, in which requests can be tried out. A crate has it as the ZIP archive of its
-//! release. `utoipa-swagger-ui`, which would unpack that at build time, takes five seconds to compile.
+//! release. Another crate, `utoipa-swagger-ui`, unpacks that at build time, but it and its dependencies take seconds to compile.
 
 use std::io::Read;
 
@@ -97,7 +97,7 @@ fn unpack(name: &str) -> Option<Vec<u8>> {
 /// Reads the number of `SIZE` bytes at `place`. In ZIP archives the lowest byte comes first.
 fn number<const SIZE: usize>(bytes: &[u8], place: usize) -> Option<usize> {
     let bytes = bytes.get(place..place + SIZE)?;
-    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+    Some(bytes.iter().rev().fold(0, |number, byte| (number << 8) | usize::from(*byte)))
 }
 
 #[cfg(test)]
