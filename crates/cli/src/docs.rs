@@ -4,9 +4,9 @@
 use std::io::Read;
 
 use anyhow::Result;
+use app_core::http::Path;
 use axum::{
     Router,
-    extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
