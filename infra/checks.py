@@ -37,7 +37,7 @@ AWS_POLICIES = {
 }
 
 # The calls that crates/ai/src/limiter/store.rs makes.
-TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"}
+TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
 SECRET_VARIABLES = {
     "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",

@@ -90,7 +90,10 @@ async fn all_functions_are_served() {
         ("/api/inventory/stats", "totalParts"),
         ("/api/ai/health", "\"status\":\"ok\""),
         ("/api/ai-logs/stats", "totalLogs"),
+        ("/docs", "<html"),
         ("/docs/", "<html"),
+        ("/docs/swagger-ui-bundle.js", "SwaggerUIBundle"),
+        ("/docs/swagger-initializer.js", "\"/openapi.json\""),
         ("/openapi.json", "\"openapi\""),
     ] {
         let response = client.get(format!("{}{path}", service.url)).send().await.unwrap();

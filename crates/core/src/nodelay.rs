@@ -21,25 +21,33 @@ pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::{
-        fs, io, mem,
+        io, mem,
         net::SocketAddr,
         os::fd::{AsFd, RawFd},
     };
 
     use rustix::{
+        fs::{AtFlags, FileType, Mode, OFlags, RawDir, open, statat},
         io::Errno,
         net::{getpeername, sockopt},
         process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
     };
 
+    /// The size of the buffer for the names of some hundred descriptors. More are read in several parts.
+    const NAMES: usize = 8192;
+
     pub(super) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<()> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
-        for entry in fs::read_dir("/proc/self/fd")? {
+        let folder = open("/proc/self/fd", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut names = Vec::with_capacity(NAMES);
+        let mut entries = RawDir::new(&folder, names.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry?;
+            let name = entry.file_name();
             // Other files must not be opened a second time: closing the second descriptor would release the locks on the file.
-            let is_socket =
-                fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
-            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
+            let is_socket = statat(&folder, name, AtFlags::empty())
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
+            let Some(number) = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
             if !is_socket {
                 continue;
             }

@@ -11,7 +11,6 @@ use std::{
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 use tracing_subscriber::{
-    EnvFilter,
     filter::{LevelFilter, Targets},
     prelude::*,
 };
@@ -23,17 +22,15 @@ use crate::metrics::{self, StatementCounter};
 /// ours.)
 const LIBRARY_LEVELS: &str = "lambda_runtime=warn,lambda_http=info,aws_=info,hyper=info,h2=info";
 
-/// Starts the logs of the process, panics included, and its [metrics](crate::metrics). `RUST_LOG` filters as usual (default
-/// `info`). `LOG_FORMAT=json|text` sets the format, and `METRICS=emf|off` turns metrics on or off; they are on where logs are JSON.
+/// Starts the logs of the process, panics included, and its [metrics](crate::metrics). `RUST_LOG` has levels, such as
+/// `info,sqlx=debug` (default `info`). `LOG_FORMAT=json|text` sets the format, and `METRICS=emf|off` turns metrics on or off; they are on where logs are JSON.
 /// Call it first, because the duration of Init is measured from here.
 pub fn init() {
     let metrics = metrics::is_wanted(&std::env::var("METRICS").unwrap_or_default(), wants_json());
     if metrics {
         metrics::init();
     }
-    let filter = std::env::var("RUST_LOG").unwrap_or_default();
-    let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
-    let filter = EnvFilter::builder().parse_lossy(format!("{LIBRARY_LEVELS},{filter}"));
+    let levels = log_levels(&std::env::var("RUST_LOG").unwrap_or_default());
     let logs = if wants_json() {
         tracing_subscriber::fmt::layer()
             .json()
@@ -53,12 +50,20 @@ pub fn init() {
         StatementCounter.with_filter(Targets::new().with_target(StatementCounter::TARGET, LevelFilter::DEBUG))
     });
     // A second call (tests start several functions in one process) keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(logs.with_filter(filter)).with(statements).try_init();
+    let _ = tracing_subscriber::registry().with(logs.with_filter(levels)).with(statements).try_init();
     panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("a panic without a message");
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(panic.message = message, panic.location = location, "panicked");
     }));
+}
+
+/// Reads `RUST_LOG`. Malformed parts are left out.
+fn log_levels(rust_log: &str) -> Targets {
+    let rust_log = if rust_log.trim().is_empty() { "info" } else { rust_log };
+    let parts = LIBRARY_LEVELS.split(',').chain(rust_log.split(',').map(str::trim));
+    let valid: Vec<&str> = parts.filter(|part| !part.is_empty() && part.parse::<Targets>().is_ok()).collect();
+    valid.join(",").parse().unwrap_or_default()
 }
 
 /// Returns the error with all its causes, for the log. The JSON of `tracing` would have the outermost error only.
@@ -114,7 +119,27 @@ impl<W: Write> Write for OneLine<W> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    #[test]
+    fn rust_log_sets_levels() {
+        for (rust_log, target, level) in [
+            ("", "ros", Level::INFO),
+            (" ", "ros", Level::INFO),
+            ("warn", "ros", Level::WARN),
+            ("info, sqlx=debug", "sqlx::query", Level::DEBUG),
+            ("info,,sqlx=loud", "sqlx::query", Level::INFO),
+            ("trace", "aws_sigv4", Level::INFO),
+            ("trace,aws_sigv4=trace", "aws_sigv4", Level::TRACE),
+        ] {
+            let levels = log_levels(rust_log);
+            assert!(levels.would_enable(target, &level), "{rust_log}");
+            let more = [Level::INFO, Level::DEBUG, Level::TRACE].into_iter().find(|more| *more > level);
+            assert!(more.is_none_or(|more| !levels.would_enable(target, &more)), "{rust_log}");
+        }
+    }
 
     #[test]
     fn errors_are_logged_with_their_causes() {

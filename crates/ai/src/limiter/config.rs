@@ -126,6 +126,11 @@ impl StoreConfig {
         };
         Self { region: Region::new(region), endpoint_url, credentials, timeouts: Timeouts::default() }
     }
+
+    /// Returns the URL to which the SDK sends its requests.
+    pub fn url(&self) -> String {
+        self.endpoint_url.clone().unwrap_or_else(|| format!("https://dynamodb.{}.amazonaws.com", self.region))
+    }
 }
 
 /// The first of these variables that is set.

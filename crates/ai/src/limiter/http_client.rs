@@ -14,6 +14,8 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use reqwest::Client;
 
+use super::config::StoreConfig;
+
 /// The HTTP client of the AWS SDK.
 #[derive(Clone, Debug)]
 pub(super) struct SdkHttpClient(
@@ -22,10 +24,9 @@ pub(super) struct SdkHttpClient(
 );
 
 impl SdkHttpClient {
-    /// Creates a client for AWS endpoints or for `endpoint_url`. An HTTPS endpoint outside AWS may have a certificate that only the
-    /// system trusts.
-    pub(super) fn new(endpoint_url: Option<&str>) -> Self {
-        let builder = if endpoint_url.is_some_and(|url| url.starts_with("https:")) {
+    /// Creates a client. An HTTPS endpoint outside AWS may have a certificate that only the system trusts.
+    pub(super) fn new(config: &StoreConfig) -> Self {
+        let builder = if config.endpoint_url.as_ref().is_some_and(|url| url.starts_with("https:")) {
             Ok(outbound::client_builder_with_system_roots())
         } else {
             outbound::client_builder()
@@ -34,6 +35,14 @@ impl SdkHttpClient {
         // And it limits the time of each attempt.
         let client = builder.and_then(|builder| Ok(builder.no_gzip().tcp_user_timeout(None).build()?));
         Self(client.map_err(|error| error.to_string()))
+    }
+
+    /// Returns the client, for requests without the SDK.
+    ///
+    /// # Errors
+    /// When the TLS library could not be set up.
+    pub(super) fn client(&self) -> Result<&Client, &str> {
+        self.0.as_ref().map_err(String::as_str)
     }
 }
 
@@ -74,11 +83,14 @@ fn connector_error(error: reqwest::Error) -> ConnectorError {
 
 #[cfg(test)]
 mod tests {
+    use app_core::config::Env;
+
     use super::*;
 
     #[test]
     fn https_endpoints_outside_aws_do_not_panic() {
+        let endpoint = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "https://dynamodb.example".to_owned());
         // The system may have no certificates, which is an error of each request.
-        let _ = SdkHttpClient::new(Some("https://dynamodb.example"));
+        let _ = SdkHttpClient::new(&StoreConfig::read(&mut Env::from_iter([endpoint])));
     }
 }

@@ -143,7 +143,7 @@ impl Limiter {
     /// Opens the connection to the store during Init. A failure is logged, and the first request tries again.
     pub async fn warm_up(&self) {
         if let Err(error) = self.store.connect().await {
-            tracing::warn!(error = %telemetry::error_chain(&error), "the store of the rate limit was not reached during start-up");
+            tracing::warn!(error = %telemetry::error_chain(&*error), "the store of the rate limit was not reached during start-up");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     error::Error,
     fmt::{self, Write},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -38,15 +39,21 @@ const MAX_KEY: usize = 256;
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// Timeouts for opening the connection during Init, when no request waits. TLS is slow on a small instance.
-const WARM_UP: Timeouts = Timeouts { attempt: Duration::from_secs(2), total: Duration::from_secs(3) };
+/// How long opening the connection during Init may take, when no request waits. TLS is slow on a small instance.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The table of the rate limit. Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    client: Client,
+    http: SdkHttpClient,
+    /// The root of DynamoDB's address.
+    url: String,
+    /// Created by the first request, because creating it and using it for the first time takes as long as a tenth of the start.
+    client: Arc<LazyLock<Client, CreateClient>>,
     table: String,
 }
+
+type CreateClient = Box<dyn FnOnce() -> Client + Send>;
 
 /// The outcome of a [`ConditionalUpdate`].
 #[derive(Debug)]
@@ -60,7 +67,13 @@ pub enum UpdateOutcome {
 impl Store {
     /// Creates the client. Nothing is connected yet.
     pub fn new(config: &StoreConfig, table: &str) -> Self {
-        Self { client: client(config), table: table.to_owned() }
+        let (http, config) = (SdkHttpClient::new(config), config.clone());
+        let url = config.url();
+        let create: CreateClient = Box::new({
+            let http = http.clone();
+            move || client_on(http, &config)
+        });
+        Self { http, url, client: Arc::new(LazyLock::new(create)), table: table.to_owned() }
     }
 
     /// Runs the update.
@@ -103,15 +116,15 @@ impl Store {
         deleted.map(drop).map_err(limiter_error)
     }
 
-    /// Opens the connection by reading an item, which need not exist.
+    /// Opens the connection with DynamoDB's check of its health, which needs neither a table nor a permission.
     ///
     /// # Errors
-    /// [`LimiterError`].
-    pub async fn connect(&self) -> Result<(), LimiterError> {
-        let key = AttributeValue::S("warm-up".to_owned());
-        let read = self.client.get_item().table_name(&self.table).key(KEY, key).customize();
-        let patient = Config::builder().timeout_config(timeout_config(WARM_UP));
-        read.config_override(patient).send().await.map(drop).map_err(limiter_error)
+    /// When DynamoDB cannot be reached.
+    pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let response = self.http.client()?.get(&self.url).timeout(WARM_UP_TIMEOUT).send().await?;
+        // The connection is free again when the response was read.
+        response.bytes().await?;
+        Ok(())
     }
 }
 
@@ -135,9 +148,13 @@ pub fn key(user: &str) -> String {
 
 /// Creates a client with our timeouts, retries and HTTP client.
 pub fn client(config: &StoreConfig) -> Client {
+    client_on(SdkHttpClient::new(config), config)
+}
+
+fn client_on(http: SdkHttpClient, config: &StoreConfig) -> Client {
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(SdkHttpClient::new(config.endpoint_url.as_deref()))
+        .http_client(http)
         .region(config.region.clone())
         .credentials_provider(config.credentials.clone())
         .timeout_config(timeout_config(config.timeouts))
@@ -182,7 +199,21 @@ where
 
 #[cfg(test)]
 mod tests {
+    use app_core::config::Env;
+    use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
     use super::*;
+
+    #[tokio::test]
+    async fn the_connection_is_opened_to_the_host_of_the_sdk() {
+        for region in ["us-east-1", "eu-central-1", "us-gov-west-1"] {
+            let variables = [("AWS_REGION".to_owned(), region.to_owned())];
+            let url = StoreConfig::read(&mut Env::from_iter(variables)).url();
+            let parameters = Params::builder().region(region).build().unwrap();
+            let endpoint = ResolveEndpoint::resolve_endpoint(&DefaultResolver::new(), &parameters).await.unwrap();
+            assert_eq!(endpoint.url(), url);
+        }
+    }
 
     #[test]
     fn keys_are_user_names_or_their_hashes() {

@@ -176,7 +176,9 @@ pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<
         let connected = connecting.as_mut().poll(context);
         // While sqlx connects, its socket cannot be reached in another way. It is found as soon as it is connected, which is before
         // TLS begins.
-        set_nodelay(|peer| peer.port() == port);
+        if connected.is_pending() {
+            set_nodelay(|peer| peer.port() == port);
+        }
         connected
     })
     .await

@@ -17,6 +17,7 @@ use axum::{
 };
 use backon::{ConstantBuilder, Retryable};
 pub use lambda_http::Error;
+use tokio::task::yield_now;
 
 use crate::{config::HttpConfig, http::with_layers, metrics, nodelay::set_nodelay, telemetry};
 
@@ -66,8 +67,16 @@ const MAX_RESUMPTIONS: usize = 500;
 /// As [`run`].
 pub async fn serve(routes: Router, config: &HttpConfig, warm_up: impl Future<Output = ()>) -> Result<(), Error> {
     let delivery = Delivery::of_process();
-    tokio::join!(warm_up, config.auth.warm_up());
-    run(with_layers(routes, config, delivery), delivery).await
+    let router = async {
+        // Connections are opened in the first turn of all three, and requests sent on them in the second. The layers are put
+        // together in the third, while the servers respond.
+        for _ in 0..2 {
+            yield_now().await;
+        }
+        with_layers(routes, config, delivery)
+    };
+    let ((), (), router) = tokio::join!(warm_up, config.auth.warm_up(), router);
+    run(router, delivery).await
 }
 
 /// Serves invocations with `router` until the instance ends.
