@@ -153,8 +153,7 @@ async fn sheets_of_orders_are_read_with_title_table_and_status_column() {
         remarks(&report, "Repairs"),
         [
             "row 1 is above the headings and is not read: GENTHRUST REPAIR ORDERS",
-            "the column Repair Order is read as RO, because it stands where that usually does",
-            "the column Scope is read as REQ_WORK, because it stands where that usually does"
+            "columns that were read by their place: Repair Order as RO, Scope as REQ_WORK"
         ]
     );
 }

@@ -37,14 +37,14 @@ const ORDER_FIELDS: &[Field] = &[
     ("SERIAL", &["SERIAL", "SERIALNUMBER", "SN"]),
     ("PART_DESCRIPTION", &["PARTDESCRIPTION", "DESCRIPTION"]),
     ("REQ_WORK", &["REQWORK", "REQUIREDWORK"]),
-    ("DATE_DROPPED_OFF", &["DATEDROPPEDOFF"]),
-    ("ESTIMATED_COST", &["ESTIMATEDCOST"]),
+    ("DATE_DROPPED_OFF", &["DATEDROPPEDOFF", "DROPPEDOFF"]),
+    ("ESTIMATED_COST", &["ESTIMATEDCOST", "ESTCOST"]),
     ("FINAL_COST", &["FINALCOST"]),
     ("TERMS", &["TERMS"]),
     ("SHOP_REF", &["SHOPREF", "SHOPREFERENCE", "SHOPREFERENCENUMBER"]),
-    ("ESTIMATED_DELIVERY_DATE", &["ESTIMATEDDELIVERYDATE", "ESTIMATEDDELIVERY"]),
+    ("ESTIMATED_DELIVERY_DATE", &["ESTIMATEDDELIVERYDATE", "ESTIMATEDDELIVERY", "ESTDELIVERY"]),
     ("CURENT_STATUS", &["CURENTSTATUS", "CURRENTSTATUS"]),
-    ("CURENT_STATUS_DATE", &["CURENTSTATUSDATE", "CURRENTSTATUSDATE"]),
+    ("CURENT_STATUS_DATE", &["CURENTSTATUSDATE", "CURRENTSTATUSDATE", "STATUSDATE"]),
     ("GENTHRUST_STATUS", &["GENTHRUSTSTATUS"]),
     ("SHOP_STATUS", &["SHOPSTATUS"]),
     ("TRACKING_NUMBER_PICKING_UP", &["TRACKINGNUMBERPICKINGUP", "TRACKINGNUMBER"]),
@@ -395,13 +395,15 @@ impl<'table> ColumnSearch<'table> {
         if in_place.count() * 2 <= ORDER_SHEET_COLUMNS {
             return;
         }
+        let mut taken = Vec::new();
         for (place, (field, _)) in fields.iter().enumerate() {
             if !self.has(field) && self.is_free(place) {
                 self.columns.push((field, place));
-                let column = self.name(place);
-                self.remarks
-                    .push(format!("the column {column} is read as {field}, because it stands where that usually does"));
+                taken.push(format!("{} as {field}", self.name(place)));
             }
+        }
+        if !taken.is_empty() {
+            self.remarks.push(format!("columns that were read by their place: {}", taken.join(", ")));
         }
     }
 
