@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use self::{
     groups::{GroupReport, Groups},
     rows::SpooledRows,
-    text::{counted, grouped},
+    text::counted,
 };
 use super::{
     row_reader::Correction,
@@ -192,9 +192,8 @@ impl Report {
             }
             lines.extend(table.remarks.iter().map(|remark| format!("    {remark}")));
             for (column, rows) in table.unmapped_columns.iter().filter(|(_, rows)| **rows > 0) {
-                let values =
-                    if *rows == 1 { "its value is".to_owned() } else { format!("its {} values are", grouped(rows)) };
-                lines.push(format!("    RO Tracker has no field for {column}: {values} kept, but not shown"));
+                let values = counted(*rows, "value is", "values are");
+                lines.push(format!("    RO Tracker has no field for {column}: its {values} kept, but not shown"));
             }
         }
         if !self.not_read.is_empty() {
