@@ -420,7 +420,7 @@ async fn two_files_of_mended_rows_of_one_table_have_titles_and_files_of_their_ow
 #[tokio::test]
 async fn a_table_with_a_very_long_name_has_files_of_its_own() {
     let mut importer = Importer::without_rows().await;
-    let name = "Überholung ".repeat(9);
+    let name = "Überholung ".repeat(20);
     importer.files = vec![importer.reports.path().join(format!("{name}.csv"))];
     fs::write(&importer.files[0], "a,b\n1,2\n").unwrap();
     let report = importer.run().await;
