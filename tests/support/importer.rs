@@ -149,3 +149,22 @@ pub fn source_address(database: &str) -> String {
 pub fn classes(report: &Report) -> Vec<(&'static str, u64)> {
     Class::ALL.into_iter().map(|class| (class.name(), report.count(class))).filter(|(_, rows)| *rows > 0).collect()
 }
+
+/// What the report says of a row: its class, and the reason or the corrections. Panics if the table has no such row: of rows that
+/// came in as they were, the report has only the number.
+pub fn outcome(report: &Report, table: &str, row: i64) -> String {
+    let rows = report.rows().expect("the rows of the report");
+    let Some(row) = rows.into_iter().find(|found| found.table == table && found.row == row) else {
+        let found = report.tables.iter().find(|found| found.table == table);
+        let found = found.unwrap_or_else(|| panic!("the report has no table {table}"));
+        let named = report.rows().expect("the rows of the report").iter().filter(|row| row.table == table).count();
+        assert!((named as u64) < found.rows, "the report names all rows of {table}, and has no row {row}");
+        return "imported".to_owned();
+    };
+    let corrections = row.corrections.iter().map(|correction| {
+        let stored = correction.stored.as_deref().unwrap_or("nothing");
+        format!("{}: {:?} -> {stored}", correction.column, correction.found)
+    });
+    let said: Vec<String> = row.reason.iter().cloned().chain(corrections).collect();
+    format!("{}: {}", row.class.name(), said.join("; "))
+}

@@ -15,6 +15,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Async(AsyncCommand),
+    /// Write the rows of a workbook or CSV file as JSON lines, for `rotracker import`
+    #[command(hide = true)]
+    ReadSheets(import::sheets::Options),
+}
+
+/// The commands that run in Tokio.
+#[derive(Debug, Subcommand)]
+enum AsyncCommand {
     /// Run the whole system on this machine
     Dev(dev::Options),
     /// Serve the API from this process, without Lambda
@@ -25,9 +35,6 @@ enum Command {
     Seed,
     /// Import the rows of another database
     Import(import::Options),
-    /// Write the rows of a workbook or CSV file as JSON lines, for `rotracker import`
-    #[command(hide = true)]
-    ReadSheets(import::sheets::Options),
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
@@ -40,22 +47,21 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         // The threads of Tokio would reserve memory, which this process limits.
         Command::ReadSheets(options) => import::sheets::run(&options),
-        command => run(command),
+        Command::Async(command) => run(command),
     }
 }
 
 #[tokio::main]
-async fn run(command: Command) -> ExitCode {
+async fn run(command: AsyncCommand) -> ExitCode {
     let result = match command {
-        Command::ReadSheets(options) => return import::sheets::run(&options),
-        Command::Import(options) => return exit(import::run(options).await),
-        Command::Dev(options) => dev::run(options).await,
-        Command::Serve(options) => serve::run(options).await,
-        Command::Migrate(options) => migrate::run(options).await,
-        Command::Seed => seed::run().await,
-        Command::Reindex(options) => reindex::run(options).await,
-        Command::PruneAiLogs(options) => prune_ai_logs::run(options).await,
-        Command::Openapi => openapi::document().map(|document| output::print(&document)),
+        AsyncCommand::Import(options) => return exit(import::run(options).await),
+        AsyncCommand::Dev(options) => dev::run(options).await,
+        AsyncCommand::Serve(options) => serve::run(options).await,
+        AsyncCommand::Migrate(options) => migrate::run(options).await,
+        AsyncCommand::Seed => seed::run().await,
+        AsyncCommand::Reindex(options) => reindex::run(options).await,
+        AsyncCommand::PruneAiLogs(options) => prune_ai_logs::run(options).await,
+        AsyncCommand::Openapi => openapi::document().map(|document| output::print(&document)),
     };
     exit(result.map(|()| ExitCode::SUCCESS))
 }

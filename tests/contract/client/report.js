@@ -48,14 +48,14 @@ try {
         await fits();
 
         // Every group has as many rows as it says, and a row shows its cells. By keyboard, too.
-        for (const group of await page.locator("details.kind").all()) {
+        for (const group of await page.locator("details.group").all()) {
             await group.locator("> summary").focus();
             await page.keyboard.press("Enter");
             const said = Number((await group.locator("> summary .count").innerText()).split(" ")[0].replaceAll(",", ""));
             await group.locator("details.row").first().waitFor();
             assert.equal(await group.locator("details.row").count(), Math.min(said, 200));
         }
-        const days = page.locator("details.kind", { hasText: "Date in US order" }).locator("details.row");
+        const days = page.locator("details.group", { hasText: "Date in US order" }).locator("details.row");
         await days.getByText("ESTIMATED_DELIVERY_DATE: 1/9/26 → 2026-01-09").waitFor();
         await page.locator("details.row > summary").first().click();
         await page.getByRole("heading", { name: "The row as it was found" }).first().waitFor();
@@ -81,10 +81,10 @@ try {
         // In print the groups are open, and afterwards as they were.
         await page.reload();
         await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
-        assert.equal(await page.locator("details.kind:not([open])").count(), 0);
+        assert.equal(await page.locator("details.group:not([open])").count(), 0);
         assert.ok(await page.locator("details.row").count() > 0);
         await page.evaluate(() => dispatchEvent(new Event("afterprint")));
-        assert.equal(await page.locator("details.kind[open]").count(), 0);
+        assert.equal(await page.locator("details.group[open]").count(), 0);
         if (screenshots && width === 1280) await page.pdf({ path: join(screenshots, `print-${colorScheme}.pdf`) });
         assert.deepEqual(problems, []);
         await context.close();

@@ -551,3 +551,12 @@ async fn the_process_is_hidden_and_ends_with_its_reader() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn the_process_gets_no_password() {
+    let file = File::new("orders.csv", "a\n");
+    let script = r#"printf '{"Item":{"NotRead":{"name":"%s","reason":""}}}\n"End"\n' "$HOME$CARGO_MANIFEST_DIR""#;
+    let items = read_by(&program(&file.folder, script), &file.path).await.unwrap();
+    assert!(std::env::var_os("HOME").is_some());
+    assert!(matches!(&items[..], [Item::NotRead(NotRead { name, .. })] if name.is_empty()), "{items:?}");
+}

@@ -54,7 +54,7 @@ async fn rejected_rows_are_written_whole_and_no_report_is_overwritten() {
     let lines: Vec<&str> = first.lines().collect();
     assert_eq!(lines.len(), 3, "{first}");
     assert!(
-        lines[0].starts_with("RO,DATE_MADE,")
+        lines[0].starts_with("\u{feff}RO,DATE_MADE,")
             && lines[0].ends_with(",source,source_table,source_row,source_digest,reason"),
         "{first}"
     );
@@ -193,6 +193,11 @@ fn read_page(directory: &Path) -> (String, Value) {
     (format!("{before}{after}"), serde_json::from_str(data).unwrap())
 }
 
+/// Returns the text of one of the pages in a directory.
+fn read_page_of(directory: &Path, name: &str) -> String {
+    text_of(&fs::read_to_string(directory.join(name)).unwrap())
+}
+
 /// Returns the text of a page, without its elements.
 fn text_of(page: &str) -> String {
     let parts = page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text).trim());
@@ -220,8 +225,8 @@ async fn the_page_has_the_counts_and_sums_of_the_report() {
         serde_json::from_slice(&fs::read(importer.reports.path().join("report.json")).unwrap()).unwrap();
     let rows = |report: &Value| report["rows"].as_array().unwrap().len();
     assert_eq!(rows(&data), rows(&report));
-    for kind in report["kinds"].as_array().unwrap() {
-        let title = kind["title"].as_str().unwrap();
+    for group in report["groups"].as_array().unwrap() {
+        let title = group["title"].as_str().unwrap();
         assert!(!title.contains(char::is_numeric), "{title} is of one row");
         assert!(text.to_lowercase().contains(&title.to_lowercase()), "{title}");
     }
@@ -270,7 +275,9 @@ async fn a_page_names_what_is_left_to_do() {
     importer.dry_run = true;
     importer.run().await;
     let (page, _) = read_page(importer.reports.path());
-    assert!(text_of(&page).contains("What to do next Import in earnest."), "{page}");
+    let text = text_of(&page);
+    assert!(text.contains("What to do next Run the import."), "{text}");
+    assert!(text.contains("First run the import itself. Then either correct the rows"), "{text}");
     importer.reports = tempfile::tempdir().unwrap();
     importer.dry_run = false;
     importer.run().await;
@@ -284,8 +291,9 @@ async fn a_page_names_what_is_left_to_do() {
     importer.run().await;
     let text = text_of(&read_page(importer.reports.path()).0);
     for said in [
-        "Decide about 1 row that differ",
+        "Decide about 1 row that differs here and in the source.",
         "Say what these tables hold, if they are needed.",
+        "Run the same command with --map-template map.toml , fill in that file, and import again with --map map.toml .",
         "hold (1 row)",
         "Check 1 row that the source no longer has.",
         "orders, row 1 of the source, with the id",
@@ -333,6 +341,92 @@ async fn databases_that_were_not_migrated_are_named() {
     execute(&mut importer.ros.database.connect().await, "DROP TABLE import_rows").await;
     let error = importer.try_run().await.unwrap_err();
     assert!(error.contains("run `rotracker migrate` first"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_import_leaves_no_file() {
+    let mut importer = Importer::start().await;
+    importer.files = vec![importer.reports.path().join("missing.csv")];
+    importer.try_run().await.unwrap_err();
+    importer.files = vec![importer.reports.path().join("empty.csv")];
+    fs::write(&importer.files[0], "").unwrap();
+    importer.try_run().await.unwrap_err();
+    importer.files.clear();
+    execute(&mut importer.ros.database.connect().await, "DROP TABLE import_rows").await;
+    importer.try_run().await.unwrap_err();
+    assert_eq!(files(importer.reports.path()), ["empty.csv"]);
+}
+
+#[tokio::test]
+async fn files_of_an_earlier_report_that_were_kept_have_their_number() {
+    let importer = Importer::start().await;
+    importer.run().await;
+    let kept = importer.reports.path().join("rejected-active.xlsx");
+    for file in files(importer.reports.path()) {
+        if file != "rejected-active.xlsx" {
+            fs::remove_file(importer.reports.path().join(file)).unwrap();
+        }
+    }
+    let before = fs::read(&kept).unwrap();
+    importer.run().await;
+    assert_eq!(fs::read(&kept).unwrap(), before);
+    assert!(importer.reports.path().join("report.2.html").exists());
+}
+
+#[tokio::test]
+async fn two_files_of_mended_rows_of_one_table_have_titles_and_files_of_their_own() {
+    let mut importer = Importer::start().await;
+    importer.run().await;
+    let directory = importer.reports.path().to_owned();
+    let rejected = read_csv(&directory.join("rejected-active.csv"));
+    let parts = read_csv(&directory.join("rejected-terra.csv"));
+    // One half is mended, and in the other a person has added a column. The rows of another table are between them.
+    let number = rejected[0].iter().position(|name| name == "RO").unwrap();
+    let mut mended = rejected[1].clone();
+    mended[number] = "38470".to_owned();
+    let write = |name: &str, rows: &[Vec<String>]| {
+        let mut writer = csv::Writer::from_path(directory.join(name)).unwrap();
+        for row in rows {
+            writer.write_record(row).unwrap();
+        }
+        writer.flush().unwrap();
+        directory.join(name)
+    };
+    let mut second_half = [rejected[0].clone(), rejected[2].clone()];
+    second_half[0].push("Remark".to_owned());
+    second_half[1].push("who knows".to_owned());
+    importer.files = vec![
+        write("a.csv", &[rejected[0].clone(), mended, rejected[1].clone()]),
+        write("b.csv", &parts),
+        write("c.csv", &second_half),
+    ];
+    let report = importer.run().await;
+    let source = &rejected[1][rejected[0].iter().position(|name| name == "source").unwrap()];
+    let titles: Vec<&str> = report.tables.iter().map(|table| &*table.table).collect();
+    let title = |file: &str| format!("active of {source}, from {file}: {}", file.trim_end_matches(".csv"));
+    assert_eq!(titles, [&*title("a.csv"), &*title("c.csv"), "terra"]);
+    assert_eq!(report.tables[1].columns.last().map(String::as_str), Some("Remark"));
+    let rejected_of: Vec<(&str, u64)> = report.rejected_files.iter().map(|files| (&*files.table, files.rows)).collect();
+    assert_eq!(rejected_of, [(titles[0], 1), (titles[1], 1), ("terra", 1)]);
+    // The sum of what is here now is that of the whole table, and would say nothing of a few mended rows.
+    assert!(report.tables.iter().flat_map(|table| table.sums.values()).all(|sum| sum.here.is_none()));
+    let page = read_page_of(&directory, "report.2.html");
+    assert!(!page.contains("than the source"), "{page}");
+    let summary = report.summary();
+    let line = "    RO Tracker has no field for Remark: its 1 value is kept, but not shown".to_owned();
+    assert!(summary.contains(&line), "{summary:?}");
+}
+
+#[tokio::test]
+async fn a_table_with_a_very_long_name_has_files_of_its_own() {
+    let mut importer = Importer::without_rows().await;
+    let name = "Überholung ".repeat(20);
+    importer.files = vec![importer.reports.path().join(format!("{name}.csv"))];
+    fs::write(&importer.files[0], "a,b\n1,2\n").unwrap();
+    let report = importer.run().await;
+    let rejected = &report.rejected_files[0];
+    assert!(rejected.csv.len() < 200, "{}", rejected.csv);
+    assert_eq!(read_csv(&importer.reports.path().join(&rejected.csv)).len(), 2);
 }
 
 #[tokio::test]

@@ -7,25 +7,11 @@ use std::{
 
 use rotracker_cli::import::Report;
 use rotracker_tests::{
-    importer::{Importer, classes},
+    importer::{Importer, classes, outcome},
     workbooks::{count_dates_from_1904, save, sheets_of, write_rows},
 };
 use rust_xlsxwriter::{Format, Table, TableColumn, Workbook, Worksheet};
 use serde_json::{Value, json};
-
-/// What the report says of a row: its class, and the reason or the corrections.
-fn outcome(report: &Report, table: &str, row: i64) -> String {
-    let rows = report.rows().unwrap();
-    let Some(row) = rows.iter().find(|found| found.table == table && found.row == row) else {
-        return "imported".to_owned();
-    };
-    let corrections = row.corrections.iter().map(|correction| {
-        let stored = correction.stored.as_deref().unwrap_or("nothing");
-        format!("{}: {:?} -> {stored}", correction.column, correction.found)
-    });
-    let said: Vec<String> = row.reason.iter().cloned().chain(corrections).collect();
-    format!("{}: {}", row.class.name(), said.join("; "))
-}
 
 fn remarks(report: &Report, table: &str) -> Vec<String> {
     report.tables.iter().find(|found| found.table == table).unwrap().remarks.clone()
@@ -333,7 +319,7 @@ async fn several_files_are_one_import() {
     csv(&mut importer, "inventoryindex.csv", "PartNumber,TableName,RowId,Qty\nA-1,terra,7,3\n");
     csv(&mut importer, "terra.csv", "id,PART_No,QTY\n7,A-1,5\n");
     let report = importer.run().await;
-    assert_eq!(outcome(&report, "active", 2), "skipped: a move that was cut short: the order is row 2 of paid");
+    assert_eq!(outcome(&report, "active", 2), "skipped: the order was already moved: row 2 of paid counts");
     assert_eq!(outcome(&report, "terra", 7), "corrected: QTY: \"5\" -> 3");
     assert_eq!(classes(&report), [("imported", 3), ("corrected", 1), ("skipped", 1)]);
     // The order moves from one file to the other.

@@ -11,7 +11,7 @@ use app_core::db::{self, Pool};
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::report::file_name;
+use super::report::encoded_name;
 use crate::migrate::Databases;
 
 /// The columns that follow those of the source.
@@ -61,7 +61,7 @@ async fn write_all(pools: &[Pool], directory: &Path) -> Result<Vec<PathBuf>> {
     }
     let mut files = BTreeMap::new();
     for (table, columns) in &columns {
-        let path = directory.join(format!("originals-{}.csv", file_name(table)));
+        let path = directory.join(format!("originals-{}.csv", encoded_name(table)));
         let file = File::create_new(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         let mut writer = csv::Writer::from_writer(file);
         writer.write_record(columns.iter().map(String::as_str).chain(OUR_COLUMNS))?;

@@ -187,7 +187,7 @@ impl<'run> Pass<'run> {
             if let Some(layout) = &table.layout {
                 add_to_sums(layout, report, row, batch_row, outcome, &table.table)?;
             }
-            self.report.count_kinds(outcome);
+            self.report.count_groups(outcome);
             if let Some(files) = &mut self.files {
                 files.add(&table.title, &table.table, row, batch_row, outcome)?;
             }
@@ -302,7 +302,7 @@ fn batch(
                 _ if planned.is_mended_already() => BatchDecision::Mended,
                 (Decision::Skip(reason), _) => BatchDecision::Skip(reason.to_string()),
                 (Decision::Reject(reason), _) => BatchDecision::Reject(reason.to_string()),
-                (Decision::Import, None) => BatchDecision::Reject("the table is not understood".to_owned()),
+                (Decision::Import, None) => bail!("a row of {}, which is not understood, is planned", table.title),
                 (Decision::Import, Some(layout)) => {
                     let related = planned.related.as_deref().and_then(|place| related_rows.get(place));
                     match read(zone, table, layout, row, related) {

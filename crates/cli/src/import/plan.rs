@@ -29,7 +29,7 @@ pub(super) const NOT_UNDERSTOOD: &str = "not understood";
 #[derive(Debug)]
 pub(super) struct PlannedTable {
     pub(super) table: SourceTable,
-    /// The name that reports use: with the name of the file, where two files have a table of one name.
+    /// The name that reports use. No other table has it.
     pub(super) title: String,
     /// None if the table is not understood.
     pub(super) layout: Option<Layout>,
@@ -121,15 +121,12 @@ pub(super) async fn plan<S: Source>(
     progress: &ProgressBar,
 ) -> Result<Plan> {
     let tables = source.tables().await?;
-    let names: Vec<String> = tables.iter().map(|table| table.name.to_lowercase()).collect();
-    let title = |table: &SourceTable| {
-        let is_unique = names.iter().filter(|name| **name == table.name.to_lowercase()).count() == 1;
-        if is_unique { table.name.clone() } else { format!("{} of {}", table.name, table.source) }
-    };
+    let titles = titles(&tables);
     let mut tables: Vec<PlannedTable> = tables
         .into_iter()
-        .map(|table| PlannedTable {
-            title: title(&table),
+        .zip(titles)
+        .map(|(table, title)| PlannedTable {
+            title,
             layout: Layout::of(&table, mapping),
             table,
             rows: Vec::new(),
@@ -159,6 +156,28 @@ pub(super) async fn plan<S: Source>(
     scan.resolve_duplicate_numbers()?;
     scan.reject_index_rows_of_rejected_parts();
     Ok(Plan { tables: scan.tables })
+}
+
+/// Returns a title for each table, which no other table has: its name, with its source and then the file and sheet where that is
+/// needed to tell it from another.
+fn titles(tables: &[SourceTable]) -> Vec<String> {
+    let candidates: Vec<[String; 3]> = tables
+        .iter()
+        .map(|table| {
+            let of_source = format!("{} of {}", table.name, table.source);
+            let from_file = format!("{of_source}, from {}", table.stored_name);
+            [table.name.clone(), of_source, from_file]
+        })
+        .collect();
+    let mut uses: HashMap<String, usize> = HashMap::new();
+    for candidate in candidates.iter().flatten() {
+        *uses.entry(candidate.to_lowercase()).or_default() += 1;
+    }
+    let title = |[name, of_source, from_file]: [String; 3]| {
+        let is_unique = |title: &String| uses.get(&title.to_lowercase()) == Some(&1);
+        [name, of_source].into_iter().find(is_unique).unwrap_or(from_file)
+    };
+    candidates.into_iter().map(title).collect()
 }
 
 /// A row of the source's index that counts.
@@ -418,7 +437,7 @@ impl Scan {
                         Decision::Skip(format!("an exact repetition of {}", name(of)).into())
                     }
                     DuplicateNumber::IncompleteMove { to } => {
-                        let reason = format!("a move that was cut short: the order is {}", name(to));
+                        let reason = format!("the order was already moved: {} counts", name(to));
                         let moved = &self.tables[table].rows[row];
                         let (position, content) = (moved.position, moved.digests.content);
                         let archived = &mut self.tables[to.0].rows[to.1];
@@ -454,7 +473,7 @@ impl Scan {
     }
 }
 
-/// Reads a row of a table that is understood, without a related. Rows of the index are read elsewhere.
+/// Reads a row of a table that is understood, without its related row. Rows of the index are read elsewhere.
 fn read(table: &SourceTable, layout: &Layout, row: &SourceRow, zone: Tz) -> ReadRow {
     if layout.is_blank(table, row) {
         return ReadRow::Skipped("a blank row".to_owned());

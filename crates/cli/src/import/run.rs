@@ -268,10 +268,11 @@ impl Pools {
     }
 }
 
-/// Adds up what the rows of each table became.
+/// Adds up what the rows of each table became. Mended rows are a part of the rows of their source, so they have no such sum.
 async fn sums_here(pools: &Pools, plan: &Plan, report: &mut Report) -> Result<()> {
     for (planned, table) in plan.tables.iter().zip(&mut report.tables) {
         let (pool, statement) = match planned.content() {
+            _ if planned.table.is_mended => continue,
             Some(Content::Orders(_)) => (
                 &pools.main,
                 "SELECT COALESCE(SUM(orders.ESTIMATED_COST), 0) AS ESTIMATED_COST,

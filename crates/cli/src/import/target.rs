@@ -231,8 +231,13 @@ pub(super) async fn save_rejected(
     batch: &[BatchRow],
     context: &BatchContext<'_>,
 ) -> Result<Vec<Outcome>, ApiError> {
-    let reason = format!("the table {} is not understood", context.source_table);
-    let outcomes: Vec<Outcome> = batch.iter().map(|row| not_imported(row, &reason)).collect();
+    let outcomes: Vec<Outcome> = batch
+        .iter()
+        .map(|row| match &row.decision {
+            BatchDecision::Skip(reason) | BatchDecision::Reject(reason) => not_imported(row, reason),
+            BatchDecision::Import(_) | BatchDecision::Mended => mended_already(row),
+        })
+        .collect();
     if context.write {
         save_entries(connection, "", batch, &outcomes, context).await?;
     }

@@ -33,7 +33,7 @@ pub(in crate::import) fn read_money(value: &Value) -> Reading<Decimal> {
         return Reading::Unreadable("is more than 99,999,999.99".to_owned());
     }
     cents.rescale(2);
-    // The decimals are counted as they were written: a `1.450` may have been scope as 1,450, and has to be reported.
+    // The decimals are counted as they were written: a `1.450` may have been meant as 1,450, and has to be reported.
     let rounding = (number.scale() > 2).then_some(Rule::RoundedToCents);
     Reading::by_rule(cents, rounding.or(rule))
 }

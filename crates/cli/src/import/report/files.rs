@@ -1,6 +1,7 @@
 //! The files of a report.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -8,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ring::digest;
 use serde::Serialize;
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
         source::{REJECTED_ROW_COLUMNS, SourceRow, SourceTable},
         target::{BatchRow, Class, Outcome},
     },
-    Report, RowReport, kinds, page,
+    Report, RowReport, groups, page,
     rows::SpooledRows,
     workbook::RejectedWorkbook,
 };
@@ -44,10 +46,23 @@ pub(in crate::import) struct ReportFiles {
     directory: PathBuf,
     /// Empty for the first report of the directory, then `.2`, `.3` and so on.
     suffix: String,
+    json: UnfinishedFile,
     rows: SpooledRows,
     /// The table that is being imported, once a row of it was rejected.
     open: Option<RejectedTable>,
     finished: Vec<RejectedFiles>,
+}
+
+/// A file that is deleted when this is dropped, unless it was finished.
+struct UnfinishedFile(Option<PathBuf>);
+
+impl Drop for UnfinishedFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Nothing is lost if this fails: the file is empty or incomplete.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The files of a table with rejected rows while they are written.
@@ -64,21 +79,23 @@ impl ReportFiles {
     /// When it cannot be created or read.
     pub(in crate::import) fn new(directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("{} cannot be created", directory.display()))?;
-        let is_taken = |suffix: &str| {
-            ["json", "html"].iter().any(|ending| directory.join(format!("report{suffix}.{ending}")).exists())
-        };
+        let mut taken = HashSet::new();
+        for file in fs::read_dir(directory).with_context(|| format!("{} cannot be read", directory.display()))? {
+            taken.extend(file?.file_name().to_str().and_then(suffix_of).map(str::to_owned));
+        }
         let mut suffix = String::new();
         let mut number = 1;
-        while is_taken(&suffix) {
+        while taken.contains(&suffix) {
             number += 1;
             suffix = format!(".{number}");
         }
+        let json = directory.join(format!("report{suffix}.json"));
         // Two reports at once must not take one number.
-        File::create_new(directory.join(format!("report{suffix}.json")))
-            .with_context(|| format!("no report can be written into {}", directory.display()))?;
+        File::create_new(&json).with_context(|| format!("no report can be written into {}", directory.display()))?;
         Ok(Self {
             directory: directory.to_owned(),
             suffix,
+            json: UnfinishedFile(Some(json)),
             rows: SpooledRows::in_directory(directory)?,
             open: None,
             finished: Vec::new(),
@@ -95,7 +112,7 @@ impl ReportFiles {
         batch_row: &BatchRow,
         outcome: &Outcome,
     ) -> Result<()> {
-        if kinds::of(outcome.class, outcome.reason.as_deref(), &outcome.corrections).is_empty() {
+        if groups::of(outcome.class, outcome.reason.as_deref(), &outcome.corrections).is_empty() {
             return Ok(());
         }
         self.rows.add(&RowReport::new(title, batch_row.position, row, outcome))?;
@@ -119,12 +136,12 @@ impl ReportFiles {
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         let values = row.values.iter().map(ToString::to_string);
-        let digest = u128::from_be_bytes(batch_row.digests.content);
+        let content = u128::from_be_bytes(batch_row.digests.content);
         let rejected_row = [
             table.source.clone(),
             table.name.clone(),
             batch_row.position.to_string(),
-            format!("{digest:032x}"),
+            format!("{content:032x}"),
             reason.to_owned(),
         ];
         let record: Vec<String> = values.chain(rejected_row).collect();
@@ -153,11 +170,14 @@ impl ReportFiles {
     }
 
     fn create(&self, title: &str, table: &SourceTable) -> Result<RejectedTable> {
-        let stem = format!("rejected-{}{}", file_name(title), self.suffix);
+        let stem = format!("rejected-{}{}", encoded_name(title), self.suffix);
         let csv = format!("{stem}.csv");
         let columns: Vec<&str> =
             table.columns.iter().map(|column| column.name.as_str()).chain(REJECTED_ROW_COLUMNS).collect();
-        let mut writer = csv::Writer::from_writer(create_new(&self.directory.join(&csv))?);
+        let mut file = create_new(&self.directory.join(&csv))?;
+        // Without this mark, Excel takes the text for Windows-1252, and saves it so.
+        file.write_all("\u{feff}".as_bytes())?;
+        let mut writer = csv::Writer::from_writer(file);
         writer.write_record(&columns)?;
         let workbook = RejectedWorkbook::new(&self.directory, title, &columns)?;
         let files = RejectedFiles {
@@ -177,14 +197,15 @@ impl ReportFiles {
         self.rows.flush()?;
         report.rejected_files = self.finished;
         report.rows = self.rows;
-        let path = self.directory.join(format!("report{}.json", self.suffix));
-        let mut file = BufWriter::new(File::create(&path)?);
+        let json = format!("report{}.json", self.suffix);
+        let mut file = BufWriter::new(File::create(self.directory.join(&json))?);
         serde_json::to_writer_pretty(&mut file, report)?;
         file.write_all(b"\n")?;
         file.flush()?;
+        self.json.0 = None;
         let path = self.directory.join(format!("report{}.html", self.suffix));
         let mut file = BufWriter::new(create_new(&path)?);
-        page::write(&mut file, report, &format!("report{}.json", self.suffix))?;
+        page::write(&mut file, report, &json)?;
         report.page = Some(path);
         file.flush()?;
         Ok(())
@@ -195,9 +216,61 @@ fn create_new(path: &Path) -> Result<File> {
     File::create_new(path).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Returns the name of a table as a part of a file name. Other characters than letters, digits, `_` and `-` are written as URLs
-/// write them, so that two tables never share a file.
-pub(in crate::import) fn file_name(table: &str) -> String {
+/// Returns the number in the name of a file of a report, with the dot before it, or nothing if it is of the first report. Files
+/// with other names are not of reports.
+fn suffix_of(file: &str) -> Option<&str> {
+    let rest = file.strip_prefix("report").or_else(|| {
+        let rest = file.strip_prefix("rejected-")?;
+        Some(&rest[rest.find('.')?..])
+    })?;
+    let (suffix, ending) = rest.rsplit_once('.')?;
+    ["json", "html", "csv", "xlsx"].contains(&ending).then_some(suffix)
+}
+
+/// Returns a name as a part of the name of a file. Other characters than letters, digits, `_` and `-` are written as URLs write
+/// them. A long name is cut, and a digest of the whole follows. So two tables never share a file, and its name is never too long.
+pub(in crate::import) fn encoded_name(name: &str) -> String {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
-    utf8_percent_encode(table, KEPT).to_string()
+    const MOST_BYTES: usize = 150;
+    let mut encoded = String::new();
+    for character in name.chars() {
+        let before = encoded.len();
+        encoded.extend(utf8_percent_encode(character.encode_utf8(&mut [0; 4]), KEPT));
+        if encoded.len() > MOST_BYTES {
+            encoded.truncate(before);
+            let digest = digest::digest(&digest::SHA256, name.as_bytes());
+            return digest.as_ref().iter().take(4).fold(encoded + "-", |name, byte| format!("{name}{byte:02x}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_stay_different() {
+        assert_eq!(encoded_name("Bin_1 é"), "Bin_1%20%C3%A9");
+        assert_eq!(encoded_name(&"x".repeat(150)), "x".repeat(150));
+        let (long, other) = (encoded_name(&"é".repeat(99)), encoded_name(&"é".repeat(100)));
+        assert_ne!(long, other);
+        for name in [long, other] {
+            assert!(name.starts_with(&("%C3%A9".repeat(25) + "-")) && name.len() == 159, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_files_of_reports_have_their_numbers() {
+        for (file, number) in [
+            ("report.json", Some("")),
+            ("report.2.html", Some(".2")),
+            ("rejected-active.xlsx", Some("")),
+            ("rejected-a%20b.12.csv", Some(".12")),
+            ("rejected-active", None),
+            ("active.csv", None),
+        ] {
+            assert_eq!(suffix_of(file), number, "{file}");
+        }
+    }
 }

@@ -4,10 +4,11 @@
 //! Rows are written to files as they come, so a report takes little memory however many rows it has.
 
 mod files;
-mod kinds;
+mod groups;
 mod page;
 mod page_data;
 mod rows;
+mod text;
 mod workbook;
 
 use std::{collections::BTreeMap, fmt::Display, path::PathBuf};
@@ -19,8 +20,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, Serializer};
 
 use self::{
-    kinds::{Kind, KindReport},
+    groups::{GroupReport, Groups},
     rows::SpooledRows,
+    text::counted,
 };
 use super::{
     row_reader::Correction,
@@ -29,7 +31,7 @@ use super::{
 };
 
 pub use self::files::RejectedFiles;
-pub(super) use self::files::{ReportFiles, file_name};
+pub(super) use self::files::{ReportFiles, encoded_name};
 
 /// The result of an import or of a dry run.
 #[derive(Debug, Default, Serialize)]
@@ -41,15 +43,14 @@ pub struct Report {
     pub started_at: DateTime<FixedOffset>,
     pub dry_run: bool,
     pub tables: Vec<TableReport>,
-    /// Views and other objects of the source, which were not read.
+    /// Parts of the source that are not read, such as views, charts and comments.
     pub not_read: Vec<String>,
     /// Rows that an earlier run imported and that the source no longer has. They stay here.
     pub deleted_in_source: Vec<DeletedInSource>,
     /// The files with the rejected rows.
     pub rejected_files: Vec<RejectedFiles>,
     /// How many rows were rejected, corrected and so on for the same reason.
-    #[serde(serialize_with = "kinds::as_list")]
-    kinds: BTreeMap<Kind, u64>,
+    groups: Groups,
     /// The rows that were rejected, skipped, corrected or updated, and those with a remark. They are kept only for the files of a
     /// report.
     rows: SpooledRows,
@@ -158,11 +159,6 @@ impl Report {
         self.tables.iter().filter_map(|table| table.classes.get(&class)).sum()
     }
 
-    /// Returns the kinds of what happened to rows, with the number of rows of each.
-    fn kinds(&self) -> Vec<KindReport> {
-        kinds::list(&self.kinds)
-    }
-
     /// Reads the rows that the report names. Without files of a report there are none.
     ///
     /// # Errors
@@ -172,10 +168,8 @@ impl Report {
     }
 
     /// Counts what happened to a row.
-    pub(super) fn count_kinds(&mut self, outcome: &Outcome) {
-        for kind in kinds::of(outcome.class, outcome.reason.as_deref(), &outcome.corrections) {
-            *self.kinds.entry(kind).or_default() += 1;
-        }
+    pub(super) fn count_groups(&mut self, outcome: &Outcome) {
+        self.groups.count(outcome.class, outcome.reason.as_deref(), &outcome.corrections);
     }
 
     /// Returns the lines of the summary.
@@ -188,7 +182,7 @@ impl Report {
                 .collect();
             let counts = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
             let unknown = if table.is_understood { "" } else { " (not understood)" };
-            lines.push(format!("{}{unknown}: {} rows{counts}", table.table, table.rows));
+            lines.push(format!("{}{unknown}: {}{counts}", table.table, counted(table.rows, "row", "rows")));
             for (column, sum) in &table.sums {
                 let here = sum.here.map_or(String::new(), |here| format!(", stored now {here}"));
                 lines.push(format!(
@@ -198,17 +192,18 @@ impl Report {
             }
             lines.extend(table.remarks.iter().map(|remark| format!("    {remark}")));
             for (column, rows) in table.unmapped_columns.iter().filter(|(_, rows)| **rows > 0) {
-                lines.push(format!("    {column} is not mapped: {rows} values are kept in import_rows only"));
+                let values = counted(*rows, "value is", "values are");
+                lines.push(format!("    RO Tracker has no field for {column}: its {values} kept, but not shown"));
             }
         }
         if !self.not_read.is_empty() {
             lines.push(format!("not read, since they are no tables: {}", self.not_read.join(", ")));
         }
         if !self.deleted_in_source.is_empty() {
-            lines.push(format!(
-                "{} rows that were imported earlier are no longer in the source; they stay here",
-                self.deleted_in_source.len()
-            ));
+            lines.push(match self.deleted_in_source.len() {
+                1 => "1 row that was imported earlier is no longer in the source; it stays here".to_owned(),
+                rows => format!("{rows} rows that were imported earlier are no longer in the source; they stay here"),
+            });
         }
         let would = if self.dry_run { "would be " } else { "" };
         let totals: Vec<String> =

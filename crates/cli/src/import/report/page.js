@@ -2,7 +2,7 @@
 // Shows the rows of the report, some at a time, and searches them. The page has everything else without this.
 {
     const AT_ONCE = 200;
-    const { tables, kinds, rows } = JSON.parse(document.getElementById("data").textContent);
+    const { tables, groups, rows } = JSON.parse(document.getElementById("data").textContent);
 
     const element = (name, className, ...children) => {
         const made = document.createElement(name);
@@ -99,24 +99,24 @@
     };
 
     const all = rows.map(([table, row, rowClass, ofRow, reason, target, found, corrections]) =>
-        ({ table, row, class: rowClass, kinds: ofRow, reason, target, found, corrections }));
-    const rowsOfKind = kinds.map(() => []);
+        ({ table, row, class: rowClass, groups: ofRow, reason, target, found, corrections }));
+    const rowsOfGroup = groups.map(() => []);
     for (const row of all) {
-        for (const kind of row.kinds) rowsOfKind[kind].push(row);
+        for (const group of row.groups) rowsOfGroup[group].push(row);
     }
 
-    const groups = [...document.querySelectorAll("details.kind")];
-    for (const group of groups) {
-        const list = group.querySelector(".list");
-        const kind = Number(group.dataset.kind);
+    const boxes = [...document.querySelectorAll("details.group")];
+    for (const box of boxes) {
+        const list = box.querySelector(".list");
+        const group = Number(box.dataset.group);
         const fill = () => {
-            if (!group.open || list.firstChild) return;
-            show(list, rowsOfKind[kind], kinds[kind].title);
-            const missing = kinds[kind].rows - rowsOfKind[kind].length;
-            if (missing > 0) list.append(element("p", "faint", `${missing.toLocaleString("en")} more rows of this kind are not in this page.`));
+            if (!box.open || list.firstChild) return;
+            show(list, rowsOfGroup[group], groups[group].title);
+            const missing = groups[group].rows - rowsOfGroup[group].length;
+            if (missing > 0) list.append(element("p", "faint", `${missing === 1 ? "1 more row of this group is" : `${missing.toLocaleString("en")} more rows of this group are`} not in this page.`));
         };
-        group.addEventListener("toggle", fill);
-        group.fill = fill;
+        box.addEventListener("toggle", fill);
+        box.fill = fill;
     }
 
     const query = document.getElementById("query");
@@ -144,7 +144,7 @@
     query.addEventListener("input", search);
     document.getElementById("plain").hidden = true;
     document.getElementById("search").hidden = all.length === 0;
-    document.getElementById("some").hidden = kinds.every(({ rows }, kind) => rows === rowsOfKind[kind].length);
+    document.getElementById("some").hidden = groups.every(({ rows }, group) => rows === rowsOfGroup[group].length);
     search();
 
     // Groups are open in print.

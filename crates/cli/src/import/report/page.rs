@@ -1,6 +1,6 @@
 //! `report.html`: the report as a page for people, in one file that loads nothing.
 
-use std::{fmt::Display, io::Write};
+use std::io::Write;
 
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -8,14 +8,19 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest;
 use rust_decimal::Decimal;
 
-use super::{Class, KindReport, RejectedFiles, Report, SumReport, TableReport, kinds::Section, page_data};
+use super::{
+    Class, GroupReport, RejectedFiles, Report, SumReport, TableReport,
+    groups::Section,
+    page_data,
+    text::{counted, grouped},
+};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Writes the page. `json` is the name of the file that has all rows.
 pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Result<()> {
-    let kinds = report.kinds();
+    let groups = report.groups.list();
     let content = html! {
         (DOCTYPE)
         (PreEscaped("<html lang=\"en\">"))
@@ -30,10 +35,10 @@ pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Resul
         (PreEscaped("<body>"))
         (heading(report))
         main {
-            (todo(report, &kinds))
+            (todo(report, &groups))
             (counts(report))
             (sums(report))
-            (rows(&kinds, json))
+            (rows(&groups, json))
             (remarks(report))
             (not_understood(report))
             (files(report, json))
@@ -41,7 +46,7 @@ pub(super) fn write(page: &mut impl Write, report: &Report, json: &str) -> Resul
     };
     page.write_all(content.into_string().as_bytes())?;
     page.write_all(b"<script type=\"application/json\" id=\"data\">")?;
-    page_data::write(page, report, &kinds)?;
+    page_data::write(page, report, &groups)?;
     writeln!(page, "</script><script>{SCRIPT}</script></body></html>")?;
     Ok(())
 }
@@ -77,7 +82,8 @@ fn heading(report: &Report) -> Markup {
                 @for class in Class::ALL {
                     li class=[(report.count(class) > 0).then_some(class.name())] {
                         strong { (count(report.count(class))) }
-                        "rows " @if report.dry_run { "would be " } (class.name())
+                        @if report.count(class) == 1 { "row " } @else { "rows " }
+                        @if report.dry_run { "would be " } (class.name())
                     }
                 }
             }
@@ -86,10 +92,12 @@ fn heading(report: &Report) -> Markup {
 }
 
 /// Lists what people have to do.
-fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
-    let rows = |section: Section| kinds.iter().filter(|kind| kind.kind.section == section).map(|kind| kind.rows).sum();
+fn todo(report: &Report, groups: &[GroupReport]) -> Markup {
+    let rows =
+        |section: Section| groups.iter().filter(|group| group.group.section == section).map(|group| group.rows).sum();
     let (to_mend, conflicts): (u64, u64) = (rows(Section::Rejected), rows(Section::Conflict));
-    let in_notes: u64 = kinds.iter().filter(|kind| kind.kind.title == "kept in the notes").map(|kind| kind.rows).sum();
+    let in_notes: u64 =
+        groups.iter().filter(|group| group.group.title == "kept in the notes").map(|group| group.rows).sum();
     let unknown: Vec<&TableReport> =
         report.tables.iter().filter(|table| !table.is_understood && table.rows > 0).collect();
     let unmapped: Vec<(&TableReport, String)> = report
@@ -113,14 +121,14 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
             ol {
                 @if report.dry_run {
                     li {
-                        strong { "Import in earnest. " }
+                        strong { "Run the import. " }
                         "This was a dry run, which stores nothing. Look through this report, then run the same command without "
                         code { "--dry-run" } "."
                     }
                 }
                 @if to_mend > 0 {
                     li {
-                        strong { "Mend " (rows_text(to_mend)) " that " (was_were(to_mend)) " rejected. " }
+                        strong { "Mend " (counted(to_mend, "row that was", "rows that were")) " rejected. " }
                         p {
                             "They are not in RO Tracker. The last column of these files, " code { "reason" } ", says what is wrong with each"
                             @if conflicts > 0 { ". The rows of the next point are in these files, too" }
@@ -138,12 +146,12 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                                 }
                             }
                         }
-                        (how_to_import_again(&to_mend_in))
+                        (how_to_import_again(&to_mend_in, report.dry_run))
                     }
                 }
                 @if conflicts > 0 {
                     li {
-                        strong { "Decide about " (rows_text(conflicts)) " that differ here and in the source. " }
+                        strong { "Decide about " (counted(conflicts, "row that differs", "rows that differ")) " here and in the source. " }
                         p {
                             "RO Tracker kept its own values. Where the source is right, correct the row in RO Tracker by hand. To take the \
                              source's values in all of them, run the import again with " code { "--on-conflict replace" } ". A row that was \
@@ -164,6 +172,7 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                             "Their names or headings are unknown, so nothing in RO Tracker shows their rows. They are kept as they were found: "
                             (names(unknown.iter().map(|table| format!("{} ({})", table.table, rows_text(table.rows))))) "."
                         }
+                        (how_to_map())
                     }
                 }
                 @if !unmapped.is_empty() {
@@ -173,6 +182,7 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
                             "RO Tracker has no field for them, so nothing shows their values. They are kept as they were found:"
                         }
                         ul { @for (table, columns) in &unmapped { li { (table.table) ": " (columns) } } }
+                        (how_to_map())
                     }
                 }
                 @if !report.deleted_in_source.is_empty() {
@@ -190,14 +200,25 @@ fn todo(report: &Report, kinds: &[KindReport]) -> Markup {
 }
 
 /// Says how mended rows come in.
-fn how_to_import_again(files: &[&RejectedFiles]) -> Markup {
+fn how_to_import_again(files: &[&RejectedFiles], dry_run: bool) -> Markup {
     html! {
         p {
-            "Either correct the rows where they came from and run the same import again; RO Tracker recognizes the rows that it already \
-             has. Or correct them in the file, save it, and import the file:"
+            @if dry_run { "First run the import itself. Then either" } @else { "Either" }
+            " correct the rows where they came from and run the same import again; RO Tracker recognizes the rows that it already has. "
+            "Or correct them in the file, save it, and import the file:"
         }
         @if let Some(first) = files.first() {
             code.command { "rotracker import " (first.workbook.as_deref().unwrap_or(&first.csv)) }
+        }
+    }
+}
+
+/// Says how tables and columns that are not understood come in.
+fn how_to_map() -> Markup {
+    html! {
+        p {
+            "Run the same command with " code { "--map-template map.toml" } ", fill in that file, and import again with "
+            code { "--map map.toml" } "."
         }
     }
 }
@@ -225,9 +246,8 @@ fn too_long(files: &RejectedFiles) -> String {
     let rows: Vec<String> = files.first_too_long.iter().map(|row| format!("row {row}")).collect();
     let more = if files.too_long_for_workbook > rows.len() as u64 { " and others" } else { "" };
     format!(
-        "{} {} in the text file only, because a cell of Excel holds at most 32,767 characters: {}{more}",
-        rows_text(files.too_long_for_workbook),
-        if files.too_long_for_workbook == 1 { "is" } else { "are" },
+        "{} in the text file only, because a cell of Excel holds at most 32,767 characters: {}{more}",
+        counted(files.too_long_for_workbook, "row is", "rows are"),
         rows.join(", ")
     )
 }
@@ -397,31 +417,31 @@ const SECTIONS: [(Section, &str, &str); 7] = [
     (Section::Remark, "Good to know", "Nothing was changed for these."),
 ];
 
-fn rows(kinds: &[KindReport], json: &str) -> Markup {
+fn rows(groups: &[GroupReport], json: &str) -> Markup {
     html! {
         section aria-labelledby="rows" {
             h2 #rows { "Row by row" }
-            @if kinds.is_empty() {
+            @if groups.is_empty() {
                 p { "All rows came in as they were found." }
             }
             div.search #search hidden {
                 label for="query" { "Search all rows" }
                 input #query type="search" autocomplete="off" placeholder="A part number, an order, a shop, a reason";
                 p #hits role="status" { }
-                p.faint #some hidden { "Only the first rows of each kind are in this page. " (link(json)) " has all of them." }
+                p.faint #some hidden { "Only the first rows of each group are in this page. " (link(json)) " has all of them." }
             }
             p #plain { "The single rows are shown with JavaScript only. " (link(json)) " has all of them." }
             div #results hidden { }
             div #groups {
                 @for (section, title, explanation) in SECTIONS {
-                    @let of_section: Vec<(usize, &KindReport)> =
-                        kinds.iter().enumerate().filter(|(_, kind)| kind.kind.section == section).collect();
+                    @let of_section: Vec<(usize, &GroupReport)> =
+                        groups.iter().enumerate().filter(|(_, group)| group.group.section == section).collect();
                     @if !of_section.is_empty() {
                         h3 { (title) }
                         p.faint { (explanation) }
-                        @for (place, kind) in of_section {
-                            details.kind data-kind=(place) {
-                                summary { (capitalized(&kind.kind.title)) " " span.count { (rows_text(kind.rows)) } }
+                        @for (place, group) in of_section {
+                            details.group data-group=(place) {
+                                summary { (capitalized(&group.group.title)) " " span.count { (rows_text(group.rows)) } }
                                 div.list { }
                             }
                         }
@@ -527,11 +547,7 @@ fn names(names: impl IntoIterator<Item = String>) -> String {
 }
 
 fn rows_text(rows: u64) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{} rows", count(rows)) }
-}
-
-fn was_were(rows: u64) -> &'static str {
-    if rows == 1 { "was" } else { "were" }
+    counted(rows, "row", "rows")
 }
 
 fn count(rows: u64) -> String {
@@ -548,36 +564,7 @@ fn shown_amount(column: &str, amount: Decimal) -> String {
     grouped(&shown)
 }
 
-/// Writes a number with commas between the thousands.
-pub(super) fn grouped(number: &impl Display) -> String {
-    let text = number.to_string();
-    let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |digits| ("-", digits));
-    let (whole, decimals) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let mut written = sign.to_owned();
-    for (place, digit) in whole.char_indices() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            written.push(',');
-        }
-        written.push(digit);
-    }
-    written + decimals
-}
-
 fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_commas_between_the_thousands() {
-        for (number, expected) in
-            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.505", "-1,234,567.505"), ("-100.5", "-100.5")]
-        {
-            assert_eq!(grouped(&number), expected);
-        }
-    }
 }

@@ -1,4 +1,13 @@
-//! The rows of a sheet that are hidden, for example by a filter.
+//! The rows of a sheet that are hidden, for example by a filter, and its merged cells.
+
+use super::protocol::Area;
+
+/// What `calamine` does not tell about a sheet.
+#[derive(Default)]
+pub(super) struct HiddenAndMerged {
+    pub(super) hidden_rows: HiddenRows,
+    pub(super) merged_cells: Vec<Area>,
+}
 
 /// Blocks of hidden rows, of which sheets have few.
 #[derive(Default)]

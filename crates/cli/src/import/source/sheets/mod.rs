@@ -9,18 +9,18 @@
 //! | `reader` | the side of `rotracker import`: starts the process and turns every failure into one sentence |
 //! | `process` | the side of `rotracker read-sheets`: its limits, and which format a file has |
 //! | `xlsx`, `ods`, `xls`, `csv` | the formats |
-//! | `xml`, `whole`, `cells`, `hidden_rows` | what several formats need: XML in zip files, sheets that are read at once, values |
+//! | `xml`, `in_memory`, `cells`, `hidden_rows` | what several formats need: XML in zip files, sheets that are read at once, values |
 //! | `output` | the lines that are written, with the limits that hold for all formats |
 
 mod cells;
 mod csv;
 mod hidden_rows;
+mod in_memory;
 mod ods;
 mod output;
 mod process;
 mod protocol;
 mod reader;
-mod whole;
 mod xls;
 mod xlsx;
 mod xml;

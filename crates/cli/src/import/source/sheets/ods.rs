@@ -7,11 +7,11 @@ use calamine::{Ods, OdsError, Reader as _, SheetVisible};
 use zip::result::ZipError;
 
 use super::{
-    hidden_rows::HiddenRows,
+    hidden_rows::HiddenAndMerged,
+    in_memory,
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet},
-    whole,
     xml::{self, Zip},
 };
 
@@ -20,13 +20,6 @@ const MAX_CONTENT: u64 = 200 << 20;
 
 const NO_ODS: &str =
     "is no .ods workbook, although its name says so: open it in Excel and save it as an .xlsx workbook";
-
-/// What `calamine` does not tell about a sheet.
-#[derive(Default)]
-struct Layout {
-    hidden_rows: HiddenRows,
-    merged_cells: Vec<Area>,
-}
 
 /// Writes all sheets. `calamine` reads all of them at once.
 pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
@@ -46,20 +39,20 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
             MAX_CONTENT >> 20
         );
     }
-    let (layouts, has_comments) = layouts(&mut zip)?;
+    let (sheets, has_comments) = hidden_and_merged(&mut zip)?;
     let again = File::open(path).map_err(|error| io_failure(&error))?;
     let mut workbook = Ods::new(BufReader::new(again)).map_err(failure)?;
-    for (sheet, mut layout) in workbook.sheets_metadata().to_vec().into_iter().zip(layouts) {
+    for (sheet, mut found) in workbook.sheets_metadata().to_vec().into_iter().zip(sheets) {
         output.begin_sheet(Sheet {
             name: sheet.name.clone(),
             is_hidden: sheet.visible != SheetVisible::Visible,
             tables: Vec::new(),
-            merged_cells: layout.merged_cells,
+            merged_cells: found.merged_cells,
             has_1904_dates: false,
         })?;
         let values = workbook.worksheet_range(&sheet.name).map_err(failure)?;
         let formulas = workbook.worksheet_formula(&sheet.name).map_err(failure)?;
-        whole::write(&values, &formulas, false, &mut layout.hidden_rows, output)?;
+        in_memory::write(&values, &formulas, false, &mut found.hidden_rows, output)?;
     }
     if has_comments {
         output.not_read("comments", "comments on cells are not read")?;
@@ -104,17 +97,17 @@ fn is_encrypted(zip: &mut Zip) -> Result<bool> {
     Ok(is_encrypted)
 }
 
-/// Returns the layout of each sheet, and whether cells have comments. `calamine` would never end if the XML were cut off, which
+/// Returns the hidden rows and merged cells of each sheet, and whether cells have comments. `calamine` would never end if the XML were cut off, which
 /// this finds before.
-fn layouts(zip: &mut Zip) -> Result<(Vec<Layout>, bool)> {
-    let mut layouts = Vec::new();
+fn hidden_and_merged(zip: &mut Zip) -> Result<(Vec<HiddenAndMerged>, bool)> {
+    let mut sheets = Vec::new();
     let mut has_comments = false;
     let (mut row, mut next_row, mut column) = (0_u32, 0_u32, 0_u32);
     xml::walk(xml::part(zip, "content.xml")?.ok_or_else(damaged)?, |name, element| {
         let Some(element) = element else { return Ok(()) };
         match name {
             "table" => {
-                layouts.push(Layout::default());
+                sheets.push(HiddenAndMerged::default());
                 (row, next_row) = (0, 0);
             }
             "table-row" => {
@@ -123,9 +116,9 @@ fn layouts(zip: &mut Zip) -> Result<(Vec<Layout>, bool)> {
                 let is_hidden = xml::attribute(element, "visibility")?.is_some_and(|found| found != "visible");
                 if is_hidden
                     && next_row > row
-                    && let Some(layout) = layouts.last_mut()
+                    && let Some(sheet) = sheets.last_mut()
                 {
-                    layout.hidden_rows.push(row + 1, next_row);
+                    sheet.hidden_rows.push(row + 1, next_row);
                 }
             }
             "table-cell" | "covered-table-cell" => {
@@ -137,8 +130,8 @@ fn layouts(zip: &mut Zip) -> Result<(Vec<Layout>, bool)> {
                     return Ok(());
                 }
                 let last = (row.saturating_add(rows - 1), first.1.saturating_add(columns - 1));
-                if let (Some(area), Some(layout)) = (Area::new(first, last), layouts.last_mut()) {
-                    layout.merged_cells.push(area);
+                if let (Some(area), Some(sheet)) = (Area::new(first, last), sheets.last_mut()) {
+                    sheet.merged_cells.push(area);
                 }
             }
             "annotation" => has_comments = true,
@@ -146,5 +139,5 @@ fn layouts(zip: &mut Zip) -> Result<(Vec<Layout>, bool)> {
         }
         Ok(())
     })?;
-    Ok((layouts, has_comments))
+    Ok((sheets, has_comments))
 }

@@ -33,7 +33,8 @@ impl SheetReader {
     pub fn start(program: &Path, file: &Path) -> Result<Self> {
         let name = file_name(file);
         let mut command = Command::new(program);
-        command.args(["read-sheets", "--"]).arg(file).kill_on_drop(true);
+        // The file may be hostile, so the process gets none of the passwords in the environment.
+        command.args(["read-sheets", "--"]).arg(file).env_clear().kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let fail = || format!("{name} cannot be read: {} cannot be started", program.display());
         let mut process = command.spawn().with_context(fail)?;

@@ -7,10 +7,10 @@ use calamine::{Reader as _, SheetType, SheetVisible, Xls, XlsError};
 
 use super::{
     hidden_rows::HiddenRows,
+    in_memory,
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet},
-    whole,
 };
 
 /// The most bytes of a file. `calamine` needs up to ten times as much memory.
@@ -48,7 +48,7 @@ pub(super) fn read(file: File, size: u64, output: &mut Output) -> Result<()> {
         })?;
         let values = workbook.worksheet_range(&sheet.name).map_err(failure)?;
         let formulas = workbook.worksheet_formula(&sheet.name).map_err(failure)?;
-        whole::write(&values, &formulas, has_1904_dates, &mut HiddenRows::default(), output)?;
+        in_memory::write(&values, &formulas, has_1904_dates, &mut HiddenRows::default(), output)?;
     }
     output.not_read("hidden rows", "in an .xls workbook it is not known which rows are hidden; all are read")?;
     if matches!(workbook.vba_project(), Ok(Some(_))) {

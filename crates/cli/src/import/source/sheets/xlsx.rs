@@ -7,7 +7,7 @@ use calamine::{DataRef, Reader as _, Xlsx, XlsxCellFormulaMetadataRecord, XlsxEr
 
 use super::{
     cells::{self, FORMULA_WITHOUT_VALUE},
-    hidden_rows::HiddenRows,
+    hidden_rows::{HiddenAndMerged, HiddenRows},
     output::Output,
     process::{PASSWORD, damaged, io_failure},
     protocol::{Area, Sheet, Table},
@@ -29,13 +29,6 @@ struct ListedSheet {
     is_hidden: bool,
     kind: String,
     path: String,
-}
-
-/// What `calamine` does not tell about a sheet.
-#[derive(Default)]
-struct Layout {
-    hidden_rows: HiddenRows,
-    merged_cells: Vec<Area>,
 }
 
 /// Writes all sheets. The memory that this needs does not depend on the number of rows, except for texts: Excel keeps those of
@@ -62,9 +55,8 @@ pub(super) fn read(file: File, path: &Path, output: &mut Output) -> Result<()> {
                 continue;
             }
         }
-        let layout = layout(&mut zip, &sheet.path)?;
+        let HiddenAndMerged { mut hidden_rows, merged_cells } = hidden_and_merged(&mut zip, &sheet.path)?;
         let tables = tables(&mut zip, &sheet.path)?;
-        let Layout { mut hidden_rows, merged_cells } = layout;
         let ListedSheet { name, is_hidden, .. } = sheet;
         output.begin_sheet(Sheet { name: name.clone(), is_hidden, tables, merged_cells, has_1904_dates })?;
         rows(&mut workbook, &name, has_1904_dates, &mut hidden_rows, output)?;
@@ -184,26 +176,26 @@ fn resolve(folder: &str, target: &str) -> String {
     path.join("/")
 }
 
-fn layout(zip: &mut Zip, path: &str) -> Result<Layout> {
-    let mut layout = Layout::default();
+fn hidden_and_merged(zip: &mut Zip, path: &str) -> Result<HiddenAndMerged> {
+    let mut found = HiddenAndMerged::default();
     let mut row = 0_u32;
     xml::walk(xml::part(zip, path)?.ok_or_else(damaged)?, |name, element| {
         match (name, element) {
             ("row", Some(element)) => {
                 row = xml::number(element, "r")?.unwrap_or(row.saturating_add(1));
                 if xml::attribute(element, "hidden")?.is_some_and(|hidden| matches!(hidden.as_str(), "1" | "true")) {
-                    layout.hidden_rows.push(row, row);
+                    found.hidden_rows.push(row, row);
                 }
             }
             ("mergeCell", Some(element)) => {
                 let area = xml::attribute(element, "ref")?.as_deref().and_then(Area::parse);
-                layout.merged_cells.push(area.ok_or_else(damaged)?);
+                found.merged_cells.push(area.ok_or_else(damaged)?);
             }
             _ => {}
         }
         Ok(())
     })?;
-    Ok(layout)
+    Ok(found)
 }
 
 /// Reads the tables of the sheet at `path`. `calamine` would read all their cells, too.
