@@ -197,7 +197,7 @@ impl Report {
             }
         }
         if !self.not_read.is_empty() {
-            lines.push(format!("not read, since they are no tables: {}", self.not_read.join(", ")));
+            lines.push(format!("not read: {}", self.not_read.join(", ")));
         }
         if !self.deleted_in_source.is_empty() {
             lines.push(match self.deleted_in_source.len() {

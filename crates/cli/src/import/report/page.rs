@@ -507,7 +507,7 @@ fn not_understood(report: &Report) -> Markup {
                 }))
             }
             @if !report.not_read.is_empty() {
-                h3 { "Not read, since they are no tables" }
+                h3 { "Not read" }
                 ul { @for part in &report.not_read { li { (part) } } }
             }
         }
