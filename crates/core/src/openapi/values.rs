@@ -17,7 +17,7 @@ use utoipa::{
 
 use crate::{
     Patch,
-    values::{BoundedInt, BoundedText, Day, Money, NormalizedText, Text, Timestamp, TrimmedText},
+    values::{BoundedInt, BoundedText, Day, Money, NormalizedText, RequestDay, Text, Timestamp, TrimmedText},
 };
 
 /// The beginning of the names of schemas that are written out where they are used.
@@ -120,8 +120,13 @@ inline_schema!(
     "Day",
     date_time().pattern(Some(r"^\d{4}-\d{2}-\d{2}T00:00:00\.000Z$")).description(Some("A day, as its midnight in UTC."))
         .examples([json!("2024-11-15T00:00:00.000Z")]),
-    in requests: date_or_instant("A date, or an instant, which stands for its date in UTC.")
+    in requests: date_or_instant(
+        "A date, or an instant. Midnight in UTC, as in responses, stands for its date in UTC, and any other instant for its date in \
+         the time zone of the business."
+    )
 );
+
+crate::described_as!(RequestDay, Day);
 
 fn date_time() -> ObjectBuilder {
     string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

@@ -8,7 +8,7 @@ mod text;
 mod timestamp;
 
 pub use characters::{capital, is_invisible, plain_dash};
-pub use day::{Day, StoredDay};
+pub use day::{Day, RequestDay, StoredDay};
 pub use integer::{BoundedInt, exact_integer, parse_id};
 pub use money::Money;
 pub use text::{BoundedText, LongText, NormalizedText, Text, TrimmedText, deserialize_str};
