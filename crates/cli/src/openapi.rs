@@ -13,10 +13,11 @@ const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant 
 - Every request except health checks needs a bearer token of the configured issuer: otherwise 401, or 503 while the keys \
   of the issuer cannot be fetched. On a developer's machine no token is needed unless an issuer is configured.
 - Every response has the header `x-request-id`, which is also in its log line.
-- With `Idempotency-Key`, a POST can be sent again safely: it takes effect once, and for 24 hours the first response is \
+- With `Idempotency-Key`, a POST, and any change of a repair order, can be sent again safely: it takes effect once, and for \
+  24 hours the first response is sent again. That response may also be a refusal by the data (404, 409, 412): a new attempt \
+  needs a new key. A request that was invalid (400, 401, 413, 415) or failed (5xx) is not saved, and the same key may be \
   sent again. Keys belong to their caller. The same key with another path or body is 422, and 409 while the first request \
-  is still running. A request that was invalid (400, 401, 413) or failed (5xx) is not saved. `POST /api/ai/chat` ignores \
-  the key.
+  is still running. `POST /api/ai/chat` ignores the key.
 - The `ETag` of a repair order, sent as `If-Match` with a change, prevents overwriting a version that the client has not \
   seen. Sent as `If-None-Match` with a GET, it saves the transfer of an unchanged response (304). The tag changes with \
   every change of the order, by other programs too, and when an overdue order becomes a day older.

@@ -125,7 +125,7 @@ pub struct IfNoneMatch {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyKeyHeader {
-    /// A text of the client's choice, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key has one effect and one response. The response is saved if the request succeeded, or if the data did not allow it (404, 409, 412); after other errors the request may be sent again with the same key. A repeated response has the header `Idempotency-Replayed: true`.
+    /// A text of the client's choice, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key has one effect and one response. The response is saved if the request succeeded, or if the data did not allow it (404, 409, 412): then it is repeated, even if the request could succeed by now, and a new attempt needs a new key. Other errors (400, 401, 413, 415, 5xx) are not saved, and the request may be sent again with the same key, corrected or not. A repeated response has the header `Idempotency-Replayed: true`.
     #[param(rename = "Idempotency-Key", value_type = KeyText, required = false, inline)]
     _idempotency_key: Option<String>,
 }
