@@ -1,4 +1,4 @@
-//! Conditions and clauses that several lists have in common, and the ids of inserted rows.
+//! Conditions and clauses that several lists have in common, patterns, and the ids of inserted rows.
 
 use sqlx::{MySql, MySqlConnection, QueryBuilder, mysql::MySqlQueryResult};
 
@@ -20,6 +20,18 @@ pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, pe
 /// Adds the LIMIT and OFFSET of `page`.
 pub fn push_limit(statement: &mut QueryBuilder<MySql>, page: Page) {
     statement.push(" LIMIT ").push_bind(page.limit).push(" OFFSET ").push_bind(page.offset);
+}
+
+/// Escapes the characters that LIKE takes for a pattern.
+pub fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
 }
 
 /// Returns the generated ids of the `count` rows that one INSERT with VALUES inserted, in the order of the rows. The server reserves

@@ -19,7 +19,7 @@ use tower_http::{
     normalize_path::NormalizePath,
 };
 
-use super::{ApiError, IDEMPOTENCY_REPLAYED, guards, observe};
+use super::{ApiError, IDEMPOTENCY_REPLAYED, TOTAL_COUNT, guards, observe};
 use crate::{auth::layer::authenticate, config::HttpConfig, idempotency::IDEMPOTENCY_KEY, lambda::Delivery};
 
 /// The largest body: the limit of Lambda for a request.
@@ -85,10 +85,18 @@ fn cors(config: &HttpConfig) -> CorsLayer {
             USER_ID,
         ])
         .expose_headers(
-            [observe::REQUEST_ID, IDEMPOTENCY_REPLAYED, header::RETRY_AFTER, header::ETAG, header::WWW_AUTHENTICATE]
-                .into_iter()
-                .chain(RATE_LIMIT)
-                .collect::<Vec<_>>(),
+            [
+                observe::REQUEST_ID,
+                IDEMPOTENCY_REPLAYED,
+                TOTAL_COUNT,
+                header::ETAG,
+                header::LINK,
+                header::RETRY_AFTER,
+                header::WWW_AUTHENTICATE,
+            ]
+            .into_iter()
+            .chain(RATE_LIMIT)
+            .collect::<Vec<_>>(),
         )
         .max_age(std::time::Duration::from_secs(600))
 }

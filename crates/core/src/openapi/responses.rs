@@ -131,7 +131,7 @@ pub struct IdempotencyKeyHeader {
 }
 
 /// Headers, by the name of their component: the name on the wire, its schema, what it says.
-fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 12] {
     let count = json!({ "type": "integer", "minimum": 0 });
     [
         ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
@@ -146,6 +146,13 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
             "Idempotency-Replayed",
             json!({ "const": "true" }),
             "Present if the response is repeated from an earlier request with the same `Idempotency-Key`.",
+        ),
+        ("TotalCount", "X-Total-Count", count.clone(), "The number of items in the whole list."),
+        (
+            "Link",
+            "Link",
+            json!({ "type": "string", "examples": ["<?limit=50&offset=0>; rel=\"first\", <?limit=50&offset=50>; rel=\"next\""] }),
+            "Links to the first, previous, next and last part of the list (RFC 8288), relative to the requested URL; present if the request has a `limit`.",
         ),
         (
             "Challenge",
@@ -224,6 +231,8 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
             let common = header_references(|name| match name {
                 "RequestId" => true,
                 ETAG => all.contains_key("ETag"),
+                "TotalCount" => all.contains_key("X-Total-Count"),
+                "Link" => all.contains_key("Link"),
                 REPLAYED => has_key,
                 _ => is_rate_limited && name.starts_with("RateLimit"),
             });

@@ -7,7 +7,7 @@ mod money;
 mod text;
 mod timestamp;
 
-pub use characters::{capital, is_invisible, plain_dash};
+pub use characters::{capital, is_invisible, plain_dash, significant_characters};
 pub use day::{Day, RequestDay, StoredDay};
 pub use integer::{BoundedInt, exact_integer, parse_id};
 pub use money::Money;

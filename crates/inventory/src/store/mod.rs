@@ -43,18 +43,6 @@ impl PerTable {
     }
 }
 
-/// Escapes the characters that LIKE takes for a pattern.
-fn escape_like(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;

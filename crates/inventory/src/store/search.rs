@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use app_core::http::ApiError;
+use app_core::{db::escape_like, http::ApiError};
 use sqlx::MySqlConnection;
 
-use super::{BOUND_KEY as KEY, escape_like};
+use super::BOUND_KEY as KEY;
 use crate::model::{FoundPart, PartNumber, Table};
 
 /// The columns of a part in the index. Its description is in one of the eleven tables, and only that one is read.
