@@ -71,12 +71,25 @@ async fn invalid_params_are_reported() {
         ("offset=-1", "offset"),
         ("offset=1.5", "offset"),
         ("limit=99999999999999999999999", "limit"),
+        ("archiveStatus=all", "archiveStatus"),
+        ("q=a%00b", "q"),
+        (&format!("q={}", "x".repeat(256)), "q"),
+        ("status=%3E%3E%3E", "status"),
+        ("statusClass=APPROVED", "statusClass"),
+        ("status=APPROVED&statusClass=shipping", "statusClass"),
+        ("status=ON%20HOLD&statusClass=approved", "statusClass"),
+        (&format!("shop={}", "x".repeat(256)), "shop"),
+        ("overdue=yes", "overdue"),
+        ("dueBefore=tomorrow", "dueBefore"),
+        ("sort=notes", "sort"),
+        ("sort=RONUMBER", "sort"),
+        ("order=down", "order"),
     ] {
         let body = app.get(&format!("/api/ros?{query}")).await.expect(400);
         assert!(body["details"]["fields"][parameter].is_string(), "{query}: {body}");
     }
-    let body = app.get("/api/ros?limit=0&offset=x&archiveStatus=y").await.expect(400);
-    assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 3);
+    let body = app.get("/api/ros?limit=0&offset=x&archiveStatus=y&overdue=1&sort=x").await.expect(400);
+    assert_eq!(body["details"]["fields"].as_object().unwrap().len(), 5);
     app.get("/api/ros?unknown=1").await.expect(200);
 }
 
