@@ -34,6 +34,9 @@ def map_query(context, query):
     bounds = [query.get(name) for name in ("startDate", "endDate")] if query else []
     if bounds and all(isinstance(bound, str) for bound in bounds):
         query["startDate"], query["endDate"] = sorted(bounds)
+    # Nor a rule that a status must have the class which is asked for.
+    if query and "status" in query:
+        query.pop("statusClass", None)
     return query
 
 

@@ -172,7 +172,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// `BUSINESS_TIME_ZONE`: the IANA name of the zone whose date is "today" (default UTC).
+/// `BUSINESS_TIME_ZONE`: the IANA name of the zone whose date is "today", and in which the instants of requests are days (default UTC).
 pub fn business_time_zone(env: &mut Env) -> Tz {
     env.parsed("BUSINESS_TIME_ZONE", Tz::UTC, "an IANA time zone such as America/New_York")
 }

@@ -155,6 +155,15 @@ async fn dates_decide_on_overdue_and_due_orders() {
 }
 
 #[tokio::test]
+async fn filters_without_a_word_filter_nothing() {
+    let app = App::start().await;
+    app.create("RO1").await;
+    let cases: [(&str, &[&str]); 3] =
+        [("q=&shop=&status=", &["RO1"]), ("q=%E2%80%8B&shop=%C2%A0", &["RO1"]), ("status=%3E%3E%20", &["RO1"])];
+    assert_lists(&app, &cases).await;
+}
+
+#[tokio::test]
 async fn orders_without_a_value_are_last_in_both_directions() {
     let app = App::start().await;
     for (number, next, made, shop, cost, status) in [

@@ -119,14 +119,16 @@ inline_schema!(
     [] Day,
     "Day",
     date_time().pattern(Some(r"^\d{4}-\d{2}-\d{2}T00:00:00\.000Z$")).description(Some("A day, as its midnight in UTC."))
-        .examples([json!("2024-11-15T00:00:00.000Z")]),
-    in requests: date_or_instant(
+        .examples([json!("2024-11-15T00:00:00.000Z")])
+);
+inline_schema!(
+    [] RequestDay,
+    "RequestDay",
+    date_or_instant(
         "A date, or an instant. Midnight in UTC, as in responses, stands for its date in UTC, and any other instant for its date in \
          the time zone of the business."
     )
 );
-
-crate::described_as!(RequestDay, Day);
 
 fn date_time() -> ObjectBuilder {
     string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

@@ -1,6 +1,6 @@
 //! The orders that a list has, and their order.
 
-use app_core::values::{Day, NormalizedText, significant_characters};
+use app_core::values::{Day, NormalizedText, Text, significant_characters};
 
 use super::{ArchiveStatus, StatusClass, StatusText, find_named};
 
@@ -74,16 +74,19 @@ pub struct SearchText {
 }
 
 impl SearchText {
-    /// Reads a text of at most 255 characters.
+    /// Reads a text of at most 255 characters. One in which nothing can be seen is `None`.
     ///
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the parameter's name.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self {
-            normalized: NormalizedText::<255>::parse(text)?.into_inner(),
-            typed: text.trim().to_owned(),
-            compact: significant_characters(text).collect(),
-        })
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        let text = Text::<255>::parse(text.to_owned())?;
+        let compact: String = significant_characters(&text).collect();
+        if compact.is_empty() {
+            return Ok(None);
+        }
+        // NFC makes a text at most three times as long.
+        let normalized = NormalizedText::<765>::parse(&text)?.into_inner();
+        Ok(Some(Self { typed: text.trim().to_owned(), normalized, compact }))
     }
 
     /// Returns the spellings that a column may contain: as it was typed, and with plain blanks and dashes.

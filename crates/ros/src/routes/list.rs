@@ -71,10 +71,10 @@ impl Parameters {
         let archive = problems.parse("archiveStatus", self.archive_status.as_deref(), ArchiveSelection::parse);
         let filter = OrderFilter {
             archive: archive.unwrap_or(ArchiveSelection::One(ArchiveStatus::Active)),
-            text: problems.parse("q", self.q.as_deref(), SearchText::parse),
-            status: problems.parse("status", self.status.as_deref(), StatusText::parse),
+            text: problems.parse("q", self.q.as_deref(), SearchText::parse).flatten(),
+            status: problems.parse("status", self.status.as_deref(), StatusText::parse).flatten(),
             status_class: problems.parse("statusClass", self.status_class.as_deref(), StatusClass::parse),
-            shop: problems.parse("shop", self.shop.as_deref(), parse_shop),
+            shop: problems.parse("shop", self.shop.as_deref(), parse_shop).flatten(),
             is_overdue: problems.parse("overdue", self.overdue.as_deref(), parse_bool),
             due_before: problems
                 .parse("dueBefore", self.due_before.as_deref(), RequestDay::parse)
@@ -96,10 +96,10 @@ impl Parameters {
     }
 }
 
-/// Reads the name of a shop, as the filter has it.
-fn parse_shop(name: &str) -> Result<String, String> {
-    let name = Text::<255>::parse(name.to_owned())?;
-    Ok(significant_characters(&name).collect())
+/// Reads the name of a shop, as the filter has it. A blank one is `None`.
+fn parse_shop(name: &str) -> Result<Option<String>, String> {
+    let name: String = significant_characters(&Text::<255>::parse(name.to_owned())?).collect();
+    Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {
