@@ -1,7 +1,14 @@
 //! `GET /api/ros/follow-ups`
 
-use rotracker_tests::{App, database::execute};
+use axum::body::Body;
+use futures_util::StreamExt;
+use http::Request;
+use rotracker_tests::{
+    App,
+    database::{execute, fill},
+};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 /// The groups as (shop's name, numbers of the orders).
 fn groups(response: &Value) -> Vec<(Value, Vec<Value>)> {
@@ -132,4 +139,20 @@ async fn the_default_day_is_that_of_the_business() {
         let due = app.get(&format!("/api/ros/follow-ups{until}")).await.expect(200);
         assert_eq!((&due["until"], &due["total"]), (&json!("2024-11-14T00:00:00.000Z"), &json!(1)));
     }
+}
+
+#[tokio::test]
+async fn a_long_group_is_sent_in_parts() {
+    let app = App::start().await;
+    fill(&app.database, 3_000).await;
+    let request = Request::get("/api/ros/follow-ups").body(Body::empty()).unwrap();
+    let mut body = app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+    let mut chunks = Vec::new();
+    while let Some(chunk) = body.next().await {
+        chunks.push(chunk.unwrap());
+    }
+    assert!(chunks.len() > 20, "only {} chunks", chunks.len());
+    let due: Value = serde_json::from_slice(&chunks.concat()).unwrap();
+    assert_eq!((&due["total"], due["groups"].as_array().unwrap().len()), (&json!(3_000), 1));
+    assert_eq!(due["groups"][0]["orders"].as_array().unwrap().len(), 3_000);
 }

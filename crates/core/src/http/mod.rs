@@ -21,7 +21,7 @@ pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query, body_bytes};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
-pub use json_list::{PageSummary, Summary, json_array, json_object, json_page};
+pub use json_list::{GroupedItem, PageSummary, Summary, json_array, json_groups, json_object, json_page};
 pub use json_response::{IDEMPOTENCY_REPLAYED, JsonResponse};
 pub use list_headers::{ListRange, TOTAL_COUNT};
 pub use parameters::{Page, Period, non_blank};

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, future::ready, pin::pin, sync::Arc};
 
 use app_core::{
-    http::{ApiError, Summary},
+    http::{ApiError, GroupedItem, Summary},
     values::Day,
 };
 use async_stream::try_stream;
@@ -28,6 +28,20 @@ impl DueOrder {
     fn needs_follow_up(&self) -> bool {
         let status = self.order.current_status.as_deref().unwrap_or_default();
         self.order.next_date_to_update.is_some() || follow_up_days(status, self.order.terms.as_deref()).is_some()
+    }
+
+    /// Returns the key of the shop. Orders without a next update date have none, and are a group of their own.
+    fn group_key(&self) -> Option<Option<&str>> {
+        self.order.next_date_to_update.map(|_| self.shop_key.as_deref())
+    }
+
+    fn group(&self, contacts: &ShopContacts) -> FollowUpGroup {
+        let shop = self.group_key().map(|key| {
+            let contact = key.and_then(|key| contacts.get(key)).cloned();
+            let ShopContact { contact, phone, email } = contact.unwrap_or_default();
+            FollowUpShop { name: key.and(self.order.shop_name.clone()), contact, phone, email }
+        });
+        FollowUpGroup { shop }
     }
 }
 
@@ -59,15 +73,16 @@ struct FollowUpShop {
     email: Option<String>,
 }
 
-/// The orders about which to ask one shop.
+/// The orders about which to ask one shop, without the orders.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FollowUpGroup {
     /// The shop; null for the group of orders without a next update date. Its contact, phone and e-mail are null if they are
     /// unknown, or if two shops have the name.
     shop: Option<FollowUpShop>,
-    /// The orders, most overdue first. Those without a next update date are sorted by the date of their status, oldest first.
-    orders: Vec<RepairOrderView>,
 }
+
+/// An order in a list of follow-ups, with its place in its group.
+type FollowUp = GroupedItem<FollowUpGroup, RepairOrderView>;
 
 /// The members of the response beside the groups.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -78,48 +93,29 @@ pub struct FollowUpSummary {
     pub total: usize,
 }
 
-impl Summary<FollowUpGroup> for FollowUpSummary {
-    fn count(&mut self, group: &FollowUpGroup) {
-        self.total += group.orders.len();
+impl Summary<FollowUp> for FollowUpSummary {
+    fn count(&mut self, _: &FollowUp) {
+        self.total += 1;
     }
 }
 
 /// Puts `orders` into groups: neighbours with one shop, and those without a next update date, which come first. Leaves out those
-/// about which nobody has to ask. Only one group is in memory at a time.
+/// about which nobody has to ask.
 pub fn follow_up_groups(
     orders: impl Stream<Item = Result<DueOrder, ApiError>> + Send,
     contacts: Arc<ShopContacts>,
     today: NaiveDate,
-) -> impl Stream<Item = Result<FollowUpGroup, ApiError>> + Send {
+) -> impl Stream<Item = Result<FollowUp, ApiError>> + Send {
     try_stream! {
         let mut orders = pin!(orders.try_filter(|due| ready(due.needs_follow_up())));
-        let mut current: Option<(GroupKey, FollowUpGroup)> = None;
-        while let Some(DueOrder { order, shop_key }) = orders.try_next().await? {
-            let key: GroupKey = order.next_date_to_update.map(|_| shop_key);
-            match &mut current {
-                Some((current_key, group)) if *current_key == key => group.orders.push(order.into_view(today)),
-                _ => {
-                    let shop = key.as_ref().map(|shop_key| FollowUpShop::of(&order, shop_key.as_deref(), &contacts));
-                    let group = FollowUpGroup { shop, orders: vec![order.into_view(today)] };
-                    if let Some((_, finished)) = current.replace((key, group)) {
-                        yield finished;
-                    }
-                }
-            }
+        let mut next = orders.try_next().await?;
+        let mut is_first = true;
+        while let Some(due) = next {
+            next = orders.try_next().await?;
+            let is_last = next.as_ref().is_none_or(|next| next.group_key() != due.group_key());
+            let first_of = is_first.then(|| due.group(&contacts));
+            yield GroupedItem { first_of, item: due.order.into_view(today), is_last };
+            is_first = is_last;
         }
-        if let Some((_, last)) = current {
-            yield last;
-        }
-    }
-}
-
-/// The key of the shop; `None` for orders without a next update date.
-type GroupKey = Option<Option<String>>;
-
-impl FollowUpShop {
-    fn of(order: &RepairOrder, shop_key: Option<&str>, contacts: &ShopContacts) -> Self {
-        let ShopContact { contact, phone, email } =
-            shop_key.and_then(|key| contacts.get(key)).cloned().unwrap_or_default();
-        Self { name: order.shop_name.clone().filter(|_| shop_key.is_some()), contact, phone, email }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app_core::{
     db,
-    http::{ApiError, FieldProblems, Query, json_object},
+    http::{ApiError, FieldProblems, Query, json_groups},
     values::{Day, RequestDay},
 };
 use axum::{extract::State, response::Response};
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     RosState,
-    model::{FollowUpGroup, FollowUpSummary, follow_up_groups},
+    model::{FollowUpGroup, FollowUpSummary, RepairOrderView, follow_up_groups},
     store,
 };
 
@@ -30,9 +30,19 @@ pub(super) struct Parameters {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described")]
 struct FollowUps {
-    groups: Vec<FollowUpGroup>,
+    groups: Vec<FollowUpsOfShop>,
     #[serde(flatten)]
     summary: FollowUpSummary,
+}
+
+// Describes a group.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct FollowUpsOfShop {
+    #[serde(flatten)]
+    group: FollowUpGroup,
+    /// The orders, most overdue first. Those without a next update date are sorted by the date of their status, oldest first.
+    orders: Vec<RepairOrderView>,
 }
 
 /// Lists the active orders about which someone should ask, by shop.
@@ -56,6 +66,6 @@ pub(super) async fn follow_ups(
     let today = state.clock.today();
     let until = until.map_or(Day(today), |day| day.in_zone(state.clock.zone()));
     let contacts = Arc::new(db::read!(state.db, |connection| store::shop_contacts(connection).await)?);
-    let groups = || follow_up_groups(store::list_due(state.db.clone(), until), contacts.clone(), today);
-    json_object("groups", groups, FollowUpSummary { until, total: 0 }).await
+    let orders = || follow_up_groups(store::list_due(state.db.clone(), until), contacts.clone(), today);
+    json_groups("groups", "orders", orders, FollowUpSummary { until, total: 0 }).await
 }
