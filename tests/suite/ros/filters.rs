@@ -1,5 +1,6 @@
 //! The filters of `GET /api/ros`, its order, and its headers.
 
+use http::Method;
 use rotracker_tests::{
     App,
     app::encoded,
@@ -241,4 +242,9 @@ async fn links_lead_through_the_whole_list() {
     let whole = app.get("/api/ros").await;
     assert_eq!((whole.header("x-total-count"), whole.header("link")), (Some("26"), None));
     assert_eq!(app.get("/api/ros?offset=20").await.header("link"), None);
+    // Scripts of the dashboard may read both.
+    let origin = [("origin", "https://repairs.example")];
+    let exposed = app.send_with(Method::GET, "/api/ros", &origin, None).await;
+    let exposed = exposed.header("access-control-expose-headers").unwrap().to_owned();
+    assert!(exposed.contains("x-total-count") && exposed.contains("link"), "{exposed}");
 }
