@@ -9,8 +9,8 @@ const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant 
   a path does not have is 405. On AWS the gateway may also send 429 (too many requests from all clients together), 502 \
   and 504, without `details`.
 - Unknown query parameters and unknown members of a body are ignored; changes of stock reject the latter.
-- A blank query parameter counts as absent. In changes of stock and in entries of the log, so does a blank member of the \
-  body that is optional.
+- A blank query parameter counts as absent. In changes of stock, chats and entries of the log, so does an optional member \
+  of the body that is blank.
 - Instants are in UTC with milliseconds. Days are shown as midnight in UTC. Amounts of money are strings with two decimals.
 - Every request except health checks needs a bearer token of the configured issuer: otherwise 401, or 503 while the keys \
   of the issuer cannot be fetched. On a developer's machine no token is needed unless an issuer is configured.

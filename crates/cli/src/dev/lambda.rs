@@ -276,6 +276,23 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn the_base_path_is_removed_before_a_function_is_chosen() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let watch = Router::new().fallback(async |request: Request| request.uri().to_string());
+        let watch = tokio::spawn(async move { axum::serve(listener, watch).await });
+        let (client, permits) = (local_client().build().unwrap(), Arc::new(Semaphore::new(1)));
+        let routes = routes(Gateway { client, port, base_path: "/ro".parse().unwrap(), permits });
+        for (sent, forwarded) in [("/ro/api/ai/health?x=1", "/api/ai/health?x=1"), ("/api/ai/health", "/api/ai/health")]
+        {
+            let response = routes.clone().oneshot(Request::get(sent).body(Body::empty()).unwrap()).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+            assert_eq!(body, forwarded);
+        }
+        watch.abort();
+    }
+
+    #[tokio::test]
     async fn a_body_that_breaks_off_is_400_and_a_long_one_413() {
         let gateway = Gateway {
             client: local_client().build().unwrap(),

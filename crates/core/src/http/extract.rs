@@ -177,7 +177,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The parameters of the query string. Unknown ones are ignored, and a blank one, such as an empty field of a form, counts as absent.
+/// The parameters of the query string. Unknown ones are ignored. A blank one, such as an empty field of a form, counts as
+/// absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
