@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_400_and_a_long_one_413() {
+    async fn a_body_that_breaks_off_is_400_a_long_one_413_and_an_encoded_one_415() {
         let gateway = Gateway {
             client: local_client().build().unwrap(),
             port: 0,
@@ -307,5 +307,9 @@ mod tests {
                 routes(gateway.clone()).oneshot(Request::post("/api/ros").body(body).unwrap()).await.unwrap();
             assert_eq!(response.status(), status);
         }
+        let packed =
+            Request::post("/api/ros").header(header::CONTENT_ENCODING, "gzip").body(Body::from(vec![0x1f, 0x8b]));
+        let response = routes(gateway).oneshot(packed.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }

@@ -38,9 +38,6 @@ pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> R
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    if !is_unencoded(request.headers()) {
-        return Err(ApiError::UnsupportedContentEncoding);
-    }
     let body = body_bytes(request, state).await?;
     let mark_length = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     Ok(body.slice(mark_length..))
@@ -49,8 +46,11 @@ pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> R
 /// Reads the body of a request. The limit is axum's, or that of a [`DefaultBodyLimit`](axum::extract::DefaultBodyLimit).
 ///
 /// # Errors
-/// When the body is too large or breaks off.
+/// When the body is encoded, is too large or breaks off.
 pub async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    if !is_unencoded(request.headers()) {
+        return Err(ApiError::UnsupportedContentEncoding);
+    }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
