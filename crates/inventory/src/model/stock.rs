@@ -173,7 +173,7 @@ pub struct StockAdjustmentRequest {
     ro_number: Option<NormalizedText<50>>,
     /// The reason for the correction.
     #[serde(default, deserialize_with = "blank_as_none")]
-    #[schema(value_type = NotBlank<65_535>)]
+    #[schema(value_type = NotBlank<65_535>, required = true)]
     notes: Option<LongText>,
 }
 
