@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The header that carries the key: 1 to 255 printable ASCII characters of the client's choice.
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How long a response is saved.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);

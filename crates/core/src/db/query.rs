@@ -1,5 +1,6 @@
 //! Conditions and clauses that several lists have in common, patterns, and the ids of inserted rows.
 
+use chrono::SubsecRound;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, mysql::MySqlQueryResult};
 
 use crate::{
@@ -7,10 +8,12 @@ use crate::{
     values::Timestamp,
 };
 
-/// Adds the conditions that `column` is within `period`, both ends included. `column` becomes part of the statement, so
-/// it must be a constant.
+/// Adds the conditions that `column`, which has whole seconds, is within `period`, both ends included. Instants are cut to whole
+/// seconds when they are stored, and so is the start here. Otherwise a client that asks for what came after an instant would
+/// never see what came later in the same second. `column` becomes part of the statement, so it must be a constant.
 pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, period: Period) {
-    for (bound, comparison) in [(period.start, ">="), (period.end, "<=")] {
+    let start = period.start.map(|Timestamp(start)| Timestamp(start.trunc_subsecs(0)));
+    for (bound, comparison) in [(start, ">="), (period.end, "<=")] {
         if let Some(Timestamp(instant)) = bound {
             statement.push(format!(" AND {column} {comparison} ")).push_bind(instant);
         }

@@ -74,7 +74,7 @@ errors! {
     UriTooLong(URI_TOO_LONG, "URI too long", "Path and query are over 8 KB.",
         "The path and its query must be at most 8192 bytes long together.");
     /// 415.
-    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The `Content-Type` is not JSON.",
+    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The `Content-Type` is not JSON, or there is a `Content-Encoding` other than `identity`.",
         "The body must be JSON, with the header Content-Type: application/json.");
     /// 422.
     KeyReused(UNPROCESSABLE_ENTITY, "Idempotency key reused", "The `Idempotency-Key` came with another request before.",
@@ -263,12 +263,16 @@ pub(super) fn shared() -> Shared {
             "message": { "type": "string", "description": "A sentence for people." },
             "details": {
                 "type": "object",
-                "required": ["fields"],
                 "properties": {
                     "fields": {
                         "type": "object",
                         "description": "The problem of each field or parameter, as the rest of a sentence that begins with its name.",
                         "additionalProperties": { "type": "string" },
+                    },
+                    "current": {
+                        "type": "object",
+                        "description": "The current value of each field that a request expected to have another one; null if it is unknown.",
+                        "additionalProperties": { "type": ["integer", "null"] },
                     },
                 },
             },

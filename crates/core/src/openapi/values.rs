@@ -165,7 +165,7 @@ pub enum NotBlank<const MAX: usize> {}
 #[derive(Debug)]
 pub enum Visible<const MAX: usize> {}
 
-/// A text filter, for `value_type` of a query parameter that [`non_blank`](crate::http::non_blank) reads.
+/// A text filter, for `value_type` of a query parameter. [`Query`](crate::http::Query) ignores a blank one.
 #[derive(Debug)]
 pub enum Filter<const MAX: usize> {}
 

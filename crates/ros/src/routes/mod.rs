@@ -49,6 +49,7 @@ route_table! {
 pub fn router(state: RosState) -> Router {
     Router::new()
         .nest("/health", Health::routes())
+        .nest("/.netlify/functions/health", Health::routes())
         .merge(under_both_prefixes("/health", Health::routes()))
         .merge(under_both_prefixes("/ros", Orders::routes()))
         .with_state(state)
