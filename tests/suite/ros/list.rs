@@ -62,12 +62,10 @@ async fn invalid_params_are_reported() {
     let app = App::start().await;
     for (query, parameter) in [
         ("archiveStatus=active", "archiveStatus"),
-        ("archiveStatus=", "archiveStatus"),
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
         ("limit=ten", "limit"),
         ("limit=-1", "limit"),
-        ("limit=", "limit"),
         ("offset=-1", "offset"),
         ("offset=1.5", "offset"),
         ("limit=99999999999999999999999", "limit"),
