@@ -346,13 +346,16 @@ def stage_is_throttled_logged_and_traced(template, resources):
 
 
 def gateway_errors_look_like_ours(template, resources):
+    source = (ROOT / "crates/core/src/http/cors.rs").read_text()
+    listed_in_code = re.search(r"RESPONSE_HEADERS: \[&str; \d+\] = \[(.*?)\];", source, re.S).group(1)
+    exposed = "'" + ",".join(re.findall(r'"([^"]+)"', listed_in_code)) + "'"
     for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
         responses = api["Properties"]["Body"].get("x-amazon-apigateway-gateway-responses", {})
         for kind in ("DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"):
             if kind not in responses:
                 yield f"{kind} has no response of ours"
         for kind, response in responses.items():
-            headers = {key.lower() for key in response.get("responseParameters", {})}
+            parameters = {key.lower(): value for key, value in response.get("responseParameters", {}).items()}
             for header in (
                 "access-control-allow-origin",
                 "access-control-allow-credentials",
@@ -366,8 +369,10 @@ def gateway_errors_look_like_ours(template, resources):
                 "x-frame-options",
                 "x-request-id",
             ):
-                if f"gatewayresponse.header.{header}" not in headers:
+                if f"gatewayresponse.header.{header}" not in parameters:
                     yield f"{kind} has no {header}"
+            if parameters.get("gatewayresponse.header.access-control-expose-headers") != exposed:
+                yield f"{kind} does not let scripts read the headers of the functions: {exposed}"
             if "method.request" in json.dumps(response):
                 yield f"{kind} allows any origin"
             body = response.get("responseTemplates", {}).get("application/json", "")
@@ -770,6 +775,8 @@ MUTATIONS = {
         (f"{API} GatewayResponses THROTTLED ResponseParameters Headers Access-Control-Allow-Origin", GONE),
         (f"{API} GatewayResponses THROTTLED ResponseParameters Headers Access-Control-Allow-Origin", "method.request.header.Origin"),
         (f"{API} GatewayResponses THROTTLED ResponseParameters Headers Cache-Control", GONE),
+        (f"{API} GatewayResponses DEFAULT_5XX ResponseParameters Headers Access-Control-Expose-Headers", GONE),
+        (f"{API} GatewayResponses THROTTLED ResponseParameters Headers Access-Control-Expose-Headers", "'x-request-id'"),
         (f"{API} GatewayResponses THROTTLED ResponseTemplates application/json", '{"message":"no"}'),
     ],
     variables_are_those_the_code_reads: [

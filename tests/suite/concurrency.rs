@@ -121,3 +121,45 @@ async fn a_number_that_changes_orders_is_never_seen_twice() {
     let numbers: HashSet<String> = app.rows().await.into_iter().map(|(_, _, number)| number).collect();
     assert_eq!(numbers.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_32_archives_to_two_statuses_each_is_answered_as_it_happened() {
+    let app = Arc::new(App::start().await);
+    for round in 0..5 {
+        let number = format!("RO{round}");
+        let id = app.create(&number).await["id"].clone();
+        let archives = (0..32).map(|index| {
+            let (app, path) = (app.clone(), format!("{}/archive", path_by_number(&number)));
+            let target = ["PAID", "NET"][index % 2];
+            tokio::spawn(async move { (target, app.post(&path, &json!({ "archiveStatus": target })).await) })
+        });
+        let mut moves = 0;
+        let mut tags = HashSet::new();
+        for response in join_all(archives).await {
+            let (target, response) = response.unwrap();
+            if response.status == StatusCode::OK {
+                moves += 1;
+                assert!(tags.insert(response.header("etag").unwrap().to_owned()), "each move makes a tag of its own");
+                assert_eq!(response.json()["archiveStatus"], target);
+            } else {
+                assert_eq!(response.expect_error(409), format!("{number} is already {target}."));
+            }
+        }
+        let rows: Vec<_> = app.rows().await.into_iter().filter(|(_, _, ro)| *ro == number).collect();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(json!(rows[0].1.to_string()), id);
+        // The history has the moves that were answered, each from where the one before it ended.
+        let history = app.get(&format!("{}/history?limit=100", path_by_number(&number))).await.expect(200);
+        let mut archive = json!(null);
+        for entry in history["history"].as_array().unwrap().iter().rev() {
+            let changes = entry["changes"].as_array().unwrap();
+            let change = changes.iter().find(|change| change["field"] == "archiveStatus").expect("a move");
+            assert_eq!(change["old"], archive, "{history}");
+            archive = change["new"].clone();
+        }
+        assert_eq!(history["total"], moves + 1);
+        let order = app.get(&path_by_number(&number)).await;
+        assert!(tags.contains(order.header("etag").unwrap()), "the last tag was in an answer");
+        assert_eq!(order.expect(200)["archiveStatus"], archive);
+    }
+}

@@ -98,6 +98,7 @@ async fn orders() {
     scenario.send(&app, "setOrderStatus", "PATCH", &format!("{order}/status")).await;
     scenario.send(&app, "getOrder", "GET", order).await;
     scenario.send(&app, "listOrders", "GET", "/api/ros?archiveStatus=ACTIVE").await;
+    scenario.send(&app, "listFollowUps", "GET", "/api/ros/follow-ups?until=2024-12-31").await;
     scenario.send(&app, "getDashboard", "GET", "/api/ros/stats/dashboard").await;
     scenario.send(&app, "archiveOrder", "POST", &format!("{order}/archive")).await;
     scenario.send(&app, "deleteOrder", "DELETE", order).await;

@@ -1,13 +1,14 @@
 //! HTTP rules that apply to every path.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
-use app_core::{http::with_layers, lambda::Delivery};
+use app_core::{config::HttpConfig, http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body, routing::get};
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use rotracker_cli::openapi;
 use rotracker_tests::{
-    App,
+    App, TestResponse,
     app::{http_config, new_order, path_of},
 };
 use serde_json::{Value, json};
@@ -130,6 +131,114 @@ async fn browsers_may_call_from_the_configured_origin_only() {
     let response = app.send(request).await;
     assert_eq!(response.header("access-control-allow-origin"), Some("https://repairs.example"));
     assert!(response.header("access-control-expose-headers").unwrap().contains("x-request-id"));
+}
+
+/// The names in a list of headers, in lower case.
+fn listed(response: &TestResponse, header: &str) -> BTreeSet<String> {
+    response.header(header).unwrap().split(',').map(|name| name.trim().to_lowercase()).collect()
+}
+
+#[tokio::test]
+async fn scripts_may_send_and_read_every_header_of_the_description() {
+    let app = App::start().await;
+    let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
+    let (mut sent, mut read) = (Vec::new(), Vec::new());
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    for operation in operations {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        sent.extend(parameters.filter(|parameter| parameter["in"] == "header").map(|header| &header["name"]));
+        read.extend(operation["responses"].as_object().unwrap().values());
+    }
+    read.extend(document["components"]["responses"].as_object().unwrap().values());
+    let mut sent: BTreeSet<String> = sent.into_iter().map(|name| name.as_str().unwrap().to_lowercase()).collect();
+    let read =
+        read.into_iter().filter_map(|response| response["headers"].as_object()).flat_map(|headers| headers.keys());
+    let mut read: BTreeSet<String> = read.map(|name| name.to_lowercase()).collect();
+    for (names, known) in
+        [(&sent, "if-match"), (&sent, "idempotency-key"), (&read, "etag"), (&read, "x-ratelimit-reset")]
+    {
+        assert!(names.contains(known), "{known} is not found: {names:?}");
+    }
+    // Headers that the description has in words only.
+    sent.extend(
+        ["accept", "authorization", "content-type", "traceparent", "tracestate", "x-request-id"].map(str::to_owned),
+    );
+    read.extend(
+        ["content-disposition", "link", "x-amzn-remapped-www-authenticate", "x-total-count"].map(str::to_owned),
+    );
+
+    let request = |method: Method| {
+        let asked = sent.iter().cloned().collect::<Vec<_>>().join(",");
+        let request = Request::builder().method(method).uri("/api/ros").header("origin", "https://repairs.example");
+        let request = request.header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", asked).body(Body::empty()).unwrap()
+    };
+    let preflight = app.send(request(Method::OPTIONS)).await;
+    assert_eq!(listed(&preflight, "access-control-allow-headers"), sent);
+    let response = app.send(request(Method::GET)).await;
+    assert_eq!(listed(&response, "access-control-expose-headers"), read);
+}
+
+#[tokio::test]
+async fn routes_also_work_below_the_base_path() {
+    let config = HttpConfig { base_path: "/ro".parse().unwrap(), ..http_config() };
+    let routes =
+        Router::new().route("/api/ros", get(async |uri: http::Uri| uri.to_string())).route("/health", get(async || ""));
+    let router = with_layers(routes, &config, Delivery::Buffered);
+    for (path, status) in [
+        ("/ro/api/ros?limit=1", 200),
+        ("/ro/api/ros/", 200),
+        ("/ro/health", 200),
+        ("/api/ros", 200),
+        ("/ro", 404),
+        ("/rods/api/ros", 404),
+        ("/ro/ro/api/ros", 404),
+    ] {
+        let (parts, body) = ask(&router, path, "identity").await;
+        assert_eq!(parts.status, status, "{path}");
+        if path.ends_with("limit=1") {
+            assert_eq!(body, b"/api/ros?limit=1");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_body_is_skipped() {
+    let app = App::start().await;
+    let order = |number: &str| new_order(json!({ "roNumber": number })).to_string();
+    let created = app.send_text(Method::POST, "/api/ros", format!("\u{feff}{}", order("RO1"))).await.expect(201);
+    assert_eq!(created["roNumber"], "RO1");
+    // It is none in another place.
+    for sent in [format!("\u{feff}\u{feff}{}", order("RO2")), format!(" \u{feff}{}", order("RO2"))] {
+        app.send_text(Method::POST, "/api/ros", sent).await.expect_error(400);
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_415_naming_the_header() {
+    let app = App::start().await;
+    let order = new_order(json!({ "roNumber": "RO1" }));
+    let send = async |encoding: &str| {
+        app.send_with(Method::POST, "/api/ros", &[("content-encoding", encoding)], Some(&order)).await
+    };
+    for encoding in ["gzip", "br", "aws-chunked", "identity, gzip"] {
+        let response = send(encoding).await;
+        assert_eq!(response.header("accept-encoding"), Some("identity"), "{encoding}");
+        let message = response.expect_error(415);
+        assert!(message.contains("Content-Encoding"), "{encoding}: {message}");
+    }
+    assert!(app.rows().await.is_empty());
+    send("Identity").await.expect(201);
+}
+
+#[tokio::test]
+async fn blank_parameters_are_absent() {
+    let app = App::start().await;
+    let order = app.create("RO1").await;
+    for query in ["?archiveStatus=", "?archiveStatus=%20&limit=&offset=+", "?limit&offset"] {
+        assert_eq!(app.get(&format!("/api/ros{query}")).await.expect(200), json!([order]), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -50,6 +50,45 @@ async fn an_order_is_created_and_archived_once() {
 }
 
 #[tokio::test]
+async fn every_change_of_an_order_takes_effect_once() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "notes": "first" })).await;
+    let (by_id, by_number) = (format!("/api/ros/{}", order["id"].as_str().unwrap()), path_by_number("RO1"));
+    let once = async |method: Method, path: &str, body: Value| {
+        let key = format!("{method} {path}");
+        let headers = [("idempotency-key", key.as_str())];
+        let body = Some(&body).filter(|body| !body.is_null());
+        let first = app.send_with(method.clone(), path, &headers, body).await;
+        assert_eq!(first.status, StatusCode::OK, "{first:?}");
+        // Later changes do not affect the saved response, and the prefix makes no difference.
+        app.patch(&by_id, &json!({ "terms": key })).await;
+        assert_replayed(&first, &app.send_with(method.clone(), path, &headers, body).await);
+        let netlify = format!("/.netlify/functions{path}");
+        assert_replayed(&first, &app.send_with(method, &netlify, &headers, body).await);
+        first.json()
+    };
+    let status = json!({ "status": "APPROVED", "notes": "second", "cost": 10 });
+    assert_eq!(once(Method::PATCH, &format!("{by_number}/status"), status).await["notes"], "first\nsecond");
+    let order = app.get(&by_id).await.expect(200);
+    assert_eq!((&order["notes"], order["statusHistory"].as_array().unwrap().len()), (&json!("first\nsecond"), 2));
+    once(Method::PATCH, &by_id, json!({ "serialNumber": "1" })).await;
+    once(Method::PATCH, &by_number, json!({ "serialNumber": "2", "archiveStatus": "NET" })).await;
+    once(Method::POST, &format!("{by_number}/archive"), json!({ "archiveStatus": "PAID" })).await;
+    let history = app.get(&format!("{by_id}/history")).await.expect(200)["history"].clone();
+    let actions: Vec<_> = history.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let expected = ["UPDATED", "MOVED", "UPDATED", "MOVED", "UPDATED", "UPDATED", "UPDATED", "STATUS", "CREATED"];
+    assert_eq!(actions, expected);
+    once(Method::DELETE, &by_id, Value::Null).await;
+    app.create("RO1").await;
+    let headers = [("idempotency-key", "k")];
+    let deleted = app.send_with(Method::DELETE, &by_number, &headers, None).await;
+    app.create("RO1").await;
+    assert_replayed(&deleted, &app.send_with(Method::DELETE, &by_number, &headers, None).await);
+    app.get(&by_number).await.expect(200);
+    app.send_with(Method::DELETE, &path_by_number("RO2"), &headers, None).await.expect_error(422);
+}
+
+#[tokio::test]
 async fn keys_belong_to_their_caller() {
     let issuer = Issuer::start().await;
     let app = App::inventory_for(&issuer).await;

@@ -60,6 +60,22 @@ fn every_operation_is_described() {
 }
 
 #[test]
+fn every_change_of_stock_takes_an_idempotency_key_and_no_unknown_field() {
+    let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
+    let mut count = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let Some(operation) = operations.get("post").filter(|_| path.starts_with("/api/inventory/")) else { continue };
+        count += 1;
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{path}");
+        let body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let schema = document.pointer(body.trim_start_matches('#')).unwrap();
+        assert_eq!(schema["additionalProperties"], false, "{path}: {schema}");
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
 fn descriptions_are_self_contained() {
     fn check(value: &Value) {
         match value {

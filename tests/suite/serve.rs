@@ -81,12 +81,16 @@ async fn all_functions_are_served() {
     let (database, anthropic) = (TestDatabase::empty().await, FakeAnthropic::start([Script::message("Hi.")]).await);
     // Both databases may be one.
     migrate(&database, &database, false).await.unwrap();
-    let mut service = Service::start(&database, &anthropic, &off()).await;
+    let variables = [off(), [("BASE_PATH", "/ro".to_owned())]].concat();
+    let mut service = Service::start(&database, &anthropic, &variables).await;
     let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
     for (path, text) in [
         ("/health", "\"status\":\"ok\""),
         ("/api/ros", "[]"),
         ("/.netlify/functions/api/ros", "[]"),
+        ("/.netlify/functions/health", "\"status\":\"ok\""),
+        ("/ro/api/inventory/stats", "totalParts"),
+        ("/ro/.netlify/functions/api/ros", "[]"),
         ("/api/inventory/stats", "totalParts"),
         ("/api/ai/health", "\"status\":\"ok\""),
         ("/api/ai-logs/stats", "totalLogs"),

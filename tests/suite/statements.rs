@@ -36,8 +36,10 @@ async fn statement_counts_stay_within_limits() {
     let mut requests = 0;
     for (case, budget, method, path, body) in [
         ("health", 1, "GET", "/health", None),
-        ("list", 1, "GET", "/api/ros", None),
-        ("page", 1, "GET", "/api/ros?limit=10&offset=5", None),
+        ("list", 2, "GET", "/api/ros", None),
+        ("page", 2, "GET", "/api/ros?limit=10&offset=5", None),
+        ("filtered list", 2, "GET", "/api/ros?archiveStatus=ALL&q=x&statusClass=approved&shop=x&overdue=true", None),
+        ("follow-ups", 2, "GET", "/api/ros/follow-ups", None),
         ("get", 1, "GET", path.as_str(), None),
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
         ("history", 2, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
@@ -53,6 +55,7 @@ async fn statement_counts_stay_within_limits() {
             Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" }))),
         ),
         ("update", 5, "PATCH", path.as_str(), Some(json!({ "notes": "x" }))),
+        ("update with values that are there", 3, "PATCH", path.as_str(), Some(json!({ "notes": "x" }))),
         ("rename", 5, "PATCH", path.as_str(), Some(json!({ "roNumber": "RO3" }))),
         ("status", 5, "PATCH", "/api/ros/by-number/RO3/status", Some(json!({ "status": "APPROVED" }))),
         ("move", 6, "PATCH", path.as_str(), Some(json!({ "archiveStatus": "PAID" }))),

@@ -97,6 +97,14 @@ impl App {
         Self::on(database, pool)
     }
 
+    /// `ros` on a new database, with the time zone of a business in New York. Its clock stands at `instant`.
+    pub async fn start_in_new_york(instant: &str) -> Self {
+        let database = TestDatabase::migrated().await;
+        let pool = database.large_pool();
+        let clock = Clock::standing_at(instant.parse().expect("an instant"), chrono_tz::America::New_York);
+        Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
+    }
+
     /// `ros` with the given pool.
     pub fn on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();

@@ -2,7 +2,7 @@
 
 use app_core::{
     http::{ApiError, FieldProblems, Period, Summary},
-    values::Timestamp,
+    values::{Timestamp, blank_as_none},
 };
 use chrono::NaiveDate;
 use conversations::{ConversationId, Count, Exchange, LoggedText, Model, Tokens, User};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-/// The body of `POST /api/ai-logs`. Other members are ignored.
+/// The body of `POST /api/ai-logs`. Other members are ignored, and a blank optional one counts as absent.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewLog {
@@ -29,13 +29,21 @@ pub struct NewLog {
     /// Whether the exchange succeeded.
     #[schema(value_type = bool)]
     success: Option<bool>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     error: Option<LoggedText>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     model: Option<Model>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     duration_ms: Option<Count>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     context_ro_count: Option<Count>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     input_tokens: Option<Count>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     output_tokens: Option<Count>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     cached_tokens: Option<Count>,
+    #[serde(default, deserialize_with = "blank_as_none")]
     cache_creation_tokens: Option<Count>,
 }
 

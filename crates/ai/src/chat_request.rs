@@ -185,8 +185,8 @@ impl ChatBody {
             model: model.upstream(),
             max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS.min(model.max_tokens)),
             messages,
-            system: non_null(&self.system_prompt).filter(|prompt| prompt.get() != "\"\""),
-            tools: non_null(&self.tools).filter(|tools| tools.get() != "[]"),
+            system: given(&self.system_prompt),
+            tools: given(&self.tools).filter(|tools| tools.get() != "[]"),
             temperature: model.sampling.then_some(temperature.unwrap_or(DEFAULT_TEMPERATURE)),
             stream,
         };
@@ -201,13 +201,14 @@ impl ChatBody {
     }
 }
 
-/// Returns the member, unless it is absent or null.
-fn non_null(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
-    member.as_deref().filter(|json| json.get() != "null")
+/// Returns the optional member, unless it is absent or null. A blank text counts as absent.
+fn given(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
+    let is_blank = |json: &str| serde_json::from_str::<String>(json).is_ok_and(|text| text.trim().is_empty());
+    member.as_deref().filter(|json| json.get() != "null" && !is_blank(json.get()))
 }
 
 fn raw(member: &Option<Box<RawValue>>) -> Option<&str> {
-    non_null(member).map(RawValue::get)
+    given(member).map(RawValue::get)
 }
 
 fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
@@ -287,8 +288,12 @@ mod tests {
     }
 
     #[test]
-    fn missing_members_have_defaults() {
-        let request = parse(&json!({ "messages": [{ "role": "user", "content": "Hi" }], "stream": null })).unwrap();
+    fn missing_null_and_blank_members_have_defaults() {
+        let request = parse(&json!({
+            "messages": [{ "role": "user", "content": "Hi" }], "stream": null, "model": "", "maxTokens": "", "temperature": " ",
+            "systemPrompt": " \n", "tools": "", "userId": "", "conversationId": " ", "contextRoCount": "",
+        }))
+        .unwrap();
         let expected = json!({
             "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2, "stream": false,
             "messages": [{ "role": "user", "content": "Hi" }],
@@ -363,8 +368,6 @@ mod tests {
             ("systemPrompt", json!(["x"])),
             ("stream", json!("true")),
             ("userId", json!(5)),
-            ("userId", json!("")),
-            ("conversationId", json!("")),
             ("conversationId", json!("c".repeat(101))),
             ("contextRoCount", json!(-1)),
         ] {

@@ -8,20 +8,25 @@ const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant 
 - Errors are always `{error, message, details?}`. Each operation lists its own. An unknown path is 404, and a method that \
   a path does not have is 405. On AWS the gateway may also send 429 (too many requests from all clients together), 502 \
   and 504, without `details`.
-- Unknown members of a body and unknown query parameters are ignored.
+- Unknown query parameters and unknown members of a body are ignored; changes of stock reject the latter.
+- A blank query parameter counts as absent. In changes of stock, chats and entries of the log, so does an optional member \
+  of the body that is blank.
 - Instants are in UTC with milliseconds. Days are shown as midnight in UTC. Amounts of money are strings with two decimals.
 - Every request except health checks needs a bearer token of the configured issuer: otherwise 401, or 503 while the keys \
   of the issuer cannot be fetched. On a developer's machine no token is needed unless an issuer is configured.
-- Every response has the header `x-request-id`, which is also in its log line.
-- With `Idempotency-Key`, a POST can be sent again safely: it takes effect once, and for 24 hours the first response is \
+- Every response has the header `x-request-id`, which is also in its log line, together with the `traceparent` of the \
+  request. Pages of the configured origins may send and read all headers that this description names. API Gateway renames \
+  `WWW-Authenticate` to `x-amzn-remapped-www-authenticate`.
+- With `Idempotency-Key`, a POST, and any change of a repair order, can be sent again safely: it takes effect once, and for \
+  24 hours the first response is sent again. That response may also be a refusal by the data (404, 409, 412): a new attempt \
+  needs a new key. A request that was invalid (400, 401, 413, 415) or failed (5xx) is not saved, and the same key may be \
   sent again. Keys belong to their caller. The same key with another path or body is 422, and 409 while the first request \
-  is still running. A request that was invalid (400, 401, 413) or failed (5xx) is not saved. `POST /api/ai/chat` ignores \
-  the key.
+  is still running. `POST /api/ai/chat` ignores the key.
 - The `ETag` of a repair order, sent as `If-Match` with a change, prevents overwriting a version that the client has not \
   seen. Sent as `If-None-Match` with a GET, it saves the transfer of an unchanged response (304). The tag changes with \
   every change of the order, by other programs too, and when an overdue order becomes a day older.
-- The same paths also work below `/.netlify/functions`.
-- Bodies are at most 6 MB long.";
+- The same paths also work below `/.netlify/functions`, and below the base path of a custom domain, if one is configured.
+- Bodies are at most 6 MB long, and not compressed. A byte order mark before the JSON is skipped.";
 
 /// The description of all four functions: OpenAPI 3.1 as JSON, the same every time.
 ///

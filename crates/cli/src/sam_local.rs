@@ -42,6 +42,7 @@ pub const VARIABLES: &[&str] = &[
     "AUTH_ISSUER",
     "AUTH_MODE",
     "AWS_ENDPOINT_URL_DYNAMODB",
+    "BASE_PATH",
     "BUSINESS_TIME_ZONE",
     "DB_HOST",
     "DB_MAX_CONNECTIONS",

@@ -44,6 +44,11 @@ impl Clock {
         }
     }
 
+    /// Returns the time zone of the business.
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
     /// Returns the current date in the time zone of the business.
     pub fn today(&self) -> NaiveDate {
         self.now().with_timezone(&self.zone).date_naive()

@@ -15,6 +15,7 @@ use http::HeaderValue;
 use crate::{
     auth::{AuthConfig, Authentication, config::is_local},
     clock::Clock,
+    http::BasePath,
     metrics,
 };
 
@@ -172,7 +173,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// `BUSINESS_TIME_ZONE`: the IANA name of the zone whose date is "today" (default UTC).
+/// `BUSINESS_TIME_ZONE`: the IANA name of the zone whose date is "today", and in which the instants of requests are days (default UTC).
 pub fn business_time_zone(env: &mut Env) -> Tz {
     env.parsed("BUSINESS_TIME_ZONE", Tz::UTC, "an IANA time zone such as America/New_York")
 }
@@ -182,6 +183,8 @@ pub fn business_time_zone(env: &mut Env) -> Tz {
 pub struct HttpConfig {
     /// `FRONTEND_URL`: the origins that browsers may call from, one or a comma-separated list.
     pub frontend_origins: Vec<HeaderValue>,
+    /// `BASE_PATH`: the base path of the API under a custom domain, such as `/ro`; none by default. Routes answer without it, too.
+    pub base_path: BasePath,
     /// The `AUTH_*` variables.
     pub auth: Authentication,
     /// Whether responses tell browsers to use HTTPS only (`Strict-Transport-Security`).
@@ -194,10 +197,10 @@ impl HttpConfig {
 
     /// Returns the configuration of a developer's machine for a dashboard at `frontend_origins`, without authentication.
     pub fn local(frontend_origins: Vec<HeaderValue>) -> Self {
-        Self { frontend_origins, auth: Authentication::off(), is_deployed: false }
+        Self { frontend_origins, base_path: BasePath::default(), auth: Authentication::off(), is_deployed: false }
     }
 
-    /// Reads `FRONTEND_URL`, which production must set, the `AUTH_*` variables, and looks at `METRICS`.
+    /// Reads `FRONTEND_URL`, which production must set, `BASE_PATH`, the `AUTH_*` variables, and looks at `METRICS`.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let urls = match (env.optional("FRONTEND_URL"), stage) {
             (Some(urls), _) => urls.to_owned(),
@@ -217,13 +220,14 @@ impl HttpConfig {
                 }
             }
         }
+        let base_path = env.parsed("BASE_PATH", BasePath::default(), BasePath::EXPECTED);
         let auth = AuthConfig::read(env, stage);
         // Tokens have instants, for which the time zone does not matter.
         let auth = Authentication::new(auth, Clock::system(Tz::UTC)).unwrap_or_else(|error| {
             env.problem("AUTH_ISSUER", &format!("cannot be used: {error}"));
             Authentication::off()
         });
-        Self { frontend_origins, auth, is_deployed: !is_local(env, stage) }
+        Self { frontend_origins, base_path, auth, is_deployed: !is_local(env, stage) }
     }
 }
 

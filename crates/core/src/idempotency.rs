@@ -10,7 +10,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode, request::Parts};
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, MySqlConnection};
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The header that carries the key: 1 to 255 printable ASCII characters of the client's choice.
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How long a response is saved.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -255,18 +255,43 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Idempotent<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let caller = Caller::from_request_parts(&mut parts, state).await?;
-        let key = key_in(&parts.headers)?.map(|key| key_digest(caller.subject(), key));
-        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-        // A request is the same under both prefixes.
-        let route = route.rsplit_once("/api/").map_or(&*route, |(_, route)| route).to_owned();
-        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let keyed = KeyedRequest::read(&mut parts, state).await?;
         let body = json_bytes(Request::from_parts(parts, body), state).await?;
-        let digests = key.map(|key| RequestDigests {
-            key,
-            request: Digest::of_bytes(&[method.as_str().as_bytes(), route.as_bytes(), path.as_bytes(), &body]),
-        });
-        Ok(Self { body: parse_object(&body)?, key: IdempotencyKey(digests) })
+        Ok(Self { key: keyed.with_body(&body), body: parse_object(&body)? })
+    }
+}
+
+/// For requests without a body.
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(KeyedRequest::read(parts, state).await?.with_body(&[]))
+    }
+}
+
+/// A request without its body.
+struct KeyedRequest {
+    key: Option<Digest>,
+    method: Method,
+    route: String,
+    path: String,
+}
+
+impl KeyedRequest {
+    async fn read<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let key = key_in(&parts.headers)?.map(|key| key_digest(caller.subject(), key));
+        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        // A request is the same under both prefixes.
+        let route = route.rsplit_once("/api/").map_or(route, |(_, route)| route).to_owned();
+        Ok(Self { key, method: parts.method.clone(), route, path: parts.uri.path().to_owned() })
+    }
+
+    fn with_body(self, body: &[u8]) -> IdempotencyKey {
+        let Self { key, method, route, path } = self;
+        let request = [method.as_str().as_bytes(), route.as_bytes(), path.as_bytes(), body];
+        IdempotencyKey(key.map(|key| RequestDigests { key, request: Digest::of_bytes(&request) }))
     }
 }
 

@@ -24,7 +24,7 @@ export async function repairOrders(): Promise<RepairOrder> {
         },
     });
     if (error) {
-        const field: string | undefined = error.details?.fields["roNumber"];
+        const field: string | undefined = error.details?.fields?.["roNumber"];
         throw new Error(`${error.error}: ${field ?? error.message}`);
     }
     const number = { params: { path: { roNumber: created.roNumber } } };

@@ -32,8 +32,9 @@ async fn optional_fields_are_null_and_a_response_may_be_empty() {
     let app = App::ai_logs().await;
     log(&app, json!({ "aiResponse": "" })).await;
     log(&app, json!({ "error": null, "model": null, "durationMs": null, "inputTokens": null })).await;
+    log(&app, json!({ "error": "", "model": " ", "durationMs": "", "contextRoCount": "", "cachedTokens": " " })).await;
     let page = app.get("/.netlify/functions/api/ai-logs").await.expect(200);
-    assert_eq!(page["logs"][1]["aiResponse"], "");
+    assert_eq!(page["logs"][2]["aiResponse"], "");
     for entry in page["logs"].as_array().unwrap() {
         for field in ["error", "model", "durationMs", "contextRoCount", "inputTokens", "outputTokens", "cachedTokens"] {
             assert_eq!(entry[field], Value::Null, "{field}");

@@ -3,7 +3,7 @@
 use rotracker_tests::{App, app::encoded, database::execute};
 use serde_json::{Value, json};
 
-use super::{LOGS, ids, log_at};
+use super::{LOGS, ids, log, log_at};
 
 /// An app with seven log entries.
 async fn logs() -> App {
@@ -34,7 +34,7 @@ async fn entries_are_filtered_and_newest_first() {
         ("user=50%25", vec![4]),
         ("user=50_", vec![5]),
         ("user=x%27%20OR%20%271%27%3D%271", vec![7]),
-        ("user=&conversationId=%20", vec![6, 5, 4, 3, 2, 1, 7]),
+        ("user=&conversationId=%20&startDate=&endDate=+&limit=&offset=", vec![6, 5, 4, 3, 2, 1, 7]),
         ("conversationId=one", vec![5, 2, 1]),
         ("conversationId=t_o", vec![6]),
         ("conversationId=t%25", vec![7]),
@@ -43,7 +43,11 @@ async fn entries_are_filtered_and_newest_first() {
         ("endDate=2024-11-14", vec![4, 3, 2, 1, 7]),
         ("startDate=2024-11-14&endDate=2024-11-14", vec![4, 3, 2]),
         ("startDate=2024-11-14T12:00:00Z&endDate=2024-11-14T18:59:59-05:00", vec![4, 3]),
-        ("startDate=2024-11-14T12:00:00.001Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+        // Entries have whole seconds, and this one may have been made after the start.
+        ("startDate=2024-11-14T12:00:00.254Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4, 3]),
+        ("startDate=2024-11-14T12:00:01Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+        ("startDate=2024-11-14T12:00:00.254Z&endDate=2024-11-14T12:00:00.609Z", vec![3]),
+        ("startDate=2024-11-14T11:00:00Z&endDate=2024-11-14T11:59:59.999Z", vec![]),
         ("user=ann@example.com&conversationId=two&startDate=2024-11-14&endDate=2024-11-15", vec![3]),
         ("unknown=1", vec![6, 5, 4, 3, 2, 1, 7]),
     ] {
@@ -94,7 +98,6 @@ async fn paging_is_stable_for_equal_timestamps() {
 async fn invalid_params_are_reported() {
     let app = App::ai_logs().await;
     for (parameter, value) in [
-        ("startDate", ""),
         ("startDate", "yesterday"),
         ("startDate", "2024-02-30"),
         ("endDate", "2024-13-01"),
@@ -102,7 +105,6 @@ async fn invalid_params_are_reported() {
         ("limit", "0"),
         ("limit", "-1"),
         ("limit", "x"),
-        ("limit", ""),
         ("offset", "-1"),
         ("offset", "1.5"),
         ("user", &"9".repeat(256)),
@@ -157,5 +159,15 @@ async fn a_page_of_long_entries_is_complete() {
                 .iter()
                 .all(|entry| entry["userMessage"].as_str().unwrap().len() == 1_000_001)
         );
+    }
+}
+
+#[tokio::test]
+async fn a_client_sees_what_came_after_it_last_looked() {
+    let app = App::ai_logs().await;
+    app.clock.set("2024-11-15T12:00:45.609Z".parse().unwrap());
+    log(&app, json!({})).await;
+    for (start, total) in [("2024-11-15T12:00:45.254Z", 1), ("2024-11-15T12:00:46Z", 0)] {
+        assert_eq!(app.get(&format!("{LOGS}?startDate={start}")).await.expect(200)["total"], total, "{start}");
     }
 }

@@ -151,6 +151,28 @@ async fn numbers_of_any_characters_work_in_paths() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_base_path_of_a_custom_domain_is_stripped() {
+    let app = App::start().await;
+    app.create("RO1").await;
+    app.create("RO#1").await;
+    let ros = Function::start("ros", &app.database, &[("BASE_PATH", "/ro".to_owned())]).await;
+    let mut event: Value = serde_json::from_str(include_str!("../../events/rest-api-v1-base-path.json")).unwrap();
+    let Outcome::Response(response) = ros.lambda.invoke(&event).await else { panic!("an error") };
+    assert_eq!(response.read().await.expect(200)["roNumber"], "RO1");
+    // The gateway's own domain has no base path.
+    event["path"] = json!("/api/ros/by-number/RO1");
+    let Outcome::Response(response) = ros.lambda.invoke(&event).await else { panic!("an error") };
+    assert_eq!(response.read().await.expect(200)["roNumber"], "RO1");
+    for gateway in Gateway::ALL {
+        let response = ros.lambda.call(gateway, &Call::get("/ro/api/ros/by-number/RO%231?x=%2F")).await;
+        assert_eq!(response.expect(200)["roNumber"], "RO#1", "{gateway:?}");
+        ros.lambda.call(gateway, &Call::get("/ros/api/ros")).await.expect(404);
+    }
+    let routes: Vec<Value> = ros.requests().into_iter().map(|line| line["http.route"].clone()).collect();
+    assert_eq!(routes[0], "/api/ros/by-number/{ro_number}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decoded_paths_never_match_another_number() {
     let app = App::start().await;
     app.create("RO").await;

@@ -38,8 +38,12 @@ async fn two_hundred_clients_on_one_row_get_no_5xx() {
     let app = Arc::new(App::inventory().await);
     let part = app.put("stock_room", "A-1", 100).await;
     let changes = (0..200).map(|client| {
-        let path = ["decrement", "increment", "decrement", "adjust"][client % 4];
-        let fields = json!({ "quantity": 1 + client % 3, "newQty": client, "notes": format!("client {client}") });
+        let (path, mut fields) = match client % 4 {
+            1 => ("increment", json!({ "quantity": 1 + client % 3 })),
+            3 => ("adjust", json!({ "newQty": client })),
+            _ => ("decrement", json!({ "quantity": 1 + client % 3 })),
+        };
+        fields["notes"] = json!(format!("client {client}"));
         let (app, body) = (app.clone(), part.change(&fields));
         tokio::spawn(async move { app.post(&format!("/api/inventory/{path}"), &body).await.status.as_u16() })
     });

@@ -21,8 +21,7 @@ async fn index_table_and_transaction_agree() {
     let app = App::inventory().await;
     let part = app.put("stock_room", "A123-456", 5).await;
     let bystander = app.put("stock_room", "A123-456", 5).await;
-    let fields =
-        json!({ "roNumber": " RO38462 ", "notes": "Used for RO38462 repair", "currentQty": 99, "isLowStock": "x" });
+    let fields = json!({ "roNumber": " RO38462 ", "notes": "Used for RO38462 repair" });
     let response = app.post(DECREMENT, &part.change(&fields)).await.expect(200);
     let expected = json!({
         "success": true,
@@ -32,6 +31,7 @@ async fn index_table_and_transaction_agree() {
         "newQty": 4,
         "isLowStock": false,
         "transactionId": response["transactionId"],
+        "message": "1 piece of A123-456 taken; 4 are left.",
     });
     assert_eq!(response, expected);
     assert_eq!(app.quantities(&part).await, both(4));
@@ -135,7 +135,7 @@ async fn an_invalid_body_is_400_with_the_field() {
             ("quantity", json!(1.5)),
             ("quantity", json!("1")),
             ("quantity", json!(2_147_483_648_u64)),
-            ("roNumber", json!("")),
+            ("roNumber", json!("\u{200b}")),
             ("roNumber", json!("R".repeat(51))),
             ("roNumber", json!(38462)),
             ("notes", json!("x".repeat(65_536))),
@@ -154,10 +154,63 @@ async fn an_invalid_body_is_400_with_the_field() {
         app.send_text(Method::POST, path, "{").await.expect_error(400);
         app.get(path).await.expect_error(405);
     }
-    let nulls = json!({ "quantity": null, "roNumber": null, "notes": null });
-    app.post(DECREMENT, &part.change(&nulls)).await.expect(200);
-    assert_eq!(app.quantities(&part).await, both(8));
-    assert_eq!(app.transactions(&part).await.len(), 1);
+}
+
+#[tokio::test]
+async fn null_and_blank_optional_fields_are_absent() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 9).await;
+    for (path, quantity) in [(DECREMENT, 8), ("/api/inventory/increment", 9)] {
+        for blank in [Value::Null, json!(""), json!(" \t\u{a0}")] {
+            let fields = json!({ "quantity": blank, "roNumber": blank, "notes": blank });
+            assert_eq!(app.post(path, &part.change(&fields)).await.expect(200)["newQty"], quantity, "{blank}");
+            let page = app.get("/api/inventory/transactions?limit=1").await.expect(200);
+            let entry = &page["transactions"][0];
+            assert_eq!((&entry["roNumber"], &entry["notes"]), (&Value::Null, &Value::Null), "{blank}");
+            let back = if quantity == 8 { "/api/inventory/increment" } else { DECREMENT };
+            app.post(back, &part.change(&json!({}))).await.expect(200);
+        }
+        app.post(path, &part.change(&json!({}))).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_400_and_changes_nothing() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 9).await;
+    for (path, fields, unknown) in [
+        ("decrement", json!({ "qty": 3 }), "qty"),
+        ("decrement", json!({ "quantity": 3, "ronumber": "RO1" }), "ronumber"),
+        ("increment", json!({ "Quantity": 3 }), "Quantity"),
+        ("adjust", json!({ "newQty": 3, "notes": "Stock take", "expected_qty": 9 }), "expected_qty"),
+    ] {
+        let response = app.post(&format!("/api/inventory/{path}"), &part.change(&fields)).await.expect(400);
+        let problem = response["details"]["fields"][unknown].as_str().unwrap_or_default();
+        assert!(problem.starts_with("is no field of this request, which may have one of `indexId`"), "{response}");
+    }
+    assert_eq!(app.quantities(&part).await, both(9));
+    assert_eq!(app.transactions(&part).await, []);
+}
+
+#[tokio::test]
+async fn a_sentence_says_what_was_done() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", " A-1 ", 5).await;
+    for (path, fields, message) in [
+        ("decrement", json!({ "quantity": 3 }), "3 pieces of A-1 taken; 2 are left."),
+        ("decrement", json!({}), "1 piece of A-1 taken; 1 is left."),
+        ("decrement", json!({}), "1 piece of A-1 taken; none is left."),
+        ("increment", json!({}), "1 piece of A-1 added; 1 is there now."),
+        ("increment", json!({ "quantity": 20 }), "20 pieces of A-1 added; 21 are there now."),
+        ("adjust", json!({ "newQty": 0, "notes": "x" }), "The quantity of A-1 is 0 now; it was 21."),
+    ] {
+        let response = app.post(&format!("/api/inventory/{path}"), &part.change(&fields)).await.expect(200);
+        assert_eq!(response["message"], message);
+    }
+    execute(&mut app.database.connect().await, "UPDATE inventoryindex SET Qty = NULL").await;
+    let body = part.change(&json!({ "newQty": 1, "notes": "x" }));
+    let response = app.post("/api/inventory/adjust", &body).await.expect(200);
+    assert_eq!(response["message"], "The quantity of A-1 is 1 now; it was unknown.");
 }
 
 #[tokio::test]

@@ -44,17 +44,24 @@ async fn items_have_the_calculated_figures() {
             "indexId": item["indexId"],
             "partNumber": number,
             "tableName": "stock_room",
+            "rowId": item["rowId"],
+            "serialNumber": "SN-001",
+            "description": format!("Part {number} of stock_room"),
             "currentQty": quantity,
             "usage90Days": usage,
+            "transactionCount90Days": i32::from(usage > 0),
+            "lastUsedDate": (usage > 0).then_some("2024-11-01T10:00:00.000Z"),
+            "lastRONumber": null,
             "monthlyUsageRate": rate,
             "recommendedReorder": reorder,
             "urgency": urgency,
             "daysUntilStockout": days,
             "location": "A-12",
             "condition": "SV",
+            "lastSeen": null,
         });
         assert_eq!(*item, expected);
-        assert!(item["indexId"].is_string());
+        assert!(item["indexId"].is_string() && item["rowId"].is_number());
     }
     let order: Vec<&str> = items.iter().map(|item| item["partNumber"].as_str().unwrap()).collect();
     let expected =
@@ -98,6 +105,47 @@ async fn usage_counts_decrements_of_the_last_90_days() {
 }
 
 #[tokio::test]
+async fn items_tell_when_and_for_which_order_they_were_last_used() {
+    let app = App::inventory().await;
+    let part = app.put("bins_inventory", "A-1", 9).await;
+    app.put("terra", "a-1 ", 1).await;
+    let theirs = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty, RONumber) VALUES \
+                  ('2024-01-01', 'DECREMENT', 'A-1', -1, 9, 'RO1'), ('2024-11-01', 'INCREMENT', 'A-1', 1, 9, 'RO2'), \
+                  ('2024-11-02', 'ADJUSTMENT', 'A-1', -1, 9, 'RO3'), ('2024-11-01', 'DECREMENT', 'A-10', -1, 9, 'RO4')";
+    let mut other = app.database.connect().await;
+    execute(&mut other, theirs).await;
+    let facts = async || {
+        let response = app.get("/api/inventory/low-stock?threshold=50").await.expect(200);
+        let items = response["items"].as_array().unwrap();
+        assert_eq!(items.len(), 2);
+        let fact = |item: &Value| {
+            ["transactionCount90Days", "usage90Days", "lastUsedDate", "lastRONumber"].map(|name| item[name].clone())
+        };
+        // Both are one part.
+        assert_eq!(fact(&items[0]), fact(&items[1]));
+        json!(fact(&items[0]))
+    };
+    assert_eq!(facts().await, json!([0, 0, "2024-01-01T00:00:00.000Z", "RO1"]));
+    // Two changes in one second: the later one counts.
+    for number in ["RO5", "RO6"] {
+        let take = part.change(&json!({ "quantity": 2, "roNumber": number }));
+        app.post("/api/inventory/decrement", &take).await.expect(200);
+    }
+    assert_eq!(facts().await, json!([2, 4, "2024-11-15T12:00:00.000Z", "RO6"]));
+    app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    assert_eq!(facts().await, json!([3, 5, "2024-11-15T12:00:00.000Z", null]));
+    let changed = app.get("/api/inventory/low-stock?threshold=50").await.expect(200);
+    let item = changed["items"].as_array().unwrap().iter().find(|item| item["tableName"] == "bins_inventory").unwrap();
+    assert_eq!((&item["lastSeen"], &item["rowId"]), (&json!("2024-11-15T12:00:00.000Z"), &json!(part.row_id)));
+    assert_eq!(item["description"], "Part A-1 of bins_inventory");
+    // Other programs may have left zero dates.
+    let zero = "SET sql_mode = ''; UPDATE transactions SET Timestamp = 0; UPDATE inventoryindex SET LastSeen = 0";
+    execute(&mut other, zero).await;
+    assert_eq!(facts().await, json!([0, 0, null, null]));
+    assert_eq!(app.get("/api/inventory/low-stock").await.expect(200)["items"][0]["lastSeen"], Value::Null);
+}
+
+#[tokio::test]
 async fn the_threshold_decides_what_is_low() {
     let app = App::inventory().await;
     for quantity in 0..8 {
@@ -120,7 +168,9 @@ async fn the_threshold_decides_what_is_low() {
         );
         assert_eq!(response["items"].as_array().unwrap().len(), count, "{query}");
     }
-    for wrong in ["0", "-1", "", "five", "2.5", "1e3", "2147483648", "%205"] {
+    let blank = app.get("/api/inventory/low-stock?threshold=").await.expect(200);
+    assert_eq!(blank["threshold"], 5);
+    for wrong in ["0", "-1", "five", "2.5", "1e3", "2147483648", "%205"] {
         let body = app.get(&format!("/api/inventory/low-stock?threshold={wrong}")).await.expect(400);
         assert!(body["details"]["fields"]["threshold"].is_string(), "{wrong}: {body}");
     }

@@ -25,15 +25,30 @@ async fn an_exact_match_has_all_fields() {
             "partNumber": "A123-456",
             "tableName": "stock_room",
             "rowId": part.row_id,
+            "serialNumber": "SN-001",
             "qty": 15,
             "condition": "SV",
             "location": "A-12",
             "description": "Part A123-456 of stock_room",
+            "lastSeen": null,
         }],
         "totalResults": 1,
         "searchMethod": "exact",
     });
     assert_eq!(response, expected);
+}
+
+#[tokio::test]
+async fn results_tell_when_the_quantity_was_last_changed() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A123-456", 15).await;
+    app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    for text in ["A123-456", "A123"] {
+        let found = search(&app, text).await;
+        assert_eq!(found["results"][0]["lastSeen"], "2024-11-15T12:00:00.000Z", "{text}");
+    }
+    execute(&mut app.database.connect().await, "SET sql_mode = ''; UPDATE inventoryindex SET LastSeen = 0").await;
+    assert_eq!(search(&app, "A123").await["results"][0]["lastSeen"], Value::Null);
 }
 
 #[tokio::test]
@@ -49,6 +64,7 @@ async fn the_description_comes_from_the_parts_table() {
     for (table, found) in TABLES.into_iter().zip(found) {
         assert_eq!(found["tableName"], table);
         assert_eq!(found["description"], format!("Part MS20470AD4-6 of {table}"));
+        assert_eq!(found["serialNumber"], "SN-001");
     }
 }
 
@@ -61,7 +77,7 @@ async fn parts_without_a_table_row_are_found() {
     let response = search(&app, "X-1").await;
     assert_eq!(response["totalResults"], 2);
     for found in response["results"].as_array().unwrap() {
-        assert_eq!(found["description"], Value::Null);
+        assert_eq!((&found["description"], &found["serialNumber"]), (&Value::Null, &Value::Null));
         let is_first = found["indexId"] == json!(part.index_id.to_string());
         assert_eq!(found["qty"], if is_first { json!(2) } else { Value::Null });
     }
@@ -140,6 +156,7 @@ async fn unindexed_parts_are_found_in_stock_room_and_bins() {
         (&found["location"], &found["description"]),
         (&json!("A-12"), &json!("Part B-LEGACY-07 of bins_inventory"))
     );
+    assert_eq!((&found["serialNumber"], &found["lastSeen"]), (&json!("SN-001"), &Value::Null));
     assert!(found["rowId"].is_number());
 }
 

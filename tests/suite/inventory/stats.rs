@@ -19,6 +19,7 @@ async fn the_index_is_counted_in_all_and_by_table() {
     let stats = app.get("/api/inventory/stats").await.expect(200);
     assert_eq!((&stats["totalParts"], &stats["totalQuantity"]), (&json!(6), &json!(110)));
     assert_eq!((&stats["lowStockItems"], &stats["outOfStockItems"]), (&json!(3), &json!(1)));
+    assert_eq!((&stats["totalItems"], &stats["lowStockCount"]), (&json!(6), &json!(3)));
     let breakdown = stats["tableBreakdown"].as_array().unwrap();
     assert_eq!(breakdown[0], json!({ "table": "stock_room", "parts": 3, "quantity": 9 }));
     let names: Vec<&Value> = breakdown.iter().map(|table| &table["table"]).collect();
@@ -29,9 +30,23 @@ async fn the_index_is_counted_in_all_and_by_table() {
 }
 
 #[tokio::test]
+async fn transactions_of_the_last_30_days_are_counted() {
+    let app = App::inventory().await;
+    let part = app.put("stock_room", "A-1", 9).await;
+    app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    // The clock stands at noon on 15 November; 30 days before is noon on 16 October.
+    let theirs = "INSERT INTO transactions (Timestamp, Action, PartNumber, DeltaQty, NewQty) VALUES \
+                  ('2024-10-16 12:00:00', 'INCREMENT', 'A-1', 1, 9), ('2024-10-16 11:59:59', 'DECREMENT', 'A-1', -1, 8)";
+    execute(&mut app.database.connect().await, theirs).await;
+    assert_eq!(app.get("/api/inventory/stats").await.expect(200)["recentTransactions"], 2);
+}
+
+#[tokio::test]
 async fn an_empty_index_is_all_zeros() {
     let app = App::inventory().await;
     let stats = app.get("/api/inventory/stats").await.expect(200);
     assert_eq!((&stats["totalParts"], &stats["totalQuantity"]), (&json!(0), &json!(0)));
+    assert_eq!((&stats["totalItems"], &stats["lowStockCount"]), (&json!(0), &json!(0)));
+    assert_eq!(stats["recentTransactions"], 0);
     assert_eq!(stats["tableBreakdown"].as_array().unwrap().len(), 11);
 }

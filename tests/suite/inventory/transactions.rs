@@ -32,7 +32,9 @@ async fn entries_are_filtered_and_newest_first() {
         ("partNumber=A", vec![]),
         ("partNumber=B%252", vec![4]),
         ("partNumber=B_2", vec![5]),
-        ("partNumber=&roNumber=&action=", vec![6, 5, 4, 3, 2, 1]),
+        ("partNumber=&roNumber=%20&action=+", vec![6, 5, 4, 3, 2, 1]),
+        ("startDate=&endDate=%20&limit=&offset=", vec![6, 5, 4, 3, 2, 1]),
+        ("action=%20DECREMENT%20", vec![5, 2, 1]),
         ("roNumber=RO1", vec![5, 4, 1]),
         ("action=DECREMENT", vec![5, 2, 1]),
         ("action=DECREMENT&roNumber=RO1&partNumber=a-1", vec![1]),
@@ -40,7 +42,11 @@ async fn entries_are_filtered_and_newest_first() {
         ("endDate=2024-11-14", vec![4, 3, 2, 1]),
         ("startDate=2024-11-14&endDate=2024-11-14", vec![4, 3, 2]),
         ("startDate=2024-11-14T12:00:00Z&endDate=2024-11-14T18:59:59-05:00", vec![4, 3]),
-        ("startDate=2024-11-14T12:00:00.001Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+        // Entries have whole seconds, and this one may have been made after the start.
+        ("startDate=2024-11-14T12:00:00.254Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4, 3]),
+        ("startDate=2024-11-14T12:00:01Z&endDate=2024-11-15T00:00:00Z", vec![6, 5, 4]),
+        ("startDate=2024-11-14T12:00:00.254Z&endDate=2024-11-14T12:00:00.609Z", vec![3]),
+        ("startDate=2024-11-14T11:00:00Z&endDate=2024-11-14T11:59:59.999Z", vec![]),
     ] {
         let page = app.get(&format!("{TRANSACTIONS}?{query}")).await.expect(200);
         assert_eq!((ids(&page), &page["total"]), (found.clone(), &json!(found.len())), "{query}");
@@ -89,7 +95,6 @@ async fn invalid_params_are_reported() {
     for (parameter, value) in [
         ("action", "decrement"),
         ("action", "DELETE"),
-        ("startDate", ""),
         ("startDate", "yesterday"),
         ("startDate", "2024-02-30"),
         ("endDate", "2024-13-01"),
@@ -97,7 +102,6 @@ async fn invalid_params_are_reported() {
         ("limit", "0"),
         ("limit", "-1"),
         ("limit", "x"),
-        ("limit", ""),
         ("offset", "-1"),
         ("offset", "1.5"),
         ("partNumber", &"9".repeat(101)),
@@ -147,4 +151,15 @@ async fn numbers_of_orders_have_one_form_in_the_ledger() {
     let page = app.get("/api/inventory/transactions?limit=3").await.expect(200);
     let shown: Vec<&Value> = page["transactions"].as_array().unwrap().iter().map(|entry| &entry["roNumber"]).collect();
     assert_eq!(shown, ["PCX-3002Ä", "pcx-3002", "PCX-3002"]);
+}
+
+#[tokio::test]
+async fn a_client_sees_what_came_after_it_last_looked() {
+    let app = App::inventory().await;
+    let part = app.put("terra", "A-1", 9).await;
+    app.clock.set("2024-11-15T12:00:45.609Z".parse().unwrap());
+    app.post("/api/inventory/decrement", &part.change(&json!({}))).await.expect(200);
+    for (start, total) in [("2024-11-15T12:00:45.254Z", 1), ("2024-11-15T12:00:46Z", 0)] {
+        assert_eq!(app.get(&format!("{TRANSACTIONS}?startDate={start}")).await.expect(200)["total"], total, "{start}");
+    }
 }

@@ -75,7 +75,7 @@ async fn missing_fields_are_named_together() {
         response["details"]["fields"],
         json!({
             "roNumber": "is required",
-            "shopName": "must not be null",
+            "shopName": "must not be empty",
             "partDescription": "is required",
             "currentStatus": "must not be empty",
         })

@@ -7,7 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn health_says_that_the_database_is_connected() {
     let app = App::start().await;
-    for path in ["/health", "/api/health", "/.netlify/functions/api/health"] {
+    for path in ["/health", "/api/health", "/.netlify/functions/health", "/.netlify/functions/api/health"] {
         let body = app.get(path).await.expect(200);
         let expected = json!({ "status": "ok", "timestamp": "2024-11-15T12:00:00.000Z", "uptime": body["uptime"], "database": "connected" });
         assert_eq!(body, expected);

@@ -5,6 +5,8 @@ mod conditional;
 mod create;
 mod dashboard;
 mod delete;
+mod filters;
+mod follow_ups;
 mod get;
 mod health;
 mod history;

@@ -72,6 +72,24 @@ async fn someone_asks_again_after_days_that_the_status_and_the_terms_tell() {
 }
 
 #[tokio::test]
+async fn a_status_that_is_set_twice_on_one_day_changes_nothing() {
+    let app = App::start().await;
+    app.create("RO1").await;
+    let path = "/api/ros/by-number/RO1/status";
+    let update = json!({ "status": "APPROVED", "cost": "5.00", "deliveryDate": "2024-12-24" });
+    let first = app.patch(path, &update).await;
+    let second = app.patch(path, &update).await;
+    assert_eq!(second.header("etag"), first.header("etag"));
+    assert_eq!(second.expect(200), first.expect(200));
+    assert_eq!(app.get("/api/ros/by-number/RO1/history").await.expect(200)["total"], 2);
+    // On another day it is a new answer of the shop.
+    app.clock.set("2024-11-18T12:00:00Z".parse().unwrap());
+    let later = app.patch(path, &update).await.expect(200);
+    assert_eq!(later["currentStatusDate"], "2024-11-18T00:00:00.000Z");
+    assert_eq!(later["nextDateToUpdate"], "2024-12-02T00:00:00.000Z");
+}
+
+#[tokio::test]
 async fn absent_fields_are_unchanged() {
     let app = App::start().await;
     let order = app.create_with(json!({ "roNumber": "RO1", "estimatedCost": "5.00" })).await;

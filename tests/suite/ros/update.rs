@@ -3,6 +3,7 @@
 use rotracker_tests::{
     App,
     app::{new_order, path_by_number, path_of},
+    database::execute,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +54,9 @@ async fn fields_are_set_cleared_or_unchanged() {
     for (field, ..) in fields() {
         let response = app.patch(&path, &json!({ field: null })).await;
         if REQUIRED.contains(&field) {
-            assert_eq!(response.expect(400)["details"]["fields"][field], "must not be null");
+            assert_eq!(response.expect(400)["details"]["fields"][field], "must not be empty");
+            let blank = app.patch(&path, &json!({ field: " " })).await.expect(400);
+            assert_eq!(blank["details"]["fields"][field], "must not be empty");
         } else {
             expected[field] = Value::Null;
             assert_eq!(response.expect(200), expected, "clearing {field}");
@@ -72,6 +75,120 @@ async fn the_dashboard_may_send_the_whole_order_back() {
     sent["lastDateUpdated"] = json!("1999-01-01");
     sent["statusHistory"] = json!([{ "status": "x" }]);
     assert_eq!(app.patch(&path_of(&order), &sent).await.expect(200), order);
+}
+
+#[tokio::test]
+async fn an_imported_order_with_empty_fields_can_be_edited() {
+    let app = App::start().await;
+    for (index, (stored, values)) in [("NULL", "NULL, NULL, NULL"), ("blank", "'', ' ', ''")].into_iter().enumerate() {
+        let insert = format!(
+            "INSERT INTO active (RO, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS) VALUES ('RO{index}', {values})"
+        );
+        execute(&mut app.database.connect().await, &insert).await;
+        let path = path_by_number(&format!("RO{index}"));
+        let mut expected = app.get(&path).await.expect_order();
+        for (prefix, empty, note) in [
+            ("", json!(null), "a"),
+            ("", json!(""), "b"),
+            ("/.netlify/functions", json!(null), "c"),
+            ("/.netlify/functions", json!("\t"), "d"),
+        ] {
+            let mut sent = expected.clone();
+            for field in ["shopName", "partDescription", "currentStatus"] {
+                sent[field] = empty.clone();
+            }
+            sent["notes"] = json!(note);
+            expected["notes"] = json!(note);
+            expected["lastDateUpdated"] = json!("2024-11-15T00:00:00.000Z");
+            assert_eq!(app.patch(&format!("{prefix}{path}"), &sent).await.expect(200), expected, "{stored}");
+        }
+        assert_eq!(app.get(&path).await.expect_order(), expected);
+        // A field that has a value by now cannot be emptied again.
+        app.patch(&path, &json!({ "shopName": "XYZ" })).await.expect(200);
+        for empty in [json!(null), json!("")] {
+            let refused = app.patch(&path, &json!({ "shopName": empty, "currentStatus": empty })).await.expect(400);
+            assert_eq!(refused["details"]["fields"], json!({ "shopName": "must not be empty" }));
+        }
+    }
+    // Another program may even have left the number empty.
+    execute(&mut app.database.connect().await, "INSERT INTO active (id, RO) VALUES (77, '')").await;
+    let order = app.patch("/api/ros/77", &json!({ "roNumber": "", "terms": "COD" })).await.expect(200);
+    assert_eq!((&order["roNumber"], &order["terms"]), (&json!(""), &json!("COD")));
+}
+
+#[tokio::test]
+async fn values_that_are_there_already_change_nothing() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "estimatedCost": "12.50", "notes": "x" })).await;
+    let before = app.get(&path_of(&order)).await;
+    app.clock.set("2024-11-18T12:00:00Z".parse().unwrap());
+    for path in [path_of(&order), path_by_number("ro1"), format!("/.netlify/functions{}", path_of(&order))] {
+        for same in [
+            json!({ "currentStatus": "WAITING QUOTE" }),
+            json!({ "estimatedCost": 12.5, "notes": "x", "terms": null, "archiveStatus": "ACTIVE" }),
+            order.clone(),
+        ] {
+            let response = app.patch(&path, &same).await;
+            assert_eq!(response.header("etag"), before.header("etag"), "{same}");
+            assert_eq!(response.expect(200), order, "{same}");
+        }
+    }
+    assert_eq!(app.get(&format!("{}/history", path_of(&order))).await.expect(200)["total"], 1);
+}
+
+#[tokio::test]
+async fn a_note_beside_the_same_status_is_no_new_status() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "currentStatusDate": "2024-11-01" })).await;
+    let path = path_of(&order);
+    let changed = app.patch(&path, &json!({ "currentStatus": "WAITING QUOTE", "notes": "called" })).await.expect(200);
+    assert_eq!(changed["notes"], "called");
+    assert_eq!(changed["currentStatusDate"], "2024-11-01T00:00:00.000Z");
+    let steps = async || app.get(&path).await.expect(200)["statusHistory"].as_array().unwrap().len();
+    assert_eq!(steps().await, 1);
+    app.patch(&path, &json!({ "currentStatus": "APPROVED", "notes": "called" })).await.expect(200);
+    assert_eq!(steps().await, 2);
+}
+
+#[tokio::test]
+async fn only_the_status_route_sets_the_next_update_date() {
+    let app = App::start().await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "nextDateToUpdate": "2024-12-24" })).await;
+    let path = path_of(&order);
+    app.patch(&path, &json!({ "currentStatus": "APPROVED" })).await.expect(200);
+    let archived = app.post("/api/ros/by-number/RO1/archive", &json!({ "archiveStatus": "PAID" })).await.expect(200);
+    assert_eq!(archived["nextDateToUpdate"], "2024-12-24T00:00:00.000Z");
+    let status = json!({ "status": "BER" });
+    let cleared = app.patch("/api/ros/by-number/RO1/status", &status).await.expect(200);
+    assert_eq!(cleared["nextDateToUpdate"], Value::Null);
+}
+
+#[tokio::test]
+async fn instants_are_days_in_the_time_zone_of_the_business() {
+    // Half past eight in the evening of 14 November in New York.
+    let evening = "2024-11-15T01:30:00.000Z";
+    let app = App::start_in_new_york(evening).await;
+    let order = app.create_with(json!({ "roNumber": "RO1", "nextDateToUpdate": evening })).await;
+    let today = json!("2024-11-14T00:00:00.000Z");
+    assert_eq!((&order["currentStatusDate"], &order["lastDateUpdated"]), (&today, &today));
+    assert_eq!((&order["nextDateToUpdate"], &order["daysOverdue"]), (&today, &json!(0)));
+    let path = path_of(&order);
+    for (sent, day) in [
+        (evening, "2024-11-14"),
+        ("2024-11-15T00:00:00.000Z", "2024-11-15"),
+        ("2024-11-15T05:00:00.000Z", "2024-11-15"),
+        ("2024-11-15", "2024-11-15"),
+    ] {
+        for field in ["dateMade", "dateDroppedOff", "estimatedDeliveryDate", "currentStatusDate", "nextDateToUpdate"] {
+            app.patch(&path, &json!({ field: "2000-01-01" })).await.expect(200);
+            let changed = app.patch(&path, &json!({ field: sent })).await.expect(200);
+            assert_eq!(changed[field], format!("{day}T00:00:00.000Z"), "{field} sent as {sent}");
+        }
+    }
+    let update = json!({ "status": "APPROVED", "deliveryDate": evening });
+    let updated = app.patch("/api/ros/by-number/RO1/status", &update).await.expect(200);
+    assert_eq!((&updated["estimatedDeliveryDate"], &updated["currentStatusDate"]), (&today, &today));
+    assert_eq!(updated["nextDateToUpdate"], "2024-11-28T00:00:00.000Z");
 }
 
 #[tokio::test]

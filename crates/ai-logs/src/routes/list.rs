@@ -2,7 +2,7 @@
 
 use app_core::{
     db,
-    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
+    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page},
     openapi::{Filter, Forbidden, PeriodBound},
     values::{BoundedInt, TrimmedText},
 };
@@ -23,11 +23,9 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// The user who asked.
-    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
     /// The conversation.
-    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     conversation_id: Option<String>,
     /// The start of the period.

@@ -1,7 +1,7 @@
 //! `GET /api/ai-logs/usage`
 
 use app_core::{
-    http::{ApiError, Caller, FieldProblems, Period, Query, json_object, non_blank},
+    http::{ApiError, Caller, FieldProblems, Period, Query, json_object, trimmed},
     openapi::{Filter, Forbidden, PeriodBound},
     values::TrimmedText,
 };
@@ -23,11 +23,10 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// The user who asked.
-    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<255>>, inline)]
     user: Option<String>,
     /// The model that answered.
-    #[serde(deserialize_with = "non_blank")]
+    #[serde(deserialize_with = "trimmed")]
     #[param(value_type = Option<Filter<100>>, inline)]
     model: Option<String>,
     /// The start of the period.

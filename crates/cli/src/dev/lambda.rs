@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use app_core::http::{ApiError, BODY_LIMIT_BYTES, body_bytes};
+use app_core::http::{ApiError, BODY_LIMIT_BYTES, BasePath, body_bytes};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -100,6 +100,8 @@ impl Functions {
         let gateway = Gateway {
             client: local_client().no_gzip().redirect(reqwest::redirect::Policy::none()).build()?,
             port,
+            // Functions report a malformed one.
+            base_path: variables.get("BASE_PATH").and_then(|path| path.trim().parse().ok()).unwrap_or_default(),
             permits: Arc::new(Semaphore::new(MAX_REQUESTS)),
         };
         let routes = routes(gateway);
@@ -197,6 +199,8 @@ async fn wait_until_healthy(port: u16, build_lock: &Path) -> Result<()> {
 struct Gateway {
     client: Client,
     port: u16,
+    /// Removed here, too, because `cargo lambda watch` finds the function by the path.
+    base_path: BasePath,
     permits: Arc<Semaphore>,
 }
 
@@ -209,6 +213,7 @@ async fn forward(State(gateway): State<Gateway>, request: Request) -> Response {
     let Ok(Ok(permit)) = timeout(MAX_WAIT, gateway.permits.clone().acquire_owned()).await else {
         return unavailable("Too many requests are running under `cargo lambda watch`.");
     };
+    let request = gateway.base_path.strip(request);
     let (method, uri, mut headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let body = match body_bytes(request, &()).await {
         Ok(body) => body,
@@ -271,9 +276,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_400_and_a_long_one_413() {
-        let gateway =
-            Gateway { client: local_client().build().unwrap(), port: 0, permits: Arc::new(Semaphore::new(1)) };
+    async fn the_base_path_is_removed_before_a_function_is_chosen() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let watch = Router::new().fallback(async |request: Request| request.uri().to_string());
+        let watch = tokio::spawn(async move { axum::serve(listener, watch).await });
+        let (client, permits) = (local_client().build().unwrap(), Arc::new(Semaphore::new(1)));
+        let routes = routes(Gateway { client, port, base_path: "/ro".parse().unwrap(), permits });
+        for (sent, forwarded) in [("/ro/api/ai/health?x=1", "/api/ai/health?x=1"), ("/api/ai/health", "/api/ai/health")]
+        {
+            let response = routes.clone().oneshot(Request::get(sent).body(Body::empty()).unwrap()).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+            assert_eq!(body, forwarded);
+        }
+        watch.abort();
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_400_a_long_one_413_and_an_encoded_one_415() {
+        let gateway = Gateway {
+            client: local_client().build().unwrap(),
+            port: 0,
+            base_path: BasePath::default(),
+            permits: Arc::new(Semaphore::new(1)),
+        };
         let broken = Body::from_stream(stream::iter([Ok("{"), Err(io::Error::from(io::ErrorKind::ConnectionReset))]));
         let long = Body::from(vec![b' '; BODY_LIMIT_BYTES + 1025]);
         for (body, status) in [(broken, StatusCode::BAD_REQUEST), (long, StatusCode::PAYLOAD_TOO_LARGE)] {
@@ -281,5 +307,9 @@ mod tests {
                 routes(gateway.clone()).oneshot(Request::post("/api/ros").body(body).unwrap()).await.unwrap();
             assert_eq!(response.status(), status);
         }
+        let packed =
+            Request::post("/api/ros").header(header::CONTENT_ENCODING, "gzip").body(Body::from(vec![0x1f, 0x8b]));
+        let response = routes(gateway).oneshot(packed.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }

@@ -10,7 +10,7 @@ use super::Authentication;
 use crate::http::ApiError;
 
 /// The routes that need no token, as the route table writes them. They show only the state of the service.
-const PUBLIC: [&str; 3] = ["/health", "/api/health", "/.netlify/functions/api/health"];
+const PUBLIC: [&str; 4] = ["/health", "/api/health", "/.netlify/functions/health", "/.netlify/functions/api/health"];
 
 /// Adds the [`Caller`](crate::http::Caller) to the request, or rejects it. Public routes are recognised by the matched
 /// route, because one path can be written in several ways. A request that matches no route needs a token.

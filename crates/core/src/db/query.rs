@@ -1,5 +1,6 @@
-//! Conditions and clauses that several lists have in common, and the ids of inserted rows.
+//! Conditions and clauses that several lists have in common, patterns, and the ids of inserted rows.
 
+use chrono::SubsecRound;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, mysql::MySqlQueryResult};
 
 use crate::{
@@ -7,10 +8,12 @@ use crate::{
     values::Timestamp,
 };
 
-/// Adds the conditions that `column` is within `period`, both ends included. `column` becomes part of the statement, so
-/// it must be a constant.
+/// Adds the conditions that `column`, which has whole seconds, is within `period`, both ends included. Instants are cut to whole
+/// seconds when they are stored, and so is the start here. Otherwise a client that asks for what came after an instant would
+/// never see what came later in the same second. `column` becomes part of the statement, so it must be a constant.
 pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, period: Period) {
-    for (bound, comparison) in [(period.start, ">="), (period.end, "<=")] {
+    let start = period.start.map(|Timestamp(start)| Timestamp(start.trunc_subsecs(0)));
+    for (bound, comparison) in [(start, ">="), (period.end, "<=")] {
         if let Some(Timestamp(instant)) = bound {
             statement.push(format!(" AND {column} {comparison} ")).push_bind(instant);
         }
@@ -20,6 +23,18 @@ pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, pe
 /// Adds the LIMIT and OFFSET of `page`.
 pub fn push_limit(statement: &mut QueryBuilder<MySql>, page: Page) {
     statement.push(" LIMIT ").push_bind(page.limit).push(" OFFSET ").push_bind(page.offset);
+}
+
+/// Escapes the characters that LIKE takes for a pattern.
+pub fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
 }
 
 /// Returns the generated ids of the `count` rows that one INSERT with VALUES inserted, in the order of the rows. The server reserves

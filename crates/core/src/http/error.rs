@@ -1,5 +1,5 @@
 //! The error type of all handlers, and its JSON body:
-//! `{"error": kind, "message": sentence, "details"?: {"fields": {name: problem}}}`.
+//! `{"error": kind, "message": sentence, "details"?: {"fields": {name: problem}} or {"current": {name: value}}}`.
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
@@ -40,6 +40,13 @@ pub enum ApiError {
     /// 409: the request contradicts the data.
     #[error("{0}")]
     Conflict(String),
+    /// 409: a value that the request expects is another by now.
+    #[error("{message}")]
+    Outdated {
+        message: String,
+        /// The current value, as `details` shows it.
+        current: BTreeMap<&'static str, Option<i64>>,
+    },
     /// 412: the resource is not in the state that `If-Match` or `If-None-Match` asks for.
     #[error("It has changed since you read it, or is not in the state that the request expects. Read it again.")]
     PreconditionFailed,
@@ -61,6 +68,11 @@ pub enum ApiError {
     /// 415: the `Content-Type` is not JSON.
     #[error("The body must be JSON, with the header Content-Type: application/json.")]
     UnsupportedMediaType,
+    /// 415: the body is compressed.
+    #[error(
+        "The body must not be encoded. Send it without the header Content-Encoding, or with Content-Encoding: identity."
+    )]
+    UnsupportedContentEncoding,
     /// The database failed: 503 if trying again may help, else 500.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
@@ -159,11 +171,11 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict(_) | Self::KeyInUse => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Outdated { .. } | Self::KeyInUse => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType | Self::UnsupportedContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::OutcomeUnknown(_) | Self::TokenUncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -235,8 +247,10 @@ struct ErrorBody<'a> {
 }
 
 #[derive(Serialize)]
-struct ErrorDetails<'a> {
-    fields: &'a BTreeMap<String, String>,
+#[serde(rename_all = "lowercase")]
+enum ErrorDetails<'a> {
+    Fields(&'a BTreeMap<String, String>),
+    Current(&'a BTreeMap<&'static str, Option<i64>>),
 }
 
 impl IntoResponse for ApiError {
@@ -265,7 +279,7 @@ impl ApiError {
     /// When it cannot be written as JSON, which would be a defect.
     pub(crate) fn refusal(&self) -> Result<Option<JsonResponse>, Self> {
         match self {
-            Self::NotFound(_) | Self::Conflict(_) | Self::PreconditionFailed => {
+            Self::NotFound(_) | Self::Conflict(_) | Self::Outdated { .. } | Self::PreconditionFailed => {
                 Ok(Some(JsonResponse::new(&self.body())?.with_status(self.status())))
             }
             _ => Ok(None),
@@ -274,7 +288,8 @@ impl ApiError {
 
     fn body(&self) -> ErrorBody<'_> {
         let details = match self {
-            Self::Invalid(FieldProblems(fields)) => Some(ErrorDetails { fields }),
+            Self::Invalid(FieldProblems(fields)) => Some(ErrorDetails::Fields(fields)),
+            Self::Outdated { current, .. } => Some(ErrorDetails::Current(current)),
             _ => None,
         };
         ErrorBody { error: self.kind(), message: self.message(), details }
@@ -288,6 +303,10 @@ impl ApiError {
         }
         if let Some(challenge) = self.challenge().and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self, Self::UnsupportedContentEncoding) {
+            // The encodings that are accepted (RFC 9110, section 12.5.3).
+            response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Self::Unauthenticated(error) = self {
             // For the log line of the request.

@@ -11,7 +11,8 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
+use percent_encoding::percent_decode_str;
 use serde::{
     Serialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -32,19 +33,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads the body of a request whose `Content-Type` is JSON, byte for byte.
+/// Reads the body of a request whose `Content-Type` is JSON, without the byte order mark that some programs write before it.
 pub(crate) async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    body_bytes(request, state).await
+    let body = body_bytes(request, state).await?;
+    let mark_length = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    Ok(body.slice(mark_length..))
 }
 
 /// Reads the body of a request. The limit is axum's, or that of a [`DefaultBodyLimit`](axum::extract::DefaultBodyLimit).
 ///
 /// # Errors
-/// When the body is too large or breaks off.
+/// When the body is encoded, is too large or breaks off.
 pub async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    if !is_unencoded(request.headers()) {
+        return Err(ApiError::UnsupportedContentEncoding);
+    }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
@@ -71,6 +77,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
+
+/// Returns whether the body is as it is, without a `Content-Encoding` such as `gzip`.
+fn is_unencoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.all(|encoding| encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The deepest nesting of a body. No valid request is deeper, and parts of bodies are passed on to others unchanged.
 const MAX_DEPTH: usize = 64;
@@ -131,6 +146,12 @@ fn is_object(body: &[u8]) -> bool {
 fn problem_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
+    if message.starts_with("unknown field") {
+        return match message.split_once(", expected ") {
+            Some((_, fields)) => format!("is no field of this request, which may have {fields}"),
+            None => "is no field of this request".to_owned(),
+        };
+    }
     match message.strip_prefix("invalid type: ") {
         Some(types) => match types.split_once(", expected ") {
             Some((found, expected)) => format!("must be {expected}, not {}", found.split(' ').next().unwrap_or(found)),
@@ -156,19 +177,31 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The parameters of the query string. Unknown ones are ignored.
+/// The parameters of the query string. Unknown ones are ignored. A blank one, such as an empty field of a form, counts as
+/// absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match axum::extract::Query::from_request_parts(parts, state).await {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::try_from_uri(&without_blank_parameters(&parts.uri)) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(ApiError::BadRequest(format!("The query is not valid: {}.", rejection.body_text()))),
         }
     }
+}
+
+/// Returns the query of `uri` without those parameters that have no value, or one of white space only.
+fn without_blank_parameters(uri: &Uri) -> Uri {
+    let is_blank = |parameter: &str| {
+        let value = parameter.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
+        percent_decode_str(&value).decode_utf8_lossy().trim().is_empty()
+    };
+    let query = uri.query().unwrap_or_default().split('&').filter(|parameter| !is_blank(parameter));
+    // A part of a valid query is valid.
+    format!("/?{}", query.collect::<Vec<_>>().join("&")).parse().unwrap_or_else(|_| uri.clone())
 }
 
 #[cfg(test)]
@@ -215,6 +248,31 @@ mod tests {
             assert!(error.to_string().contains(said), "{sent}: {error}");
         }
         assert!(parse_object::<Body>(br#" {"shopName":null,"unknown":{"deep":[1]},"cost":"1.50"} "#).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_field_is_rejected_by_name_where_the_request_takes_none() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {
+            #[expect(dead_code, reason = "only parsed")]
+            quantity: Option<u8>,
+        }
+        let error = parse_object::<Strict>(br#"{"qty":3}"#).unwrap_err();
+        assert_eq!(error.to_string(), "qty is no field of this request, which may have `quantity`.");
+    }
+
+    #[test]
+    fn blank_parameters_are_absent() {
+        for (sent, kept) in [
+            ("/x?a=&b=1&c", "/?b=1"),
+            ("/x?a=%20%09+&a=2&b=%C2%A0", "/?a=2"),
+            ("/x?a=%&b=%00", "/?a=%&b=%00"),
+            ("/x?", "/?"),
+            ("/x", "/?"),
+        ] {
+            assert_eq!(without_blank_parameters(&sent.parse().unwrap()), kept, "{sent}");
+        }
     }
 
     #[test]

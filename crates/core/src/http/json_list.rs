@@ -25,6 +25,16 @@ pub trait Summary<T>: Serialize + Clone + Send + Sync + 'static {
     fn count(&mut self, item: &T);
 }
 
+/// An item of a list that is sent in groups.
+#[derive(Clone, Debug)]
+pub struct GroupedItem<G, T> {
+    /// The members of the group beside its list, of which there must be at least one. `None` unless the item is the group's first.
+    pub first_of: Option<G>,
+    pub item: T,
+    /// Whether the item is the last of its group.
+    pub is_last: bool,
+}
+
 /// Responds with a JSON array of the items in the stream that `items` opens.
 ///
 /// If the stream fails before the first chunk is full, the response is an ordinary error, after the retries that any read
@@ -37,7 +47,7 @@ where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    respond(items, Brackets::<NoSummary>::of_array).await
+    respond(items, write_item, Brackets::<NoSummary>::of_array).await
 }
 
 /// Responds with a JSON object whose member `list` is the array that [`json_array`] would send. `summary` has the other
@@ -54,7 +64,39 @@ where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
-    respond(items, || Brackets { list: Some(list), summary: Some(summary.clone()) }).await
+    respond(items, write_item, || Brackets { list: Some(list), summary: Some(summary.clone()) }).await
+}
+
+/// Responds as [`json_object`] does with a list of groups, whose member `group_list` is a list of its own. Groups are written item
+/// by item, so that they may be long.
+///
+/// # Errors
+/// As [`json_array`].
+pub async fn json_groups<G, T, S>(
+    list: &'static str,
+    group_list: &'static str,
+    items: impl Fn() -> S,
+    summary: impl Summary<GroupedItem<G, T>>,
+) -> Result<Response, ApiError>
+where
+    G: Serialize + Send + 'static,
+    T: Serialize + Send + 'static,
+    S: Stream<Item = Result<GroupedItem<G, T>, ApiError>> + Send + 'static,
+{
+    let write = move |buffer: &mut BytesMut, grouped: &GroupedItem<G, T>| {
+        if let Some(group) = &grouped.first_of {
+            write_item(buffer, group)?;
+            // The closing brace of the group's other members becomes the comma before the list.
+            buffer.truncate(buffer.len() - 1);
+            buffer.put(format!(",\"{group_list}\":[").as_bytes());
+        }
+        write_item(buffer, &grouped.item)?;
+        if grouped.is_last {
+            buffer.put(&b"]}"[..]);
+        }
+        Ok(())
+    };
+    respond(items, write, || Brackets { list: Some(list), summary: Some(summary.clone()) }).await
 }
 
 /// Responds as [`json_object`] does with a page of a list that has `total` items in all.
@@ -122,14 +164,27 @@ impl<S: Serialize> Brackets<S> {
     }
 }
 
-async fn respond<T, S, M>(items: impl Fn() -> S, brackets: impl Fn() -> Brackets<M>) -> Result<Response, ApiError>
+fn write_item<T: Serialize>(buffer: &mut BytesMut, item: &T) -> serde_json::Result<()> {
+    serde_json::to_writer(buffer.writer(), item)
+}
+
+/// Writes an item of a list. Commas between the items are added.
+trait Write<T>: Fn(&mut BytesMut, &T) -> serde_json::Result<()> + Copy + Send + 'static {}
+
+impl<T, W: Fn(&mut BytesMut, &T) -> serde_json::Result<()> + Copy + Send + 'static> Write<T> for W {}
+
+async fn respond<T, S, M>(
+    items: impl Fn() -> S,
+    write: impl Write<T>,
+    brackets: impl Fn() -> Brackets<M>,
+) -> Result<Response, ApiError>
 where
-    T: Serialize + Send + 'static,
+    T: Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
     M: Summary<T>,
 {
     let (first, rest) = db::retry(|| async {
-        let mut chunks = Box::pin(chunks(items(), brackets()));
+        let mut chunks = Box::pin(chunks(items(), write, brackets()));
         let first = chunks.try_next().await?.unwrap_or_default();
         Ok((first, chunks))
     })
@@ -139,9 +194,13 @@ where
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-fn chunks<T, S, M>(items: S, mut brackets: Brackets<M>) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
+fn chunks<T, S, M>(
+    items: S,
+    write: impl Write<T>,
+    mut brackets: Brackets<M>,
+) -> impl Stream<Item = Result<Bytes, ApiError>> + Send
 where
-    T: Serialize + Send + 'static,
+    T: Send + 'static,
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
     M: Summary<T>,
 {
@@ -158,7 +217,7 @@ where
                 buffer.put_u8(b',');
             }
             is_first = false;
-            serde_json::to_writer((&mut buffer).writer(), &item).map_err(ApiError::internal)?;
+            write(&mut buffer, &item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
                 let waiting_for_the_client = ClientWait::begin();
                 yield buffer.split().freeze();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ApiError;
 
 /// The header of a response that is repeated from an earlier request with the same `Idempotency-Key`.
-pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A JSON body with its status and, if it shows one resource that can be changed, the entity tag of that resource.
 #[derive(Clone, Debug)]

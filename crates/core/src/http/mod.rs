@@ -1,27 +1,32 @@
 //! HTTP: errors, extractors, parameters of lists, the layers around every router, streamed lists.
 
 mod actor;
+mod base_path;
 mod caller;
 mod conditional;
+mod cors;
 mod error;
 mod extract;
 mod guards;
 mod json_list;
 mod json_response;
+mod list_headers;
 mod observe;
 mod parameters;
 mod prefixes;
 mod stack;
 
 pub use actor::Actor;
+pub use base_path::BasePath;
 pub use caller::{Administrator, Caller, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query, body_bytes};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
-pub use json_list::{PageSummary, Summary, json_array, json_object, json_page};
-pub use json_response::{IDEMPOTENCY_REPLAYED, JsonResponse};
-pub use parameters::{Page, Period, non_blank};
+pub use json_list::{GroupedItem, PageSummary, Summary, json_array, json_groups, json_object, json_page};
+pub use json_response::JsonResponse;
+pub use list_headers::{ListRange, TOTAL_COUNT};
+pub use parameters::{Page, Period, trimmed};
 pub use prefixes::under_both_prefixes;
 pub use stack::{BODY_LIMIT_BYTES, USER_ID, with_layers};

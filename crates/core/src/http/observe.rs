@@ -22,7 +22,7 @@ use super::{RequestId, prefixes::without_prefix};
 use crate::{auth::TokenError, metrics};
 
 /// The header that carries the request's id in every response. It is Lambda's own id, which is what CloudWatch shows.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client's trace (W3C Trace Context).
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");

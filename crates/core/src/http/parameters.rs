@@ -11,14 +11,12 @@ const DEFAULT_LIMIT: i64 = 50;
 /// The most rows of a page. A larger `limit` is lowered to this, and the response shows the lowered one.
 const MAX_LIMIT: i64 = 100;
 
-/// Reads an optional filter as trimmed text. A blank one, such as an empty field of a form, filters nothing. For serde's
-/// `deserialize_with`, in a struct with `#[serde(default)]`.
+/// Reads a filter as trimmed text. For serde's `deserialize_with`, in a struct with `#[serde(default)]`.
 ///
 /// # Errors
 /// When it is not text.
-pub fn non_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?.trim().to_owned();
-    Ok(Some(text).filter(|text| !text.is_empty()))
+pub fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?.trim().to_owned()))
 }
 
 /// The part of a list that a request asks for.

@@ -74,7 +74,7 @@ errors! {
     UriTooLong(URI_TOO_LONG, "URI too long", "Path and query are over 8 KB.",
         "The path and its query must be at most 8192 bytes long together.");
     /// 415.
-    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The `Content-Type` is not JSON.",
+    UnsupportedMediaType(UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "The `Content-Type` is not JSON, or there is a `Content-Encoding` other than `identity`.",
         "The body must be JSON, with the header Content-Type: application/json.");
     /// 422.
     KeyReused(UNPROCESSABLE_ENTITY, "Idempotency key reused", "The `Idempotency-Key` came with another request before.",
@@ -125,13 +125,13 @@ pub struct IfNoneMatch {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct IdempotencyKeyHeader {
-    /// A text of the client's choice, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key has one effect and one response. The response is saved if the request succeeded, or if the data did not allow it (404, 409, 412); after other errors the request may be sent again with the same key. A repeated response has the header `Idempotency-Replayed: true`.
+    /// A text of the client's choice, 1 to 255 printable ASCII characters. For 24 hours the same request with the same key has one effect and one response. The response is saved if the request succeeded, or if the data did not allow it (404, 409, 412): then it is repeated, even if the request could succeed by now, and a new attempt needs a new key. Other errors (400, 401, 413, 415, 5xx) are not saved, and the request may be sent again with the same key, corrected or not. A repeated response has the header `Idempotency-Replayed: true`.
     #[param(rename = "Idempotency-Key", value_type = KeyText, required = false, inline)]
     _idempotency_key: Option<String>,
 }
 
 /// Headers, by the name of their component: the name on the wire, its schema, what it says.
-fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 12] {
     let count = json!({ "type": "integer", "minimum": 0 });
     [
         ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
@@ -146,6 +146,13 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 10] {
             "Idempotency-Replayed",
             json!({ "const": "true" }),
             "Present if the response is repeated from an earlier request with the same `Idempotency-Key`.",
+        ),
+        ("TotalCount", "X-Total-Count", count.clone(), "The number of items in the whole list."),
+        (
+            "Link",
+            "Link",
+            json!({ "type": "string", "examples": ["<?limit=50&offset=0>; rel=\"first\", <?limit=50&offset=50>; rel=\"next\""] }),
+            "Links to the first, previous, next and last part of the list (RFC 8288), relative to the requested URL; present if the request has a `limit`.",
         ),
         (
             "Challenge",
@@ -224,6 +231,8 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
             let common = header_references(|name| match name {
                 "RequestId" => true,
                 ETAG => all.contains_key("ETag"),
+                "TotalCount" => all.contains_key("X-Total-Count"),
+                "Link" => all.contains_key("Link"),
                 REPLAYED => has_key,
                 _ => is_rate_limited && name.starts_with("RateLimit"),
             });
@@ -254,12 +263,16 @@ pub(super) fn shared() -> Shared {
             "message": { "type": "string", "description": "A sentence for people." },
             "details": {
                 "type": "object",
-                "required": ["fields"],
                 "properties": {
                     "fields": {
                         "type": "object",
                         "description": "The problem of each field or parameter, as the rest of a sentence that begins with its name.",
                         "additionalProperties": { "type": "string" },
+                    },
+                    "current": {
+                        "type": "object",
+                        "description": "The current value of each field that a request expected to have another one; null if it is unknown.",
+                        "additionalProperties": { "type": ["integer", "null"] },
                     },
                 },
             },

@@ -17,7 +17,7 @@ use utoipa::{
 
 use crate::{
     Patch,
-    values::{BoundedInt, BoundedText, Day, Money, NormalizedText, Text, Timestamp, TrimmedText},
+    values::{BoundedInt, BoundedText, Day, Money, NormalizedText, RequestDay, Text, Timestamp, TrimmedText},
 };
 
 /// The beginning of the names of schemas that are written out where they are used.
@@ -119,8 +119,15 @@ inline_schema!(
     [] Day,
     "Day",
     date_time().pattern(Some(r"^\d{4}-\d{2}-\d{2}T00:00:00\.000Z$")).description(Some("A day, as its midnight in UTC."))
-        .examples([json!("2024-11-15T00:00:00.000Z")]),
-    in requests: date_or_instant("A date, or an instant, which stands for its date in UTC.")
+        .examples([json!("2024-11-15T00:00:00.000Z")])
+);
+inline_schema!(
+    [] RequestDay,
+    "RequestDay",
+    date_or_instant(
+        "A date, or an instant. Midnight in UTC, as in responses, stands for its date in UTC, and any other instant for its date in \
+         the time zone of the business."
+    )
 );
 
 fn date_time() -> ObjectBuilder {
@@ -158,7 +165,7 @@ pub enum NotBlank<const MAX: usize> {}
 #[derive(Debug)]
 pub enum Visible<const MAX: usize> {}
 
-/// A text filter, for `value_type` of a query parameter that [`non_blank`](crate::http::non_blank) reads.
+/// A text filter, for `value_type` of a query parameter. [`Query`](crate::http::Query) ignores a blank one.
 #[derive(Debug)]
 pub enum Filter<const MAX: usize> {}
 

@@ -40,6 +40,11 @@ pub fn plain_dash(character: char) -> char {
     }
 }
 
+/// Yields the characters by which numbers and names are told apart: the visible ones without white space, with plain dashes.
+pub fn significant_characters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character)).map(plain_dash)
+}
+
 /// Returns the capital of a letter, if that is one character. The capital of `ß`, `SS`, is not, and the database leaves it, too.
 pub fn capital(letter: char) -> char {
     let mut capital = letter.to_uppercase();

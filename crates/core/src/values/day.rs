@@ -2,19 +2,28 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sqlx::{Decode, MySql, Type, error::BoxDynError, mysql::MySqlTypeInfo, mysql::MySqlValueRef};
 
 use super::text::deserialize_str;
 
-/// A calendar day. Requests send `2024-11-15` or an instant, whose UTC date is taken; responses show midnight UTC
-/// (`2024-11-15T00:00:00.000Z`).
+/// A calendar day. Responses show midnight UTC (`2024-11-15T00:00:00.000Z`). Requests send a [`RequestDay`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Type)]
 #[sqlx(transparent)]
 pub struct Day(pub NaiveDate);
 
-impl Day {
+/// A day as requests send it: a date, or an instant, which is a date only in a time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestDay {
+    /// `2024-11-15`, or midnight UTC of that date, as responses show it.
+    Date(Day),
+    /// Any other instant.
+    Instant(DateTime<Utc>),
+}
+
+impl RequestDay {
     /// Reads a date or an instant.
     ///
     /// # Errors
@@ -23,14 +32,53 @@ impl Day {
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
             .ok()
             // chrono also reads `2024-1-5` and `+2024-01-05`; the API takes ten characters only.
-            .filter(|_| text.len() == 10 && !text.starts_with('+'))
-            .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc).date_naive()))
-            .ok_or("must be a date such as \"2024-11-15\" or an instant such as \"2024-11-15T00:00:00.000Z\"")?;
-        // What MySQL's DATE supports.
-        if !(1000..=9999).contains(&date.year()) {
-            return Err("must be a date between the years 1000 and 9999".to_owned());
+            .filter(|_| text.len() == 10 && !text.starts_with('+'));
+        let instant = || DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc));
+        let day = match (date, instant()) {
+            (Some(date), _) => Self::Date(Day(date)),
+            (None, Some(instant)) if instant.time() == NaiveTime::MIN => Self::Date(Day(instant.date_naive())),
+            (None, Some(instant)) => Self::Instant(instant),
+            (None, None) => {
+                return Err("must be a date such as \"2024-11-15\" or an instant such as \"2024-11-15T00:00:00.000Z\""
+                    .to_owned());
+            }
+        };
+        if is_storable(day.in_zone(Tz::UTC).0) {
+            Ok(day)
+        } else {
+            Err("must be a date between the years 1000 and 9999".to_owned())
         }
-        Ok(Self(date))
+    }
+
+    /// Returns the day on which the instant is in `zone`, the time zone of the business.
+    pub fn in_zone(self, zone: Tz) -> Day {
+        match self {
+            Self::Date(day) => day,
+            Self::Instant(instant) => {
+                let date = instant.with_timezone(&zone).date_naive();
+                Day(if is_storable(date) { date } else { instant.date_naive() })
+            }
+        }
+    }
+}
+
+/// Returns whether MySQL's DATE supports the date.
+fn is_storable(date: NaiveDate) -> bool {
+    (1000..=9999).contains(&date.year())
+}
+
+impl Serialize for RequestDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Date(day) => day.serialize(serializer),
+            Self::Instant(instant) => serializer.collect_str(&instant.to_rfc3339()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestDay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_str(deserializer, "a date", |text| Self::parse(&text))
     }
 }
 
@@ -47,9 +95,13 @@ impl Serialize for Day {
     }
 }
 
+/// Reads a day that this service has written.
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_str(deserializer, "a date", |text| Self::parse(&text))
+        deserialize_str(deserializer, "a date", |text| match RequestDay::parse(&text)? {
+            RequestDay::Date(day) => Ok(day),
+            RequestDay::Instant(_) => Err("must be a date".to_owned()),
+        })
     }
 }
 
@@ -85,14 +137,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_or_the_utc_date_of_an_instant_is_accepted() {
-        for (sent, day) in [
-            ("2024-11-15", "2024-11-15T00:00:00.000Z"),
-            ("2024-11-15T00:00:00.000Z", "2024-11-15T00:00:00.000Z"),
-            ("2024-11-15T23:30:00-05:00", "2024-11-16T00:00:00.000Z"),
-            ("2024-02-29", "2024-02-29T00:00:00.000Z"),
+    fn an_instant_is_its_day_in_the_zone_unless_it_is_midnight_utc() {
+        use chrono_tz::{America::New_York, Pacific::Auckland};
+        for (sent, zone, day) in [
+            ("2024-11-15", New_York, "2024-11-15"),
+            ("2024-11-15T00:00:00.000Z", New_York, "2024-11-15"),
+            ("2024-11-15T00:00:00Z", Auckland, "2024-11-15"),
+            ("2024-11-15T01:30:00.000Z", New_York, "2024-11-14"),
+            ("2024-11-15T00:00:00.001Z", New_York, "2024-11-14"),
+            ("2024-11-15T05:00:00.000Z", New_York, "2024-11-15"),
+            ("2024-11-15T23:30:00-05:00", New_York, "2024-11-15"),
+            ("2024-11-15T23:30:00-05:00", Tz::UTC, "2024-11-16"),
+            ("2024-11-15T12:00:00Z", Auckland, "2024-11-16"),
+            ("2024-02-29", Tz::UTC, "2024-02-29"),
+            // Days that MySQL cannot store are those of UTC.
+            ("1000-01-01T01:00:00Z", New_York, "1000-01-01"),
+            ("9999-12-31T23:00:00Z", Auckland, "9999-12-31"),
         ] {
-            assert_eq!(Day::parse(sent).unwrap().to_string(), day, "sent as {sent}");
+            let Day(read) = RequestDay::parse(sent).unwrap().in_zone(zone);
+            assert_eq!(read.to_string(), day, "{sent} in {zone}");
         }
     }
 
@@ -111,7 +174,7 @@ mod tests {
             "+2024-1-15",
             "9999-12-31T23:59:59-12:00",
         ] {
-            assert!(Day::parse(sent).is_err(), "{sent}");
+            assert!(RequestDay::parse(sent).is_err(), "{sent}");
         }
     }
 }

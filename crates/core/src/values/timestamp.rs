@@ -1,9 +1,10 @@
 //! Instants, and the bounds of periods between them.
 
 use chrono::{DateTime, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
 
-use super::Day;
+use super::{Day, RequestDay};
 
 /// An instant. Responses show it in UTC with milliseconds (`2024-11-15T12:00:00.000Z`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
@@ -36,7 +37,7 @@ impl Timestamp {
 
     /// Reads an instant, or a date at `time`.
     fn parse(text: &str, time: NaiveTime) -> Result<Self, String> {
-        let Day(date) = Day::parse(text)?;
+        let Day(date) = RequestDay::parse(text)?.in_zone(Tz::UTC);
         Ok(Self(match DateTime::parse_from_rfc3339(text) {
             Ok(instant) => instant.with_timezone(&Utc),
             Err(_) => NaiveDateTime::new(date, time).and_utc(),

@@ -1,6 +1,6 @@
 //! Low stock: the parts to buy.
 
-use app_core::http::Summary;
+use app_core::{http::Summary, values::Timestamp};
 use serde::Serialize;
 use sqlx::{FromRow, Row, mysql::MySqlRow};
 use utoipa::ToSchema;
@@ -41,11 +41,25 @@ pub struct LowStockItem {
     pub part_number: String,
     /// The table that has the part.
     pub table_name: String,
+    /// The id of the row in that table.
+    pub row_id: i64,
+    /// The serial number, from its table.
+    pub serial_number: Option<String>,
+    /// A description of the part, from its table.
+    pub description: Option<String>,
     /// The pieces on the shelf.
     pub current_qty: i64,
     /// The pieces of that part number taken in the last 90 days.
     #[serde(rename = "usage90Days")]
     pub usage_90_days: i64,
+    /// How many times pieces of that part number were taken in the last 90 days.
+    #[serde(rename = "transactionCount90Days")]
+    pub transaction_count_90_days: i64,
+    /// The time at which pieces of that part number were last taken; null if never.
+    pub last_used_date: Option<Timestamp>,
+    /// The number of the repair order for which they were taken then; null if that is not known.
+    #[serde(rename = "lastRONumber")]
+    pub last_ro_number: Option<String>,
     /// The pieces taken a month, with two decimals.
     pub monthly_usage_rate: f64,
     /// The pieces to buy.
@@ -58,6 +72,8 @@ pub struct LowStockItem {
     pub location: Option<String>,
     /// The condition, such as `SV`, `AR` or `OH`.
     pub condition: Option<String>,
+    /// The time at which the quantity was last changed, or the part was added to the index; null if unknown.
+    pub last_seen: Option<Timestamp>,
 }
 
 /// Returns the pieces a month, rounded to two decimals, for `usage` pieces in 90 days.
@@ -118,14 +134,21 @@ impl FromRow<'_, MySqlRow> for LowStockItem {
             index_id: row.try_get("IndexId")?,
             part_number: row.try_get("PartNumber")?,
             table_name: row.try_get("TableName")?,
+            row_id: row.try_get("RowId")?,
+            serial_number: row.try_get("serial_number")?,
+            description: row.try_get("description")?,
             current_qty: row.try_get("quantity")?,
             usage_90_days: usage,
+            transaction_count_90_days: row.try_get("transactions_90_days")?,
+            last_used_date: row.try_get("last_used")?,
+            last_ro_number: row.try_get("last_ro_number")?,
             monthly_usage_rate: monthly_rate(usage),
             recommended_reorder: recommended_reorder(usage),
             urgency: urgency.ok_or_else(|| sqlx::Error::Decode("there is no such urgency".into()))?,
             days_until_stockout: row.try_get("days")?,
             location: row.try_get("Location")?,
             condition: row.try_get("Condition")?,
+            last_seen: row.try_get("last_seen")?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use app_core::{
     openapi::{Digits, Visible},
-    values::{TrimmedText, capital, deserialize_str, exact_integer, is_invisible, plain_dash},
+    values::{TrimmedText, capital, deserialize_str, exact_integer, significant_characters},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -59,11 +59,6 @@ app_core::described_as!(PartNumber, Visible<100>);
 /// there.
 pub fn part_number_key(number: &str) -> String {
     significant_characters(number).map(capital).collect()
-}
-
-/// Yields the visible characters of a number, with plain dashes.
-fn significant_characters(number: &str) -> impl Iterator<Item = char> {
-    number.chars().filter(|character| !character.is_whitespace() && !is_invisible(*character)).map(plain_dash)
 }
 
 /// The id of a row of the index. Requests send a string of digits or a number, responses show a string.

@@ -1,5 +1,6 @@
 //! Searches by part number.
 
+use app_core::values::Timestamp;
 use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
@@ -18,6 +19,8 @@ pub struct FoundPart {
     pub table_name: String,
     /// The id of the row in that table.
     pub row_id: i64,
+    /// The serial number, from its table.
+    pub serial_number: Option<String>,
     /// The pieces on the shelf; null if unknown.
     pub qty: Option<i64>,
     /// The condition, such as `SV`, `AR` or `OH`.
@@ -26,6 +29,8 @@ pub struct FoundPart {
     pub location: Option<String>,
     /// A description of the part, from its table.
     pub description: Option<String>,
+    /// The time at which the quantity was last changed, or the part was added to the index; null if unknown.
+    pub last_seen: Option<Timestamp>,
 }
 
 /// The way in which a search found parts: the first of these three that finds any.

@@ -68,16 +68,22 @@ pub struct TableStock {
 #[schema(as = InventoryStats)]
 pub struct Stats {
     total_parts: i64,
+    /// The same as `totalParts`.
+    total_items: i64,
     total_quantity: i64,
     low_stock_items: i64,
+    /// The same as `lowStockItems`.
+    low_stock_count: i64,
     out_of_stock_items: i64,
+    /// The stock transactions of the last 30 days.
+    recent_transactions: i64,
     table_breakdown: Vec<TableStock>,
 }
 
 impl Stats {
     /// Sums up `stock`, which may lack tables without a part. All eleven tables are listed, and after them others that the index
     /// names, so that the totals are the sums of the list.
-    pub fn new(mut stock: Vec<TableStock>) -> Self {
+    pub fn new(mut stock: Vec<TableStock>, recent_transactions: i64) -> Self {
         let sum = |of: fn(&TableStock) -> i64| stock.iter().map(of).sum();
         let (total_parts, total_quantity) = (sum(|table| table.parts), sum(|table| table.quantity));
         let (low_stock_items, out_of_stock_items) = (sum(|table| table.low), sum(|table| table.out));
@@ -90,6 +96,15 @@ impl Stats {
         }
         stock.sort_by(|one, other| one.table.cmp(&other.table));
         table_breakdown.append(&mut stock);
-        Self { total_parts, total_quantity, low_stock_items, out_of_stock_items, table_breakdown }
+        Self {
+            total_parts,
+            total_items: total_parts,
+            total_quantity,
+            low_stock_items,
+            low_stock_count: low_stock_items,
+            out_of_stock_items,
+            recent_transactions,
+            table_breakdown,
+        }
     }
 }

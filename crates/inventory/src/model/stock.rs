@@ -3,7 +3,7 @@
 use app_core::{
     http::{ApiError, FieldProblems},
     openapi::NotBlank,
-    values::{BoundedInt, LongText, NormalizedText},
+    values::{BoundedInt, LongText, NormalizedText, blank_as_none},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,9 +29,35 @@ pub struct StockChange {
     /// The part number that the row must have.
     pub part_number: PartNumber,
     pub quantity_change: QuantityChange,
+    /// The quantity before the change, if the change depends on it.
+    pub expected_qty: Option<i64>,
     /// The number of the repair order that the change is made for.
     pub ro_number: Option<NormalizedText<50>>,
     pub notes: Option<LongText>,
+}
+
+impl StockChange {
+    /// Returns the quantity after the change of `previous` pieces, which is `None` if it is unknown.
+    ///
+    /// # Errors
+    /// [`ApiError::Outdated`] when `previous` is not the expected quantity, and as [`QuantityChange::apply`].
+    pub fn apply(&self, previous: Option<i64>) -> Result<i64, ApiError> {
+        match self.expected_qty {
+            Some(expected) if previous != Some(expected) => Err(ApiError::Outdated {
+                message: format!(
+                    "The quantity is {} by now, not {expected}. Count the part again.",
+                    quantity_text(previous)
+                ),
+                current: [("qty", previous)].into(),
+            }),
+            _ => self.quantity_change.apply(previous),
+        }
+    }
+}
+
+/// Returns a quantity as it is written in a sentence.
+fn quantity_text(quantity: Option<i64>) -> String {
+    quantity.map_or_else(|| "unknown".to_owned(), |quantity| quantity.to_string())
 }
 
 /// A change of a quantity.
@@ -85,9 +111,10 @@ impl QuantityChange {
     }
 }
 
-/// The body of `POST …/decrement` and `…/increment`. Other members are ignored.
+/// The body of `POST …/decrement` and `…/increment`. Other members are rejected, since one could be a misspelt quantity. A blank
+/// optional one counts as absent.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = StockMove)]
 pub struct StockMoveRequest {
     /// The row of the index.
@@ -97,10 +124,13 @@ pub struct StockMoveRequest {
     #[schema(value_type = PartNumber)]
     part_number: Option<PartNumber>,
     /// The number of pieces; 1 by default.
+    #[serde(default, deserialize_with = "blank_as_none")]
     quantity: Option<Quantity>,
     /// The number of the repair order that the change is made for.
+    #[serde(default, deserialize_with = "blank_as_none")]
     ro_number: Option<NormalizedText<50>>,
     /// Free text.
+    #[serde(default, deserialize_with = "blank_as_none")]
     notes: Option<LongText>,
 }
 
@@ -115,13 +145,14 @@ impl StockMoveRequest {
         let part_number = problems.require("partNumber", self.part_number);
         let (index_id, part_number) = problems.finish(index_id.zip(part_number))?;
         let quantity_change = quantity_change(self.quantity.map_or(1, BoundedInt::get));
-        Ok(StockChange { index_id, part_number, quantity_change, ro_number: self.ro_number, notes: self.notes })
+        let Self { ro_number, notes, .. } = self;
+        Ok(StockChange { index_id, part_number, quantity_change, expected_qty: None, ro_number, notes })
     }
 }
 
-/// The body of `POST …/adjust`. Other members are ignored.
+/// The body of `POST …/adjust`. Other members are rejected. A blank optional one counts as absent.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = StockAdjustment)]
 pub struct StockAdjustmentRequest {
     /// The row of the index.
@@ -133,10 +164,16 @@ pub struct StockAdjustmentRequest {
     /// The counted number of pieces.
     #[schema(value_type = CountedQuantity)]
     new_qty: Option<CountedQuantity>,
+    /// The quantity that was read before the count. If it is another by now, the response is 409, so that a change in between is not
+    /// undone.
+    #[serde(default, deserialize_with = "blank_as_none")]
+    expected_qty: Option<CountedQuantity>,
     /// The number of the repair order that the change is made for.
+    #[serde(default, deserialize_with = "blank_as_none")]
     ro_number: Option<NormalizedText<50>>,
     /// The reason for the correction.
-    #[schema(value_type = NotBlank<65_535>)]
+    #[serde(default, deserialize_with = "blank_as_none")]
+    #[schema(value_type = NotBlank<65_535>, required = true)]
     notes: Option<LongText>,
 }
 
@@ -151,12 +188,10 @@ impl StockAdjustmentRequest {
         let part_number = problems.require("partNumber", self.part_number);
         let new_qty = problems.require("newQty", self.new_qty);
         let notes = problems.require("notes", self.notes);
-        if notes.as_ref().is_some_and(|notes| notes.trim().is_empty()) {
-            problems.add("notes", "must not be empty");
-        }
         let ((index_id, part_number), new_qty) = problems.finish(index_id.zip(part_number).zip(new_qty))?;
         let quantity_change = QuantityChange::Set(new_qty.get());
-        Ok(StockChange { index_id, part_number, quantity_change, ro_number: self.ro_number, notes })
+        let expected_qty = self.expected_qty.map(BoundedInt::get);
+        Ok(StockChange { index_id, part_number, quantity_change, expected_qty, ro_number: self.ro_number, notes })
     }
 }
 
@@ -174,6 +209,8 @@ pub struct StockChangeResponse {
     /// Whether fewer than two pieces are left.
     is_low_stock: bool,
     transaction_id: u64,
+    /// A sentence for people.
+    message: String,
 }
 
 impl StockChangeResponse {
@@ -187,6 +224,29 @@ impl StockChangeResponse {
             new_qty,
             is_low_stock: new_qty < LOW_STOCK_FLAG_BELOW,
             transaction_id,
+            message: message(transaction, new_qty),
+        }
+    }
+}
+
+/// Says what `transaction` did, which set the quantity to `new_qty`.
+fn message(transaction: &NewStockTransaction, new_qty: i64) -> String {
+    let number = transaction.part_number.trim();
+    let pieces = match transaction.delta_qty().unwrap_or_default().abs() {
+        1 => "1 piece".to_owned(),
+        count => format!("{count} pieces"),
+    };
+    let there = match new_qty {
+        0 => "none is".to_owned(),
+        1 => "1 is".to_owned(),
+        count => format!("{count} are"),
+    };
+    match transaction.action {
+        StockAction::Decrement => format!("{pieces} of {number} taken; {there} left."),
+        StockAction::Increment => format!("{pieces} of {number} added; {there} there now."),
+        _ => {
+            let before = quantity_text(transaction.previous_qty);
+            format!("The quantity of {number} is {new_qty} now; it was {before}.")
         }
     }
 }

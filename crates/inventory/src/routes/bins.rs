@@ -1,6 +1,6 @@
 //! `GET /api/inventory/bins`
 
-use app_core::http::{ApiError, Query, non_blank};
+use app_core::http::{ApiError, Query, trimmed};
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,13 +18,13 @@ use crate::{
 #[serde(default)]
 pub(super) struct Filters {
     /// The shelf.
-    #[serde(deserialize_with = "non_blank")]
+    #[serde(deserialize_with = "trimmed")]
     location: Option<String>,
     /// The number of the bin.
-    #[serde(deserialize_with = "non_blank")]
+    #[serde(deserialize_with = "trimmed")]
     bin: Option<String>,
     /// A text that the part number or the description contains.
-    #[serde(deserialize_with = "non_blank")]
+    #[serde(deserialize_with = "trimmed")]
     search: Option<String>,
 }
 

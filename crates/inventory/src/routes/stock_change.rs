@@ -38,7 +38,7 @@ async fn lock_and_change(
         .await?
         .filter(|stock| change.part_number.matches(&stock.part_number))
         .ok_or_else(|| ApiError::NotFound("There is no such part with that number.".to_owned()))?;
-    let new_qty = change.quantity_change.apply(stock.quantity)?;
+    let new_qty = change.apply(stock.quantity)?;
     let transaction = NewStockTransaction {
         // Taken under the lock, so that the times of transactions are in their order. The column has whole seconds, and the
         // database would round up to one that has not begun.

@@ -2,7 +2,7 @@
 
 use app_core::{
     db,
-    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, json_page, non_blank},
+    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, json_page, trimmed},
     openapi::{Filter, PeriodBound},
     values::{BoundedInt, NormalizedText},
 };
@@ -22,15 +22,13 @@ use crate::{
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Parameters {
     /// The part number.
-    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<100>>, inline)]
     part_number: Option<String>,
     /// The number of the repair order that the change was made for.
-    #[serde(deserialize_with = "non_blank")]
     #[param(value_type = Option<Filter<50>>, inline)]
     ro_number: Option<String>,
     /// The kind of the change.
-    #[serde(deserialize_with = "non_blank")]
+    #[serde(deserialize_with = "trimmed")]
     #[param(value_type = Option<StockAction>, inline)]
     action: Option<String>,
     /// The start of the period.

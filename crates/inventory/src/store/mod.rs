@@ -43,17 +43,18 @@ impl PerTable {
     }
 }
 
-/// Escapes the characters that LIKE takes for a pattern.
-fn escape_like(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
+/// Returns the expression for a column of the part of the index's row `i`. The part is in one of the eleven tables, and only that
+/// one is read.
+fn column_of_part(column: &str) -> String {
+    let cases = Table::ALL.map(|table| {
+        let name = table.name();
+        format!("WHEN '{name}' THEN (SELECT {column} FROM `{name}` WHERE id = i.RowId)")
+    });
+    format!("CASE i.TableName {} END", cases.join(" "))
 }
+
+/// The time at which the index's row `i` was last changed. Other programs may have left zero dates, which are no instants.
+const LAST_SEEN: &str = "IF(i.LastSeen > '1000-01-01', i.LastSeen, NULL)";
 
 #[cfg(test)]
 mod tests {

@@ -2,23 +2,20 @@
 
 use std::sync::LazyLock;
 
-use app_core::http::ApiError;
+use app_core::{db::escape_like, http::ApiError};
 use sqlx::MySqlConnection;
 
-use super::{BOUND_KEY as KEY, escape_like};
+use super::{BOUND_KEY as KEY, LAST_SEEN, column_of_part};
 use crate::model::{FoundPart, PartNumber, Table};
 
-/// The columns of a part in the index. Its description is in one of the eleven tables, and only that one is read.
+/// The columns of a part in the index.
 static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
-    let descriptions = Table::ALL.map(|table| {
-        let name = table.name();
-        format!("WHEN '{name}' THEN (SELECT DESCRIPTION FROM `{name}` WHERE id = i.RowId)")
-    });
     format!(
         "i.IndexId AS index_id, i.PartNumber AS part_number, i.TableName AS table_name, i.RowId AS row_id,
-         i.Qty AS qty, i.`Condition` AS `condition`, i.Location AS location,
-         CASE i.TableName {} END AS description",
-        descriptions.join(" ")
+         {serial} AS serial_number, i.Qty AS qty, i.`Condition` AS `condition`, i.Location AS location,
+         {description} AS description, {LAST_SEEN} AS last_seen",
+        serial = column_of_part("SERIAL"),
+        description = column_of_part("DESCRIPTION"),
     )
 });
 
@@ -73,8 +70,8 @@ pub async fn search_tables_containing(
                 let (condition, _) = table.condition_and_bin_columns();
                 format!(
                     "(SELECT NULL AS index_id, part.PN AS part_number, '{name}' AS table_name, part.id AS row_id,
-                             part.QTY AS qty, part.{condition} AS `condition`, part.LOCATION AS location,
-                             part.DESCRIPTION AS description
+                             part.SERIAL AS serial_number, part.QTY AS qty, part.{condition} AS `condition`,
+                             part.LOCATION AS location, part.DESCRIPTION AS description, NULL AS last_seen
                       FROM `{name}_suffixes` suffix
                       STRAIGHT_JOIN `{name}` part
                           ON part.id = suffix.RowId AND LOCATE({KEY}, part.PartNumberKey) = suffix.Position

@@ -1,6 +1,7 @@
 //! Counts of the tables and figures of the index.
 
 use app_core::http::ApiError;
+use chrono::{DateTime, Utc};
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
 
 use crate::model::{DEFAULT_THRESHOLD, Stats, Table, Tables};
@@ -17,8 +18,8 @@ pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, Ap
     Ok(Tables::new(counts.collect::<Result<Vec<_>, sqlx::Error>>()?))
 }
 
-/// Reads the figures of the index.
-pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> {
+/// Reads the figures of the index, and the number of stock transactions from `since` on.
+pub async fn stats(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Stats, ApiError> {
     let stock = sqlx::query_as(
         "SELECT TableName,
                 COUNT(*) AS parts,
@@ -29,7 +30,11 @@ pub async fn stats(connection: &mut MySqlConnection) -> Result<Stats, ApiError> 
          GROUP BY TableName",
     )
     .bind(DEFAULT_THRESHOLD)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(Stats::new(stock))
+    let recent_transactions = sqlx::query_scalar("SELECT COUNT(*) FROM transactions WHERE Timestamp >= ?")
+        .bind(since)
+        .fetch_one(connection)
+        .await?;
+    Ok(Stats::new(stock, recent_transactions))
 }

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use app_core::{
-    db::{Pool, inserted_ids, stream_rows},
+    db::{Pool, escape_like, inserted_ids, stream_rows},
     http::ApiError,
 };
 use futures_util::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder};
 
-use super::{PerTable, escape_like};
+use super::PerTable;
 use crate::model::{InventoryItem, ItemFilter, Table};
 
 #[derive(FromRow)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use sqlx::{FromRow, mysql::MySqlRow};
 use utoipa::ToSchema;
 
-use super::history::StatusChange;
+use super::{find_named, history::StatusChange};
 
 /// The part of the business that an order belongs to. Each has a table of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -46,10 +46,7 @@ impl ArchiveStatus {
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|archive| archive.name() == name)
-            .ok_or_else(|| "must be one of ACTIVE, PAID, NET, RETURNED".to_owned())
+        find_named(Self::ALL, Self::name, name)
     }
 
     /// Returns the name of the table that has these orders.
@@ -78,15 +75,6 @@ pub type RoNumber = NormalizedText<50>;
 pub enum OrderKey {
     Id(i64),
     Number(RoNumber),
-}
-
-/// The part of a list of orders that a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListRange {
-    /// The most orders to return; all if `None`.
-    pub limit: Option<i64>,
-    /// How many orders to skip before them.
-    pub offset: i64,
 }
 
 // To add a column, follow "A column of an order" in .github/CONTRIBUTING.md.

@@ -3,6 +3,9 @@
 use StatusClass::{
     Approved, BeingRepaired, Ber, Cancelled, Paid, PaymentSent, Rai, Received, Scrapped, Shipping, ToSend, WaitingQuote,
 };
+use app_core::values::Text;
+
+use super::find_named;
 
 /// The meaning of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,47 @@ fn beginning_of(normalized: &str) -> Option<(&'static str, StatusClass)> {
 }
 
 impl StatusClass {
+    pub const ALL: [Self; 12] = [
+        ToSend,
+        WaitingQuote,
+        Approved,
+        BeingRepaired,
+        Shipping,
+        Received,
+        Paid,
+        PaymentSent,
+        Rai,
+        Ber,
+        Scrapped,
+        Cancelled,
+    ];
+
+    /// Returns the name that requests use.
+    pub fn name(self) -> &'static str {
+        match self {
+            ToSend => "toSend",
+            WaitingQuote => "waitingQuote",
+            Approved => "approved",
+            BeingRepaired => "beingRepaired",
+            Shipping => "shipping",
+            Received => "received",
+            Paid => "paid",
+            PaymentSent => "paymentSent",
+            Rai => "rai",
+            Ber => "ber",
+            Scrapped => "scrapped",
+            Cancelled => "cancelled",
+        }
+    }
+
+    /// Returns the class with that name.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the parameter's name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        find_named(Self::ALL, Self::name, name)
+    }
+
     /// Returns the class of a status as people type it, if it has one.
     pub fn of(status: &str) -> Option<Self> {
         beginning_of(&normalized(status)).map(|(_, class)| class)
@@ -100,6 +144,33 @@ impl StatusClass {
     /// Returns whether a cost that comes with such a status is a final one. Any other is an estimate.
     pub fn is_final_cost(self) -> bool {
         matches!(self, Shipping | Received | Paid | PaymentSent)
+    }
+}
+
+app_core::described_as_one_of!(StatusClass, "StatusClass", StatusClass::ALL.map(StatusClass::name));
+
+/// A status that a list is limited to, in the form in which statuses are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusText(String);
+
+impl StatusText {
+    /// Reads a status as people type it. One of blanks, arrows and dashes only is `None`.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the parameter's name.
+    pub fn parse(status: &str) -> Result<Option<Self>, String> {
+        let status = normalized(&Text::<100>::parse(status.to_owned())?);
+        Ok(Some(status).filter(|status| !status.is_empty()).map(Self))
+    }
+
+    /// Returns the class of the status, if it has one.
+    pub fn class(&self) -> Option<StatusClass> {
+        StatusClass::of(&self.0)
+    }
+
+    /// Returns whether `status`, as an order has it, is the same.
+    pub fn is_same(&self, status: &str) -> bool {
+        normalized(status) == self.0
     }
 }
 
@@ -183,6 +254,20 @@ mod tests {
             ("NOT YET SHIPPING", Some(Shipping)),
         ] {
             assert_eq!(StatusClass::of(status), class, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn decoration_and_case_make_no_other_status() {
+        let status = StatusText::parse("=> on hold ").unwrap().unwrap();
+        for same in ["ON HOLD", "On  hold >>>", "-- on\u{a0}hold --", "on hold\u{200b}"] {
+            assert!(status.is_same(same), "{same:?}");
+        }
+        for other in ["HOLD", "ON HOLD 2", ""] {
+            assert!(!status.is_same(other), "{other:?}");
+        }
+        for text in ["", ">>>", "\u{200b}"] {
+            assert_eq!(StatusText::parse(text), Ok(None), "{text:?}");
         }
     }
 

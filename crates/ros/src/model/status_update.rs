@@ -3,9 +3,10 @@
 use app_core::{
     http::ApiError,
     openapi::NotBlank,
-    values::{Day, LongText, Money, Text},
+    values::{Day, LongText, Money, RequestDay, Text},
 };
 use chrono::{Days, NaiveDate};
+use chrono_tz::Tz;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -23,7 +24,7 @@ pub struct StatusUpdate {
     /// The invoiced cost if the part is being shipped, received or paid by this status, otherwise the quoted cost.
     cost: Option<Money>,
     /// The day on which the shop expects to be done.
-    delivery_date: Option<Day>,
+    delivery_date: Option<RequestDay>,
 }
 
 impl StatusUpdate {
@@ -45,11 +46,11 @@ impl StatusUpdate {
 
     /// Sets the status and its date, appends the notes on a new line, and sets the cost: from the shipment on it is the final cost,
     /// before that the estimated cost. The next update date becomes the day on which someone should ask again about this status;
-    /// none if nobody has to.
+    /// none if nobody has to. Instants are days in `zone`.
     ///
     /// # Errors
     /// [`ApiError::Invalid`] when the notes become too long for their column.
-    pub fn apply(self, order: &mut RepairOrder, today: NaiveDate) -> Result<(), ApiError> {
+    pub fn apply(self, order: &mut RepairOrder, today: NaiveDate, zone: Tz) -> Result<(), ApiError> {
         let status = self.status.as_deref().unwrap_or_default();
         if let Some(cost) = self.cost {
             let is_final = StatusClass::of(status).is_some_and(StatusClass::is_final_cost);
@@ -67,13 +68,12 @@ impl StatusUpdate {
             order.notes = Some(notes.into_inner());
         }
         if let Some(day) = self.delivery_date {
-            order.estimated_delivery_date = Some(day);
+            order.estimated_delivery_date = Some(day.in_zone(zone));
         }
         let follow_up = follow_up_days(status, order.terms.as_deref());
         order.next_date_to_update = follow_up.and_then(|days| today.checked_add_days(Days::new(days))).map(Day);
         order.current_status = self.status.map(Text::into_inner);
         order.current_status_date = Some(Day(today));
-        order.last_date_updated = Some(Day(today));
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     RosState,
-    model::{ArchiveStatus, ChangeContext, HistoryAction, OrderFields, OrderKey, RepairOrderView},
+    model::{ArchiveStatus, ChangeContext, HistoryAction, OrderKey, RepairOrderView},
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -47,11 +47,11 @@ pub(super) async fn archive(
     let context = ChangeContext { action: HistoryAction::Moved, actor, cost: None };
     let change = OrderChange { order, preconditions, context };
     db::transaction!(state.db, key, state.clock, |connection| {
-        change_order(connection, &state.clock, &change, |order, today| {
+        change_order(connection, &state.clock, &change, |order, _| {
             if order.archive_status == target {
                 return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
             }
-            OrderFields::archive(target).apply(order, today);
+            order.archive_status = target;
             Ok(())
         })
         .await

@@ -3,6 +3,7 @@
 use app_core::{
     clock::Clock,
     http::{ApiError, JsonResponse, Preconditions},
+    values::Day,
 };
 use chrono::NaiveDate;
 use sqlx::MySqlConnection;
@@ -20,7 +21,8 @@ pub(super) struct OrderChange {
 }
 
 /// Locks the order, checks the preconditions, lets `apply` set fields, and saves the order and its history. Two simultaneous
-/// changes of one order wait for each other; the second one sees the order as the first one left it.
+/// changes of one order wait for each other; the second one sees the order as the first one left it. If everything is set already,
+/// nothing is saved, and neither the day of the last change nor the tag of the order changes.
 pub(super) async fn change_order(
     connection: &mut MySqlConnection,
     clock: &Clock,
@@ -33,6 +35,10 @@ pub(super) async fn change_order(
 
     let mut order = locked.order.clone();
     apply(&mut order, today)?;
+    if order == locked.order {
+        return order.into_view(today).into_response(locked.revision);
+    }
+    order.last_date_updated = Some(Day(today));
     let mut context = change.context.clone();
     if order.archive_status == locked.order.archive_status {
         store::update(connection, &order).await?;

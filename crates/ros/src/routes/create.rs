@@ -5,6 +5,7 @@ use app_core::{
     http::{Actor, ApiError, JsonResponse},
     idempotency::Idempotent,
     openapi::{Conflict, IdempotencyKeyHeader},
+    values::Day,
 };
 use axum::extract::State;
 use http::StatusCode;
@@ -28,8 +29,9 @@ pub(super) async fn create(
     Idempotent { body: fields, key }: Idempotent<OrderFields>,
 ) -> Result<JsonResponse, ApiError> {
     fields.check_as_new()?;
-    let mut order = RepairOrder::default();
-    fields.apply(&mut order, state.clock.today());
+    let today = state.clock.today();
+    let mut order = RepairOrder { last_date_updated: Some(Day(today)), ..RepairOrder::default() };
+    fields.apply(&mut order, today, state.clock.zone())?;
     let context = ChangeContext { action: HistoryAction::Created, actor, cost: None };
     db::transaction!(state.db, key, state.clock, |connection| {
         let id = store::insert(connection, &order).await?;
@@ -37,6 +39,6 @@ pub(super) async fn create(
         let entries = history_of_change(None, Some(&order), &context, state.clock.now())?;
         store::insert_history(connection, &entries).await?;
         let revision = entries.last().map_or(0, |entry| entry.revision);
-        Ok(order.into_view(state.clock.today()).into_response(revision)?.with_status(StatusCode::CREATED))
+        Ok(order.into_view(today).into_response(revision)?.with_status(StatusCode::CREATED))
     })
 }

@@ -2,8 +2,9 @@
 
 use app_core::{
     db,
-    http::{Actor, ApiError, Json, Preconditions},
-    openapi::{IfMatch, IfNoneMatch, NotFound},
+    http::{Actor, ApiError, JsonResponse, Preconditions},
+    idempotency::IdempotencyKey,
+    openapi::{IdempotencyKeyHeader, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 use serde::Serialize;
@@ -26,7 +27,7 @@ pub(super) struct OrderDeleted {
 }
 
 /// Deletes an order for good, from whichever table has it. Its history stays.
-#[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch, IfNoneMatch), responses(
+#[utoipa::path(delete, path = "", operation_id = "deleteOrder", params(Parameters, IfMatch, IfNoneMatch, IdempotencyKeyHeader), responses(
     (status = 200, description = "The order is deleted", body = OrderDeleted),
     (status = 404, response = NotFound),
 ))]
@@ -35,16 +36,20 @@ pub(super) async fn delete(
     order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
-) -> Result<Json<OrderDeleted>, ApiError> {
+    key: IdempotencyKey,
+) -> Result<JsonResponse, ApiError> {
     let context = ChangeContext { action: HistoryAction::Deleted, actor, cost: None };
-    let archive = db::transaction!(state.db, |connection| {
+    db::transaction!(state.db, key, state.clock, |connection| {
         let locked = store::lock(connection, &order).await?.ok_or_else(no_such_order)?;
         check_preconditions(&locked, &preconditions, state.clock.today())?;
         let archive = locked.order.archive_status;
         store::delete(connection, archive, locked.order.id).await?;
         let entries = history_of_change(Some(&locked), None, &context, state.clock.now())?;
         store::insert_history(connection, &entries).await?;
-        Ok(archive)
-    })?;
-    Ok(Json(OrderDeleted { success: true, message: "Repair order deleted", deleted_from: archive.table() }))
+        JsonResponse::new(&OrderDeleted {
+            success: true,
+            message: "Repair order deleted",
+            deleted_from: archive.table(),
+        })
+    })
 }

@@ -5,6 +5,7 @@ mod change;
 mod create;
 mod dashboard;
 mod delete;
+mod follow_ups;
 mod get;
 mod health;
 mod history;
@@ -26,6 +27,7 @@ route_table! {
     /// Repair orders.
     Orders(RosState) {
         "/" => get(list::list).post(create::create),
+        "/follow-ups" => get(follow_ups::follow_ups),
         "/stats/dashboard" => get(dashboard::dashboard),
         "/by-number/{ro_number}" => get(get::get).patch(update::update).delete(delete::delete),
         "/by-number/{ro_number}/history" => get(history::history),
@@ -47,6 +49,7 @@ route_table! {
 pub fn router(state: RosState) -> Router {
     Router::new()
         .nest("/health", Health::routes())
+        .nest("/.netlify/functions/health", Health::routes())
         .merge(under_both_prefixes("/health", Health::routes()))
         .merge(under_both_prefixes("/ros", Orders::routes()))
         .with_state(state)

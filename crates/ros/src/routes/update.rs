@@ -2,8 +2,9 @@
 
 use app_core::{
     db,
-    http::{Actor, ApiError, Json, JsonResponse, Preconditions},
-    openapi::{Conflict, IfMatch, IfNoneMatch, NotFound},
+    http::{Actor, ApiError, JsonResponse, Preconditions},
+    idempotency::Idempotent,
+    openapi::{Conflict, IdempotencyKeyHeader, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
 
@@ -17,7 +18,13 @@ use crate::{
 };
 
 /// Changes the fields that the body has. Another archive status moves the order to another table.
-#[utoipa::path(patch, path = "", operation_id = "updateOrder", params(Parameters, IfMatch, IfNoneMatch), request_body = RepairOrderChanges, responses(
+///
+/// Values that the order has already change nothing: neither `lastDateUpdated` nor the history nor the tag. Another `currentStatus`
+/// sets `currentStatusDate` to today, if the body does not have it. The next update date only changes if the body has it.
+///
+/// `roNumber`, `shopName`, `partDescription` and `currentStatus` cannot be cleared. If an imported order lacks one of them, the body
+/// may have null or a blank text there, as when the whole order is sent back.
+#[utoipa::path(patch, path = "", operation_id = "updateOrder", params(Parameters, IfMatch, IfNoneMatch, IdempotencyKeyHeader), request_body = RepairOrderChanges, responses(
     (status = 200, description = "The order as it is now", body = RepairOrderView, headers(("ETag"))),
     (status = 404, response = NotFound),
     (status = 409, response = Conflict),
@@ -27,15 +34,14 @@ pub(super) async fn update(
     order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
-    Json(fields): Json<OrderFields>,
+    Idempotent { body: fields, key }: Idempotent<OrderFields>,
 ) -> Result<JsonResponse, ApiError> {
     fields.check_as_update()?;
     let context = ChangeContext { action: HistoryAction::Updated, actor, cost: None };
     let change = OrderChange { order, preconditions, context };
-    db::transaction!(state.db, |connection| {
+    db::transaction!(state.db, key, state.clock, |connection| {
         change_order(connection, &state.clock, &change, |order, today| {
-            fields.clone().apply(order, today);
-            Ok(())
+            fields.clone().apply(order, today, state.clock.zone())
         })
         .await
     })

@@ -5,14 +5,18 @@
 //! place, wherever the order is.
 
 mod dashboard;
+mod follow_ups;
 mod history;
+mod list;
 mod orders;
 
 use app_core::http::ApiError;
 
 pub use dashboard::dashboard;
+pub use follow_ups::{list_due, shop_contacts};
 pub use history::{count_history, insert_history, list_history};
-pub use orders::{delete, find, ids_of_numbers, insert, insert_many, list, lock, move_order, ping, update};
+pub use list::{SelectedOrders, list, select};
+pub use orders::{delete, find, ids_of_numbers, insert, insert_many, lock, move_order, ping, update};
 
 use crate::model::ArchiveStatus;
 

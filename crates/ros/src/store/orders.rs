@@ -3,11 +3,10 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use app_core::{
-    db::{Pool, is_duplicate_key, stream_rows},
+    db::is_duplicate_key,
     http::ApiError,
     values::{Day, Money},
 };
-use futures_util::Stream;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use sqlx::{
@@ -18,7 +17,7 @@ use sqlx::{
 
 use super::PerTable;
 use crate::model::{
-    ArchiveStatus, ColumnValue, HistoryAction, ListRange, LockedOrder, OrderDetail, OrderDigest, OrderKey, RepairOrder,
+    ArchiveStatus, ColumnValue, HistoryAction, LockedOrder, OrderDetail, OrderDigest, OrderKey, RepairOrder,
     StatusChange,
 };
 
@@ -27,31 +26,7 @@ static COLUMN_NAMES: LazyLock<[&str; RepairOrder::COLUMN_COUNT]> =
     LazyLock::new(|| RepairOrder::default().columns().map(|(name, _)| name));
 
 /// The same, separated by commas.
-static COLUMNS: LazyLock<String> = LazyLock::new(|| COLUMN_NAMES.join(", "));
-
-/// Lists the orders in `archive` by next update date, orders without one last; on one date the latest made first.
-pub fn list(
-    db: Pool,
-    archive: ArchiveStatus,
-    range: ListRange,
-) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send {
-    static LIST: LazyLock<PerTable> = LazyLock::new(|| {
-        PerTable::new(|archive| {
-            format!(
-                "SELECT '{}' AS archive, id, {}
-                 FROM `{}`
-                 ORDER BY NEXT_DATE_TO_UPDATE IS NULL, NEXT_DATE_TO_UPDATE, DATE_MADE DESC, id
-                 LIMIT ? OFFSET ?",
-                archive.name(),
-                *COLUMNS,
-                archive.table(),
-            )
-        })
-    });
-    // MySQL has no word for "no limit".
-    let limit = range.limit.unwrap_or(i64::MAX);
-    stream_rows(db, sqlx::query(LIST.get(archive)).bind(limit).bind(range.offset))
-}
+pub(super) static COLUMNS: LazyLock<String> = LazyLock::new(|| COLUMN_NAMES.join(", "));
 
 /// The columns of an order, wherever it is: for statements with [`ORDER_TABLES`].
 static ORDER_COLUMNS: LazyLock<String> = LazyLock::new(|| {

@@ -1,0 +1,155 @@
+//! Lists of orders: the filters as SQL, and the statements that count and read the orders.
+
+use app_core::{
+    db::{Pool, escape_like, stream_rows},
+    http::{ApiError, ListRange},
+};
+use chrono::NaiveDate;
+use futures_util::Stream;
+use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
+
+use super::orders::COLUMNS;
+use crate::model::{ArchiveStatus, OrderFilter, OrderSort, RepairOrder, SortDirection, SortField};
+
+/// The columns in which [`SearchText`](crate::model::SearchText) is looked for.
+const SEARCHED_COLUMNS: [&str; 7] =
+    ["RO", "PART", "SERIAL", "PART_DESCRIPTION", "SHOP_NAME", "SHOP_REF", "TRACKING_NUMBER_PICKING_UP"];
+
+/// The orders that a filter selects.
+#[derive(Clone, Debug)]
+pub struct SelectedOrders {
+    /// The number of the orders.
+    pub total: i64,
+    filter: OrderFilter,
+    today: NaiveDate,
+    /// Their statuses as people typed them, if the filter depends on the status. The rules for statuses are not in SQL.
+    statuses: Option<Vec<String>>,
+}
+
+/// Counts the orders that `filter` selects on the day `today`. [`list`] returns them.
+pub async fn select(
+    connection: &mut MySqlConnection,
+    filter: OrderFilter,
+    today: NaiveDate,
+) -> Result<SelectedOrders, ApiError> {
+    let mut selected = SelectedOrders { total: 0, filter, today, statuses: None };
+    if !selected.filter.depends_on_status() {
+        let mut statement = QueryBuilder::new("SELECT COUNT(*) AS orders FROM (");
+        selected.push_rows(&mut statement, "id");
+        statement.push(") found");
+        selected.total = statement.build_query_scalar().fetch_one(connection).await?;
+        return Ok(selected);
+    }
+    // Grouped character by character, since the collation takes letters with and without accents for the same.
+    let mut statement = QueryBuilder::new("SELECT status, COUNT(*) AS orders FROM (");
+    selected.push_rows(&mut statement, "CURENT_STATUS COLLATE utf8mb4_bin AS status");
+    statement.push(") found WHERE status IS NOT NULL GROUP BY status");
+    let mut statuses = Vec::new();
+    for row in statement.build().fetch_all(connection).await? {
+        let status: String = row.try_get("status")?;
+        if selected.filter.has_status(&status) {
+            selected.total += row.try_get::<i64, _>("orders")?;
+            statuses.push(status);
+        }
+    }
+    selected.statuses = Some(statuses);
+    Ok(selected)
+}
+
+/// Lists the selected orders, or a part of them. Orders that are alike in the field by which they are sorted are in the order of
+/// their ids; with one next update date, the latest made is first.
+pub fn list(
+    db: Pool,
+    selected: &SelectedOrders,
+    sort: OrderSort,
+    range: ListRange,
+) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send + use<> {
+    let mut statement = QueryBuilder::new(format!("SELECT archive, id, {} FROM (", *COLUMNS));
+    selected.push_rows(&mut statement, &format!("id, {}", *COLUMNS));
+    let column = sort.field.column();
+    let direction = match sort.direction {
+        SortDirection::Ascending => "",
+        SortDirection::Descending => " DESC",
+    };
+    let then_by = if sort.field == SortField::NextDateToUpdate { "DATE_MADE DESC, id" } else { "id" };
+    statement.push(format!(") found ORDER BY {column} IS NULL, {column}{direction}, {then_by}"));
+    // MySQL has no word for "no limit".
+    statement.push(" LIMIT ").push_bind(range.limit.unwrap_or(i64::MAX)).push(" OFFSET ").push_bind(range.offset);
+    stream_rows(db, statement)
+}
+
+impl SelectedOrders {
+    /// Adds the SELECT of the rows with `columns`, after a column `archive`, from all tables that may have them.
+    fn push_rows(&self, statement: &mut QueryBuilder<MySql>, columns: &str) {
+        for (index, archive) in self.filter.archive.statuses().into_iter().enumerate() {
+            if index > 0 {
+                statement.push(" UNION ALL ");
+            }
+            let (name, table) = (archive.name(), archive.table());
+            statement.push(format!("SELECT '{name}' AS archive, {columns} FROM `{table}` WHERE TRUE"));
+            self.push_conditions(statement, archive);
+        }
+    }
+
+    fn push_conditions(&self, statement: &mut QueryBuilder<MySql>, archive: ArchiveStatus) {
+        /// Older programs wrote zero dates for missing ones.
+        const HAS_NEXT_UPDATE: &str = "NEXT_DATE_TO_UPDATE IS NOT NULL AND DAYOFMONTH(NEXT_DATE_TO_UPDATE) > 0";
+        let OrderFilter { archive: _, text, status: _, status_class: _, shop, is_overdue, due_before } = &self.filter;
+        if let Some(text) = text {
+            statement.push(" AND (");
+            for spelling in text.spellings() {
+                for column in SEARCHED_COLUMNS {
+                    statement.push(format!("{column} LIKE ")).push_bind(containing(spelling)).push(" OR ");
+                }
+            }
+            let table = archive.table();
+            statement
+                .push(format!(
+                    "EXISTS (SELECT 1 FROM ro_registry WHERE ro_registry.id = `{table}`.id AND number_key LIKE UPPER("
+                ))
+                .push_bind(containing(text.in_ro_number()))
+                .push(" COLLATE utf8mb4_bin)) OR ");
+            push_key(statement, "PART");
+            statement.push(" LIKE UPPER(").push_bind(containing(text.in_part_number())).push(" COLLATE utf8mb4_bin))");
+        }
+        if let Some(shop) = shop {
+            statement.push(" AND ");
+            push_key(statement, "SHOP_NAME");
+            statement.push(" = UPPER(").push_bind(shop.clone()).push(" COLLATE utf8mb4_bin)");
+        }
+        if let Some(is_overdue) = is_overdue {
+            statement.push(if *is_overdue { " AND (" } else { " AND NOT (" });
+            statement.push(HAS_NEXT_UPDATE).push(" AND NEXT_DATE_TO_UPDATE < ").push_bind(self.today).push(")");
+        }
+        if let Some(day) = due_before {
+            statement.push(" AND ").push(HAS_NEXT_UPDATE).push(" AND NEXT_DATE_TO_UPDATE < ").push_bind(*day);
+        }
+        match self.statuses.as_deref() {
+            None => {}
+            Some([]) => _ = statement.push(" AND FALSE"),
+            Some(statuses) => {
+                statement.push(" AND CURENT_STATUS COLLATE utf8mb4_bin IN (");
+                let mut list = statement.separated(", ");
+                for status in statuses {
+                    list.push_bind(status.clone());
+                }
+                statement.push(")");
+            }
+        }
+    }
+}
+
+/// The pattern of texts that contain `text`.
+fn containing(text: &str) -> String {
+    format!("%{}%", escape_like(text))
+}
+
+/// Adds the key of a part number or a name: in capitals, only with the
+/// [`significant_characters`](app_core::values::significant_characters).
+pub(super) fn push_key(statement: &mut QueryBuilder<MySql>, column: &str) {
+    statement
+        .push(format!("UPPER(REGEXP_REPLACE(REGEXP_REPLACE({column} COLLATE utf8mb4_bin, "))
+        // Bound, since a backslash in a statement depends on the mode of the session.
+        .push_bind(r"[\p{Z}\p{Cc}\p{Cf}]")
+        .push(", ''), '[‐-―−]', '-'))");
+}
