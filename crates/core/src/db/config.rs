@@ -175,10 +175,8 @@ pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<
     poll_fn(|context| {
         let connected = connecting.as_mut().poll(context);
         // While sqlx connects, its socket cannot be reached in another way. It is found as soon as it is connected, which is before
-        // TLS begins.
-        if connected.is_pending() {
-            set_nodelay(|peer| peer.port() == port);
-        }
+        // TLS begins. A fast server may have answered by then, and sqlx is ready at once.
+        set_nodelay(|peer| peer.port() == port);
         connected
     })
     .await
