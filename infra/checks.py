@@ -46,9 +46,6 @@ SECRET_VARIABLES = {
     "PROXY_SECRET": "ProxySecret",  # a parameter that is never shown
 }
 
-# The functions that authenticate requests.
-FUNCTIONS_OF_REQUESTS = {"RosFunction", "InventoryFunction", "AiFunction", "AiLogsFunction"}
-
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
     "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH",  # read by lambda_http
@@ -298,8 +295,6 @@ def nothing_secret_in_plain_text(template, resources):
                 yield f"{name} gets {variable} as {value}"
             if variable == "ANTHROPIC_API_KEY" and name != "AiFunction":
                 yield f"{name} gets Anthropic's key"
-            if variable == "PROXY_SECRET" and name not in FUNCTIONS_OF_REQUESTS:
-                yield f"{name} gets the proxy's secret"
     allowed = re.compile(r"^/(Ros|Inventory|Ai|AiLogs)Function/Properties/Environment/Variables/")
     for path, value in strings(resources):
         if "{{resolve:" in value and not allowed.match(path):
@@ -768,7 +763,6 @@ MUTATIONS = {
         ("Parameters ProxySecret NoEcho", GONE),
         ("Parameters ProxySecret Default", "0123456789abcdef0123456789abcdef"),
         (f"{FUNCTION} Environment Variables PROXY_SECRET", "0123456789abcdef0123456789abcdef"),
-        ("Globals Function Environment Variables PROXY_SECRET", {"Ref": "ProxySecret"}),
     ],
     table_is_protected: [
         (f"{TABLE} DeletionPolicy", "Delete"),
