@@ -139,7 +139,10 @@ async fn the_pages_of_the_inventory_work() {
 
     let low = system.read("/inventory/low-stock?threshold=5").await.expect(200);
     let [item] = items(&low["items"]).as_slice() else { panic!("{low}") };
-    assert_eq!((&item["currentQty"], &item["transactionCount90Days"], &item["lastRONumber"]), (&json!(1), &json!(1), &json!("RO1")));
+    assert_eq!(
+        (&item["currentQty"], &item["transactionCount90Days"], &item["lastRONumber"]),
+        (&json!(1), &json!(1), &json!("RO1"))
+    );
     let stats = system.read("/inventory/stats").await.expect(200);
     for (figure, value) in [("totalItems", 1), ("totalQuantity", 1), ("lowStockCount", 1), ("recentTransactions", 1)] {
         assert_eq!(stats[figure], value, "{figure}");
@@ -198,7 +201,10 @@ async fn the_pages_of_the_orders_work() {
     let blank = json!({ "status": "CURRENTLY BEING SHIPPED", "notes": "", "cost": "", "deliveryDate": "" });
     let order = system.patch("/ros/by-number/RO1/status", &blank).await.expect(200);
     assert_eq!(order["nextDateToUpdate"], "2024-11-20T00:00:00.000Z");
-    assert_eq!((&order["estimatedDeliveryDate"], &order["finalCost"]), (&json!("2024-12-01T00:00:00.000Z"), &Value::Null));
+    assert_eq!(
+        (&order["estimatedDeliveryDate"], &order["finalCost"]),
+        (&json!("2024-12-01T00:00:00.000Z"), &Value::Null)
+    );
     assert_eq!(system.figures().await["shipping"], 1);
 
     // The whole order is sent back, with a day of the calendar, "today" as the present time, and "" for nothing.
@@ -257,7 +263,11 @@ async fn a_new_order_keeps_the_dates_that_the_dashboard_sends() {
     let (today, in_a_week) = ("2024-11-15T00:00:00.000Z", "2024-11-22T00:00:00.000Z");
     for (number, sent, stored) in [
         ("RO1", json!(["", "", "", "", ""]), json!(["TO SEND", today, today, "2024-11-18T00:00:00.000Z", null])),
-        ("RO2", json!([null, null, null, null, null]), json!(["TO SEND", today, today, "2024-11-18T00:00:00.000Z", null])),
+        (
+            "RO2",
+            json!([null, null, null, null, null]),
+            json!(["TO SEND", today, today, "2024-11-18T00:00:00.000Z", null]),
+        ),
         ("RO3", json!(["WAITING QUOTE", NOW, NOW, "", "1.5"]), json!(["WAITING QUOTE", today, today, in_a_week, 1.5])),
         ("RO4", json!(["PAYMENT SENT", made, made, null, 0]), json!(["PAYMENT SENT", made, made, null, 0.0])),
         ("RO5", json!(["BER", made, "", next, ""]), json!(["BER", made, today, next, null])),
@@ -277,7 +287,8 @@ async fn the_assistant_answers() {
     let dynamodb = emulator().await;
     let limiter = limiter_config(&dynamodb.endpoint, RequestLimit { limit: 3, window_seconds: 60 });
     let app = assistant::app(&stand_in.url, &limiter, &Options::default()).await;
-    let tool = json!({ "name": "updateOrder", "description": "Changes an order", "input_schema": { "type": "object" } });
+    let tool =
+        json!({ "name": "updateOrder", "description": "Changes an order", "input_schema": { "type": "object" } });
     let chat = json!({
         "messages": [{ "role": "user", "content": "What is overdue?" }], "model": "claude-sonnet-4-20250514",
         "maxTokens": 4096, "temperature": 0.2, "tools": [tool], "systemPrompt": "You help with repair orders.",
@@ -455,9 +466,17 @@ async fn lists_for_the_dashboard_are_streamed_and_counted() {
     assert_eq!(due["total"], plain["total"]);
     let amounts = |groups: &Value| -> Vec<String> {
         let orders = items(&groups["groups"]).iter().flat_map(|group| items(&group["orders"]).clone());
-        orders.map(|order| order["estimatedCost"].clone()).filter(|cost| !cost.is_null()).map(|cost| {
-            if cost.is_number() { format!("{:.2}", cost.as_f64().unwrap()) } else { format!("text {}", shown(&cost)) }
-        }).collect()
+        orders
+            .map(|order| order["estimatedCost"].clone())
+            .filter(|cost| !cost.is_null())
+            .map(|cost| {
+                if cost.is_number() {
+                    format!("{:.2}", cost.as_f64().unwrap())
+                } else {
+                    format!("text {}", shown(&cost))
+                }
+            })
+            .collect()
     };
     let texts: Vec<String> = amounts(&due).into_iter().map(|amount| format!("text {amount}")).collect();
     assert_eq!(texts, amounts(&plain));

@@ -9,6 +9,7 @@ use app_core::{
 };
 use http::Method;
 use inventory::InventoryState;
+use ros::RosState;
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     App, TestDatabase,
@@ -17,7 +18,6 @@ use rotracker_tests::{
     assistant::{Assistant, Options},
     emulator::Emulator,
 };
-use ros::RosState;
 use serde_json::{Value, json};
 
 const SECRET: &str = "canary-6a1f0c39d2b84e57a9c01d6e8f4b";

@@ -35,7 +35,9 @@ impl ProxySecrets {
         if secrets.len() > MAX_SECRETS || !secrets.iter().all(is_secret) {
             env.problem(
                 "PROXY_SECRET",
-                &format!("must be one secret or two separated by a comma, each at least {MIN_BYTES} visible ASCII characters"),
+                &format!(
+                    "must be one secret or two separated by a comma, each at least {MIN_BYTES} visible ASCII characters"
+                ),
             );
         }
         Some(Self::new(secrets))
@@ -106,7 +108,9 @@ mod tests {
 
     #[test]
     fn secrets_that_could_be_guessed_are_rejected_and_not_shown() {
-        for value in ["short", &CURRENT[1..], &format!("{CURRENT},"), &format!("{CURRENT},{NEXT},{NEXT}"), &"ä".repeat(20)] {
+        for value in
+            ["short", &CURRENT[1..], &format!("{CURRENT},"), &format!("{CURRENT},{NEXT},{NEXT}"), &"ä".repeat(20)]
+        {
             let error = read(value).unwrap_err();
             assert!(error.contains("PROXY_SECRET must be") && !error.contains(value), "{error}");
         }

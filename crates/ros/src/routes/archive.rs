@@ -3,7 +3,7 @@
 use app_core::{
     db,
     http::{Actor, ApiError, JsonResponse, Preconditions},
-    idempotency::{Idempotent, IdempotencyKey},
+    idempotency::{IdempotencyKey, Idempotent},
     openapi::{Conflict, IdempotencyKeyHeader, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;

@@ -3,7 +3,7 @@
 use app_core::{
     db,
     http::{Actor, ApiError, JsonResponse},
-    idempotency::{Idempotent, IdempotencyKey},
+    idempotency::{IdempotencyKey, Idempotent},
     openapi::{Conflict, IdempotencyKeyHeader},
     values::Day,
 };

@@ -25,7 +25,9 @@ use http::{Uri, header};
 use serde::{Serialize, Serializer, ser};
 use serde_json::{Number, Value, value::RawValue, value::to_raw_value};
 
-use super::{archive, create, dashboard, delete as delete_order, follow_ups, get as get_order, history, list, status, update};
+use super::{
+    archive, create, dashboard, delete as delete_order, follow_ups, get as get_order, history, list, status, update,
+};
 use crate::{
     RosState,
     model::{OrderFields, OrderKey, next_update},
@@ -48,7 +50,8 @@ const DATES_AND_AMOUNTS: [&str; 9] = [
 ];
 
 /// The members of responses that are amounts.
-const AMOUNTS: [&str; 6] = ["cost", "estimatedCost", "finalCost", "totalEstimatedValue", "totalFinalValue", "totalValue"];
+const AMOUNTS: [&str; 6] =
+    ["cost", "estimatedCost", "finalCost", "totalEstimatedValue", "totalFinalValue", "totalValue"];
 
 /// Returns the same paths and methods as the route table of orders.
 pub(super) fn routes() -> Router<RosState> {
