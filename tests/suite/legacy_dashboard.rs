@@ -499,4 +499,17 @@ async fn refusals_stay_refusals() {
     system.post(&format!("{gone}/archive"), &json!({ "archiveStatus": "PAID" })).await.expect_error(404);
     system.post("/ros/by-number/RO1/archive", &json!({})).await.expect_error(400);
     assert_eq!(system.orders.rows().await.len(), 1);
+
+    let (part, other) = (system.stock.put("stock_room", "A1", 0).await, system.stock.put("stock_room", "B1", 3).await);
+    let decrement = |part_number, index_id| json!({ "indexId": index_id, "partNumber": part_number, "notes": "" });
+    let none_left = decrement("A1", json!(part.index_id.to_string()));
+    system.post("/inventory/decrement", &none_left).await.expect_error(409);
+    let unknown = format!("UPDATE inventoryindex SET Qty = NULL WHERE IndexId = {}", part.index_id);
+    execute(&mut system.stock.database.connect().await, &unknown).await;
+    system.post("/inventory/decrement", &none_left).await.expect_error(409);
+    let renumbered = decrement("A1", json!(other.index_id.to_string()));
+    system.post("/inventory/decrement", &renumbered).await.expect_error(404);
+    // A part that only its table has.
+    system.post("/inventory/decrement", &decrement("C1", Value::Null)).await.expect_error(400);
+    assert_eq!(system.stock.quantities(&other).await.indexed, Some(3));
 }
