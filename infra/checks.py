@@ -43,6 +43,7 @@ SECRET_VARIABLES = {
     "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",
     "DB_PASSWORD": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:password}}",
     "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
+    "PROXY_SECRET": "ProxySecret",  # a parameter that is never shown
 }
 
 # Variables that our own code does not read.
@@ -278,13 +279,16 @@ def every_function_has_a_log_group(template, resources):
 def nothing_secret_in_plain_text(template, resources):
     looks_secret = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
     for name in template["Parameters"]:
-        if looks_secret.search(name) and name != "SecretsRevision":
+        if looks_secret.search(name) and name not in {"SecretsRevision", SECRET_VARIABLES["PROXY_SECRET"]}:
             yield f"the parameter {name} holds a secret"
+    secret = template["Parameters"].get(SECRET_VARIABLES["PROXY_SECRET"], {})
+    if secret.get("NoEcho") is not True or secret.get("Default") != "":
+        yield f"the parameter of the proxy's secret is shown, or has a value: {secret}"
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         for variable, value in function["Properties"]["Environment"]["Variables"].items():
             if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable == "SECRETS_REVISION":
                 continue
-            reference = {"Fn::Sub": SECRET_VARIABLES.get(variable)}
+            reference = {"Ref" if variable == "PROXY_SECRET" else "Fn::Sub": SECRET_VARIABLES.get(variable)}
             if name == "AiFunction" and variable.startswith("DB_"):
                 reference = {"Fn::If": ["LogsConversations", reference, NO_VALUE]}
             if value != reference:
@@ -756,6 +760,9 @@ MUTATIONS = {
         (f"{FUNCTION} Environment Variables ANTHROPIC_API_KEY", {"Fn::Sub": SECRET_VARIABLES["ANTHROPIC_API_KEY"]}),
         (f"{AI} Environment Variables DB_PASSWORD", {"Fn::Sub": SECRET_VARIABLES["DB_PASSWORD"]}),
         (f"{FUNCTION} Description", SECRET_VARIABLES["DB_PASSWORD"]),
+        ("Parameters ProxySecret NoEcho", GONE),
+        ("Parameters ProxySecret Default", "0123456789abcdef0123456789abcdef"),
+        (f"{FUNCTION} Environment Variables PROXY_SECRET", "0123456789abcdef0123456789abcdef"),
     ],
     table_is_protected: [
         (f"{TABLE} DeletionPolicy", "Delete"),

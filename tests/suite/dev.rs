@@ -196,8 +196,12 @@ async fn cargo_dev_serves_keeps_data_and_stops() {
     // A server under test listens only on its own address.
     let has_server = std::env::var_os("DB_HOST").is_some();
     let containers = if has_server { "--sam-local=127.0.0.1" } else { "--sam-local=127.0.0.2" };
-    let arguments = ["--lambda", "--instances", "2", containers, "--fake-anthropic"];
+    let arguments = ["--lambda", "--instances", "2", containers, "--fake-anthropic", "--legacy-dashboard"];
     let dev = Dev::start(&rotracker, folder.path(), &names, port, &arguments);
+    for (prefix, status) in [("/api", 404), ("/.netlify/functions/api", 200)] {
+        let url = format!("{}{prefix}/inventory/search?partNumber=nothing", dev.url);
+        assert_eq!(client.get(url).send().await.unwrap().status(), status, "{prefix}");
+    }
     let kept = client.get(format!("{}/api/ros/by-number/DEV%207", dev.url)).send().await.unwrap();
     assert_eq!(kept.status(), 200);
     kept.bytes().await.unwrap();

@@ -21,6 +21,7 @@ mod http;
 mod idempotency;
 mod import;
 mod inventory;
+mod legacy_dashboard;
 mod migrate;
 mod observability;
 mod openapi;

@@ -42,13 +42,22 @@ async fn command(variables: &[(&'static str, String)]) -> Command {
 impl Service {
     /// Starts it on `database`, with an embedded DynamoDB, and waits until it listens.
     async fn start(database: &TestDatabase, anthropic: &FakeAnthropic, variables: &[(&'static str, String)]) -> Self {
+        Self::start_with(&[], database, anthropic, variables).await
+    }
+
+    async fn start_with(
+        arguments: &[&str],
+        database: &TestDatabase,
+        anthropic: &FakeAnthropic,
+        variables: &[(&'static str, String)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut ours = database_variables(database);
         ours.extend(assistant_variables(&anthropic.url, ""));
         ours.extend_from_slice(variables);
         let mut command = command(&ours).await;
-        command.args(["--port", &port.to_string(), "--embedded-dynamodb"]).arg(folder.path());
+        command.args(arguments).args(["--port", &port.to_string(), "--embedded-dynamodb"]).arg(folder.path());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut service = Self { process, log, url: format!("http://127.0.0.1:{port}"), port, _folder: folder };
@@ -120,6 +129,36 @@ async fn without_an_issuer_only_health_answers() {
     for (path, status) in [("/health", 200), ("/api/ros", 503), ("/api/inventory/stats", 503), ("/nothing", 503)] {
         let response = client.get(format!("{}{path}", service.url)).send().await.unwrap();
         assert_eq!(response.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_legacy_dashboard_is_served_on_demand() {
+    let (database, anthropic) = (TestDatabase::empty().await, FakeAnthropic::start([]).await);
+    migrate(&database, &database, false).await.unwrap();
+    let client = local_client().build().unwrap();
+    let secret = "0123456789abcdef0123456789abcdef";
+    let flag = &["--legacy-dashboard"][..];
+    for (arguments, variables, open, with_secret) in [
+        (flag, off().to_vec(), 200, 200),
+        (flag, vec![("PROXY_SECRET", secret.to_owned())], 401, 200),
+        (&[], vec![("LEGACY_DASHBOARD", "true".to_owned()), ("PROXY_SECRET", secret.to_owned())], 401, 200),
+        (flag, vec![], 503, 503),
+    ] {
+        let service = Service::start_with(arguments, &database, &anthropic, &variables).await;
+        let get = async |path: &str, secret: &str| {
+            let url = format!("{}{path}", service.url);
+            let response = client.get(url).header("x-proxy-secret", secret).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let search = "/.netlify/functions/api/inventory/search?partNumber=nothing";
+        assert_eq!(get(search, "").await.0, open, "{arguments:?} {variables:?}");
+        let (status, body) = get(search, secret).await;
+        assert_eq!(status, with_secret, "{arguments:?} {variables:?}");
+        if status == 200 {
+            assert_eq!(body, "[]");
+            assert_eq!(get("/api/inventory/search?partNumber=nothing", secret).await.0, 404);
+        }
     }
 }
 

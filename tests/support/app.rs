@@ -102,20 +102,20 @@ impl App {
         let database = TestDatabase::migrated().await;
         let pool = database.large_pool();
         let clock = Clock::standing_at(instant.parse().expect("an instant"), chrono_tz::America::New_York);
-        Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
+        Self::new(ros::router(RosState::new(pool.clone(), clock.clone()), false), clock, database, pool)
     }
 
     /// `ros` with the given pool.
     pub fn on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
-        Self::new(ros::router(RosState::new(pool.clone(), clock.clone())), clock, database, pool)
+        Self::new(ros::router(RosState::new(pool.clone(), clock.clone()), false), clock, database, pool)
     }
 
     /// `ros` on a new database, with tokens of `issuer`. The key cache reads the same clock.
     pub async fn start_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::migrated().await;
         let (pool, clock) = (database.large_pool(), clock());
-        let routes = ros::router(RosState::new(pool.clone(), clock.clone()));
+        let routes = ros::router(RosState::new(pool.clone(), clock.clone()), false);
         Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
     }
 
@@ -123,7 +123,7 @@ impl App {
     pub async fn inventory_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::inventory().await;
         let (pool, clock) = (database.large_pool(), clock());
-        let routes = inventory::router(InventoryState { db: pool.clone(), clock: clock.clone() });
+        let routes = inventory::router(InventoryState { db: pool.clone(), clock: clock.clone() }, false);
         Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
     }
 
@@ -146,7 +146,7 @@ impl App {
     pub fn inventory_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
         let state = InventoryState { db: pool.clone(), clock: clock.clone() };
-        Self::new(inventory::router(state), clock, database, pool)
+        Self::new(inventory::router(state, false), clock, database, pool)
     }
 
     /// `ai-logs` on a new database.

@@ -26,7 +26,23 @@ const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant 
   seen. Sent as `If-None-Match` with a GET, it saves the transfer of an unchanged response (304). The tag changes with \
   every change of the order, by other programs too, and when an overdue order becomes a day older.
 - The same paths also work below `/.netlify/functions`, and below the base path of a custom domain, if one is configured.
-- Bodies are at most 6 MB long, and not compressed. A byte order mark before the JSON is skipped.";
+- Bodies are at most 6 MB long, and not compressed. A byte order mark before the JSON is skipped.
+
+## The legacy dashboard
+
+With `LEGACY_DASHBOARD=true`, the paths below `/.netlify/functions/api` answer in the shapes that version 2.6 of the dashboard \
+expects. The paths below `/api` never differ.
+
+- `GET …/inventory/search` answers a bare list of the `results`. It is empty (200) if nothing is found, and for a blank \
+  `partNumber` or a text that is none.
+- Amounts of orders and of the dashboard's figures are numbers: `estimatedCost`, `finalCost`, `cost` of a status, \
+  `totalValue`, `totalEstimatedValue`, `totalFinalValue`. The history of an order shows amounts as text.
+- In `POST …/ros` a missing, blank or null `currentStatus` is `TO SEND`, and `dateMade` and `currentStatusDate` are today. \
+  `nextDateToUpdate` is the day on which someone should ask again about that status: for `TO SEND` in three days.
+- In changes of an order a blank date or amount (`\"\"`) is null, which clears it; in a new status it counts as absent.
+- `POST …/archive` for an order that has the archive status already answers 200 with the order, which stays as it is.
+- Without an issuer, a deployed service needs no token but the header `X-Proxy-Secret`, which the CDN in front of the \
+  dashboard adds. Such callers are no administrators and have no entries in the log of the assistant.";
 
 /// The description of all four functions: OpenAPI 3.1 as JSON, the same every time.
 ///

@@ -55,6 +55,8 @@ pub const VARIABLES: &[&str] = &[
     "DB_SSL_MODE",
     "DB_USER",
     "FRONTEND_URL",
+    "LEGACY_DASHBOARD",
+    "PROXY_SECRET",
     "RATE_LIMIT_ON_FAILURE",
     "RUST_LOG",
 ];

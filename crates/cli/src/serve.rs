@@ -42,6 +42,9 @@ pub struct Options {
     /// Port to listen on
     #[arg(long, env = "PORT", default_value_t = 3001)]
     pub port: u16,
+    /// Answer below /.netlify/functions/api in the shapes that version 2.6 of the dashboard expects
+    #[arg(long)]
+    pub legacy_dashboard: bool,
     /// Keep the rate limit in this directory instead of DynamoDB
     #[arg(long, value_name = "DIRECTORY")]
     pub embedded_dynamodb: Option<PathBuf>,
@@ -92,6 +95,9 @@ async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListen
     if max_connections.trim().is_empty() {
         MAX_CONNECTIONS.clone_into(max_connections);
     }
+    if options.legacy_dashboard {
+        variables.insert("LEGACY_DASHBOARD".to_owned(), "true".to_owned());
+    }
     let dynamodb = match &options.embedded_dynamodb {
         Some(directory) => {
             let emulator = DynamoDb::start(&Storage::Directory(directory.clone()), None).await?;
@@ -135,8 +141,9 @@ async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
     };
     let ai_state = ai.state_on(|_, _| main_pool.clone()).map_err(|error| anyhow!(error))?;
     tokio::join!(main_pool.warm_up(), inventory_pool.warm_up(), ai_state.warm_up(), ros.http.auth.warm_up());
-    let routes = ros::router(ros.state_on(main_pool.clone()))
-        .merge(inventory::router(inventory.state_on(inventory_pool)))
+    let is_legacy_dashboard = ros.http.legacy_dashboard;
+    let routes = ros::router(ros.state_on(main_pool.clone()), is_legacy_dashboard)
+        .merge(inventory::router(inventory.state_on(inventory_pool), is_legacy_dashboard))
         .merge(ai::router(ai_state))
         .merge(ai_logs::router(ai_logs.state_on(main_pool)));
     let service = with_layers(routes, &ros.http, Delivery::Streaming);

@@ -22,12 +22,14 @@ pub type User = TrimmedText<255>;
 /// `None`.
 ///
 /// # Errors
-/// When the subject is no valid user, which would be a defect.
+/// [`ApiError::Forbidden`] for a caller without a name who is no administrator, such as the legacy dashboard: nothing would be its
+/// own. Also when the subject is no valid user, which would be a defect.
 pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
     match caller.subject() {
-        Some(subject) if !caller.is_administrator() => User::parse(subject).map(Some).map_err(ApiError::internal),
         // Without authentication every caller is an administrator.
-        _ => Ok(None),
+        _ if caller.is_administrator() => Ok(None),
+        Some(subject) => User::parse(subject).map(Some).map_err(ApiError::internal),
+        None => Err(ApiError::Forbidden("Only callers with a token may use the log of the assistant.".to_owned())),
     }
 }
 

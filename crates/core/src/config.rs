@@ -185,8 +185,10 @@ pub struct HttpConfig {
     pub frontend_origins: Vec<HeaderValue>,
     /// `BASE_PATH`: the base path of the API under a custom domain, such as `/ro`; none by default. Routes answer without it, too.
     pub base_path: BasePath,
-    /// The `AUTH_*` variables.
+    /// The `AUTH_*` variables and `PROXY_SECRET`.
     pub auth: Authentication,
+    /// `LEGACY_DASHBOARD`: whether the prefix `/.netlify/functions/api` answers in the shapes that the dashboard of version 2.6 expects.
+    pub legacy_dashboard: bool,
     /// Whether responses tell browsers to use HTTPS only (`Strict-Transport-Security`).
     pub is_deployed: bool,
 }
@@ -197,10 +199,17 @@ impl HttpConfig {
 
     /// Returns the configuration of a developer's machine for a dashboard at `frontend_origins`, without authentication.
     pub fn local(frontend_origins: Vec<HeaderValue>) -> Self {
-        Self { frontend_origins, base_path: BasePath::default(), auth: Authentication::off(), is_deployed: false }
+        Self {
+            frontend_origins,
+            base_path: BasePath::default(),
+            auth: Authentication::off(),
+            legacy_dashboard: false,
+            is_deployed: false,
+        }
     }
 
-    /// Reads `FRONTEND_URL`, which production must set, `BASE_PATH`, the `AUTH_*` variables, and looks at `METRICS`.
+    /// Reads `FRONTEND_URL`, which production must set, `BASE_PATH`, `LEGACY_DASHBOARD`, the `AUTH_*` variables and `PROXY_SECRET`, and
+    /// looks at `METRICS`.
     pub fn read(env: &mut Env, stage: Stage) -> Self {
         let urls = match (env.optional("FRONTEND_URL"), stage) {
             (Some(urls), _) => urls.to_owned(),
@@ -221,13 +230,14 @@ impl HttpConfig {
             }
         }
         let base_path = env.parsed("BASE_PATH", BasePath::default(), BasePath::EXPECTED);
-        let auth = AuthConfig::read(env, stage);
+        let legacy_dashboard = env.parsed("LEGACY_DASHBOARD", false, "true or false");
+        let auth = AuthConfig::read(env, stage, legacy_dashboard);
         // Tokens have instants, for which the time zone does not matter.
         let auth = Authentication::new(auth, Clock::system(Tz::UTC)).unwrap_or_else(|error| {
             env.problem("AUTH_ISSUER", &format!("cannot be used: {error}"));
             Authentication::off()
         });
-        Self { frontend_origins, base_path, auth, is_deployed: !is_local(env, stage) }
+        Self { frontend_origins, base_path, auth, legacy_dashboard, is_deployed: !is_local(env, stage) }
     }
 }
 

@@ -10,7 +10,8 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = InventoryConfig::read(Env::of_process())?;
         let state = config.state();
-        lambda::serve(inventory::router(state.clone()), &config.http, state.db.warm_up()).await
+        lambda::serve(inventory::router(state.clone(), config.http.legacy_dashboard), &config.http, state.db.warm_up())
+            .await
     })
     .await
 }

@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = RosConfig::read(Env::of_process())?;
         let state = config.state();
-        lambda::serve(ros::router(state.clone()), &config.http, state.db.warm_up()).await
+        lambda::serve(ros::router(state.clone(), config.http.legacy_dashboard), &config.http, state.db.warm_up()).await
     })
     .await
 }

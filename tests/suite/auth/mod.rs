@@ -3,5 +3,6 @@
 mod emulator;
 mod keys;
 mod ownership;
+mod proxy;
 mod roles;
 mod tokens;

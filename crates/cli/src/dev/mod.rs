@@ -81,6 +81,9 @@ pub struct Options {
     /// Do not fill empty tables with sample data
     #[arg(long)]
     pub no_sample_data: bool,
+    /// Answer below /.netlify/functions/api in the shapes that version 2.6 of the dashboard expects
+    #[arg(long)]
+    pub legacy_dashboard: bool,
     /// Use a stand-in for Anthropic, which needs no key
     #[arg(long)]
     pub fake_anthropic: bool,
@@ -224,6 +227,11 @@ impl System {
 
         let server_options = server_options(options, data_dir, listen);
         let database_dir = &server_options.data_dir;
+        if options.legacy_dashboard {
+            environment.insert("LEGACY_DASHBOARD".to_owned(), "true".to_owned());
+        }
+        // Requests come without the proxy that knows the secret.
+        environment.remove("PROXY_SECRET");
         if !is_blank(environment.get("DB_HOST")) {
             if options.fresh {
                 bail!(

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use reqwest::Url;
 
+use super::ProxySecrets;
 use crate::config::{Env, Stage};
 
 /// How requests are authenticated.
@@ -18,6 +19,10 @@ pub enum AuthConfig {
     Missing,
     /// By the tokens of an issuer.
     Issuer(IssuerConfig),
+    /// By a secret that the proxy in front of the legacy dashboard adds to each request.
+    Proxy(ProxySecrets),
+    /// The legacy dashboard is to be let in, but `PROXY_SECRET` is not set. Every request except those for health is answered 503.
+    MissingProxySecret,
 }
 
 /// The issuer whose tokens are accepted.
@@ -34,15 +39,21 @@ pub struct IssuerConfig {
 }
 
 impl AuthConfig {
-    /// Reads the `AUTH_*` variables.
-    pub fn read(env: &mut Env, stage: Stage) -> Self {
+    /// Reads the `AUTH_*` variables and `PROXY_SECRET`. With an issuer its tokens count, whether or not the legacy dashboard is served.
+    pub fn read(env: &mut Env, stage: Stage, is_legacy_dashboard: bool) -> Self {
         let is_local = is_local(env, stage);
+        let secrets = ProxySecrets::read(env);
         let mode = env.optional("AUTH_MODE").map(|mode| mode.trim().to_ascii_lowercase());
         let issuer = env.optional("AUTH_ISSUER").map(|issuer| issuer.trim().trim_end_matches('/').to_owned());
         match (mode.as_deref(), issuer) {
             (None, Some(issuer)) => Self::Issuer(IssuerConfig::read(env, issuer)),
             (None, None) if is_local => Self::Off { on_purpose: false },
+            (None, None) if is_legacy_dashboard => secrets.map_or(Self::MissingProxySecret, Self::Proxy),
             (None, None) => Self::Missing,
+            (Some("none"), None) if secrets.is_some() => {
+                env.problem("AUTH_MODE", "must not be none where PROXY_SECRET is set");
+                Self::Missing
+            }
             (Some("none"), None) => Self::Off { on_purpose: true },
             (Some("none"), Some(_)) => {
                 env.problem("AUTH_MODE", "must not be none where AUTH_ISSUER is set");
@@ -121,8 +132,35 @@ mod tests {
     fn read(variables: &[(&str, &str)]) -> Result<AuthConfig, String> {
         let mut env: Env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let stage = Stage::read(&mut env);
-        let config = AuthConfig::read(&mut env, stage);
+        let config = AuthConfig::read(&mut env, stage, is_legacy(variables));
         env.finish(config).map_err(|error| error.to_string())
+    }
+
+    fn is_legacy(variables: &[(&str, &str)]) -> bool {
+        variables.contains(&LEGACY)
+    }
+
+    const LEGACY: (&str, &str) = ("LEGACY_DASHBOARD", "true");
+    const SECRET: (&str, &str) = ("PROXY_SECRET", "0123456789abcdef0123456789abcdef");
+
+    #[test]
+    fn the_legacy_dashboard_needs_a_secret_except_locally_or_on_purpose() {
+        let production = ("APP_ENV", "production");
+        let proxy = AuthConfig::Proxy(ProxySecrets::new([SECRET.1]));
+        for (variables, config) in [
+            (vec![LEGACY, LAMBDA], AuthConfig::MissingProxySecret),
+            (vec![LEGACY, production, WATCH, ("PROXY_SECRET", " ")], AuthConfig::MissingProxySecret),
+            (vec![LEGACY, LAMBDA, SECRET], proxy.clone()),
+            (vec![LEGACY, production, SECRET], proxy),
+            (vec![LEGACY, WATCH], AuthConfig::Off { on_purpose: false }),
+            (vec![LEGACY, LAMBDA, ("AUTH_MODE", "none")], AuthConfig::Off { on_purpose: true }),
+            // Without the legacy dashboard the secret lets nobody in.
+            (vec![LAMBDA, SECRET], AuthConfig::Missing),
+        ] {
+            assert_eq!(read(&variables), Ok(config), "{variables:?}");
+        }
+        let issuer = [LEGACY, LAMBDA, SECRET, ("AUTH_ISSUER", "https://issuer.example"), ("AUTH_AUDIENCE", "api")];
+        assert!(matches!(read(&issuer), Ok(AuthConfig::Issuer(_))));
     }
 
     #[test]
@@ -159,6 +197,8 @@ mod tests {
             (vec![issuer], "AUTH_AUDIENCE is missing"),
             (vec![issuer, audience, ("AUTH_MODE", "none")], "AUTH_MODE must not be none"),
             (vec![("AUTH_MODE", "off")], "AUTH_MODE must be none"),
+            (vec![LEGACY, SECRET, ("AUTH_MODE", "none")], "AUTH_MODE must not be none where PROXY_SECRET"),
+            (vec![LEGACY, LAMBDA, ("PROXY_SECRET", "too short")], "PROXY_SECRET must be"),
             (vec![LAMBDA, ("AUTH_ISSUER", "http://issuer.example"), audience], "AUTH_ISSUER must be a URL"),
             (vec![WATCH, ("AUTH_ISSUER", "http://127.0.0.1.example"), audience], "AUTH_ISSUER must be a URL"),
             (vec![("AUTH_ISSUER", "issuer"), audience], "AUTH_ISSUER must be a URL"),

@@ -3,16 +3,20 @@
 //!
 //! A token is a signed JWT. [`verify`] checks its signature with the issuer's public keys ([`keys`]) and its claims with the
 //! configuration ([`config`]), and makes a [`Caller`](crate::http::Caller) of them.
+//!
+//! The legacy dashboard sends no token. Its requests show by a secret that they came through the proxy in front of it.
 
 pub mod config;
 mod crypto;
 pub mod keys;
 pub(crate) mod layer;
+mod proxy;
 pub mod verify;
 
 use std::{fmt, sync::Arc};
 
 pub use config::{AuthConfig, IssuerConfig};
+pub use proxy::{PROXY_SECRET, ProxySecrets};
 pub use verify::{TokenError, VerifyError};
 
 use crate::{clock::Clock, http::Caller};
@@ -33,6 +37,10 @@ enum Policy {
         config: IssuerConfig,
         keys: Keys,
     },
+    /// Requests that carry a secret of the proxy are let in, as those of a caller without a name.
+    Proxy(ProxySecrets),
+    /// No request is let in, because the proxy's secret is not configured.
+    MissingProxySecret,
 }
 
 impl Authentication {
@@ -45,6 +53,8 @@ impl Authentication {
             AuthConfig::Off { on_purpose } => Policy::Off { on_purpose },
             AuthConfig::Missing => Policy::Missing,
             AuthConfig::Issuer(config) => Policy::Issuer { keys: Keys::new(&config.issuer, clock)?, config },
+            AuthConfig::Proxy(secrets) => Policy::Proxy(secrets),
+            AuthConfig::MissingProxySecret => Policy::MissingProxySecret,
         })))
     }
 
@@ -66,6 +76,11 @@ impl Authentication {
                  let everybody in"
             ),
             Policy::Issuer { keys, .. } => keys.warm_up().await,
+            Policy::Proxy(_) => {}
+            Policy::MissingProxySecret => tracing::error!(
+                "PROXY_SECRET is not set: every request except those for health is answered 503; with LEGACY_DASHBOARD and \
+                 without AUTH_ISSUER, requests must carry the secret of the proxy in front of the dashboard"
+            ),
         }
     }
 
@@ -78,6 +93,9 @@ impl Authentication {
             Policy::Off { .. } => Ok(Caller::unknown()),
             Policy::Missing => Err(VerifyError::NotConfigured),
             Policy::Issuer { config, keys } => verify::verify(verify::bearer(headers)?, config, keys).await,
+            Policy::Proxy(secrets) if secrets.are_in(headers) => Ok(Caller::behind_proxy()),
+            Policy::Proxy(_) => Err(TokenError::NotThroughProxy.into()),
+            Policy::MissingProxySecret => Err(VerifyError::NoProxySecret),
         }
     }
 }
@@ -88,6 +106,8 @@ impl fmt::Debug for Authentication {
             Policy::Off { .. } => "off",
             Policy::Missing => "missing",
             Policy::Issuer { config, .. } => &config.issuer,
+            Policy::Proxy(_) => "by the proxy's secret",
+            Policy::MissingProxySecret => "the proxy's secret is missing",
         })
     }
 }

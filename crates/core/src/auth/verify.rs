@@ -46,6 +46,9 @@ pub enum TokenError {
     /// The token is not valid yet.
     #[error("The token is not valid yet.")]
     NotYetValid,
+    /// The request has no secret of the proxy through which requests must come. The client does not learn more.
+    #[error("This request must come through the address of the dashboard.")]
+    NotThroughProxy,
     /// The claim `sub` is missing, empty or too long, or has white space around it or control characters.
     #[error("The token has no valid subject.")]
     Subject,
@@ -56,7 +59,7 @@ impl TokenError {
     pub fn challenge(self) -> String {
         let error = match self {
             // A request without a token gets no error code.
-            Self::Missing => return "Bearer realm=\"ro-tracker\"".to_owned(),
+            Self::Missing | Self::NotThroughProxy => return "Bearer realm=\"ro-tracker\"".to_owned(),
             Self::SeveralHeaders => "invalid_request",
             _ => "invalid_token",
         };
@@ -76,6 +79,9 @@ pub enum VerifyError {
     /// 503: no issuer is configured.
     #[error("no issuer of tokens is configured")]
     NotConfigured,
+    /// 503: the proxy's secret is not configured.
+    #[error("LEGACY_DASHBOARD is true, but PROXY_SECRET is not set")]
+    NoProxySecret,
 }
 
 /// Returns the bearer token in `headers` (RFC 6750, section 2.1).

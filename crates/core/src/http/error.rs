@@ -215,6 +215,9 @@ impl ApiError {
                  before you try again, or send the request again with the same Idempotency-Key if it had one."
                     .to_owned()
             }
+            (Self::TokenUncheckable(VerifyError::NoProxySecret), _) => {
+                "The service is not configured completely. Its log says more.".to_owned()
+            }
             (Self::TokenUncheckable(_), _) => "Your token cannot be checked at the moment. Try again.".to_owned(),
             (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
             (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),

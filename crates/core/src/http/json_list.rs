@@ -35,6 +35,14 @@ pub struct GroupedItem<G, T> {
     pub is_last: bool,
 }
 
+impl<G, T> GroupedItem<G, T> {
+    /// Converts the item, which keeps its place in its group.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> GroupedItem<G, U> {
+        let Self { first_of, item, is_last } = self;
+        GroupedItem { first_of, item: convert(item), is_last }
+    }
+}
+
 /// Responds with a JSON array of the items in the stream that `items` opens.
 ///
 /// If the stream fails before the first chunk is full, the response is an ordinary error, after the retries that any read

@@ -28,5 +28,5 @@ pub use json_list::{GroupedItem, PageSummary, Summary, json_array, json_groups, 
 pub use json_response::JsonResponse;
 pub use list_headers::{ListRange, TOTAL_COUNT};
 pub use parameters::{Page, Period, trimmed};
-pub use prefixes::under_both_prefixes;
+pub use prefixes::{under_both_prefixes, under_each_prefix};
 pub use stack::{BODY_LIMIT_BYTES, USER_ID, with_layers};

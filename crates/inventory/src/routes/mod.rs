@@ -4,6 +4,7 @@ mod adjust;
 mod bins;
 mod decrement;
 mod increment;
+mod legacy_dashboard;
 mod low_stock;
 mod search;
 mod stats;
@@ -14,7 +15,7 @@ mod tables;
 mod transactions;
 
 use app_core::{
-    http::under_both_prefixes,
+    http::under_each_prefix,
     openapi::{Description, RouteTable},
     route_table,
 };
@@ -40,9 +41,10 @@ route_table! {
     }
 }
 
-/// Creates the router, without the layers around it.
-pub fn router(state: InventoryState) -> Router {
-    under_both_prefixes("/inventory", Inventory::routes()).with_state(state)
+/// Creates the router, without the layers around it. `is_legacy_dashboard` selects the routes that the dashboard calls.
+pub fn router(state: InventoryState, is_legacy_dashboard: bool) -> Router {
+    let of_dashboard = if is_legacy_dashboard { legacy_dashboard::routes() } else { Inventory::routes() };
+    under_each_prefix("/inventory", Inventory::routes(), of_dashboard).with_state(state)
 }
 
 /// Describes the routes for the OpenAPI document.

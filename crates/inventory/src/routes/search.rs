@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use crate::{
     InventoryState,
-    model::{PartNumber, SearchMethod, SearchResponse},
+    model::{FoundPart, PartNumber, SearchMethod, SearchResponse},
     store,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Parameters {
     /// The part number or a part of it. Case and the white space around it do not matter.
     #[param(value_type = PartNumber, example = "MS20470AD4", inline)]
-    part_number: Option<String>,
+    pub(super) part_number: Option<String>,
 }
 
 /// Finds parts by part number, in the first of three ways that finds any.
@@ -38,10 +38,18 @@ pub(super) async fn search(
     let part_number = problems.require("partNumber", part_number);
     let number = problems.parse("partNumber", part_number.as_deref(), PartNumber::parse);
     let number = problems.finish(number)?;
-    db::read!(state.db, |connection| find(connection, &number).await).map(Json)
+    let (results, search_method) = db::read!(state.db, |connection| find(connection, &number).await)?;
+    if results.is_empty() {
+        return Err(ApiError::NotFound(format!("No part with a number like {} was found.", number.as_str())));
+    }
+    Ok(Json(SearchResponse { total_results: results.len(), results, search_method }))
 }
 
-async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<SearchResponse, ApiError> {
+/// Finds parts in the first of the three ways that finds any.
+pub(super) async fn find(
+    connection: &mut MySqlConnection,
+    number: &PartNumber,
+) -> Result<(Vec<FoundPart>, SearchMethod), ApiError> {
     let mut search_method = SearchMethod::Exact;
     let mut results = store::search_exact(connection, number).await?;
     if results.is_empty() {
@@ -52,8 +60,5 @@ async fn find(connection: &mut MySqlConnection, number: &PartNumber) -> Result<S
         search_method = SearchMethod::Direct;
         results = store::search_tables_containing(connection, number).await?;
     }
-    if results.is_empty() {
-        return Err(ApiError::NotFound(format!("No part with a number like {} was found.", number.as_str())));
-    }
-    Ok(SearchResponse { total_results: results.len(), results, search_method })
+    Ok((results, search_method))
 }

@@ -93,8 +93,8 @@ pub struct FollowUpSummary {
     pub total: usize,
 }
 
-impl Summary<FollowUp> for FollowUpSummary {
-    fn count(&mut self, _: &FollowUp) {
+impl<T> Summary<GroupedItem<FollowUpGroup, T>> for FollowUpSummary {
+    fn count(&mut self, _: &GroupedItem<FollowUpGroup, T>) {
         self.total += 1;
     }
 }

@@ -21,7 +21,7 @@ pub use order::{
     ArchiveStatus, ColumnValue, OrderDetail, OrderKey, RepairOrder, RepairOrderDetail, RepairOrderView, RoNumber,
     days_overdue,
 };
-pub use status::{StatusClass, StatusText, follow_up_days};
+pub use status::{StatusClass, StatusText, follow_up_days, next_update};
 pub use status_update::StatusUpdate;
 
 /// Returns the one of `all` that has the name.

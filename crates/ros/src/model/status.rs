@@ -3,7 +3,8 @@
 use StatusClass::{
     Approved, BeingRepaired, Ber, Cancelled, Paid, PaymentSent, Rai, Received, Scrapped, Shipping, ToSend, WaitingQuote,
 };
-use app_core::values::Text;
+use app_core::values::{Day, Text};
+use chrono::{Days, NaiveDate};
 
 use super::find_named;
 
@@ -184,6 +185,11 @@ pub fn follow_up_days(status: &str, terms: Option<&str>) -> Option<u64> {
         Some((_, Paid)) => terms.and_then(days_of_terms),
         Some((_, PaymentSent | Rai | Ber | Scrapped | Cancelled)) => None,
     }
+}
+
+/// Returns the day on which someone asks again about an order that got this status `today`; `None` if nobody has to.
+pub fn next_update(status: &str, terms: Option<&str>, today: NaiveDate) -> Option<Day> {
+    follow_up_days(status, terms).and_then(|days| today.checked_add_days(Days::new(days))).map(Day)
 }
 
 /// Returns the days after which a payment on these terms is made: n for `NET n`, and three for a wire transfer.

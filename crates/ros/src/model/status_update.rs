@@ -5,12 +5,12 @@ use app_core::{
     openapi::NotBlank,
     values::{Day, LongText, Money, RequestDay, Text},
 };
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{RepairOrder, StatusClass, follow_up_days};
+use super::{RepairOrder, StatusClass, next_update};
 
 /// The body of `PATCH /api/ros/by-number/{roNumber}/status`.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -70,8 +70,7 @@ impl StatusUpdate {
         if let Some(day) = self.delivery_date {
             order.estimated_delivery_date = Some(day.in_zone(zone));
         }
-        let follow_up = follow_up_days(status, order.terms.as_deref());
-        order.next_date_to_update = follow_up.and_then(|days| today.checked_add_days(Days::new(days))).map(Day);
+        order.next_date_to_update = next_update(status, order.terms.as_deref(), today);
         order.current_status = self.status.map(Text::into_inner);
         order.current_status_date = Some(Day(today));
         Ok(())

@@ -3,7 +3,7 @@
 use app_core::{
     db,
     http::{Actor, ApiError, JsonResponse, Preconditions},
-    idempotency::Idempotent,
+    idempotency::{IdempotencyKey, Idempotent},
     openapi::{Conflict, IdempotencyKeyHeader, IfMatch, IfNoneMatch, NotFound},
 };
 use axum::extract::State;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     RosState,
-    model::{ArchiveStatus, ChangeContext, HistoryAction, OrderKey, RepairOrderView},
+    model::{ArchiveStatus, ChangeContext, HistoryAction, OrderKey, RepairOrder, RepairOrderView},
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -41,16 +41,33 @@ pub(super) async fn archive(
     order: OrderKey,
     actor: Actor,
     preconditions: Preconditions,
-    Idempotent { body: ArchiveTarget { archive_status }, key }: Idempotent<ArchiveTarget>,
+    Idempotent { body: target, key }: Idempotent<ArchiveTarget>,
 ) -> Result<JsonResponse, ApiError> {
-    let target = archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
+    move_order(&state, order, actor, preconditions, &target, &key, |order, target| {
+        if order.archive_status == target {
+            return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Moves an order, unless `check` refuses this after it was locked.
+pub(super) async fn move_order(
+    state: &RosState,
+    order: OrderKey,
+    actor: Actor,
+    preconditions: Preconditions,
+    target: &ArchiveTarget,
+    key: &IdempotencyKey,
+    check: fn(&RepairOrder, ArchiveStatus) -> Result<(), ApiError>,
+) -> Result<JsonResponse, ApiError> {
+    let target = target.archive_status.ok_or_else(|| ApiError::invalid("archiveStatus", "is required"))?;
     let context = ChangeContext { action: HistoryAction::Moved, actor, cost: None };
     let change = OrderChange { order, preconditions, context };
     db::transaction!(state.db, key, state.clock, |connection| {
         change_order(connection, &state.clock, &change, |order, _| {
-            if order.archive_status == target {
-                return Err(ApiError::Conflict(format!("{} is already {}.", order.ro_number, target.name())));
-            }
+            check(order, target)?;
             order.archive_status = target;
             Ok(())
         })

@@ -3,11 +3,12 @@
 use app_core::{
     db,
     http::{Actor, ApiError, JsonResponse},
-    idempotency::Idempotent,
+    idempotency::{IdempotencyKey, Idempotent},
     openapi::{Conflict, IdempotencyKeyHeader},
     values::Day,
 };
 use axum::extract::State;
+use chrono::NaiveDate;
 use http::StatusCode;
 
 use crate::{
@@ -28,10 +29,22 @@ pub(super) async fn create(
     actor: Actor,
     Idempotent { body: fields, key }: Idempotent<OrderFields>,
 ) -> Result<JsonResponse, ApiError> {
+    insert_order(&state, actor, &key, fields, |_, _| {}).await
+}
+
+/// Inserts the order that `fields` describe, after `complete` has set fields that depend on the day.
+pub(super) async fn insert_order(
+    state: &RosState,
+    actor: Actor,
+    key: &IdempotencyKey,
+    fields: OrderFields,
+    complete: impl FnOnce(&mut RepairOrder, NaiveDate),
+) -> Result<JsonResponse, ApiError> {
     fields.check_as_new()?;
     let today = state.clock.today();
     let mut order = RepairOrder { last_date_updated: Some(Day(today)), ..RepairOrder::default() };
     fields.apply(&mut order, today, state.clock.zone())?;
+    complete(&mut order, today);
     let context = ChangeContext { action: HistoryAction::Created, actor, cost: None };
     db::transaction!(state.db, key, state.clock, |connection| {
         let id = store::insert(connection, &order).await?;

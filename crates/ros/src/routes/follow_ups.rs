@@ -8,7 +8,8 @@ use app_core::{
     values::{Day, RequestDay},
 };
 use axum::{extract::State, response::Response};
-use serde::Deserialize;
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -60,12 +61,24 @@ pub(super) async fn follow_ups(
     State(state): State<RosState>,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
+    respond(&state, &parameters, |order| order).await
+}
+
+/// Responds with the list, in which `show` makes the items.
+pub(super) async fn respond<T: Serialize + Send + 'static>(
+    state: &RosState,
+    parameters: &Parameters,
+    show: fn(RepairOrderView) -> T,
+) -> Result<Response, ApiError> {
     let mut problems = FieldProblems::default();
     let until = problems.parse("until", parameters.until.as_deref(), RequestDay::parse);
     problems.into_result()?;
     let today = state.clock.today();
     let until = until.map_or(Day(today), |day| day.in_zone(state.clock.zone()));
     let contacts = Arc::new(db::read!(state.db, |connection| store::shop_contacts(connection).await)?);
-    let orders = || follow_up_groups(store::list_due(state.db.clone(), until), contacts.clone(), today);
+    let orders = || {
+        let due = store::list_due(state.db.clone(), until);
+        follow_up_groups(due, contacts.clone(), today).map_ok(move |grouped| grouped.map(show))
+    };
     json_groups("groups", "orders", orders, FollowUpSummary { until, total: 0 }).await
 }

@@ -10,7 +10,7 @@ use axum::{extract::State, response::Response};
 use chrono_tz::Tz;
 use futures_util::TryStreamExt;
 use http::Uri;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::{
@@ -120,9 +120,20 @@ pub(super) async fn list(
     uri: Uri,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
+    respond(&state, &uri, &parameters, |order| order).await
+}
+
+/// Responds with the list, in which `show` makes the items.
+pub(super) async fn respond<T: Serialize + Send + 'static>(
+    state: &RosState,
+    uri: &Uri,
+    parameters: &Parameters,
+    show: fn(RepairOrderView) -> T,
+) -> Result<Response, ApiError> {
     let (filter, sort, range) = parameters.parse(state.clock.zone())?;
     let today = state.clock.today();
     let selected = db::read!(state.db, |connection| store::select(connection, filter.clone(), today).await)?;
-    let orders = || store::list(state.db.clone(), &selected, sort, range).map_ok(move |order| order.into_view(today));
-    Ok(range.add_headers(json_array(orders).await?, &uri, selected.total))
+    let orders =
+        || store::list(state.db.clone(), &selected, sort, range).map_ok(move |order| show(order.into_view(today)));
+    Ok(range.add_headers(json_array(orders).await?, uri, selected.total))
 }

@@ -10,12 +10,13 @@ mod get;
 mod health;
 mod history;
 mod key;
+mod legacy_dashboard;
 mod list;
 mod status;
 mod update;
 
 use app_core::{
-    http::under_both_prefixes,
+    http::{under_both_prefixes, under_each_prefix},
     openapi::{Description, RouteTable},
     route_table,
 };
@@ -45,13 +46,14 @@ route_table! {
     }
 }
 
-/// Creates the router, without the layers around it.
-pub fn router(state: RosState) -> Router {
+/// Creates the router, without the layers around it. `is_legacy_dashboard` selects the routes of orders that the dashboard calls.
+pub fn router(state: RosState, is_legacy_dashboard: bool) -> Router {
+    let of_dashboard = if is_legacy_dashboard { legacy_dashboard::routes() } else { Orders::routes() };
     Router::new()
         .nest("/health", Health::routes())
         .nest("/.netlify/functions/health", Health::routes())
         .merge(under_both_prefixes("/health", Health::routes()))
-        .merge(under_both_prefixes("/ros", Orders::routes()))
+        .merge(under_each_prefix("/ros", Orders::routes(), of_dashboard))
         .with_state(state)
 }
 
