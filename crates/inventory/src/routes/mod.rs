@@ -3,6 +3,7 @@
 mod adjust;
 mod bins;
 mod decrement;
+mod export;
 mod increment;
 mod low_stock;
 mod search;
@@ -30,6 +31,7 @@ route_table! {
         "/table/{table_name}" => get(table::table),
         "/stock-room" => get(stock_room::stock_room),
         "/bins" => get(bins::bins),
+        "/export" => get(export::export),
         "/tables" => get(tables::tables),
         "/stats" => get(stats::stats),
         "/low-stock" => get(low_stock::low_stock),
