@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{dev, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Seed,
     /// Import the rows of another database
     Import(import::Options),
+    /// Export orders and parts as CSV files or Excel workbooks
+    Export(export::Options),
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
@@ -37,6 +39,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Import(options) => return exit(import::run(options).await),
+        Command::Export(options) => return exit(export::run(options).await),
         Command::Dev(options) => dev::run(options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,

@@ -47,8 +47,7 @@ where
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
 {
     let content_type = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
-    let disposition =
-        HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)?;
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).map_err(ApiError::internal)?;
     let mut response = respond_with_chunks(content_type, || csv_chunks(blank, records())).await?;
     response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)

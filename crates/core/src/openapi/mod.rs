@@ -217,7 +217,9 @@ impl Description {
         }
         let responses = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
         let mut successes = responses.filter(|(status, _)| status.starts_with('2'));
-        match successes.find_map(|(_, success)| success["content"].as_object_mut()?.values_mut().next()?.as_object_mut()) {
+        match successes
+            .find_map(|(_, success)| success["content"].as_object_mut()?.values_mut().next()?.as_object_mut())
+        {
             Some(content) => _ = content.insert("example".to_owned(), response),
             None => self.problems.push(format!("{id} has no body in its response")),
         }
