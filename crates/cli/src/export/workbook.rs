@@ -116,14 +116,16 @@ struct Formats {
 impl<'sheet> TableWriter<'sheet> {
     /// Writes the headings.
     fn begin(sheet: &'sheet mut Worksheet, blank: &[(&'static str, Cell<'_>)]) -> Result<Self, XlsxError> {
-        /// The number of Excel's own format for texts, `@`: digits that people type into such a cell stay a text, too.
+        /// The number of Excel's own format `@`, for texts: digits that people type into such a cell stay a text, too.
         const TEXT: u8 = 49;
+        /// The number of Excel's own format `0.00`.
+        const TWO_DECIMALS: u8 = 2;
         /// Beside a heading, a column has room for the button of the filter.
         const FILTER_WIDTH: usize = 3;
 
         let formats = Formats {
             text: Format::new().set_num_format_index(TEXT),
-            money: Format::new().set_num_format("0.00"),
+            money: Format::new().set_num_format_index(TWO_DECIMALS),
             day: Format::new().set_num_format("yyyy-mm-dd"),
             instant: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss"),
         };
