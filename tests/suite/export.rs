@@ -284,9 +284,8 @@ async fn a_text_that_fits_no_cell_is_named_and_its_row_left_out() {
     let [printed, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(printed.contains("xlsx: 17 rows") && printed.contains("xlsx: 2 rows"), "{printed}");
     let id = order["id"].as_str().unwrap();
-    let named = format!(
-        "the row with the id {id} is not in the workbook, because its notes has 32768 characters and a cell holds 32767"
-    );
+    let named =
+        format!("the row with the id {id} is left out: notes has 32768 characters, and a cell of Excel holds 32767");
     assert!(errors.contains(&named) && errors.lines().count() == 1, "{errors}");
     let path: PathBuf = printed.lines().next().unwrap().split(": ").next().unwrap().into();
     let rows = rows_of(&path, "orders");

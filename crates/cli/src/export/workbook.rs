@@ -40,8 +40,8 @@ impl fmt::Display for LeftOutRow {
         let Self { id: (heading, id), column, length } = self;
         write!(
             formatter,
-            "the row with the {heading} {id} is not in the workbook, because its {column} has {length} characters and a cell \
-             holds {MAX_CELL_LENGTH}; --format csv exports it"
+            "the row with the {heading} {id} is left out: {column} has {length} characters, and a cell of Excel holds \
+             {MAX_CELL_LENGTH}; --format csv exports it"
         )
     }
 }
