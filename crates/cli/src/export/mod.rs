@@ -7,12 +7,13 @@ use std::{
     fs::{self, Permissions},
     io::Write,
     os::unix::fs::PermissionsExt,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     pin::pin,
     process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use app_core::{
     clock::Clock,
     config::{Env, business_time_zone},
@@ -20,7 +21,7 @@ use app_core::{
     http::{ApiError, ListRange, Record, csv_chunks},
 };
 use chrono::NaiveDate;
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{FutureExt, Stream, TryStreamExt};
 use inventory::model::{ExportedTable, FoundPart, InventoryItem, ItemFilter};
 use ros::model::{ArchiveSelection, OrderFilter, OrderSort, RepairOrder};
 use sqlx::Executor;
@@ -232,7 +233,12 @@ impl Export {
                 }
                 Vec::new()
             }
-            Format::Xlsx => workbook::write(&mut file, &self.directory, table.name(), blank, records).await?,
+            Format::Xlsx => {
+                let writing = workbook::write(&mut file, &self.directory, table.name(), blank, records);
+                // The crate panics if it cannot write its temporary file.
+                let written = AssertUnwindSafe(writing).catch_unwind().await;
+                written.map_err(|_| anyhow!("a workbook cannot be written; there may be no room on the disk"))??
+            }
         };
         rows -= left_out.len() as u64;
         Ok((file, ExportedFile { path: self.path(table), rows, left_out }))
