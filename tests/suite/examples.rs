@@ -42,7 +42,9 @@ impl Scenario {
         let response = app.send_as(&self.token, method, path, &request).await;
         let TestResponse { status, .. } = &response;
         assert!(status.is_success(), "{id}: {response:?}");
-        let mut example = json!({ "response": response.json() });
+        let is_json = response.header("content-type") == Some("application/json");
+        let body = if is_json { response.json() } else { String::from_utf8(response.bytes).unwrap().into() };
+        let mut example = json!({ "response": body });
         if !request.is_null() {
             example["request"] = request;
         }
@@ -98,6 +100,7 @@ async fn orders() {
     scenario.send(&app, "setOrderStatus", "PATCH", &format!("{order}/status")).await;
     scenario.send(&app, "getOrder", "GET", order).await;
     scenario.send(&app, "listOrders", "GET", "/api/ros?archiveStatus=ACTIVE").await;
+    scenario.send(&app, "exportOrders", "GET", "/api/ros/export?archiveStatus=ACTIVE").await;
     scenario.send(&app, "listFollowUps", "GET", "/api/ros/follow-ups?until=2024-12-31").await;
     scenario.send(&app, "getDashboard", "GET", "/api/ros/stats/dashboard").await;
     scenario.send(&app, "archiveOrder", "POST", &format!("{order}/archive")).await;
@@ -125,6 +128,7 @@ async fn inventory() {
     scenario.send(&app, "listStockRoom", "GET", "/api/inventory/stock-room?location=A-12&search=65-").await;
     scenario.send(&app, "listBins", "GET", "/api/inventory/bins?search=nas").await;
     scenario.send(&app, "listTable", "GET", "/api/inventory/table/terra").await;
+    scenario.send(&app, "exportParts", "GET", "/api/inventory/export?tableName=terra").await;
     scenario.send(&app, "listTables", "GET", "/api/inventory/tables").await;
     scenario.send(&app, "getInventoryStats", "GET", "/api/inventory/stats").await;
     scenario.finish();

@@ -13,6 +13,7 @@ mod dashboard;
 mod dev;
 mod emulator;
 mod examples;
+mod export;
 mod faults;
 mod framing;
 mod freeze;

@@ -39,6 +39,7 @@ async fn statement_counts_stay_within_limits() {
         ("list", 2, "GET", "/api/ros", None),
         ("page", 2, "GET", "/api/ros?limit=10&offset=5", None),
         ("filtered list", 2, "GET", "/api/ros?archiveStatus=ALL&q=x&statusClass=approved&shop=x&overdue=true", None),
+        ("export", 2, "GET", "/api/ros/export?archiveStatus=ALL&statusClass=approved", None),
         ("follow-ups", 2, "GET", "/api/ros/follow-ups", None),
         ("get", 1, "GET", path.as_str(), None),
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),

@@ -7,6 +7,7 @@ pub mod anthropic;
 pub mod app;
 pub mod assistant;
 pub mod counters;
+pub mod csv_file;
 pub mod database;
 pub mod dynamodb;
 pub mod emulator;

@@ -1,5 +1,5 @@
 //! The commands of `rotracker`. It serves the API, runs the whole system on this machine, migrates databases, fills them with sample
-//! data, repairs the inventory's index, deletes old entries of the AI log, and prints the API description. The commands
+//! data, exports them, repairs the inventory's index, deletes old entries of the AI log, and prints the API description. The commands
 //! are in a library, so that the tests can use them.
 
 pub mod cargo_lambda;
@@ -7,6 +7,7 @@ pub mod database_server;
 pub mod dev;
 pub mod docs;
 pub mod dynamodb;
+pub mod export;
 pub mod fake_anthropic;
 pub mod fake_issuer;
 pub mod import;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{dev, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum AsyncCommand {
     Seed,
     /// Import the rows of another database
     Import(import::Options),
+    /// Export orders and parts as CSV files or Excel workbooks
+    Export(export::Options),
     /// Bring the inventory's index in line with its eleven tables
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
 async fn run(command: AsyncCommand) -> ExitCode {
     let result = match command {
         AsyncCommand::Import(options) => return exit(import::run(options).await),
+        AsyncCommand::Export(options) => return exit(export::run(options).await),
         AsyncCommand::Dev(options) => dev::run(options).await,
         AsyncCommand::Serve(options) => serve::run(options).await,
         AsyncCommand::Migrate(options) => migrate::run(options).await,

@@ -8,7 +8,7 @@ pub mod store;
 
 use app_core::{
     clock::Clock,
-    config::{ConfigError, Env, HttpConfig, Stage},
+    config::{ConfigError, Env, HttpConfig, Stage, business_time_zone},
     db::{DatabaseConfig, Pool},
 };
 
@@ -27,6 +27,7 @@ pub struct InventoryConfig {
     pub http: HttpConfig,
     database: DatabaseConfig,
     database_name: String,
+    zone: chrono_tz::Tz,
 }
 
 impl InventoryConfig {
@@ -40,6 +41,7 @@ impl InventoryConfig {
             http: HttpConfig::read(&mut env, stage),
             database: DatabaseConfig::read(&mut env),
             database_name: DatabaseConfig::inventory_database(&mut env),
+            zone: business_time_zone(&mut env),
         };
         env.finish(config)
     }
@@ -51,7 +53,6 @@ impl InventoryConfig {
 
     /// Creates the state on connections that several functions share.
     pub fn state_on(&self, db: Pool) -> InventoryState {
-        // This function has no dates, only instants, for which the time zone does not matter.
-        InventoryState { db, clock: Clock::system(chrono_tz::Tz::UTC) }
+        InventoryState { db, clock: Clock::system(self.zone) }
     }
 }

@@ -96,3 +96,24 @@ async fn a_failing_list_is_invalid_json_without_details() {
     let outcomes: Vec<Value> = ros.requests().into_iter().map(|line| line["outcome"].clone()).collect();
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == "broken off").count(), 6, "{outcomes:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_file_has_fewer_rows_than_its_header_says() {
+    let database = TestDatabase::migrated().await;
+    fill(&database, 50_000).await;
+    let ros = Function::start("ros", &database, &[]).await;
+    for gateway in Gateway::ALL {
+        let call = Call::get("/api/ros/export").header("accept-encoding", "identity");
+        let mut posted = ros.lambda.open(gateway, &call).await;
+        assert_eq!(posted.prelude().await["headers"]["x-total-count"], "50000");
+        let mut body = posted.next().await.unwrap();
+        database.kill_sessions().await;
+        while let Some(piece) = posted.next().await {
+            body.extend(piece);
+        }
+        let text = String::from_utf8(body).unwrap();
+        let (file, _) = text.rsplit_once(APPENDED).unwrap_or((&text, ""));
+        let rows = file.lines().count() - 1;
+        assert!((1..50_000).contains(&rows), "{rows} rows");
+    }
+}

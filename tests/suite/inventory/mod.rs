@@ -4,6 +4,7 @@ mod adjust;
 mod bins;
 mod concurrency;
 mod decrement;
+mod export;
 mod history;
 mod increment;
 mod inserts;

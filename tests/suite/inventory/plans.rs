@@ -33,6 +33,8 @@ async fn statement_counts_stay_within_limits() {
         ("table", 1, "table/stock_room", None),
         ("stock room", 1, "stock-room?location=A-12&search=ab", None),
         ("bins", 1, "bins", None),
+        ("export of a table", 1, "export?tableName=stock_room&search=ab", None),
+        ("export of the index", 1, "export?search=ab", None),
         ("tables", 1, "tables", None),
         ("stats", 2, "stats", None),
         ("low stock with its use", 1, "low-stock?threshold=100", None),

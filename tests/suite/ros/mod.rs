@@ -5,6 +5,7 @@ mod conditional;
 mod create;
 mod dashboard;
 mod delete;
+mod export;
 mod filters;
 mod follow_ups;
 mod get;

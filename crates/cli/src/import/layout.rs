@@ -1,5 +1,6 @@
 //! Which tables and columns of a source are understood, and what they hold.
 
+use chrono::NaiveDate;
 use inventory::model::Table;
 use ros::model::ArchiveStatus;
 
@@ -179,9 +180,9 @@ impl Content {
     pub(super) const ORDERS: &'static str = "orders";
 
     /// Returns the content of the table or sheet with that name, if a table of that name is understood. Only letters and digits
-    /// count, in any case.
+    /// count, in any case. The files of `rotracker export` have the date after the name.
     pub(super) fn of_table(name: &str) -> Option<Self> {
-        let name = heading(name);
+        let name = heading(without_date(name));
         let archives =
             ArchiveStatus::ALL.into_iter().map(|archive| (archive.table(), archive)).chain(ORDER_SHEET_TABLES);
         if let Some((_, archive)) = archives.into_iter().find(|(known, _)| heading(known) == name) {
@@ -191,6 +192,8 @@ impl Content {
             return Some(Self::Parts(table));
         }
         match name.as_str() {
+            // Our own exports name the archive of each order.
+            "ORDERS" => Some(Self::Orders(ArchiveStatus::Active)),
             "INVENTORYINDEX" => Some(Self::PartIndex),
             "SHOPS" => Some(Self::Shops),
             "LOGS" | "AILOG" | "AICONVERSATIONLOGS" => Some(Self::AiLog),
@@ -282,6 +285,16 @@ impl Content {
             Self::Ledger => "transactions",
         }
     }
+}
+
+/// Returns the name without a date such as `-2026-11-28` at its end.
+fn without_date(name: &str) -> &str {
+    const LENGTH: usize = "-2026-11-28".len();
+    let Some((start, date)) = name.len().checked_sub(LENGTH).and_then(|start| name.split_at_checked(start)) else {
+        return name;
+    };
+    let is_date = date.strip_prefix('-').is_some_and(|date| date.parse::<NaiveDate>().is_ok());
+    if is_date { start } else { name }
 }
 
 /// Returns the table of parts that a source calls `name`.

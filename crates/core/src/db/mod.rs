@@ -7,7 +7,7 @@
 //! | The connection is lost during COMMIT | no: the response is 503 and says that the outcome is unknown |
 //! | The server refuses the connection while a frozen instance wakes | by the pool, see `pool` |
 //! | No connection can be had | no: the response is 503 |
-//! | A list fails after its first row | no: the response ends without its closing bracket |
+//! | A list or a file fails after its first part was sent | no: the response is cut, a list before its closing bracket |
 //! | Any other error | no: the response is 500 |
 
 mod config;
@@ -21,7 +21,7 @@ pub use config::{DatabaseConfig, TlsMode, connect};
 pub use failure::{Failure, classify, is_duplicate_key, is_lock_refused, is_missing_table, is_refused_value};
 pub use pool::{Connection, Pool};
 pub use query::{escape_like, inserted_ids, push_limit, push_period};
-pub use rows::{RowReader, Statement, stream_rows};
+pub use rows::{RowReader, RowSource, Statement, stream_rows};
 pub use transaction::{Transaction, result_of, retry};
 
 #[doc(inline)]

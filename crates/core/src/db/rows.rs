@@ -3,7 +3,7 @@
 use async_stream::try_stream;
 use futures_util::{Stream, TryStreamExt};
 use sqlx::{
-    Column, ColumnIndex, Decode, Execute, FromRow, MySql, QueryBuilder, Row, Type,
+    Column, ColumnIndex, Decode, Execute, FromRow, MySql, MySqlConnection, QueryBuilder, Row, Type,
     mysql::{MySqlArguments, MySqlRow},
     query::Query,
 };
@@ -33,25 +33,70 @@ impl Statement for QueryBuilder<MySql> {
     }
 }
 
-/// Streams the rows of `statement` for a response in `http::json_list`, which runs the statement again after a transient error
-/// before the first row. The rows come from a connection of its own, which goes back to the pool after the last row.
+/// The connection from which rows are read: one of a pool, or one that the caller holds.
+pub trait RowSource<'source> {
+    /// Streams the rows of `query`.
+    fn rows<T>(
+        self,
+        query: Query<'static, MySql, MySqlArguments>,
+    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<'source, T, Self>
+    where
+        T: for<'row> FromRow<'row, MySqlRow> + Send;
+}
+
+/// The rows come from a connection of its own, which goes back to the pool after the last row.
 ///
 /// A stream that is dropped before its end closes the connection, since rows may still be on their way.
-pub fn stream_rows<T>(pool: Pool, statement: impl Statement) -> impl Stream<Item = Result<T, ApiError>> + Send
-where
-    T: for<'row> FromRow<'row, MySqlRow> + Send,
-{
-    try_stream! {
-        let query = statement.into_query()?;
-        let mut connection = pool.acquire().await?;
-        {
-            let mut rows = query.fetch(&mut *connection);
+impl RowSource<'static> for Pool {
+    fn rows<T>(
+        self,
+        query: Query<'static, MySql, MySqlArguments>,
+    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<T>
+    where
+        T: for<'row> FromRow<'row, MySqlRow> + Send,
+    {
+        try_stream! {
+            let mut connection = self.acquire().await?;
+            {
+                let mut rows = query.fetch(&mut *connection);
+                while let Some(row) = rows.try_next().await? {
+                    yield T::from_row(&row)?;
+                }
+            }
+            connection.release();
+        }
+    }
+}
+
+/// For several statements in one transaction.
+impl<'connection> RowSource<'connection> for &'connection mut MySqlConnection {
+    fn rows<T>(
+        self,
+        query: Query<'static, MySql, MySqlArguments>,
+    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<'connection, T>
+    where
+        T: for<'row> FromRow<'row, MySqlRow> + Send,
+    {
+        try_stream! {
+            let mut rows = query.fetch(self);
             while let Some(row) = rows.try_next().await? {
                 yield T::from_row(&row)?;
             }
         }
-        connection.release();
     }
+}
+
+/// Streams the rows of `statement`. The response of `http::json_list` or `http::csv` runs the statement again after a transient error
+/// before the first row.
+pub fn stream_rows<'source, T>(
+    source: impl RowSource<'source>,
+    statement: impl Statement,
+) -> impl Stream<Item = Result<T, ApiError>> + Send
+where
+    T: for<'row> FromRow<'row, MySqlRow> + Send,
+{
+    let rows = statement.into_query().map(|query| source.rows(query));
+    futures_util::stream::iter([rows]).try_flatten()
 }
 
 /// Reads the columns of a row by name. It is quick if they are read in the order in which the row has them, because it looks at

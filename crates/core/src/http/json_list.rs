@@ -2,21 +2,17 @@
 
 use std::pin::pin;
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, TryStreamExt};
-use http::{HeaderValue, header};
+use futures_util::{Stream, TryStreamExt};
+use http::HeaderValue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiError, Page};
-use crate::{db, metrics::ClientWait};
-
-/// The approximate size of the chunks that are sent. A chunk for each row would cost more than the row.
-const CHUNK_BYTES: usize = 16 * 1024;
+use super::{
+    ApiError, Page,
+    chunks::{CHUNK_BYTES, respond_with_chunks},
+};
 
 /// The members of a JSON object beside its list, of which there must be at least one. They are written after the list, so
 /// that they can depend on its items.
@@ -191,15 +187,7 @@ where
     S: Stream<Item = Result<T, ApiError>> + Send + 'static,
     M: Summary<T>,
 {
-    let (first, rest) = db::retry(|| async {
-        let mut chunks = Box::pin(chunks(items(), write, brackets()));
-        let first = chunks.try_next().await?.unwrap_or_default();
-        Ok((first, chunks))
-    })
-    .await?;
-    let rest = rest.inspect_err(|error| error.log("a list failed after its first part was sent"));
-    let body = Body::from_stream(futures_util::stream::once(async { Ok::<_, ApiError>(first) }).chain(rest));
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    respond_with_chunks(HeaderValue::from_static("application/json"), || chunks(items(), write, brackets())).await
 }
 
 fn chunks<T, S, M>(
@@ -227,9 +215,7 @@ where
             is_first = false;
             write(&mut buffer, &item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
-                let waiting_for_the_client = ClientWait::begin();
                 yield buffer.split().freeze();
-                drop(waiting_for_the_client);
                 buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
             }
         }

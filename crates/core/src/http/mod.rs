@@ -1,10 +1,12 @@
-//! HTTP: errors, extractors, parameters of lists, the layers around every router, streamed lists.
+//! HTTP: errors, extractors, parameters of lists, the layers around every router, streamed lists and CSV files.
 
 mod actor;
 mod base_path;
 mod caller;
+mod chunks;
 mod conditional;
 mod cors;
+mod csv;
 mod error;
 mod extract;
 mod guards;
@@ -20,6 +22,7 @@ pub use actor::Actor;
 pub use base_path::BasePath;
 pub use caller::{Administrator, Caller, RequestId};
 pub use conditional::{Preconditions, entity_tag};
+pub use csv::{Cell, Record, csv_chunks, csv_file};
 pub use error::{ApiError, FieldProblems};
 pub use extract::{Json, Path, Query, body_bytes};
 pub(crate) use extract::{json_bytes, parse_object};

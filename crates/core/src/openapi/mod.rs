@@ -43,7 +43,7 @@ pub struct Description {
 struct Example {
     /// The body of the request, if it has one.
     request: Option<Value>,
-    /// The body of the response.
+    /// The body of the response: JSON, or a text of another type.
     response: Value,
 }
 
@@ -209,16 +209,19 @@ impl Description {
             return;
         };
         let id = id.to_owned();
-        match (operation.get_mut("requestBody").and_then(json_content), request) {
+        let request_body = operation.get_mut("requestBody");
+        match (request_body.and_then(|body| body.pointer_mut("/content/application~1json")?.as_object_mut()), request) {
             (Some(content), Some(request)) => _ = content.insert("example".to_owned(), request),
             (None, None) => {}
             _ => self.problems.push(format!("the example of {id} and its description disagree about a body")),
         }
         let responses = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
         let mut successes = responses.filter(|(status, _)| status.starts_with('2'));
-        match successes.find_map(|(_, success)| json_content(success)) {
+        match successes
+            .find_map(|(_, success)| success["content"].as_object_mut()?.values_mut().next()?.as_object_mut())
+        {
             Some(content) => _ = content.insert("example".to_owned(), response),
-            None => self.problems.push(format!("{id} does not answer with JSON")),
+            None => self.problems.push(format!("{id} has no body in its response")),
         }
     }
 
@@ -263,11 +266,6 @@ impl Description {
             }
         }
     }
-}
-
-/// Returns the JSON content of the body of a request or a response.
-fn json_content(body: &mut Value) -> Option<&mut Map<String, Value>> {
-    body.pointer_mut("/content/application~1json")?.as_object_mut()
 }
 
 /// Returns the components of this kind to which `document` refers.

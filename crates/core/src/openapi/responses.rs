@@ -131,7 +131,7 @@ pub struct IdempotencyKeyHeader {
 }
 
 /// Headers, by the name of their component: the name on the wire, its schema, what it says.
-fn headers() -> [(&'static str, &'static str, Value, &'static str); 12] {
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 13] {
     let count = json!({ "type": "integer", "minimum": 0 });
     [
         ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
@@ -153,6 +153,12 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 12] {
             "Link",
             json!({ "type": "string", "examples": ["<?limit=50&offset=0>; rel=\"first\", <?limit=50&offset=50>; rel=\"next\""] }),
             "Links to the first, previous, next and last part of the list (RFC 8288), relative to the requested URL; present if the request has a `limit`.",
+        ),
+        (
+            "ContentDisposition",
+            "Content-Disposition",
+            json!({ "type": "string", "examples": ["attachment; filename=\"orders-2024-11-15.csv\""] }),
+            "The name under which browsers save the file. It has the date in the time zone of the business.",
         ),
         (
             "Challenge",
@@ -233,6 +239,7 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
                 ETAG => all.contains_key("ETag"),
                 "TotalCount" => all.contains_key("X-Total-Count"),
                 "Link" => all.contains_key("Link"),
+                "ContentDisposition" => all.contains_key("Content-Disposition"),
                 REPLAYED => has_key,
                 _ => is_rate_limited && name.starts_with("RateLimit"),
             });

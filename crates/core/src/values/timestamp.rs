@@ -1,5 +1,7 @@
 //! Instants, and the bounds of periods between them.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
@@ -11,9 +13,16 @@ use super::{Day, RequestDay};
 #[sqlx(transparent)]
 pub struct Timestamp(pub DateTime<Utc>);
 
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+        // `collect_str` would escape each digit by itself.
+        serializer.serialize_str(&self.to_string())
     }
 }
 

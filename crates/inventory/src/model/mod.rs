@@ -16,5 +16,5 @@ pub use stock::{
     CountedQuantity, MAX_QUANTITY, Quantity, QuantityChange, StockAdjustmentRequest, StockChange, StockChangeResponse,
     StockMoveRequest,
 };
-pub use table::{InventoryItem, ItemFilter, Table};
+pub use table::{ExportedTable, InventoryItem, ItemFilter, Table};
 pub use transaction::{NewStockTransaction, StockAction, StockTransaction, TransactionFilter};

@@ -1,14 +1,17 @@
 //! Searches by part number.
 
-use app_core::values::Timestamp;
+use app_core::{
+    http::{Cell, Record},
+    values::Timestamp,
+};
 use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use super::IndexId;
 
-/// A part that a search found.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize, ToSchema)]
+/// A part that a search found, or a row of the index in an export.
+#[derive(Clone, Debug, Default, PartialEq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FoundPart {
     /// The row of the index; null if only the table has the part.
@@ -31,6 +34,37 @@ pub struct FoundPart {
     pub description: Option<String>,
     /// The time at which the quantity was last changed, or the part was added to the index; null if unknown.
     pub last_seen: Option<Timestamp>,
+}
+
+/// A row of the index in a file. The headings are the names that its JSON has.
+impl Record for FoundPart {
+    fn cells(&self) -> Vec<(&'static str, Cell<'_>)> {
+        use Cell::{Identifier, Instant, Integer, Text};
+        let Self {
+            index_id,
+            part_number,
+            table_name,
+            row_id,
+            serial_number,
+            qty,
+            condition,
+            location,
+            description,
+            last_seen,
+        } = self;
+        vec![
+            ("partNumber", Identifier(Some(part_number))),
+            ("tableName", Text(Some(table_name))),
+            ("rowId", Integer(Some(*row_id))),
+            ("qty", Integer(*qty)),
+            ("serialNumber", Identifier(serial_number.as_deref())),
+            ("condition", Text(condition.as_deref())),
+            ("location", Identifier(location.as_deref())),
+            ("description", Text(description.as_deref())),
+            ("lastSeen", Instant(*last_seen)),
+            ("indexId", Integer(index_id.map(|IndexId(id)| id))),
+        ]
+    }
 }
 
 /// The way in which a search found parts: the first of these three that finds any.

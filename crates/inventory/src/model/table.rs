@@ -1,6 +1,9 @@
 //! The eleven tables of parts and their rows.
 
-use app_core::openapi::Digits;
+use app_core::{
+    http::{Cell, Record},
+    openapi::Digits,
+};
 use serde::{Serialize, Serializer};
 use sqlx::FromRow;
 use utoipa::ToSchema;
@@ -98,8 +101,42 @@ impl Table {
 
 app_core::described_as_one_of!(Table, "TableName", Table::ALL.map(Table::name));
 
+/// A table that can be exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportedTable {
+    /// The index of all parts.
+    Index,
+    Parts(Table),
+}
+
+impl ExportedTable {
+    /// Returns all of them, the index first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Index).chain(Table::ALL.map(Self::Parts))
+    }
+
+    /// Returns the name in the database, which requests and responses use, too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Index => "inventoryindex",
+            Self::Parts(table) => table.name(),
+        }
+    }
+
+    /// Returns the table with that name.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let names = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
+        Self::all().find(|table| table.name() == name).ok_or_else(|| format!("must be one of {}", names()))
+    }
+}
+
+app_core::described_as_one_of!(ExportedTable, "ExportedTableName", ExportedTable::all().map(ExportedTable::name));
+
 /// A row of one of the eleven tables.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryItem {
     /// The id of the row in that table.
@@ -123,6 +160,32 @@ pub struct InventoryItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, extensions(("x-optional" = json!(true))))]
     pub bin: Option<Option<String>>,
+}
+
+impl InventoryItem {
+    /// Returns a row of `table` without values.
+    pub fn blank(table: Table) -> Self {
+        Self { bin: (table == Table::BinsInventory).then_some(None), ..Self::default() }
+    }
+}
+
+/// A row in a file. The headings are the names that its JSON has.
+impl Record for InventoryItem {
+    fn cells(&self) -> Vec<(&'static str, Cell<'_>)> {
+        use Cell::{Identifier, Integer, Text};
+        let Self { id, part_number, qty, serial, condition, location, description, bin } = self;
+        let mut cells = vec![
+            ("partNumber", Identifier(part_number.as_deref())),
+            ("qty", Integer(*qty)),
+            ("serial", Identifier(serial.as_deref())),
+            ("condition", Text(condition.as_deref())),
+            ("location", Identifier(location.as_deref())),
+            ("description", Text(description.as_deref())),
+        ];
+        cells.extend(bin.as_ref().map(|bin| ("bin", Identifier(bin.as_deref()))));
+        cells.push(("id", Integer(Some(*id))));
+        cells
+    }
 }
 
 fn as_string<S: Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::{
-    adjust, bins, decrement, increment, low_stock,
+    adjust, bins, decrement, export, increment, low_stock,
     search::{self, Parameters},
     stats, stock_room, table, tables, transactions,
 };
@@ -25,6 +25,7 @@ use crate::{
 pub(super) fn routes() -> Router<InventoryState> {
     Router::new()
         .route("/search", get(search))
+        .route("/export", get(export::export))
         .route("/table/{table_name}", get(table::table))
         .route("/stock-room", get(stock_room::stock_room))
         .route("/bins", get(bins::bins))

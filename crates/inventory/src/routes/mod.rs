@@ -3,6 +3,7 @@
 mod adjust;
 mod bins;
 mod decrement;
+mod export;
 mod increment;
 mod legacy_dashboard;
 mod low_stock;
@@ -31,6 +32,7 @@ route_table! {
         "/table/{table_name}" => get(table::table),
         "/stock-room" => get(stock_room::stock_room),
         "/bins" => get(bins::bins),
+        "/export" => get(export::export),
         "/tables" => get(tables::tables),
         "/stats" => get(stats::stats),
         "/low-stock" => get(low_stock::low_stock),

@@ -47,8 +47,13 @@ pub(super) async fn table(State(state): State<InventoryState>, Path(name): Path<
     let table = Table::parse(&name).map_err(|problem| ApiError::invalid("tableName", problem))?;
     let summary = TableSummary { table_name: table.name(), count: 0 };
     let items = || store::list_items(state.db.clone(), table, &ItemFilter::default());
-    json_object("items", items, summary).await.map_err(|error| match error {
+    json_object("items", items, summary).await.map_err(not_found_if_missing)
+}
+
+/// Turns the error of a statement on a table that does not exist into a 404.
+pub(super) fn not_found_if_missing(error: ApiError) -> ApiError {
+    match error {
         ApiError::Database(error) if is_missing_table(&error) => ApiError::NotFound("Table not found.".to_owned()),
         error => error,
-    })
+    }
 }

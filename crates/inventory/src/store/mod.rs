@@ -21,7 +21,7 @@ pub use reindex::{
 pub use search::{search_exact, search_index_containing, search_tables_containing};
 pub use statistics::{count_tables, stats};
 pub use stock::{IndexedStock, lock_stock, set_quantity};
-pub use tables::{NewPart, insert_parts, list_items};
+pub use tables::{NewPart, insert_parts, list_index, list_items};
 pub use transactions::{count_transactions, insert_transaction, insert_transactions, list_transactions};
 
 use crate::model::Table;

@@ -9,7 +9,7 @@ use super::{BOUND_KEY as KEY, LAST_SEEN, column_of_part};
 use crate::model::{FoundPart, PartNumber, Table};
 
 /// The columns of a part in the index.
-static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
+pub(super) static INDEXED_PART: LazyLock<String> = LazyLock::new(|| {
     format!(
         "i.IndexId AS index_id, i.PartNumber AS part_number, i.TableName AS table_name, i.RowId AS row_id,
          {serial} AS serial_number, i.Qty AS qty, i.`Condition` AS `condition`, i.Location AS location,

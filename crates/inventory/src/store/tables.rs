@@ -1,17 +1,17 @@
-//! The rows of the eleven tables.
+//! The rows of the eleven tables, and those of the index.
 
 use std::sync::LazyLock;
 
 use app_core::{
-    db::{Pool, escape_like, inserted_ids, stream_rows},
+    db::{RowSource, escape_like, inserted_ids, stream_rows},
     http::ApiError,
 };
 use futures_util::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlConnection, QueryBuilder};
+use sqlx::{FromRow, MySql, MySqlConnection, QueryBuilder};
 
-use super::PerTable;
-use crate::model::{InventoryItem, ItemFilter, Table};
+use super::{PerTable, column_of_part, search::INDEXED_PART};
+use crate::model::{FoundPart, InventoryItem, ItemFilter, Table};
 
 #[derive(FromRow)]
 struct ItemRow {
@@ -68,11 +68,11 @@ pub async fn insert_parts(
 }
 
 /// Lists the rows of `table` that `filter` selects, by part number.
-pub fn list_items(
-    db: Pool,
+pub fn list_items<'db, Db: RowSource<'db>>(
+    db: Db,
     table: Table,
     filter: &ItemFilter,
-) -> impl Stream<Item = Result<InventoryItem, ApiError>> + Send + use<> {
+) -> impl Stream<Item = Result<InventoryItem, ApiError>> + Send + use<'db, Db> {
     static SELECT_ITEMS: LazyLock<PerTable> = LazyLock::new(|| {
         PerTable::new(|table| {
             let (condition, bin) = table.condition_and_bin_columns();
@@ -85,22 +85,44 @@ pub fn list_items(
             )
         })
     });
-    let (condition_column, bin_column) = table.condition_and_bin_columns();
+    let (condition, bin) = table.condition_and_bin_columns();
     let mut statement = QueryBuilder::new(SELECT_ITEMS.get(table));
-    for (column, value) in
-        [("LOCATION", &filter.location), (condition_column, &filter.condition), (bin_column, &filter.bin)]
-    {
-        if let Some(value) = value {
-            statement.push(format!(" AND TRIM({column}) = ")).push_bind(value);
-        }
-    }
-    if let Some(search) = &filter.search {
-        let pattern = format!("%{}%", escape_like(search));
-        statement.push(" AND (PN LIKE ").push_bind(&pattern);
-        statement.push(" OR DESCRIPTION LIKE ").push_bind(&pattern).push(")");
-    }
+    push_filter(&mut statement, filter, ["LOCATION", condition, bin], ["PN", "DESCRIPTION"]);
     statement.push(" ORDER BY PN, id");
     let has_bins = table == Table::BinsInventory;
     stream_rows(db, statement)
         .map_ok(move |ItemRow { item, bin }| InventoryItem { bin: has_bins.then_some(bin), ..item })
+}
+
+/// Lists the rows of the index that `filter` selects, by part number. They have no bins.
+pub fn list_index<'db, Db: RowSource<'db>>(
+    db: Db,
+    filter: &ItemFilter,
+) -> impl Stream<Item = Result<FoundPart, ApiError>> + Send + use<'db, Db> {
+    let mut statement = QueryBuilder::new(format!(
+        "SELECT {}
+         FROM inventoryindex i
+         WHERE TRUE",
+        *INDEXED_PART
+    ));
+    let columns = ["i.Location", "i.`Condition`", "NULL"];
+    push_filter(&mut statement, filter, columns, ["i.PartNumber", &column_of_part("DESCRIPTION")]);
+    statement.push(" ORDER BY i.PartNumber, i.IndexId");
+    stream_rows(db, statement)
+}
+
+/// Adds the conditions of `filter`. `columns` are those of the location, the condition and the bin, and `searched` those in which
+/// the text is looked for.
+fn push_filter(statement: &mut QueryBuilder<MySql>, filter: &ItemFilter, columns: [&str; 3], searched: [&str; 2]) {
+    for (column, value) in columns.into_iter().zip([&filter.location, &filter.condition, &filter.bin]) {
+        if let Some(value) = value {
+            statement.push(format!(" AND TRIM({column}) = ")).push_bind(value.clone());
+        }
+    }
+    if let Some(search) = &filter.search {
+        let pattern = format!("%{}%", escape_like(search));
+        let [number, description] = searched;
+        statement.push(format!(" AND ({number} LIKE ")).push_bind(pattern.clone());
+        statement.push(format!(" OR {description} LIKE ")).push_bind(pattern).push(")");
+    }
 }

@@ -21,6 +21,11 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
+    /// Returns the filter that only looks at the archive status.
+    pub fn of_archive(archive: ArchiveSelection) -> Self {
+        Self { archive, text: None, status: None, status_class: None, shop: None, is_overdue: None, due_before: None }
+    }
+
     /// Returns whether `status` is one of those that the filter asks for. Other parts of the filter are up to the database.
     pub fn has_status(&self, status: &str) -> bool {
         self.status.as_ref().is_none_or(|text| text.is_same(status))

@@ -2,7 +2,7 @@
 
 use app_core::{
     db::RowReader,
-    http::{ApiError, ETag, JsonResponse, entity_tag},
+    http::{ApiError, Cell, ETag, JsonResponse, Record, entity_tag},
     openapi::Digits,
     values::{Day, Money, NormalizedText, StoredDay, deserialize_str},
 };
@@ -246,6 +246,63 @@ impl RepairOrder {
     pub fn into_view(self, today: NaiveDate) -> RepairOrderView {
         let days_overdue = days_overdue(self.next_date_to_update, today);
         RepairOrderView { order: self, is_overdue: days_overdue > 0, days_overdue }
+    }
+}
+
+/// An order in a file. The headings are the names that its JSON has, in the order of the columns of its table.
+impl Record for RepairOrder {
+    fn cells(&self) -> Vec<(&'static str, Cell<'_>)> {
+        use Cell::{Day, Identifier, Integer, Money, Text};
+        let Self {
+            id,
+            ro_number,
+            date_made,
+            shop_name,
+            part_number,
+            serial_number,
+            part_description,
+            required_work,
+            date_dropped_off,
+            estimated_cost,
+            final_cost,
+            terms,
+            shop_reference_number,
+            estimated_delivery_date,
+            current_status,
+            current_status_date,
+            gen_thrust_status,
+            shop_status,
+            tracking_number,
+            notes,
+            last_date_updated,
+            next_date_to_update,
+            archive_status,
+        } = self;
+        vec![
+            ("roNumber", Identifier(Some(ro_number))),
+            ("dateMade", Day(*date_made)),
+            ("shopName", Text(shop_name.as_deref())),
+            ("partNumber", Identifier(part_number.as_deref())),
+            ("serialNumber", Identifier(serial_number.as_deref())),
+            ("partDescription", Text(part_description.as_deref())),
+            ("requiredWork", Text(required_work.as_deref())),
+            ("dateDroppedOff", Day(*date_dropped_off)),
+            ("estimatedCost", Money(*estimated_cost)),
+            ("finalCost", Money(*final_cost)),
+            ("terms", Text(terms.as_deref())),
+            ("shopReferenceNumber", Identifier(shop_reference_number.as_deref())),
+            ("estimatedDeliveryDate", Day(*estimated_delivery_date)),
+            ("currentStatus", Text(current_status.as_deref())),
+            ("currentStatusDate", Day(*current_status_date)),
+            ("genThrustStatus", Text(gen_thrust_status.as_deref())),
+            ("shopStatus", Text(shop_status.as_deref())),
+            ("trackingNumber", Identifier(tracking_number.as_deref())),
+            ("notes", Text(notes.as_deref())),
+            ("lastDateUpdated", Day(*last_date_updated)),
+            ("nextDateToUpdate", Day(*next_date_to_update)),
+            ("archiveStatus", Text(Some(archive_status.name()))),
+            ("id", Integer(Some(*id))),
+        ]
     }
 }
 

@@ -26,7 +26,8 @@ use serde::{Serialize, Serializer, ser};
 use serde_json::{Number, Value, value::RawValue, value::to_raw_value};
 
 use super::{
-    archive, create, dashboard, delete as delete_order, follow_ups, get as get_order, history, list, status, update,
+    archive, create, dashboard, delete as delete_order, export, follow_ups, get as get_order, history, list, status,
+    update,
 };
 use crate::{
     RosState,
@@ -69,6 +70,7 @@ pub(super) fn routes() -> Router<RosState> {
         .layer(map_response(amounts_as_numbers))
         .route("/", get(list))
         .route("/follow-ups", get(follow_ups))
+        .route("/export", get(export::export))
         .route("/by-number/{ro_number}", delete(delete_order::delete))
         .route("/by-number/{ro_number}/history", get(history::history))
         .route("/{id}", delete(delete_order::delete))

@@ -66,7 +66,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn parse(&self, zone: Tz) -> Result<(OrderFilter, OrderSort, ListRange), ApiError> {
+    pub(super) fn parse(&self, zone: Tz) -> Result<(OrderFilter, OrderSort, ListRange), ApiError> {
         let mut problems = FieldProblems::default();
         let archive = problems.parse("archiveStatus", self.archive_status.as_deref(), ArchiveSelection::parse);
         let filter = OrderFilter {

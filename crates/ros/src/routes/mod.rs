@@ -5,6 +5,7 @@ mod change;
 mod create;
 mod dashboard;
 mod delete;
+mod export;
 mod follow_ups;
 mod get;
 mod health;
@@ -28,6 +29,7 @@ route_table! {
     /// Repair orders.
     Orders(RosState) {
         "/" => get(list::list).post(create::create),
+        "/export" => get(export::export),
         "/follow-ups" => get(follow_ups::follow_ups),
         "/stats/dashboard" => get(dashboard::dashboard),
         "/by-number/{ro_number}" => get(get::get).patch(update::update).delete(delete::delete),

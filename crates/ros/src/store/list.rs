@@ -1,7 +1,7 @@
 //! Lists of orders: the filters as SQL, and the statements that count and read the orders.
 
 use app_core::{
-    db::{Pool, escape_like, stream_rows},
+    db::{RowSource, escape_like, stream_rows},
     http::{ApiError, ListRange},
 };
 use chrono::NaiveDate;
@@ -58,12 +58,12 @@ pub async fn select(
 
 /// Lists the selected orders, or a part of them. Orders that are alike in the field by which they are sorted are in the order of
 /// their ids; with one next update date, the latest made is first.
-pub fn list(
-    db: Pool,
+pub fn list<'db, Db: RowSource<'db>>(
+    db: Db,
     selected: &SelectedOrders,
     sort: OrderSort,
     range: ListRange,
-) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send + use<> {
+) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send + use<'db, Db> {
     let mut statement = QueryBuilder::new(format!("SELECT archive, id, {} FROM (", *COLUMNS));
     selected.push_rows(&mut statement, &format!("id, {}", *COLUMNS));
     let column = sort.field.column();

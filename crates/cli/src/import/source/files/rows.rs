@@ -36,6 +36,8 @@ pub(super) struct RowsReading {
     /// The columns with dates, if numbers in them count the days from 1904.
     dates_from_1904: Vec<u32>,
     filled_rows: u64,
+    /// Whether texts may have an apostrophe before them, as in the CSV files that this program exports.
+    has_escaped_texts: bool,
 }
 
 impl RowsReading {
@@ -71,6 +73,7 @@ impl RowsReading {
             dates_from_1904: if context.has_1904_dates { dates } else { Vec::new() },
             columns,
             filled_rows: 0,
+            has_escaped_texts: context.is_csv && rejected_row_columns.is_none(),
         })
     }
 
@@ -79,6 +82,9 @@ impl RowsReading {
         for (column, value) in &mut row.cells {
             if self.dates_from_1904.contains(column) {
                 *value = date_from_1904(value);
+            }
+            if self.has_escaped_texts {
+                unescape(value);
             }
             if self.known_columns.insert(*column) {
                 self.columns.push((*column, letters(*column)));
@@ -156,6 +162,16 @@ impl RowsReading {
     }
 }
 
+/// Takes away the apostrophe that keeps spreadsheets from reading a text as a formula.
+fn unescape(value: &mut Value) {
+    if let Value::Text(text) = value
+        && let Some(rest) = text.strip_prefix('\'')
+        && rest.starts_with(['=', '+', '-', '@', '\'', '\t', '\r'])
+    {
+        *text = rest.to_owned();
+    }
+}
+
 fn whole_number(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(number) => Some(*number),
@@ -183,6 +199,17 @@ fn date_from_1904(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn apostrophes_before_formulas_are_taken_away() {
+        for (found, expected) in
+            [("'=1+1", "=1+1"), ("''90s", "'90s"), ("'-5", "-5"), ("'90s", "'90s"), ("O'Hara", "O'Hara"), ("'", "'")]
+        {
+            let mut value = Value::text(found);
+            unescape(&mut value);
+            assert_eq!(value, Value::text(expected), "{found}");
+        }
+    }
 
     #[test]
     fn numbers_and_texts_of_days_since_1904_are_dates() {

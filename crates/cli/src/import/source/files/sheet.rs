@@ -1,6 +1,6 @@
 //! A sheet while it is read: which tables it has, and the rows above their headings.
 
-use std::{collections::HashMap, mem, ops::RangeInclusive};
+use std::{collections::HashMap, mem, ops::RangeInclusive, path::Path};
 
 use anyhow::{Result, bail};
 
@@ -37,6 +37,7 @@ pub(super) struct SheetReading<'run> {
 pub(super) struct SheetContext<'run> {
     /// The name of the file.
     pub(super) file: &'run str,
+    pub(super) is_csv: bool,
     pub(super) has_1904_dates: bool,
     /// The merged cells of several rows, by their first row.
     pub(super) merged_cells: HashMap<u32, Vec<Area>>,
@@ -105,7 +106,8 @@ impl<'run> SheetReading<'run> {
         for merged in sheet.merged_cells.into_iter().filter(|merged| merged.last_row > merged.first_row) {
             merged_cells.entry(merged.first_row).or_default().push(merged);
         }
-        let context = SheetContext { file, has_1904_dates: sheet.has_1904_dates, merged_cells, mapping };
+        let is_csv = Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let context = SheetContext { file, is_csv, has_1904_dates: sheet.has_1904_dates, merged_cells, mapping };
         let is_hidden = sheet.is_hidden;
         Self { context, is_hidden, tables, hidden_rows: 0, first_hidden_rows: Vec::new(), rows_outside: 0 }
     }

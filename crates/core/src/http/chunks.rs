@@ -1,0 +1,49 @@
+//! Responses that are sent while their rows are read, chunk by chunk.
+
+use async_stream::try_stream;
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt};
+use http::{HeaderValue, header};
+
+use super::ApiError;
+use crate::{db, metrics::ClientWait};
+
+/// The approximate size of the chunks that are sent. A chunk for each row would cost more than the row.
+pub(super) const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Responds with the chunks of the stream that `chunks` opens.
+///
+/// If the stream fails before its first chunk, the response is an ordinary error, after the retries that any read gets. If it
+/// fails later, the connection is cut, so that the client gets no complete body.
+///
+/// # Errors
+/// The error of the stream before its first chunk.
+pub(super) async fn respond_with_chunks<S>(
+    content_type: HeaderValue,
+    chunks: impl Fn() -> S,
+) -> Result<Response, ApiError>
+where
+    S: Stream<Item = Result<Bytes, ApiError>> + Send + 'static,
+{
+    let (first, mut rest) = db::retry(|| async {
+        let mut chunks = Box::pin(chunks());
+        let first = chunks.try_next().await?;
+        Ok((first, chunks))
+    })
+    .await?;
+    let body = try_stream! {
+        let mut next = first;
+        while let Some(chunk) = next {
+            let waiting_for_the_client = ClientWait::begin();
+            yield chunk;
+            drop(waiting_for_the_client);
+            next = rest.try_next().await?;
+        }
+    };
+    let body = body.inspect_err(|error: &ApiError| error.log("a response failed after its first part was sent"));
+    Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(body)).into_response())
+}
