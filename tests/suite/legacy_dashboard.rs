@@ -405,8 +405,8 @@ async fn every_operation_has_a_route_for_the_dashboard() {
         for method in ["get", "post", "patch", "delete"] {
             let name = method.to_uppercase().parse().unwrap();
             let response = system.call(name, &format!("{NETLIFY}{url}"), &Value::Null).await;
-            let body = response.json();
-            let is_route = response.status != 405 && body["message"] != "There is nothing at this path.";
+            let body = String::from_utf8_lossy(&response.bytes);
+            let is_route = response.status != 405 && !body.contains("There is nothing at this path.");
             assert_eq!(is_route, operations.get(method).is_some(), "{method} {path}: {body}");
         }
     }

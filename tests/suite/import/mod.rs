@@ -1,6 +1,7 @@
 //! `rotracker import`
 
 mod again;
+mod exports;
 mod files;
 mod interrupted;
 mod live_database;

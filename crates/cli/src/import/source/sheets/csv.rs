@@ -176,22 +176,26 @@ fn is_tab_likely(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"))
 }
 
-/// Returns the delimiter that splits the most records into the same number of fields, more than one.
+/// Returns the delimiter with which the largest share of records has the same number of fields, more than one. Of delimiters with
+/// the same share it is the one that gives more fields.
 fn delimiter(sample: &[u8], is_tab_likely: bool) -> u8 {
     let candidates = if is_tab_likely { *b"\t,;" } else { *b",;\t" };
-    let mut best = (candidates[0], 0);
+    let mut best = (candidates[0], (0, 0));
     for candidate in candidates {
         let mut counts: HashMap<usize, usize> = HashMap::new();
         let mut records = reader(sample, candidate);
         let mut record = csv::ByteRecord::new();
+        let mut all = 0;
         while matches!(records.read_byte_record(&mut record), Ok(true)) {
-            if record.len() > 1 {
-                *counts.entry(record.len()).or_default() += 1;
-            }
+            all += 1;
+            *counts.entry(record.len()).or_default() += 1;
         }
-        let most = counts.into_values().max().unwrap_or(0);
-        if most > best.1 {
-            best = (candidate, most);
+        let most =
+            counts.into_iter().filter(|(fields, _)| *fields > 1).max_by_key(|(fields, records)| (*records, *fields));
+        let Some((fields, records)) = most else { continue };
+        let score = (1_000 * records / all, fields);
+        if score > best.1 {
+            best = (candidate, score);
         }
     }
     best.0
@@ -209,6 +213,8 @@ mod tests {
             ("a\tb\n1,5\t2\n", b'\t'),
             ("a\nb\n", b','),
             ("\"a;b\",c\n\"d;e\",f\n", b','),
+            ("RO,NOTES\n1,\"a; b\nc; d\ne; f\"\n2,\"g; h\"\n", b','),
+            ("Title\nName;Notes\nA;b,c,d\nE;f,g,h\nI;j\n", b';'),
             ("", b','),
         ] {
             assert_eq!(delimiter(sample.as_bytes(), false), expected, "{sample:?}");
