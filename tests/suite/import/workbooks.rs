@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rotracker_cli::import::Report;
+use rotracker_cli::import::{Class, Report};
 use rotracker_tests::{
     importer::{Importer, classes, outcome},
     workbooks::{count_dates_from_1904, save, sheets_of, write_rows},
@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 fn remarks(report: &Report, table: &str) -> Vec<String> {
     report.tables.iter().find(|found| found.table == table).unwrap().remarks.clone()
 }
+
+/// What the report says of a note between the rows.
+const NOTE: &str = "rejected: it has nothing but a text where the number should be, as a note has";
 
 /// Imports one workbook with these sheets.
 async fn import(sheets: Value) -> (Importer, Report) {
@@ -240,11 +243,11 @@ async fn tables_of_one_sheet_are_read_apart() {
     workbook.save(&path).unwrap();
     importer.files = vec![path];
     let report = importer.run().await;
-    assert_eq!(classes(&report), [("imported", 3)]);
+    assert_eq!(classes(&report), [("imported", 3), ("rejected", 2)], "what is typed between tables is not lost");
+    assert_eq!(outcome(&report, "Repairs", 4), NOTE);
+    assert_eq!(outcome(&report, "Approved_Paid", 7), NOTE);
     assert_eq!(order(&importer, "2").await["archiveStatus"], "ACTIVE");
     assert_eq!(order(&importer, "3").await["archiveStatus"], "PAID");
-    let outside = "rows of the sheet that are outside of its tables and not read: 2".to_owned();
-    assert_eq!(remarks(&report, "Approved_Paid"), [outside]);
 }
 
 #[tokio::test]
@@ -263,10 +266,12 @@ async fn a_table_that_has_no_headings_begins_with_its_first_row() {
     let hold = |row: u32| format!("[tables.Hold]\ncontent = \"active\"\nheadings_row = {row}\n{columns}");
     let refusal = map(&importer, &hold(9)).await.unwrap_err();
     assert_eq!(refusal, "orders.xlsx: Hold has no headings in row 9");
+    let refusal = map(&importer, &hold(0).replace("\nC =", "\nD =")).await.unwrap_err();
+    assert_eq!(refusal, "the mapping names the column D of Hold, which is not there");
     let refusal = map(&importer, &hold(0).replace("Hold", "Hald")).await.unwrap_err();
     assert_eq!(refusal, "the mapping names the table Hald, which no source has");
     let report = map(&importer, &hold(0)).await.unwrap();
-    assert_eq!(classes(&report), [("imported", 3)], "a number of an order may be any text");
+    assert_eq!(classes(&report), [("imported", 2), ("rejected", 1)]);
     let first = order(&importer, "1").await;
     assert_eq!((&first["dateMade"], &first["shopName"]), (&json!("2025-11-03T00:00:00.000Z"), &json!("ABC")));
 }
@@ -382,4 +387,93 @@ async fn dates_count_from_1904_where_the_workbook_does() {
     for date in ["dateMade", "nextDateToUpdate", "currentStatusDate"] {
         assert_eq!(order[date], "2025-11-03T00:00:00.000Z", "{date}");
     }
+}
+
+#[tokio::test]
+async fn the_first_row_with_headings_counts_and_no_row_above_it_is_lost() {
+    for (rows, imported, rejected) in [
+        // A data row whose words are those of headings.
+        (json!([["PART No", "SERIAL", "SHELF"], ["65-1", "S1", "A"], ["65-3", "SN 120", "BIN 4 PART OF KIT"]]), 2, 0),
+        (json!([["PN", "COMMENT"], ["65-1", "ok"], ["PARTS FROM DELTA"], ["65-2", "ok"]]), 2, 1),
+        (json!([["P/N 65-1"], ["65-2"], ["P/N 65-3"]]), 3, 0),
+        (json!([["STOCK"], ["65-0", 1], ["PART", "QTY"], ["65-1", 2]]), 2, 0),
+        (json!([["PART", "QTY", 2025], ["65-1", 2, 1]]), 1, 0),
+    ] {
+        let (_, report) = import(json!({"terra": rows})).await;
+        let found = [Class::Imported, Class::Corrected, Class::Rejected].map(|class| report.count(class));
+        assert_eq!((found[0] + found[1], found[2]), (imported, rejected), "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn orders_without_headings_are_rejected_and_kept() {
+    let mut importer = Importer::without_rows().await;
+    csv(&mut importer, "active.csv", "38462,ABC,65-1\n");
+    assert_eq!(outcome(&importer.run().await, "active", 1), "rejected: the table active is not understood");
+}
+
+#[tokio::test]
+async fn totals_notes_and_dates_are_no_parts() {
+    let (_, report) = import(json!({"terra": [
+        ["PART No", "QTY", "SERIAL"],
+        ["65-1", 2, null],
+        ["SHELF C", null, null],
+        ["Total parts", 2, null],
+        [{"date": "2025-03-04"}, 1, null],
+        ["NOTE", 1, null],
+    ]}))
+    .await;
+    assert_eq!(outcome(&report, "terra", 3), NOTE);
+    assert_eq!(outcome(&report, "terra", 4), "skipped: a line with totals");
+    let date = "rejected: PART No is a date, into which Excel may have turned a number: 2025-03-04";
+    assert_eq!(outcome(&report, "terra", 5), date);
+    assert_eq!(classes(&report), [("imported", 2), ("rejected", 2), ("skipped", 1)]);
+}
+
+#[tokio::test]
+async fn an_edited_row_is_the_same_part() {
+    let (mut importer, report) =
+        import(json!({"terra": [["PN", "SERIAL", "LOC", "QTY"], ["65-1", "1", "A", 2], ["65-2", "2", "B", 3]]})).await;
+    assert_eq!(classes(&report), [("imported", 2)]);
+    let quantity = async |importer: &Importer| {
+        importer.inventory.get("/api/inventory/stats").await.expect(200)["totalQuantity"].clone()
+    };
+    let mut again = async |rows: Value| {
+        importer.files = vec![save(importer.reports.path(), "Stock.xlsx", &json!({"terra": rows}))];
+        (classes(&importer.run().await), quantity(&importer).await)
+    };
+    let edited = json!([["PN", "SERIAL", "LOC", "QTY"], ["65-1", "1", "C", 2], ["65-2", "9", "B", 4]]);
+    assert_eq!(again(edited).await, (vec![("updated", 2)], json!(6)));
+    // Another part in the place of one that is gone is a new part.
+    let replaced = json!([["PN", "SERIAL", "LOC", "QTY"], ["65-7", "1", "C", 2], ["65-2", "9", "B", 4]]);
+    assert_eq!(again(replaced).await, (vec![("imported", 1), ("unchanged", 1)], json!(8)));
+}
+
+#[tokio::test]
+async fn a_column_that_is_missing_later_leaves_its_field_alone() {
+    let mut importer = Importer::without_rows().await;
+    let directory = importer.reports.path().to_owned();
+    let mut read = async |headings: Value| {
+        let row = json!([1, "ABC", "65-1", 12.5, "fragile"]);
+        importer.files = vec![save(&directory, "orders.xlsx", &json!({"Active": [headings, row]}))];
+        let classes = classes(&importer.run().await);
+        let order = order(&importer, "1").await;
+        (classes, order["estimatedCost"].clone(), order["notes"].clone())
+    };
+    let known = json!(["RO", "SHOP_NAME", "PART", "ESTIMATED_COST", "NOTES"]);
+    assert_eq!(read(known).await, (vec![("imported", 1)], json!("12.50"), json!("fragile")));
+    let renamed = json!(["RO", "SHOP_NAME", "PART", "PRICE", "REMARKS"]);
+    assert_eq!(read(renamed).await, (vec![("unchanged", 1)], json!("12.50"), json!("fragile")));
+}
+
+#[tokio::test]
+async fn a_mapping_counts_also_for_rows_that_are_imported_already() {
+    let (mut importer, _) = import(json!({"terra": [["PN", "Hand"], ["65-1", 3]]})).await;
+    let mapping = importer.reports.path().join("map.toml");
+    fs::write(&mapping, "[tables.terra.columns]\nHand = \"QTY\"").unwrap();
+    importer.mapping = Some(mapping);
+    assert_eq!(classes(&importer.run().await), [("updated", 1)]);
+    let found = importer.inventory.get("/api/inventory/search?partNumber=65-1").await.expect(200);
+    assert_eq!(found["results"][0]["qty"], 3);
+    assert_eq!(classes(&importer.run().await), [("unchanged", 1)]);
 }

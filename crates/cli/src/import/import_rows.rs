@@ -237,6 +237,26 @@ pub(super) async fn find(
         .collect()
 }
 
+/// Returns the rows with these ids as they were found. There must be at least one id.
+pub(super) async fn originals(
+    connection: &mut MySqlConnection,
+    ids: &[i64],
+) -> Result<HashMap<i64, serde_json::Value>, ApiError> {
+    let mut statement = QueryBuilder::new("SELECT id, original FROM import_rows WHERE id IN (");
+    let mut list = statement.separated(", ");
+    for id in ids {
+        list.push_bind(id);
+    }
+    statement.push(")");
+    let rows = statement.build().fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let original: String = row.try_get("original")?;
+            Ok((row.try_get("id")?, serde_json::from_str(&original).map_err(ApiError::internal)?))
+        })
+        .collect()
+}
+
 /// A part that an earlier run imported.
 #[derive(FromRow)]
 pub(super) struct PartOfRow {

@@ -232,7 +232,7 @@ impl Content {
     }
 
     /// The field that a table must have to be understood.
-    fn required_field(self) -> &'static str {
+    pub(super) fn required_field(self) -> &'static str {
         match self {
             Self::Orders(_) => "RO",
             Self::Parts(_) => "PN",
@@ -328,7 +328,7 @@ enum Fit {
 }
 
 /// Columns that the script which loaded the sheets added to every table.
-fn is_loader_column(column: &str) -> bool {
+pub(super) fn is_loader_column(column: &str) -> bool {
     column.eq_ignore_ascii_case("created_at")
 }
 
@@ -339,8 +339,10 @@ pub(super) struct Layout {
     columns: Vec<(&'static str, usize)>,
     /// The positions of the columns that no field takes.
     pub(super) unmapped_columns: Vec<usize>,
-    /// The number of fields that are known by a heading.
-    pub(super) recognized_headings: usize,
+    /// The fields that a person has mapped.
+    mapped: Vec<&'static str>,
+    /// The fields that are known by a heading, and whether it is exactly one of theirs.
+    pub(super) recognized_headings: Vec<(&'static str, bool)>,
     /// How columns were understood, where that is not plain from their headings. Sentences for the report.
     pub(super) remarks: Vec<String>,
 }
@@ -352,12 +354,13 @@ struct ColumnSearch<'table> {
     fields: Vec<&'static Field>,
     columns: Vec<(&'static str, usize)>,
     remarks: Vec<String>,
+    recognized_headings: Vec<(&'static str, bool)>,
 }
 
 impl<'table> ColumnSearch<'table> {
     fn new(table: &'table SourceTable, content: Content, mapping: Option<&'table TableMapping>) -> Self {
         let fields = content.fields().iter().filter(|(name, _)| !content.has_no_column_for(name)).collect();
-        Self { table, mapping, fields, columns: Vec::new(), remarks: Vec::new() }
+        Self { table, mapping, fields, columns: Vec::new(), remarks: Vec::new(), recognized_headings: Vec::new() }
     }
 
     fn has(&self, field: &str) -> bool {
@@ -379,6 +382,7 @@ impl<'table> ColumnSearch<'table> {
             let mapped = self.mapping.and_then(|mapping| mapping.field_of(self.name(position)));
             if let Some((field, _)) = self.fields.iter().find(|(field, _)| Some(*field) == mapped) {
                 self.columns.push((*field, position));
+                self.recognized_headings.push((*field, true));
             }
         }
     }
@@ -394,6 +398,7 @@ impl<'table> ColumnSearch<'table> {
                 let best = free.filter_map(|position| Some((rank(field, self.name(position), fit)?, position))).min();
                 let Some((_, position)) = best else { continue };
                 self.columns.push((field.0, position));
+                self.recognized_headings.push((field.0, fit == Fit::Exact));
                 if fit != Fit::Exact {
                     self.remarks.push(format!("the column {} is read as {}", self.name(position), field.0));
                 }
@@ -455,8 +460,8 @@ impl Layout {
         let content = mapping.and_then(|mapping| mapping.content).or_else(|| Content::of_table(&table.name))?;
         let mut search = ColumnSearch::new(table, content, mapping);
         search.take_mapped_columns();
+        let mapped = search.columns.iter().map(|(field, _)| *field).collect();
         search.take_columns_by_heading();
-        let recognized_headings = search.columns.len();
         match content {
             Content::Orders(_) => search.take_columns_by_place(),
             Content::Parts(_) => search.take_only_column(),
@@ -467,8 +472,8 @@ impl Layout {
         }
         let unmapped_columns = search.unmapped_columns();
         search.name_second_choices(&unmapped_columns);
-        let ColumnSearch { columns, remarks, .. } = search;
-        Some(Self { content, columns, unmapped_columns, recognized_headings, remarks })
+        let ColumnSearch { columns, remarks, recognized_headings, .. } = search;
+        Some(Self { content, columns, unmapped_columns, mapped, recognized_headings, remarks })
     }
 
     /// Returns the archive status of an order: that of the table, unless the row names another.
@@ -486,6 +491,11 @@ impl Layout {
             }
             Reading::Blank | Reading::Unreadable(_) => Ok(table),
         }
+    }
+
+    /// Returns the fields for which the table has no column.
+    pub(super) fn missing_fields(&self) -> impl Iterator<Item = &'static str> {
+        self.content.fields().iter().map(|(field, _)| *field).filter(|field| self.position(field).is_none())
     }
 
     /// Returns the value of a field; NULL if the table has no such column.
@@ -520,8 +530,31 @@ impl Layout {
     /// Returns whether the row adds up those above it, as the last row of a sheet may do.
     pub(super) fn is_total(&self, row: &SourceRow) -> bool {
         let Value::Text(text) = self.value(row, self.content.required_field()) else { return false };
+        let words = words(text);
         matches!(self.content, Content::Orders(_) | Content::Parts(_))
-            && matches!(heading(text).as_str(), "TOTAL" | "TOTALS" | "SUBTOTAL" | "GRANDTOTAL")
+            && [" TOTAL ", " TOTALS ", " SUBTOTAL ", " GRAND TOTAL "].iter().any(|total| words.starts_with(total))
+    }
+
+    /// Returns whether the row has nothing but a few words where a number should be: a note that a person has typed between the rows.
+    pub(super) fn is_note(&self, row: &SourceRow) -> bool {
+        let position = self.position(self.content.required_field());
+        let mut others = row.values.iter().enumerate().filter(|(other, _)| Some(*other) != position);
+        let has_other_values = others.any(|(_, value)| !value.is_null());
+        let Value::Text(text) = self.value(row, self.content.required_field()) else { return false };
+        let text = text.trim();
+        let has_words =
+            text.contains(char::is_whitespace) || !text.contains(|character: char| character.is_ascii_digit());
+        matches!(self.content, Content::Orders(_) | Content::Parts(_))
+            && row.values.len() > 1
+            && !has_other_values
+            && has_words
+    }
+
+    /// Returns the fields that a person has mapped, with their columns. Another mapping makes a row another one.
+    pub(super) fn mapped_columns<'table>(&self, table: &'table SourceTable) -> Vec<(&'static str, &'table str)> {
+        let is_mapped = |field: &str| self.mapped.contains(&field);
+        let mapped = self.columns.iter().filter(|(field, _)| is_mapped(field));
+        mapped.map(|(field, position)| (*field, table.columns[*position].name.as_str())).collect()
     }
 
     /// Returns the values by which the row is compared with an earlier version of itself: all but those of the loading script.

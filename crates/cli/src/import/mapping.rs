@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     layout::{Content, heading},
     plan::PlannedTable,
-    source::SourceTable,
+    source::{SourceColumn, SourceTable},
 };
 
 /// The last row that may have the headings.
@@ -101,16 +101,27 @@ impl Mapping {
         named(&self.tables, name)
     }
 
-    /// Checks that the sources have all tables that are mapped.
+    /// Checks that the sources have all tables and columns that are mapped.
     ///
     /// # Errors
-    /// Names a table that is missing. The name may be misspelled.
-    pub(super) fn check_tables<'names>(&self, names: impl Iterator<Item = &'names str>) -> Result<()> {
-        let known: Vec<String> = names.map(heading).collect();
-        match self.tables.iter().find(|(name, _)| !known.contains(&heading(name))) {
-            Some((name, _)) => bail!("the mapping names the table {name}, which no source has"),
-            None => Ok(()),
+    /// Names one that is missing. The name may be misspelled.
+    pub(super) fn check(&self, tables: &[PlannedTable]) -> Result<()> {
+        for (name, mapping) in &self.tables {
+            let found: Vec<_> = tables.iter().filter(|planned| heading(&planned.table.name) == heading(name)).collect();
+            if found.is_empty() {
+                bail!("the mapping names the table {name}, which no source has");
+            }
+            for (column, _) in &mapping.columns {
+                let is_it = |other: &SourceColumn| {
+                    other.name.trim() == column.trim()
+                        || !heading(column).is_empty() && heading(&other.name) == heading(column)
+                };
+                if !found.iter().any(|planned| planned.table.columns.iter().any(is_it)) {
+                    bail!("the mapping names the column {column} of {name}, which is not there");
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -207,9 +218,6 @@ mod tests {
             Mapping::parse("[tables.terra.columns]\n\"Part #\" = \"PN\"\nPart = \"\"\n\"#\" = \"QTY\"").unwrap();
         let terra = mapping.of_table("TERRA").unwrap();
         assert_eq!((terra.field_of("Part #"), terra.field_of("Part"), terra.field_of("$")), (Some("PN"), None, None));
-        assert!(
-            mapping.check_tables(["terra"].into_iter()).is_ok() && mapping.check_tables(["net"].into_iter()).is_err()
-        );
     }
 
     #[test]

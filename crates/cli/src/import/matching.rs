@@ -98,12 +98,16 @@ pub(super) fn match_with_earlier(plan: &mut Plan, kind: &str, earlier: &EarlierR
             row.earlier = Some(Box::new(EarlierRow { has_same_content, ..earlier.rows[found] }));
         }
     }
-    match_rows_at_the_same_place(plan, kind, earlier, &mut is_matched);
     is_matched
 }
 
 /// Matches rows that never were imported and are not known by any key with those that were at the same place of the source.
-fn match_rows_at_the_same_place(plan: &mut Plan, kind: &str, earlier: &EarlierRows, is_matched: &mut [bool]) {
+pub(super) fn match_rows_at_the_same_place(
+    plan: &mut Plan,
+    kind: &str,
+    earlier: &EarlierRows,
+    is_matched: &mut [bool],
+) {
     let mut open = HashMap::new();
     for (known, row) in earlier.rows.iter().enumerate() {
         if let (false, None, Some(table)) = (is_matched[known], row.target, row.table) {

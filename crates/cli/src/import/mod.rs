@@ -10,10 +10,11 @@
 //! | `run`, `locks` | an import from its beginning to its end |
 //! | `pass`, `index_rows`, `target`, `merge` | importing the rows in batches, and merging them with what people changed |
 //! | `mended` | rejected rows that people have mended |
-//! | `import_rows`, `matching` | the table `import_rows`, and how a row of the source is found in it again |
+//! | `import_rows`, `matching`, `edited` | the table `import_rows`, and how a row of the source is found in it again |
 //! | `report`, `originals` | what people read afterwards |
 
 mod convert;
+mod edited;
 mod import_rows;
 mod index_rows;
 mod layout;

@@ -134,6 +134,19 @@ pub(super) fn read_mended_index_row(table: &SourceTable, layout: &Layout, row: &
     }
 }
 
+/// Returns the member of a part that holds a field of a sheet.
+pub(super) fn member_of(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "SERIAL" => "serial",
+        "QTY" => "qty",
+        "CONDITION" => "condition",
+        "LOCATION" => "location",
+        "DESCRIPTION" => "description",
+        "BIN" => "bin",
+        _ => return None,
+    })
+}
+
 /// The field for the time at which the part was last seen.
 const LAST_SEEN: &str = "lastSeen";
 

@@ -299,14 +299,17 @@ fn batch(
         .zip(rows)
         .map(|(planned, row)| {
             let decision = match (&planned.decision, &table.layout) {
-                _ if planned.is_mended_already() => BatchDecision::Mended,
+                _ if planned.is_mended_already(&table.table) => BatchDecision::Mended,
                 (Decision::Skip(reason), _) => BatchDecision::Skip(reason.to_string()),
                 (Decision::Reject(reason), _) => BatchDecision::Reject(reason.to_string()),
                 (Decision::Import, None) => bail!("a row of {}, which is not understood, is planned", table.title),
                 (Decision::Import, Some(layout)) => {
                     let related = planned.related.as_deref().and_then(|place| related_rows.get(place));
                     match read(zone, table, layout, row, related) {
-                        ReadRow::Row(ours) => BatchDecision::Import(ours),
+                        ReadRow::Row(mut ours) => {
+                            ours.missing_fields = missing_fields(layout);
+                            BatchDecision::Import(ours)
+                        }
                         ReadRow::Skipped(reason) => BatchDecision::Skip(reason),
                         ReadRow::Rejected { reason, .. } => BatchDecision::Reject(reason),
                     }
@@ -323,6 +326,16 @@ fn batch(
             })
         })
         .collect()
+}
+
+/// Returns the members of our rows for which the source has no column.
+fn missing_fields(layout: &Layout) -> Vec<&'static str> {
+    let missing = layout.missing_fields();
+    match layout.content {
+        Content::Orders(_) => missing.filter_map(orders::member_of).collect(),
+        Content::Parts(_) => missing.filter_map(parts::member_of).collect(),
+        Content::PartIndex | Content::Shops | Content::AiLog | Content::Ledger => missing.collect(),
+    }
 }
 
 /// Converts a row together with its related row.

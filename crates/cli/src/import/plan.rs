@@ -71,8 +71,8 @@ pub(super) enum Decision {
 
 impl PlannedRow {
     /// Returns whether a person has mended the row after an earlier run rejected it, and it is still the same in the source.
-    pub(super) fn is_mended_already(&self) -> bool {
-        self.earlier.as_ref().is_some_and(|earlier| earlier.is_mended && earlier.has_same_content)
+    pub(super) fn is_mended_already(&self, table: &SourceTable) -> bool {
+        !table.is_mended && self.earlier.as_ref().is_some_and(|earlier| earlier.is_mended && earlier.has_same_content)
     }
 }
 
@@ -484,6 +484,10 @@ fn read(table: &SourceTable, layout: &Layout, row: &SourceRow, zone: Tz) -> Read
     if layout.is_total(row) {
         return ReadRow::Skipped("a line with totals".to_owned());
     }
+    if layout.is_note(row) {
+        let reason = "it has nothing but a text where the number should be, as a note has".to_owned();
+        return ReadRow::Rejected { reason, key: None };
+    }
     match layout.content {
         Content::Orders(archive) => orders::read_order(table, layout, row, zone, archive, None),
         Content::Parts(_) => parts::read_part(table, layout, row, zone, None),
@@ -508,7 +512,7 @@ fn content_digest(table: &SourceTable, layout: &Layout, row: &SourceRow) -> Resu
         Content::Orders(archive) => archive.name(),
         _ => "",
     };
-    digest(&(archive, layout.compared(table, row)))
+    digest(&(archive, layout.mapped_columns(table), layout.compared(table, row)))
 }
 
 fn digest(content: &impl serde::Serialize) -> Result<RowDigest> {

@@ -50,6 +50,8 @@ pub(super) struct ConvertedRow {
     pub(super) steps: Vec<Step>,
     /// The notes of the row of the active table that an order had before a move. They are part of its notes.
     pub(super) earlier_notes: Option<String>,
+    /// The fields for which the source has no column. They keep the values that they have here.
+    pub(super) missing_fields: Vec<&'static str>,
     /// The row of the source's index, if it is one that a person has mended.
     pub(super) mended_index_row: Option<Box<IndexRow>>,
 }
@@ -157,6 +159,7 @@ impl<'row> RowReader<'row> {
 
     /// Reads the number of a part.
     pub(super) fn part_number(&mut self, field: &str) -> Option<String> {
+        self.reject_date(field);
         let text = match convert::read_number_text(self.value(field)) {
             Reading::Same(text) => text,
             Reading::Corrected(text, rule) => self.corrected(field, text, rule)?,
@@ -167,6 +170,17 @@ impl<'row> RowReader<'row> {
             }
         };
         self.fitting(field, Text::<100>::parse(text).map(Text::into_inner))
+    }
+
+    /// Rejects a row whose number is a date: Excel has probably turned a number such as `3-4` into one.
+    pub(super) fn reject_date(&mut self, field: &str) {
+        if matches!(self.value(field), Value::DateTime(_)) {
+            self.reject(format!(
+                "{} is a date, into which Excel may have turned a number: {}",
+                self.column(field),
+                self.value(field)
+            ));
+        }
     }
 
     fn any_text(&mut self, field: &str) -> Option<String> {

@@ -14,11 +14,12 @@ use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
+    edited::match_edited_rows,
     import_rows,
     layout::Content,
     locks::ImportLocks,
     mapping::{self, Mapping},
-    matching::match_with_earlier,
+    matching::{match_rows_at_the_same_place, match_with_earlier},
     mended,
     pass::Pass,
     plan::{Plan, plan},
@@ -145,7 +146,7 @@ impl Import {
         let bar = output::bar("{msg:10} {wide_bar} {human_pos}/{human_len} rows, {eta} left")?;
         bar.set_message("reading");
         let mut plan = plan(source, self.zone, mapping, &bar).await?;
-        mapping.check_tables(plan.tables.iter().map(|table| &*table.table.name))?;
+        mapping.check(&plan.tables)?;
         if plan.tables.is_empty() {
             bail!("{} has no tables to import", source.name());
         }
@@ -155,7 +156,7 @@ impl Import {
             }
         }
         self.reject_renamed_source(pools, &plan).await?;
-        let deleted_in_source = self.find_earlier_rows(pools, &mut plan).await?;
+        let deleted_in_source = self.find_earlier_rows(pools, source, &mut plan).await?;
         for planned in plan.tables.iter_mut().filter(|planned| planned.table.is_mended) {
             mended::find_rejected_rows(pools.of(planned.content()), source, planned).await?;
         }
@@ -213,7 +214,12 @@ impl Import {
     }
 
     /// Finds each row among those of earlier runs, and returns those that the sources no longer have.
-    async fn find_earlier_rows(&self, pools: &Pools, plan: &mut Plan) -> Result<Vec<DeletedInSource>> {
+    async fn find_earlier_rows<S: Source>(
+        &self,
+        pools: &Pools,
+        source: &mut S,
+        plan: &mut Plan,
+    ) -> Result<Vec<DeletedInSource>> {
         let sources = plan.sources();
         let mut deleted = Vec::new();
         if sources.is_empty() {
@@ -224,7 +230,9 @@ impl Import {
             for kind in or_not_migrated(kinds)? {
                 let earlier =
                     db::read!(pool, |connection| import_rows::list(connection, &sources, &kind, &plan.tables).await)?;
-                let is_matched = match_with_earlier(plan, &kind, &earlier);
+                let mut is_matched = match_with_earlier(plan, &kind, &earlier);
+                match_edited_rows(pool, source, plan, &kind, &earlier, &mut is_matched).await?;
+                match_rows_at_the_same_place(plan, &kind, &earlier, &mut is_matched);
                 let unmatched = earlier.rows.iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
                 deleted.extend(unmatched.filter_map(|(row, _)| {
                     Some(DeletedInSource { kind: kind.clone(), row: row.position, target: row.target? })

@@ -327,6 +327,7 @@ async fn compare<T: Target>(
     {
         return Ok(Outcome::new(Class::Rejected, Some(reason), Some(id)));
     }
+    keep_missing_fields(&mut row, base.as_ref().map(|base| &base.fields).or(stored.map(|stored| &stored.fields)));
     let new_base = MergeBase::of(&row).with_steps_of(base.as_ref());
     let name = row.key.replace('\u{1f}', " ");
     let unchanged = |reason: Option<String>| Outcome {
@@ -372,6 +373,17 @@ async fn compare<T: Target>(
         new_base: Some(new_base),
         ..Outcome::new(Class::Updated, None, Some(id))
     })
+}
+
+/// Leaves the fields as they were for which the source has no column. Notes may come from other columns.
+fn keep_missing_fields(row: &mut ConvertedRow, known: Option<&Fields>) {
+    for field in &row.missing_fields {
+        if let (Some(value), Some(known)) = (row.fields.get_mut(*field), known.and_then(|known| known.get(*field)))
+            && value.is_null()
+        {
+            value.clone_from(known);
+        }
+    }
 }
 
 /// Saves the rows of a batch in `import_rows`. A row that an earlier run saved with the same content and class is left alone.

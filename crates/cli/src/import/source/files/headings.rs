@@ -7,7 +7,7 @@ use super::{
     rejected_rows::RejectedRowColumns,
 };
 use crate::import::{
-    layout::{Content, Layout, heading},
+    layout::{Content, Layout, heading, is_loader_column},
     mapping::Mapping,
 };
 
@@ -40,23 +40,27 @@ pub(super) fn letters(column: u32) -> String {
     letters.iter().rev().collect()
 }
 
-/// Returns the place of the row among `rows` whose texts are the headings of most fields.
+/// Returns the place of the first row among `rows` that has headings: those of two fields, or that of the field which the table must
+/// have. A cell with a digit is data, unless it is exactly a heading.
 pub(super) fn find_headings(table: &str, rows: &[Row], mapping: &Mapping) -> Option<usize> {
-    let mut best = None;
-    for (place, row) in rows.iter().enumerate() {
+    let is_list = rows.iter().all(|row| row.cells.len() == 1);
+    rows.iter().position(|row| {
         let columns = named_columns(&row.cells);
         if RejectedRowColumns::of(&columns).is_some() {
-            return Some(place);
+            return true;
         }
         let columns: Vec<_> = columns.into_iter().filter(|(_, name)| !is_id(name)).collect();
-        let layout = Layout::of(&described_table(table, &columns), mapping);
-        let fields = layout.filter(|_| is_text(row)).map_or(0, |layout| layout.recognized_headings);
-        let is_enough = fields > 1 || columns.len() == fields;
-        if is_enough && fields > best.map_or(0, |(fields, _)| fields) {
-            best = Some((fields, place));
-        }
-    }
-    best.map(|(_, place)| place)
+        let Some(layout) = Layout::of(&described_table(table, &columns), mapping) else { return false };
+        let has_digit = |field: &str| {
+            let name = layout.position(field).map(|position| columns[position].1.as_str()).unwrap_or_default();
+            name.contains(|character: char| character.is_ascii_digit())
+        };
+        let recognized = layout.recognized_headings.iter();
+        let fields: Vec<_> = recognized.filter(|(field, is_exact)| *is_exact || !has_digit(field)).collect();
+        let has_required =
+            fields.iter().any(|(field, is_exact)| *field == layout.content.required_field() && *is_exact);
+        fields.len() > 1 || (has_required && is_text(row)) || (is_list && fields.len() == 1)
+    })
 }
 
 pub(super) fn is_text(row: &Row) -> bool {
@@ -67,13 +71,16 @@ pub(super) fn is_text(row: &Row) -> bool {
 /// one without digits.
 pub(super) fn title_of_list(rows: &[Row], table: &str, mapping: &Mapping) -> Option<Vec<(u32, String)>> {
     let first = rows.first()?;
-    let [(column, Value::Text(title))] = &*first.cells else { return None };
-    let is_list = rows.iter().all(|row| matches!(&*row.cells, [(other, _)] if other == column));
+    let cells: Vec<_> = named_columns(&first.cells).into_iter().filter(|(_, name)| !is_id(name)).collect();
+    let described: Vec<_> = cells.iter().filter(|(_, name)| !is_loader_column(name)).collect();
+    let [(column, title)] = &*described else { return None };
+    let is_list =
+        first.cells.len() > 1 || rows.iter().all(|row| matches!(&*row.cells, [(other, _)] if other == column));
     let is_word = |word: &&str| word.chars().all(char::is_alphabetic);
     let is_title = title.split_whitespace().filter(is_word).count() >= 2
         || !title.contains(|character: char| character.is_ascii_digit());
     let columns = named_columns(&first.cells);
-    let is_of_parts = Layout::of(&described_table(table, &columns), mapping)
+    let is_of_parts = Layout::of(&described_table(table, &cells), mapping)
         .is_some_and(|layout| matches!(layout.content, Content::Parts(_)));
     (is_list && is_title && is_of_parts).then_some(columns)
 }

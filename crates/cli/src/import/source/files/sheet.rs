@@ -18,8 +18,8 @@ use crate::import::{layout::Content, mapping::Mapping};
 /// The rows of a sheet among which its headings are looked for.
 const HEADING_SEARCH_ROWS: usize = 50;
 
-/// The hidden rows that a report names one by one.
-const NAMED_HIDDEN_ROWS: usize = 10;
+/// The hidden rows, and those outside of tables, that a report names one by one.
+const NAMED_ROWS: usize = 10;
 
 /// A sheet while it is read.
 pub(super) struct SheetReading<'run> {
@@ -29,8 +29,9 @@ pub(super) struct SheetReading<'run> {
     hidden_rows: usize,
     /// The numbers of the first of them.
     first_hidden_rows: Vec<String>,
-    /// Rows with values that belong to no table.
-    rows_outside: u64,
+    /// Rows with values that belong to no table: their number, and the numbers of the first.
+    rows_outside: usize,
+    first_rows_outside: Vec<String>,
 }
 
 /// What is known of a sheet before its rows.
@@ -84,23 +85,16 @@ impl<'run> SheetReading<'run> {
     pub(super) fn new(file: &'run str, sheet: Sheet, mapping: &'run Mapping) -> Self {
         let is_known = |name: &str| mapping.of_table(name).is_some() || Content::of_table(name).is_some();
         let known_tables: Vec<_> = sheet.tables.iter().filter(|table| is_known(&table.name)).collect();
-        let tables = if is_known(&sheet.name) || known_tables.is_empty() {
-            let of_table = if let [table] = &*known_tables { Some(HeadingsRow::of_table(table)) } else { None };
-            let headings = HeadingsRow::mapped(&sheet.name, mapping).or(of_table).unwrap_or(HeadingsRow::Unknown);
+        // A sheet is one table, unless it has Excel tables of other contents.
+        let is_one_table = match Content::of_table(&sheet.name) {
+            Some(content) => known_tables.iter().all(|table| Content::of_table(&table.name) == Some(content)),
+            None => mapping.of_table(&sheet.name).is_some() || known_tables.is_empty(),
+        };
+        let tables = if is_one_table {
+            let headings = HeadingsRow::mapped(&sheet.name, mapping).unwrap_or(HeadingsRow::Unknown);
             vec![TableReading::new(&sheet.name, 1..=u32::MAX, 1..=u32::MAX, headings)]
         } else {
-            // What people have typed below a table still belongs to it, unless another table may be there.
-            let is_alone = known_tables.len() == 1;
-            let tables = known_tables.into_iter().map(|table| {
-                let headings =
-                    HeadingsRow::mapped(&table.name, mapping).unwrap_or_else(|| HeadingsRow::of_table(table));
-                let last_row = if is_alone { u32::MAX } else { table.last_row };
-                // A title above the headings is named in the report.
-                let first_row = if is_alone && table.has_headings { 1 } else { table.first_row };
-                let columns = table.first_column..=table.last_column;
-                TableReading::new(&table.name, first_row..=last_row, columns, headings)
-            });
-            tables.collect()
+            tables_of_sheet(known_tables, mapping)
         };
         let mut merged_cells: HashMap<u32, Vec<Area>> = HashMap::new();
         for merged in sheet.merged_cells.into_iter().filter(|merged| merged.last_row > merged.first_row) {
@@ -109,13 +103,21 @@ impl<'run> SheetReading<'run> {
         let is_csv = Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let context = SheetContext { file, is_csv, has_1904_dates: sheet.has_1904_dates, merged_cells, mapping };
         let is_hidden = sheet.is_hidden;
-        Self { context, is_hidden, tables, hidden_rows: 0, first_hidden_rows: Vec::new(), rows_outside: 0 }
+        Self {
+            context,
+            is_hidden,
+            tables,
+            hidden_rows: 0,
+            first_hidden_rows: Vec::new(),
+            rows_outside: 0,
+            first_rows_outside: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, row: Row) -> Result<()> {
         if row.is_hidden {
             self.hidden_rows += 1;
-            if self.hidden_rows <= NAMED_HIDDEN_ROWS {
+            if self.hidden_rows <= NAMED_ROWS {
                 self.first_hidden_rows.push(row.number.to_string());
             }
         }
@@ -128,7 +130,12 @@ impl<'run> SheetReading<'run> {
                 table.add(Row { cells, ..row }, &self.context)?;
             }
         }
-        self.rows_outside += u64::from(!is_inside);
+        if !is_inside {
+            self.rows_outside += 1;
+            if self.rows_outside <= NAMED_ROWS {
+                self.first_rows_outside.push(row.number.to_string());
+            }
+        }
         Ok(())
     }
 
@@ -150,17 +157,39 @@ impl<'run> SheetReading<'run> {
         if self.is_hidden {
             remarks.push("the sheet is hidden; it is read, too".to_owned());
         }
+        let numbers = |all: usize, first: &[String]| match all - first.len() {
+            0 => first.join(", "),
+            more => format!("{} and {more} more", first.join(", ")),
+        };
         if self.hidden_rows > 0 {
-            let more = self.hidden_rows - self.first_hidden_rows.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            remarks.push(format!("hidden rows are read, too: {}{more}", self.first_hidden_rows.join(", ")));
+            remarks.push(format!("hidden rows are read, too: {}", numbers(self.hidden_rows, &self.first_hidden_rows)));
         }
         if self.rows_outside > 0 {
-            remarks
-                .push(format!("rows of the sheet that are outside of its tables and not read: {}", self.rows_outside));
+            let rows = numbers(self.rows_outside, &self.first_rows_outside);
+            remarks.push(format!("rows of the sheet that are outside of its tables and not read: {rows}"));
         }
         remarks
     }
+}
+
+/// Returns the Excel tables of a sheet. Each goes on to the next one, since people type below a table and beside it. Only of tables
+/// side by side nothing else is read.
+fn tables_of_sheet(mut tables: Vec<&Table>, mapping: &Mapping) -> Vec<TableReading> {
+    tables.sort_by_key(|table| table.first_row);
+    let are_stacked = tables.windows(2).all(|pair| pair[0].last_row < pair[1].first_row);
+    let next_rows = tables.iter().skip(1).map(|table| table.first_row - 1).chain([u32::MAX]);
+    let read = tables.iter().zip(next_rows).enumerate().map(|(place, (table, next_row))| {
+        let headings = HeadingsRow::mapped(&table.name, mapping).unwrap_or_else(|| HeadingsRow::of_table(table));
+        // A title above the headings is named in the report.
+        let first_row = if place == 0 && table.has_headings { 1 } else { table.first_row };
+        if are_stacked {
+            TableReading::new(&table.name, first_row..=next_row, 1..=u32::MAX, headings)
+        } else {
+            let (rows, columns) = (table.first_row..=table.last_row, table.first_column..=table.last_column);
+            TableReading::new(&table.name, rows, columns, headings)
+        }
+    });
+    read.collect()
 }
 
 impl TableReading {
@@ -198,30 +227,40 @@ impl TableReading {
         };
         let columns = match (place, headings) {
             (Some(place), _) => named_columns(&rows[place].cells),
-            (None, HeadingsRow::Unknown) => self.columns_without_known_headings(&rows, context.mapping),
+            (None, HeadingsRow::Unknown) => self.columns_without_known_headings(&rows, context),
             (None, _) => Vec::new(),
         };
-        let skipped_rows = if columns.is_empty() { 0 } else { place.unwrap_or_default() + 1 };
-        for row in &rows[..skipped_rows.saturating_sub(1)] {
-            let texts: Vec<String> = row.cells.iter().map(|(_, value)| value.to_string()).collect();
-            self.remarks.push(format!("row {} is above the headings and is not read: {}", row.number, texts.join(" ")));
-        }
+        let headings_row =
+            if columns.is_empty() { None } else { rows.get(place.unwrap_or_default()).map(|row| row.number) };
         let mut reading = RowsReading::new(&self.name, columns, context)?;
-        for row in rows.into_iter().skip(skipped_rows) {
-            reading.add(row, &context.merged_cells)?;
+        for row in rows.into_iter().filter(|row| Some(row.number) != headings_row) {
+            let is_above = headings_row.is_some_and(|headings_row| row.number < headings_row);
+            match &*row.cells {
+                // Any other row above the headings is a row of the table, so that nothing gets lost.
+                [(_, title)] if is_above => {
+                    self.remarks.push(format!("row {} is above the headings and is not read: {title}", row.number));
+                }
+                _ => reading.add(row, &context.merged_cells)?,
+            }
         }
         self.state = TableState::Rows(Box::new(reading));
         Ok(())
     }
 
     /// Returns the columns if no row has headings of fields: the first row may have headings that are not known.
-    fn columns_without_known_headings(&mut self, rows: &[Row], mapping: &Mapping) -> Vec<(u32, String)> {
-        if let Some(columns) = title_of_list(rows, &self.name, mapping) {
+    fn columns_without_known_headings(&mut self, rows: &[Row], context: &SheetContext<'_>) -> Vec<(u32, String)> {
+        if let Some(columns) = title_of_list(rows, &self.name, context.mapping) {
             self.remarks.push(format!("the first row is read as the heading: {}", columns[0].1));
             return columns;
         }
+        let is_known = Content::of_table(&self.name).is_some();
         match rows {
-            [first, ..] if first.cells.len() > 1 && is_text(first) => named_columns(&first.cells),
+            // All values of a CSV file are texts, so that a single row may be data.
+            [first, rest @ ..]
+                if !is_known && first.cells.len() > 1 && is_text(first) && !(context.is_csv && rest.is_empty()) =>
+            {
+                named_columns(&first.cells)
+            }
             [] => Vec::new(),
             _ => {
                 let remark =
