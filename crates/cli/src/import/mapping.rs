@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, expected) in [
-            ("[tables.a]\ncontent = \"orders\"", "orders, the content of a, is none of active, paid"),
+            ("[tables.a]\ncontent = \"lists\"", "lists, the content of a, is none of active, paid"),
             ("[tables.active.columns]\nX = \"PRICE\"", "PRICE, the field of X in active, is none of RO, DATE_MADE"),
             ("[tables.a.columns]\nX = \"RO\"", "the columns of a are named, but not its content"),
             ("[table.a]", "unknown field `table`"),
