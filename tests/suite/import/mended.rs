@@ -109,6 +109,21 @@ async fn rows_are_mended_in_csv_files_too_and_in_several_steps() {
 }
 
 #[tokio::test]
+async fn rows_of_a_table_that_was_not_understood_come_in_by_a_mapping() {
+    let mut importer = Importer::without_rows().await;
+    importer.change_source("INSERT INTO hold (`38418`, FLORIDA_AERO_SYSTEMS) VALUES (38500, 'ABC')").await;
+    assert_eq!(classes(&importer.run().await), [("rejected", 1)]);
+    let mended = mend(&importer, "rejected-hold.xlsx", &[("1", "NOSE_WHEEL", "PUMP")]);
+    let mapping = importer.reports.path().join("map.toml");
+    let columns = "38418 = \"RO\"\nFLORIDA_AERO_SYSTEMS = \"SHOP_NAME\"\nNOSE_WHEEL = \"PART_DESCRIPTION\"";
+    fs::write(&mapping, format!("[tables.hold]\ncontent = \"active\"\n[tables.hold.columns]\n{columns}")).unwrap();
+    importer.mapping = Some(mapping);
+    let report = import_files(&mut importer, vec![mended]).await;
+    assert_eq!(classes(&report), [("imported", 1)], "{:?}", reasons(&report));
+    assert_eq!(order(&importer, "38500").await["partDescription"], "PUMP");
+}
+
+#[tokio::test]
 async fn mended_rows_of_another_table_are_rejected() {
     let mut importer = Importer::start().await;
     importer.run().await;

@@ -11,7 +11,7 @@ use super::{
     convert::Step,
     matching::{RowDigest, RowDigests},
     merge::Fields,
-    plan::PlannedTable,
+    plan::{NOT_UNDERSTOOD, PlannedTable},
     row_reader::ConvertedRow,
     source::SourceTable,
     target::{BatchContext, BatchRow, Class, EarlierRow, Outcome},
@@ -200,7 +200,7 @@ pub(super) struct RejectedEntry {
     pub(super) original: String,
 }
 
-/// Returns the rows of a source whose content has one of these digests.
+/// Returns the rows of a source whose content has one of these digests: those of a kind, and those that were not understood.
 pub(super) async fn find(
     connection: &mut MySqlConnection,
     source: &str,
@@ -222,7 +222,8 @@ pub(super) async fn find(
          FROM import_rows
          WHERE replaced_by IS NULL AND source = ",
     );
-    statement.push_bind(source).push(" AND kind = ").push_bind(kind).push(" AND content_digest IN (");
+    statement.push_bind(source).push(" AND kind IN (").push_bind(kind).push(", ").push_bind(NOT_UNDERSTOOD);
+    statement.push(") AND content_digest IN (");
     let mut list = statement.separated(", ");
     for content in contents {
         list.push_bind(content.to_vec());

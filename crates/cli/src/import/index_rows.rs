@@ -139,10 +139,10 @@ async fn import_mended_index_row(
         return Ok(reject("the part to which it points was not imported"));
     };
     let applied = Parts { table, now }.apply_index_row(connection, id, index_row, context.write).await?;
-    let class = match applied {
-        Ok(class) => class,
+    let (class, corrections) = match applied {
+        Ok(applied) => applied,
         Err(reason) => return Ok(reject(&reason)),
     };
     let index_id = store::index_ids(connection, table, &[id]).await?.into_iter().map(|(_, index_id)| index_id.0).next();
-    Ok(Outcome::new(class, None, index_id))
+    Ok(Outcome { corrections, ..Outcome::new(class, None, index_id) })
 }

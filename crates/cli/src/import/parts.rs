@@ -17,10 +17,13 @@ use super::{
     layout::{Layout, part_table},
     merge::{Fields, keep_later_date},
     orders::PROGRAM,
-    row_reader::{ConvertedRow, ReadRow, RowReader, TEXT_BYTES},
+    row_reader::{ConvertedRow, Correction, ReadRow, RowReader, TEXT_BYTES},
     source::{SourceRow, SourceTable},
     target::{Class, StoredRow, Target},
 };
+
+/// The rule by which the quantity of the index is stored.
+const OTHER_QUANTITY: &str = "the index has another quantity, which counts";
 
 /// A row of the source's index.
 #[derive(Clone, Debug)]
@@ -95,7 +98,7 @@ pub(super) fn read_part(
     let in_sheet = reader.quantity("QTY");
     let quantity = match index {
         Some(index) if in_sheet != Some(index.quantity) => {
-            reader.correct("QTY", Some(index.quantity.to_string()), "the index has another quantity, which counts");
+            reader.correct("QTY", Some(index.quantity.to_string()), OTHER_QUANTITY);
             Some(index.quantity)
         }
         _ => in_sheet,
@@ -175,7 +178,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Takes over a mended row of the source's index, which names the part with the id `id`: its quantity counts, and it fills what
-    /// the part leaves empty. Returns the class of the row.
+    /// the part leaves empty. Returns the class of the row, and the quantity as a correction if the part had another one.
     ///
     /// # Errors
     /// The inner one is the reason for which the row is rejected.
@@ -185,7 +188,7 @@ impl Parts {
         id: i64,
         index_row: &IndexRow,
         write: bool,
-    ) -> Result<Result<Class, String>, ApiError> {
+    ) -> Result<Result<(Class, Vec<Correction>), String>, ApiError> {
         let mut found = self.find(connection, &[id]).await?;
         let Some(stored) = found.remove(&id) else {
             return Ok(Err("its part was deleted in this database".to_owned()));
@@ -196,6 +199,15 @@ impl Parts {
             return Ok(Err(format!("its part has another number here: {number}")));
         }
         let NewPart { serial, condition, location, description, .. } = index_row.part.clone();
+        let mut corrections = Vec::new();
+        if let Some(found) = part.qty.filter(|found| *found != index_row.quantity) {
+            corrections.push(Correction {
+                column: "QTY".to_owned(),
+                found: found.to_string(),
+                stored: Some(index_row.quantity.to_string()),
+                rule: OTHER_QUANTITY.to_owned(),
+            });
+        }
         part.qty = Some(index_row.quantity);
         part.serial = part.serial.or(serial);
         part.condition = part.condition.or(condition);
@@ -203,12 +215,12 @@ impl Parts {
         part.description = part.description.or(description);
         let fields = part_fields(&part, last_seen.max(index_row.last_seen)).map_err(ApiError::internal)?;
         if fields == stored.fields {
-            return Ok(Ok(Class::Unchanged));
+            return Ok(Ok((Class::Unchanged, corrections)));
         }
         if write {
             self.update(connection, &stored, &fields, &[]).await?;
         }
-        Ok(Ok(Class::Updated))
+        Ok(Ok((Class::Updated, corrections)))
     }
 }
 
