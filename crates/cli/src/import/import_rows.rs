@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use app_core::{db::inserted_ids, http::ApiError};
-use serde::{Deserialize, Serialize};
+use app_core::{
+    db::{inserted_ids, push_list},
+    http::ApiError,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
-use sqlx::{FromRow, MySql, MySqlConnection, QueryBuilder, Row};
+use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row};
 
 use super::{
     convert::Step,
@@ -138,7 +141,8 @@ pub(super) struct EarlierRows {
 /// Lists the kinds of rows that earlier runs of `sources` read.
 pub(super) async fn kinds(connection: &mut MySqlConnection, sources: &[String]) -> Result<Vec<String>, ApiError> {
     let mut statement = QueryBuilder::new("SELECT DISTINCT kind FROM import_rows WHERE source IN (");
-    push_texts(&mut statement, sources);
+    push_list(&mut statement, sources);
+    statement.push(")");
     Ok(statement.build_query_scalar().fetch_all(connection).await?)
 }
 
@@ -151,7 +155,8 @@ pub(super) async fn other_sources(
     let mut statement =
         QueryBuilder::new("SELECT DISTINCT source FROM import_rows WHERE target_id IS NOT NULL AND kind = ");
     statement.push_bind(kind).push(" AND source NOT IN (");
-    push_texts(&mut statement, sources);
+    push_list(&mut statement, sources);
+    statement.push(")");
     Ok(statement.build_query_scalar().fetch_all(connection).await?)
 }
 
@@ -171,8 +176,8 @@ pub(super) async fn list(
              WHERE replaced_by IS NULL AND kind = ",
         );
         statement.push_bind(kind).push(" AND id > ").push_bind(after).push(" AND source IN (");
-        push_texts(&mut statement, sources);
-        statement.push(" ORDER BY id LIMIT 5000");
+        push_list(&mut statement, sources);
+        statement.push(") ORDER BY id LIMIT 5000");
         let entries: Vec<StoredEntry> = statement.build_query_as().fetch_all(&mut *connection).await?;
         let Some(last) = entries.last() else { break };
         after = last.id;
@@ -224,10 +229,7 @@ pub(super) async fn find(
     );
     statement.push_bind(source).push(" AND kind IN (").push_bind(kind).push(", ").push_bind(NOT_UNDERSTOOD);
     statement.push(") AND content_digest IN (");
-    let mut list = statement.separated(", ");
-    for content in contents {
-        list.push_bind(content.to_vec());
-    }
+    push_list(&mut statement, contents.iter().map(|content| content.to_vec()));
     statement.push(") ORDER BY id");
     let found: Vec<Found> = statement.build_query_as().fetch_all(connection).await?;
     found
@@ -238,24 +240,12 @@ pub(super) async fn find(
         .collect()
 }
 
-/// Returns the rows with these ids as they were found. There must be at least one id.
+/// Returns the rows with these ids as they were found.
 pub(super) async fn originals(
     connection: &mut MySqlConnection,
     ids: &[i64],
 ) -> Result<HashMap<i64, serde_json::Value>, ApiError> {
-    let mut statement = QueryBuilder::new("SELECT id, original FROM import_rows WHERE id IN (");
-    let mut list = statement.separated(", ");
-    for id in ids {
-        list.push_bind(id);
-    }
-    statement.push(")");
-    let rows = statement.build().fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let original: String = row.try_get("original")?;
-            Ok((row.try_get("id")?, serde_json::from_str(&original).map_err(ApiError::internal)?))
-        })
-        .collect()
+    json_by_id(connection, "original", ids).await
 }
 
 /// A part that an earlier run imported.
@@ -279,47 +269,41 @@ pub(super) async fn parts_at(
          WHERE replaced_by IS NULL AND target_id IS NOT NULL AND kind = ",
     );
     statement.push_bind(kind).push(" AND source_row IN (");
-    let mut list = statement.separated(", ");
-    for position in positions {
-        list.push_bind(position);
-    }
+    push_list(&mut statement, positions);
     statement.push(") ORDER BY id");
     Ok(statement.build_query_as().fetch_all(connection).await?)
-}
-
-/// Adds the texts of a list in brackets, and the closing bracket. There must be at least one.
-fn push_texts(statement: &mut QueryBuilder<MySql>, texts: &[String]) {
-    let mut list = statement.separated(", ");
-    for text in texts {
-        list.push_bind(text.clone());
-    }
-    statement.push(")");
 }
 
 fn digest(bytes: &[u8]) -> Result<RowDigest, ApiError> {
     bytes.try_into().map_err(ApiError::internal)
 }
 
-/// Returns the merge bases of the rows with these ids.
+/// Returns the merge bases of the rows with these ids, as far as they were imported.
 pub(super) async fn merge_bases(
     connection: &mut MySqlConnection,
     ids: &[i64],
 ) -> Result<HashMap<i64, MergeBase>, ApiError> {
+    json_by_id(connection, "imported", ids).await
+}
+
+/// Returns the JSON in a column of the rows with these ids, without the rows in which it is NULL.
+async fn json_by_id<T: DeserializeOwned>(
+    connection: &mut MySqlConnection,
+    column: &'static str,
+    ids: &[i64],
+) -> Result<HashMap<i64, T>, ApiError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let mut statement =
-        QueryBuilder::new("SELECT id, imported FROM import_rows WHERE imported IS NOT NULL AND id IN (");
-    let mut list = statement.separated(", ");
-    for id in ids {
-        list.push_bind(id);
-    }
+        QueryBuilder::new(format!("SELECT id, {column} FROM import_rows WHERE {column} IS NOT NULL AND id IN ("));
+    push_list(&mut statement, ids);
     statement.push(")");
     let rows = statement.build().fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
-            let imported: String = row.try_get("imported")?;
-            Ok((row.try_get("id")?, serde_json::from_str(&imported).map_err(ApiError::internal)?))
+            let json: String = row.try_get(column)?;
+            Ok((row.try_get("id")?, serde_json::from_str(&json).map_err(ApiError::internal)?))
         })
         .collect()
 }
@@ -379,10 +363,7 @@ async fn replace(connection: &mut MySqlConnection, replaced: &[(i64, i64)]) -> R
          SET later.imported = earlier.imported
          WHERE later.imported IS NULL AND earlier.id IN (",
     );
-    let mut ids = statement.separated(", ");
-    for (earlier, _) in replaced {
-        ids.push_bind(earlier);
-    }
+    push_list(&mut statement, replaced.iter().map(|(earlier, _)| earlier));
     statement.push(")");
     statement.build().execute(connection).await?;
     Ok(())
@@ -431,10 +412,7 @@ async fn set_by_id(
         statement.push(" WHEN ").push_bind(id).push(" THEN ").push_bind(value);
     }
     statement.push(" END WHERE id IN (");
-    let mut ids = statement.separated(", ");
-    for (id, _) in values {
-        ids.push_bind(id);
-    }
+    push_list(&mut statement, values.iter().map(|(id, _)| id));
     statement.push(")");
     statement.build().execute(connection).await?;
     Ok(())

@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
-use app_core::{Digest, db::inserted_ids, http::ApiError};
+use app_core::{
+    Digest,
+    db::{inserted_ids, push_list},
+    http::ApiError,
+};
 use chrono::{DateTime, SubsecRound, Utc};
 use chrono_tz::Tz;
 use ros::model::RoNumber;
@@ -101,10 +105,7 @@ impl Target for PlainTable {
         let Self { table, id_column, .. } = self;
         let mut statement =
             QueryBuilder::new(format!("SELECT {id_column} AS id{columns} FROM {table} WHERE {id_column} IN ("));
-        let mut list = statement.separated(", ");
-        for id in ids {
-            list.push_bind(id);
-        }
+        push_list(&mut statement, ids);
         statement.push(") FOR UPDATE");
         let rows = statement.build().fetch_all(connection).await?;
         rows.iter()

@@ -1,7 +1,7 @@
 //! Conditions and clauses that several lists have in common, patterns, and the ids of inserted rows.
 
 use chrono::SubsecRound;
-use sqlx::{MySql, MySqlConnection, QueryBuilder, mysql::MySqlQueryResult};
+use sqlx::{Encode, MySql, MySqlConnection, QueryBuilder, Type, mysql::MySqlQueryResult};
 
 use crate::{
     http::{ApiError, Page, Period},
@@ -23,6 +23,18 @@ pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, pe
 /// Adds the LIMIT and OFFSET of `page`.
 pub fn push_limit(statement: &mut QueryBuilder<MySql>, page: Page) {
     statement.push(" LIMIT ").push_bind(page.limit).push(" OFFSET ").push_bind(page.offset);
+}
+
+/// Adds `values`, separated by commas: the list of an IN, between the parentheses. SQL has no empty list, so there must be at least
+/// one value.
+pub fn push_list<'values, T>(statement: &mut QueryBuilder<MySql>, values: impl IntoIterator<Item = T>)
+where
+    T: Encode<'values, MySql> + Type<MySql>,
+{
+    let mut list = statement.separated(", ");
+    for value in values {
+        list.push_bind(value);
+    }
 }
 
 /// Escapes the characters that LIKE takes for a pattern.

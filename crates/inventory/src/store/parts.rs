@@ -1,6 +1,6 @@
 //! Parts together with their rows of the index, for `rotracker import`.
 
-use app_core::http::ApiError;
+use app_core::{db::push_list, http::ApiError};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder};
 
@@ -42,10 +42,7 @@ pub async fn lock_parts(
          WHERE part.id IN (",
         name = table.name(),
     ));
-    let mut ids = statement.separated(", ");
-    for id in row_ids {
-        ids.push_bind(id);
-    }
+    push_list(&mut statement, row_ids);
     statement.push(") FOR UPDATE");
     Ok(statement.build_query_as().fetch_all(connection).await?)
 }
@@ -118,10 +115,7 @@ pub async fn index_ids(
     }
     let mut statement = QueryBuilder::new("SELECT RowId, IndexId FROM inventoryindex WHERE TableName = ");
     statement.push_bind(table.name()).push(" AND RowId IN (");
-    let mut ids = statement.separated(", ");
-    for id in row_ids {
-        ids.push_bind(id);
-    }
+    push_list(&mut statement, row_ids);
     statement.push(")");
     Ok(statement.build_query_as().fetch_all(connection).await?)
 }

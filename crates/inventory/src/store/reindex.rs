@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use app_core::http::ApiError;
+use app_core::{db::push_list, http::ApiError};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 
@@ -59,10 +59,7 @@ pub async fn release_entries_of_other_parts(connection: &mut MySqlConnection, id
          SET t.IndexId = NULL
          WHERE t.PartNumberKey <> i.PartNumberKey AND t.IndexId IN (",
     );
-    let mut listed = statement.separated(", ");
-    for id in ids {
-        listed.push_bind(*id);
-    }
+    push_list(&mut statement, ids);
     statement.push(")");
     statement.build().execute(connection).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Lists of orders: the filters as SQL, and the statements that count and read the orders.
 
 use app_core::{
-    db::{RowSource, escape_like, stream_rows},
+    db::{RowSource, escape_like, push_list, stream_rows},
     http::{ApiError, ListRange},
 };
 use chrono::NaiveDate;
@@ -129,10 +129,7 @@ impl SelectedOrders {
             Some([]) => _ = statement.push(" AND FALSE"),
             Some(statuses) => {
                 statement.push(" AND CURENT_STATUS COLLATE utf8mb4_bin IN (");
-                let mut list = statement.separated(", ");
-                for status in statuses {
-                    list.push_bind(status.clone());
-                }
+                push_list(statement, statuses);
                 statement.push(")");
             }
         }

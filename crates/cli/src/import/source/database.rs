@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail};
-use app_core::db::{self, DatabaseConfig};
+use app_core::db::{self, DatabaseConfig, push_list};
 use chrono::{NaiveDate, NaiveDateTime};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
@@ -288,10 +288,7 @@ impl Source for DatabaseSource {
                 "SELECT * FROM (SELECT {columns} FROM {from}) numbered WHERE {POSITION} IN ("
             )),
         };
-        let mut list = statement.separated(", ");
-        for position in positions {
-            list.push_bind(position);
-        }
+        push_list(&mut statement, positions);
         statement.push(")");
         let rows = statement.build().fetch_all(&mut self.connection).await?;
         Ok(rows.iter().map(|row| read_row(row, table)).collect::<Result<_, _>>()?)
