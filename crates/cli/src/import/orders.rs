@@ -95,29 +95,7 @@ pub(super) fn read_order(
 
 /// Returns the member of an order that holds a field of a source.
 pub(super) fn member_of(field: &str) -> Option<&'static str> {
-    Some(match field {
-        "DATE_MADE" => "dateMade",
-        "SHOP_NAME" => "shopName",
-        "PART" => "partNumber",
-        "SERIAL" => "serialNumber",
-        "PART_DESCRIPTION" => "partDescription",
-        "REQ_WORK" => "requiredWork",
-        "DATE_DROPPED_OFF" => "dateDroppedOff",
-        "ESTIMATED_COST" => "estimatedCost",
-        "FINAL_COST" => "finalCost",
-        "TERMS" => "terms",
-        "SHOP_REF" => "shopReferenceNumber",
-        "ESTIMATED_DELIVERY_DATE" => "estimatedDeliveryDate",
-        "CURENT_STATUS" => "currentStatus",
-        "CURENT_STATUS_DATE" => "currentStatusDate",
-        "GENTHRUST_STATUS" => "genThrustStatus",
-        "SHOP_STATUS" => "shopStatus",
-        "TRACKING_NUMBER_PICKING_UP" => "trackingNumber",
-        "NOTES" => "notes",
-        "LAST_DATE_UPDATED" => "lastDateUpdated",
-        "NEXT_DATE_TO_UPDATE" => "nextDateToUpdate",
-        _ => return None,
-    })
+    RepairOrder::MEMBERS.into_iter().find(|(column, _)| *column == field).map(|(_, member)| member)
 }
 
 fn notes_of(fields: &Fields) -> Option<&str> {

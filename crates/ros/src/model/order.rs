@@ -242,6 +242,31 @@ impl RepairOrder {
         ]
     }
 
+    /// The columns in the order of [`columns`](Self::columns), each with the member that has it in JSON.
+    pub const MEMBERS: [(&'static str, &'static str); Self::COLUMN_COUNT] = [
+        ("RO", "roNumber"),
+        ("DATE_MADE", "dateMade"),
+        ("SHOP_NAME", "shopName"),
+        ("PART", "partNumber"),
+        ("SERIAL", "serialNumber"),
+        ("PART_DESCRIPTION", "partDescription"),
+        ("REQ_WORK", "requiredWork"),
+        ("DATE_DROPPED_OFF", "dateDroppedOff"),
+        ("ESTIMATED_COST", "estimatedCost"),
+        ("FINAL_COST", "finalCost"),
+        ("TERMS", "terms"),
+        ("SHOP_REF", "shopReferenceNumber"),
+        ("ESTIMATED_DELIVERY_DATE", "estimatedDeliveryDate"),
+        ("CURENT_STATUS", "currentStatus"),
+        ("CURENT_STATUS_DATE", "currentStatusDate"),
+        ("GENTHRUST_STATUS", "genThrustStatus"),
+        ("SHOP_STATUS", "shopStatus"),
+        ("TRACKING_NUMBER_PICKING_UP", "trackingNumber"),
+        ("NOTES", "notes"),
+        ("LAST_DATE_UPDATED", "lastDateUpdated"),
+        ("NEXT_DATE_TO_UPDATE", "nextDateToUpdate"),
+    ];
+
     /// Returns the order as responses show it on the day `today`.
     pub fn into_view(self, today: NaiveDate) -> RepairOrderView {
         let days_overdue = days_overdue(self.next_date_to_update, today);
@@ -249,60 +274,24 @@ impl RepairOrder {
     }
 }
 
+/// The columns of text by which people know an order, a part or a shipment. Spreadsheets must not take them for numbers or dates.
+const IDENTIFIERS: [&str; 5] = ["RO", "PART", "SERIAL", "SHOP_REF", "TRACKING_NUMBER_PICKING_UP"];
+
 /// An order in a file. The headings are the names that its JSON has, in the order of the columns of its table.
 impl Record for RepairOrder {
     fn cells(&self) -> Vec<(&'static str, Cell<'_>)> {
-        use Cell::{Day, Identifier, Integer, Money, Text};
-        let Self {
-            id,
-            ro_number,
-            date_made,
-            shop_name,
-            part_number,
-            serial_number,
-            part_description,
-            required_work,
-            date_dropped_off,
-            estimated_cost,
-            final_cost,
-            terms,
-            shop_reference_number,
-            estimated_delivery_date,
-            current_status,
-            current_status_date,
-            gen_thrust_status,
-            shop_status,
-            tracking_number,
-            notes,
-            last_date_updated,
-            next_date_to_update,
-            archive_status,
-        } = self;
-        vec![
-            ("roNumber", Identifier(Some(ro_number))),
-            ("dateMade", Day(*date_made)),
-            ("shopName", Text(shop_name.as_deref())),
-            ("partNumber", Identifier(part_number.as_deref())),
-            ("serialNumber", Identifier(serial_number.as_deref())),
-            ("partDescription", Text(part_description.as_deref())),
-            ("requiredWork", Text(required_work.as_deref())),
-            ("dateDroppedOff", Day(*date_dropped_off)),
-            ("estimatedCost", Money(*estimated_cost)),
-            ("finalCost", Money(*final_cost)),
-            ("terms", Text(terms.as_deref())),
-            ("shopReferenceNumber", Identifier(shop_reference_number.as_deref())),
-            ("estimatedDeliveryDate", Day(*estimated_delivery_date)),
-            ("currentStatus", Text(current_status.as_deref())),
-            ("currentStatusDate", Day(*current_status_date)),
-            ("genThrustStatus", Text(gen_thrust_status.as_deref())),
-            ("shopStatus", Text(shop_status.as_deref())),
-            ("trackingNumber", Identifier(tracking_number.as_deref())),
-            ("notes", Text(notes.as_deref())),
-            ("lastDateUpdated", Day(*last_date_updated)),
-            ("nextDateToUpdate", Day(*next_date_to_update)),
-            ("archiveStatus", Text(Some(archive_status.name()))),
-            ("id", Integer(Some(*id))),
-        ]
+        let columns = self.columns().into_iter().zip(Self::MEMBERS).map(|((column, value), (_, member))| {
+            let cell = match value {
+                ColumnValue::Text(text) if IDENTIFIERS.contains(&column) => Cell::Identifier(text),
+                ColumnValue::Text(text) => Cell::Text(text),
+                ColumnValue::Day(day) => Cell::Day(day),
+                ColumnValue::Money(amount) => Cell::Money(amount),
+            };
+            (member, cell)
+        });
+        let others =
+            [("archiveStatus", Cell::Text(Some(self.archive_status.name()))), ("id", Cell::Integer(Some(self.id)))];
+        columns.chain(others).collect()
     }
 }
 
@@ -390,6 +379,18 @@ mod tests {
             let view = order.into_view(day("2024-11-15"));
             assert_eq!((view.is_overdue, view.days_overdue), (is_overdue, days_overdue), "{next:?}");
         }
+    }
+
+    #[test]
+    fn each_column_has_its_member() {
+        let order = RepairOrder::default();
+        assert_eq!(order.columns().map(|(column, _)| column), RepairOrder::MEMBERS.map(|(column, _)| column));
+        let json = serde_json::to_value(&order).unwrap();
+        for (column, member) in RepairOrder::MEMBERS {
+            assert!(json.get(member).is_some(), "{column}: {member}");
+        }
+        let known = RepairOrder::MEMBERS.map(|(column, _)| column);
+        assert!(IDENTIFIERS.iter().all(|column| known.contains(column)));
     }
 
     #[test]
