@@ -301,12 +301,17 @@ fn without_date(name: &str) -> &str {
 pub(super) fn part_table(name: &str) -> Option<Table> {
     let ours = Table::ALL.into_iter().map(|table| (table.name(), table));
     let mut names = LIVE_PART_TABLES.into_iter().chain(ours);
-    names.find(|(known, _)| heading(known) == heading(name)).map(|(_, table)| table)
+    names.find(|(known, _)| heading_characters(known).eq(heading_characters(name))).map(|(_, table)| table)
 }
 
 /// Returns a heading in the form in which [`Field`] has it.
 pub(super) fn heading(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_uppercase()).collect()
+    heading_characters(text).collect()
+}
+
+/// Returns the letters and digits of a heading, in capitals.
+fn heading_characters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_uppercase())
 }
 
 /// Returns the words of a heading in capitals, each with a blank before and after it.

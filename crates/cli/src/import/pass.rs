@@ -130,6 +130,7 @@ impl<'run> Pass<'run> {
             source: &table.table.source,
             source_table: &table.table.name,
             kind: table.kind(),
+            missing_fields: table.layout.as_ref().map(missing_fields).unwrap_or_default(),
             now,
             source_wins: self.import.on_conflict == OnConflict::Replace,
             write: self.write,
@@ -306,10 +307,7 @@ fn batch(
                 (Decision::Import, Some(layout)) => {
                     let related = planned.related.as_deref().and_then(|place| related_rows.get(place));
                     match read(zone, table, layout, row, related) {
-                        ReadRow::Row(mut ours) => {
-                            ours.missing_fields = missing_fields(layout);
-                            BatchDecision::Import(ours)
-                        }
+                        ReadRow::Row(ours) => BatchDecision::Import(ours),
                         ReadRow::Skipped(reason) => BatchDecision::Skip(reason),
                         ReadRow::Rejected { reason, .. } => BatchDecision::Reject(reason),
                     }

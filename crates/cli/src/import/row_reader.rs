@@ -50,8 +50,6 @@ pub(super) struct ConvertedRow {
     pub(super) steps: Vec<Step>,
     /// The notes of the row of the active table that an order had before a move. They are part of its notes.
     pub(super) earlier_notes: Option<String>,
-    /// The fields for which the source has no column. They keep the values that they have here.
-    pub(super) missing_fields: Vec<&'static str>,
     /// The row of the source's index, if it is one that a person has mended.
     pub(super) mended_index_row: Option<Box<IndexRow>>,
 }

@@ -161,6 +161,8 @@ pub(super) struct BatchContext<'run> {
     pub(super) source_table: &'run str,
     pub(super) kind: &'run str,
     pub(super) now: DateTime<Utc>,
+    /// The fields for which the source has no column.
+    pub(super) missing_fields: Vec<&'static str>,
     /// Whether the source's value counts where a field was changed both here and in the source.
     pub(super) source_wins: bool,
     /// Without this nothing is written.
@@ -327,7 +329,11 @@ async fn compare<T: Target>(
     {
         return Ok(Outcome::new(Class::Rejected, Some(reason), Some(id)));
     }
-    keep_missing_fields(&mut row, base.as_ref().map(|base| &base.fields).or(stored.map(|stored| &stored.fields)));
+    keep_missing_fields(
+        &mut row,
+        &context.missing_fields,
+        base.as_ref().map(|base| &base.fields).or(stored.map(|stored| &stored.fields)),
+    );
     let new_base = MergeBase::of(&row).with_steps_of(base.as_ref());
     let name = row.key.replace('\u{1f}', " ");
     let unchanged = |reason: Option<String>| Outcome {
@@ -375,9 +381,10 @@ async fn compare<T: Target>(
     })
 }
 
-/// Leaves the fields as they were for which the source has no column. Notes may come from other columns.
-fn keep_missing_fields(row: &mut ConvertedRow, known: Option<&Fields>) {
-    for field in &row.missing_fields {
+/// Gives the fields for which the source has no column the values that they have in `known`. Notes may have a value all the same: they
+/// keep dates and amounts that cannot be read.
+fn keep_missing_fields(row: &mut ConvertedRow, missing_fields: &[&str], known: Option<&Fields>) {
+    for field in missing_fields {
         if let (Some(value), Some(known)) = (row.fields.get_mut(*field), known.and_then(|known| known.get(*field)))
             && value.is_null()
         {
