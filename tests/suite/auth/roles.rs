@@ -60,6 +60,20 @@ async fn only_administrators_adjust_stock() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_is_cleared_for_the_subject_as_it_is_spelled() {
+    let issuer = Issuer::start().await;
+    let options = Options { limit: 1, http: issuer.config(clock()), ..Options::default() };
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
+    let ask = async |subject: &str| {
+        assistant.app.send_as(&issuer.token(subject), "POST", "/api/ai/chat", &chat(&json!({}))).await.status.as_u16()
+    };
+    assert_eq!((ask("Ann").await, ask("ann").await, ask("Ann").await, ask("ann").await), (200, 200, 429, 429));
+    let body = json!({ "userId": " Ann " });
+    assistant.app.send_as(&issuer.admin("eve"), "POST", "/api/ai/clear-rate-limit", &body).await.expect(200);
+    assert_eq!((ask("Ann").await, ask("ann").await), (200, 429));
+}
+
+#[tokio::test]
 async fn the_subject_is_limited_and_logged() {
     let issuer = Issuer::start().await;
     let options = Options { limit: 2, http: issuer.config(clock()), ..Options::default() };
