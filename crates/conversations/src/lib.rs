@@ -28,7 +28,7 @@ pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
         // Without authentication every caller is an administrator.
         _ if caller.is_administrator() => Ok(None),
         Some(subject) => User::subject(subject).map(Some).map_err(ApiError::internal),
-        None => Err(ApiError::Forbidden("Only callers with a token may use the log of the assistant.".to_owned())),
+        None => Err(caller.forbidden("Only callers with a token may use the log of the assistant.")),
     }
 }
 

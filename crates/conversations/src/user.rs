@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn callers_with_a_token_name_subjects_and_others_names() {
         let named = |caller: Caller| User::named_by(&caller, " Ab-É ").unwrap().into_inner();
-        assert_eq!(named(Caller::verified("eve", true)), "Ab-É");
+        assert_eq!(named(Caller::verified("eve", Ok(()))), "Ab-É");
         assert_eq!(named(Caller::unknown()), "ab-é");
         assert_eq!(named(Caller::behind_proxy()), "ab-é");
     }

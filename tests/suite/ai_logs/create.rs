@@ -20,7 +20,7 @@ async fn an_entry_is_returned_as_sent() {
     assert_eq!(created, json!({ "success": true, "id": id }));
     let entry = json!({
         "id": id, "conversationId": "conv-abc-123", "timestamp": "2024-11-23T12:00:00.000Z",
-        "user": "User@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
+        "user": "user@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
         "success": false, "error": "overloaded", "model": "claude-sonnet-4", "durationMs": 1250, "contextRoCount": 100,
         "inputTokens": 1, "outputTokens": 2, "cachedTokens": 3, "cacheCreationTokens": 2_147_483_647,
     });

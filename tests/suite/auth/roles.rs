@@ -18,23 +18,35 @@ fn expect_forbidden(response: TestResponse) {
 }
 
 #[tokio::test]
-async fn roles_are_read_from_each_claim() {
+async fn roles_are_read_from_one_claim() {
     let issuer = Issuer::start().await;
-    let app = App::ai_logs_for(&issuer).await;
     let path = "/api/ai-logs/user/bob";
-    for (claims, may) in [
-        (json!({ "roles": [ADMIN_ROLE] }), true),
-        (json!({ "groups": ["x", ADMIN_ROLE] }), true),
-        (json!({ "cognito:groups": [ADMIN_ROLE] }), true),
-        (json!({ "roles": ADMIN_ROLE }), true),
-        (json!({}), false),
-        (json!({ "roles": ["Reader"], "scp": ADMIN_ROLE, "role": ADMIN_ROLE }), false),
-        (json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
-        (json!({ "roles": { ADMIN_ROLE: true } }), false),
+    let namespaced = "https://ro-tracker.example/roles";
+    for (claim, claims, may) in [
+        ("", json!({ "roles": [ADMIN_ROLE] }), true),
+        ("", json!({ "roles": ADMIN_ROLE }), true),
+        ("", json!({}), false),
+        (
+            "",
+            json!({ "roles": ["Reader"], "groups": [ADMIN_ROLE], "cognito:groups": [ADMIN_ROLE], "scp": ADMIN_ROLE }),
+            false,
+        ),
+        ("", json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
+        // One text is one role.
+        ("", json!({ "roles": format!("Reader {ADMIN_ROLE}") }), false),
+        ("", json!({ "roles": { ADMIN_ROLE: true } }), false),
+        (namespaced, json!({ namespaced: ["Reader", ADMIN_ROLE] }), true),
+        (namespaced, json!({ "roles": [ADMIN_ROLE] }), false),
+        ("cognito:groups", json!({ "cognito:groups": [ADMIN_ROLE] }), true),
+        // A dot is a part of the name and leads into no object.
+        ("realm_access.roles", json!({ "realm_access": { "roles": [ADMIN_ROLE] } }), false),
+        (" realm_access.roles ", json!({ "realm_access.roles": [ADMIN_ROLE] }), true),
     ] {
+        let variables = [issuer.variables(), vec![("AUTH_ROLES_CLAIM", claim.to_owned())]].concat();
+        let app = App::ai_logs_with(&issuer.config_of(&variables, clock())).await;
         let response = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
         if may {
-            assert_eq!(response.status, 200, "{claims}");
+            assert_eq!(response.status, 200, "{claim}: {claims}");
         } else {
             expect_forbidden(response);
         }

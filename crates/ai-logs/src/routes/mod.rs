@@ -49,7 +49,7 @@ pub fn openapi() -> Description {
 fn visible_user(caller: &Caller, user: Option<User>) -> Result<Option<User>, ApiError> {
     match (conversations::owner(caller)?, user) {
         (Some(owner), Some(user)) if owner != user => {
-            Err(ApiError::Forbidden("Only administrators may see the questions of other users.".to_owned()))
+            Err(caller.forbidden("Only administrators may see the questions of other users."))
         }
         (owner, user) => Ok(owner.or(user)),
     }
