@@ -133,7 +133,7 @@ fn claims(token: &str, key: &Key, config: &IssuerConfig) -> Result<Map<String, V
     let mut rules = Validation::new(key.algorithm);
     rules.leeway = LEEWAY_SECONDS;
     rules.validate_nbf = true;
-    // The caller checks it.
+    // `verify` checks it.
     rules.validate_aud = false;
     rules.set_issuer(&config.accepted);
     rules.set_required_spec_claims(&["exp", "iss", "sub"]);

@@ -17,13 +17,13 @@ pub struct Caller {
 /// The reason why a caller is no administrator. The log line of a request that only administrators may make has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdministrator {
-    /// Without authentication by tokens there are none behind the proxy.
+    /// The request came through the proxy in front of the legacy dashboard.
     #[error("The request has no token.")]
     NoToken,
-    /// No role makes anybody an administrator.
+    /// The configuration names no role of administrators.
     #[error("AUTH_ADMIN_ROLE is not set, so nobody is an administrator.")]
     NoRoleConfigured,
-    /// The claim of roles is missing, or does not have the role.
+    /// The claim with the roles is missing, or does not have the role.
     #[error("The token does not have the role of administrators.")]
     RoleMissing,
     /// The same, but the role may be among the groups that Entra leaves out of the token of a user who is in very many.
