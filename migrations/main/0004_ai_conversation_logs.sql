@@ -1,7 +1,7 @@
 -- The log of the AI assistant: one row for each question and its answer. Times are UTC.
 --
--- Users and conversations compare byte for byte, with one exception. utf8mb4_bin, the only such collation of text that MySQL and
--- MariaDB have in common, ignores blanks at the end. The service stores none there, because it trims both names.
+-- Users and conversations compare byte for byte, with one exception. utf8mb4_bin, the only such collation of text that MySQL 8.0 and
+-- MariaDB 10.11 have in common, ignores blanks at the end. The service stores none there, because it trims both names.
 
 CREATE TABLE IF NOT EXISTS ai_conversation_logs (
     id INT AUTO_INCREMENT PRIMARY KEY,
