@@ -407,7 +407,9 @@ def variables_are_those_the_code_reads(template, resources):
 def defaults_are_those_of_the_code(template, resources):
     limiter = (ROOT / "crates/ai/src/limiter/config.rs").read_text()
     anthropic = (ROOT / "crates/ai/src/anthropic/mod.rs").read_text()
+    auth = (ROOT / "crates/core/src/auth/config.rs").read_text()
     sources = {
+        "AuthRolesClaim": (auth, r'ROLES_CLAIM: &str = "(\w+)";'),
         "AiRateLimit": (limiter, r"DEFAULT_LIMIT: u32 = (\d+);"),
         "AiRateWindowSeconds": (limiter, r"DEFAULT_WINDOW_SECONDS: u32 = (\d+);"),
         "AnthropicBaseUrl": (anthropic, r'"ANTHROPIC_BASE_URL"\)\.unwrap_or\("([^"]+)"\)'),

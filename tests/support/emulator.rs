@@ -134,8 +134,8 @@ impl Emulator {
     }
 
     /// Starts an instance of `ai-logs` on `database`.
-    pub async fn ai_logs(&self, database: &TestDatabase) -> Instance {
-        self.function("ai-logs", database, &[]).await
+    pub async fn ai_logs(&self, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
+        self.function("ai-logs", database, variables).await
     }
 
     /// Starts an instance of `ai` with `anthropic`, the rate limit in `dynamodb`, and the conversation log in

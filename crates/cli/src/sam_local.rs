@@ -41,6 +41,7 @@ pub const VARIABLES: &[&str] = &[
     "AUTH_AUDIENCE",
     "AUTH_ISSUER",
     "AUTH_MODE",
+    "AUTH_ROLES_CLAIM",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "BASE_PATH",
     "BUSINESS_TIME_ZONE",

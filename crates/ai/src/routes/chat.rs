@@ -62,10 +62,10 @@ pub(super) async fn chat(
     let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
     // With authentication the user is the subject of the token. Without it, the request names the user.
     let (user, body) = match caller.subject() {
-        Some(subject) => (User::parse(subject), body),
+        Some(subject) => (User::subject(subject), body),
         None => {
             let body = body?;
-            (body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok), Ok(body))
+            (body.user_id().or(named).map_or_else(|| User::name(ANONYMOUS), Ok), Ok(body))
         }
     };
     let user = user.map_err(ApiError::internal)?;
@@ -91,7 +91,7 @@ pub(super) async fn chat(
 
 /// Reads the user from the header.
 fn user_header(headers: &HeaderMap) -> Option<User> {
-    User::parse(headers.get(USER_ID)?.to_str().ok()?).ok()
+    User::name(str::from_utf8(headers.get(USER_ID)?.as_bytes()).ok()?).ok()
 }
 
 async fn ask(
