@@ -19,7 +19,8 @@ use crate::{
     AiError, AiState,
     anthropic::{Anthropic, ResponseSummary, UpstreamError},
     chat_request::{ChatBody, ChatRequest},
-    conversation_log::{Outcome, PendingEntry},
+    conversation_log::Outcome,
+    exchange::RunningExchange,
     stream,
 };
 
@@ -76,8 +77,11 @@ pub(super) async fn chat(
     }
     let response = match body.and_then(|body| body.parse(&state.models)) {
         Ok(request) => {
-            let log_entry = state.conversation_log.begin(&user, &request);
-            ask(anthropic, request, &id, log_entry).await
+            let exchange = RunningExchange {
+                log_entry: state.conversation_log.begin(&user, &request),
+                tokens: state.limiter.begin_tokens(&user, &id),
+            };
+            ask(anthropic, request, &id, exchange).await
         }
         Err(error) => Err(error.into()),
     };
@@ -98,12 +102,12 @@ async fn ask(
     anthropic: &Anthropic,
     request: ChatRequest,
     id: &RequestId,
-    log_entry: PendingEntry,
+    exchange: RunningExchange,
 ) -> Result<Response, AiError> {
     let started = Instant::now();
     let ChatRequest { model, stream, body, .. } = request;
     let received = match anthropic.send(body, id).await {
-        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, log_entry))),
+        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, exchange))),
         Ok(response) => response
             .bytes()
             .await
@@ -114,14 +118,14 @@ async fn ask(
         Ok((response, summary)) => {
             summary.usage.count(&model);
             let cached = summary.usage.is_cached();
-            log_entry.insert(summary, Outcome::Complete).await;
+            exchange.end(summary, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
             let metadata = Metadata { duration_ms, model, cached };
             Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
         }
         Err(error) => {
             error.count();
-            log_entry.insert(ResponseSummary::default(), Outcome::Failed(error.message())).await;
+            exchange.end(ResponseSummary::default(), Outcome::Failed(error.message())).await;
             Err(error.into())
         }
     }
