@@ -6,7 +6,7 @@ use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
     conversation_log::ConversationLog,
-    limiter::{Limiter, LimiterConfig, RequestLimit},
+    limiter::{Limiter, LimiterConfig, OnFailure, RequestLimit},
     models::Models,
 };
 use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
@@ -35,6 +35,8 @@ pub struct Options {
     pub limit: u32,
     /// Tokens per day and user; 0 for no limit.
     pub tokens_per_day: u64,
+    /// The decision while DynamoDB fails.
+    pub on_failure: OnFailure,
     /// The time zone of the business.
     pub zone: Tz,
     pub timeouts: Timeouts,
@@ -49,6 +51,7 @@ impl Default for Options {
         Self {
             limit: 50,
             tokens_per_day: 0,
+            on_failure: OnFailure::Deny,
             zone: Tz::UTC,
             timeouts: Timeouts::default(),
             has_key: true,
@@ -86,6 +89,7 @@ impl Assistant {
         let policy = RequestLimit { limit: options.limit, window_seconds: 60 };
         let limiter = LimiterConfig {
             tokens_per_day: NonZeroU64::new(options.tokens_per_day),
+            on_failure: options.on_failure,
             ..limiter_config(endpoint, policy)
         };
         let url = anthropic.url.clone();

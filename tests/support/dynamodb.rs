@@ -10,6 +10,7 @@ use ai::limiter::{
     Limiter, LimiterConfig, RequestLimit,
     recent_requests::ConditionalUpdate,
     store::{self, Item, UpdateOutcome},
+    tokens::{self, UserDay},
 };
 use app_core::{clock::Clock, config::Env};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,6 +19,7 @@ use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 /// The configuration of a limiter that uses `endpoint`.
@@ -36,6 +38,18 @@ pub async fn emulator() -> DynamoDb {
     emulator
 }
 
+/// Reads the tokens that `user` has used on the current day of `clock`, directly from the emulator at `endpoint`.
+pub async fn used_tokens(endpoint: &str, user: &str, clock: &Clock) -> u64 {
+    let day = UserDay::new(&store::key(user), clock.now(), clock.zone());
+    tokens::used_tokens(item(endpoint, &day.key).await.as_ref()).expect("a sum")
+}
+
+/// Reads the item of `key`, if there is one.
+pub async fn item(endpoint: &str, key: &str) -> Option<Item> {
+    let config = limiter_config(endpoint, RequestLimit { limit: 1, window_seconds: 1 });
+    store::Store::new(&config.store, &config.table).get(key).await.expect("the emulator answers")
+}
+
 /// A limiter that does not cache refusals, so that every decision reaches `endpoint`.
 pub fn uncached_limiter(endpoint: &str, policy: RequestLimit, clock: &Clock) -> Limiter {
     let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
@@ -49,6 +63,19 @@ pub enum Loss {
     Closed,
     /// Nothing more is sent on the connection.
     Silent,
+    /// The call is lost already: it does not reach the emulator, and the connection is closed.
+    CallLost,
+    /// The call does not reach the emulator. The response is that another transaction used an item at the same time.
+    Conflict,
+}
+
+/// The responses that are lost.
+struct Losses {
+    /// The operation; any if `None`.
+    operation: Option<&'static str>,
+    loss: Loss,
+    /// How many more.
+    count: usize,
 }
 
 /// A proxy in front of an emulator.
@@ -60,13 +87,15 @@ pub struct DynamoDbProxy {
 struct ProxyState {
     upstream: String,
     seen: Mutex<Seen>,
+    /// Wakes the test that waits for a loss.
+    lost: Notify,
 }
 
 #[derive(Default)]
 struct Seen {
     connections: usize,
     operations: Vec<String>,
-    loss: Option<Loss>,
+    losses: Option<Losses>,
 }
 
 impl ProxyState {
@@ -79,7 +108,7 @@ impl DynamoDbProxy {
     /// Starts a proxy in front of `emulator`.
     pub async fn start(emulator: &DynamoDb) -> Self {
         let upstream = emulator.endpoint.trim_start_matches("http://").to_owned();
-        let state = Arc::new(ProxyState { upstream, seen: Mutex::default() });
+        let state = Arc::new(ProxyState { upstream, seen: Mutex::default(), lost: Notify::new() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let proxy = Self { endpoint, state: state.clone() };
@@ -94,7 +123,17 @@ impl DynamoDbProxy {
 
     /// Drops the response to the next call; the emulator still executes it.
     pub fn lose_next_response(&self, loss: Loss) {
-        self.state.seen().loss = Some(loss);
+        self.state.seen().losses = Some(Losses { operation: None, loss, count: 1 });
+    }
+
+    /// Drops the responses to the next `count` calls of `operation`.
+    pub fn lose(&self, operation: &'static str, loss: Loss, count: usize) {
+        self.state.seen().losses = Some(Losses { operation: Some(operation), loss, count });
+    }
+
+    /// Waits until a response is lost.
+    pub async fn lost(&self) {
+        self.state.lost.notified().await;
     }
 
     /// The number of connections accepted so far.
@@ -108,21 +147,50 @@ impl DynamoDbProxy {
     }
 }
 
+/// The response to a transaction that another one prevented.
+const CONFLICT: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 198\r\n\r\n\
+    {\"__type\":\"com.amazonaws.dynamodb.v20120810#TransactionCanceledException\",\"Message\":\"Transaction cancelled\",\
+    \"CancellationReasons\":[{\"Code\":\"TransactionConflict\",\"Message\":\"In use\"},{\"Code\":\"None\"}]}";
+
 async fn relay(client: TcpStream, state: Arc<ProxyState>) {
     let Ok(server) = TcpStream::connect(&state.upstream).await else { return };
     let [mut client, mut server] = [client, server].map(BufStream::new);
     while let Some((request, operation)) = read_message(&mut client).await {
         let loss = {
             let mut seen = state.seen();
+            let losses = seen
+                .losses
+                .as_mut()
+                .filter(|losses| losses.count > 0 && losses.operation.is_none_or(|expected| expected == operation));
+            let loss = losses.map(|losses| {
+                losses.count -= 1;
+                losses.loss
+            });
             seen.operations.push(operation);
-            seen.loss.take()
+            loss
         };
+        match loss {
+            Some(Loss::CallLost) => {
+                state.lost.notify_one();
+                return;
+            }
+            Some(Loss::Conflict) => {
+                if client.write_all(CONFLICT.as_bytes()).await.is_err() || client.flush().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            _ => {}
+        }
         if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
             return;
         }
         let Some((response, _)) = read_message(&mut server).await else { return };
+        if loss.is_some() {
+            state.lost.notify_one();
+        }
         match loss {
-            None => {
+            None | Some(Loss::CallLost | Loss::Conflict) => {
                 if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
                     return;
                 }

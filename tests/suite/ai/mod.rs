@@ -6,3 +6,4 @@ mod failures;
 mod health;
 mod logging;
 mod streaming;
+mod tokens;
