@@ -154,7 +154,8 @@ impl Killable {
             assert!(response.read().await.has_ended);
             return;
         };
-        self.proxy.lose("TransactWriteItems", loss, 1);
+        // Also when the SDK sends it again.
+        self.proxy.lose("TransactWriteItems", loss, usize::MAX);
         let respond = async {
             if let Outcome::Response(response) = self.lambda.invoke(&event).await {
                 response.read().await;
@@ -166,6 +167,7 @@ impl Killable {
             () = respond => {}
         }
         self.instance.kill().await;
+        self.proxy.lose("TransactWriteItems", loss, 0);
         self.log.extend(self.instance.log());
         self.instance = Self::instance(&self.lambda, &self.anthropic, &self.proxy).await;
     }

@@ -19,7 +19,7 @@ use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::watch,
 };
 
 /// The configuration of a limiter that uses `endpoint`.
@@ -76,6 +76,8 @@ struct Losses {
     loss: Loss,
     /// How many more.
     count: usize,
+    /// Whether one was lost.
+    has_lost: watch::Sender<bool>,
 }
 
 /// A proxy in front of an emulator.
@@ -87,8 +89,6 @@ pub struct DynamoDbProxy {
 struct ProxyState {
     upstream: String,
     seen: Mutex<Seen>,
-    /// Wakes the test that waits for a loss.
-    lost: Notify,
 }
 
 #[derive(Default)]
@@ -96,6 +96,20 @@ struct Seen {
     connections: usize,
     operations: Vec<String>,
     losses: Option<Losses>,
+}
+
+impl Seen {
+    /// Records a call, and returns whether its response is lost.
+    fn record(&mut self, operation: String) -> Option<(Loss, watch::Sender<bool>)> {
+        let losses = self.losses.as_mut();
+        let losses = losses.filter(|losses| losses.count > 0 && losses.operation.is_none_or(|lost| lost == operation));
+        let loss = losses.map(|losses| {
+            losses.count -= 1;
+            (losses.loss, losses.has_lost.clone())
+        });
+        self.operations.push(operation);
+        loss
+    }
 }
 
 impl ProxyState {
@@ -108,7 +122,7 @@ impl DynamoDbProxy {
     /// Starts a proxy in front of `emulator`.
     pub async fn start(emulator: &DynamoDb) -> Self {
         let upstream = emulator.endpoint.trim_start_matches("http://").to_owned();
-        let state = Arc::new(ProxyState { upstream, seen: Mutex::default(), lost: Notify::new() });
+        let state = Arc::new(ProxyState { upstream, seen: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let proxy = Self { endpoint, state: state.clone() };
@@ -123,17 +137,22 @@ impl DynamoDbProxy {
 
     /// Drops the response to the next call; the emulator still executes it.
     pub fn lose_next_response(&self, loss: Loss) {
-        self.state.seen().losses = Some(Losses { operation: None, loss, count: 1 });
+        self.plan(None, loss, 1);
     }
 
     /// Drops the responses to the next `count` calls of `operation`.
     pub fn lose(&self, operation: &'static str, loss: Loss, count: usize) {
-        self.state.seen().losses = Some(Losses { operation: Some(operation), loss, count });
+        self.plan(Some(operation), loss, count);
     }
 
-    /// Waits until a response is lost.
+    fn plan(&self, operation: Option<&'static str>, loss: Loss, count: usize) {
+        self.state.seen().losses = Some(Losses { operation, loss, count, has_lost: watch::Sender::new(false) });
+    }
+
+    /// Waits until one of the responses is lost.
     pub async fn lost(&self) {
-        self.state.lost.notified().await;
+        let has_lost = self.state.seen().losses.as_ref().map(|losses| losses.has_lost.subscribe());
+        has_lost.expect("a loss is planned").wait_for(|has_lost| *has_lost).await.expect("the plan is kept");
     }
 
     /// The number of connections accepted so far.
@@ -156,46 +175,27 @@ async fn relay(client: TcpStream, state: Arc<ProxyState>) {
     let Ok(server) = TcpStream::connect(&state.upstream).await else { return };
     let [mut client, mut server] = [client, server].map(BufStream::new);
     while let Some((request, operation)) = read_message(&mut client).await {
-        let loss = {
-            let mut seen = state.seen();
-            let losses = seen
-                .losses
-                .as_mut()
-                .filter(|losses| losses.count > 0 && losses.operation.is_none_or(|expected| expected == operation));
-            let loss = losses.map(|losses| {
-                losses.count -= 1;
-                losses.loss
-            });
-            seen.operations.push(operation);
-            loss
-        };
-        match loss {
-            Some(Loss::CallLost) => {
-                state.lost.notify_one();
+        let loss = state.seen().record(operation);
+        let is_executed = !matches!(loss, Some((Loss::CallLost | Loss::Conflict, _)));
+        let response = if is_executed {
+            if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
                 return;
             }
-            Some(Loss::Conflict) => {
-                if client.write_all(CONFLICT.as_bytes()).await.is_err() || client.flush().await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            _ => {}
+            let Some((response, _)) = read_message(&mut server).await else { return };
+            response
+        } else {
+            CONFLICT.as_bytes().to_vec()
+        };
+        if let Some((_, has_lost)) = &loss {
+            has_lost.send_replace(true);
         }
-        if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
-            return;
-        }
-        let Some((response, _)) = read_message(&mut server).await else { return };
-        if loss.is_some() {
-            state.lost.notify_one();
-        }
-        match loss {
-            None | Some(Loss::CallLost | Loss::Conflict) => {
+        match loss.map(|(loss, _)| loss) {
+            None | Some(Loss::Conflict) => {
                 if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
                     return;
                 }
             }
-            Some(Loss::Closed) => return,
+            Some(Loss::Closed | Loss::CallLost) => return,
             Some(Loss::Silent) => {
                 // Holds the connection until the client closes it.
                 let _ = client.read_u8().await;
