@@ -36,8 +36,8 @@ AWS_POLICIES = {
     "ApiGatewayRole": "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # one role for all APIs of an account
 }
 
-# The calls that crates/ai/src/limiter/store.rs makes.
-TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+# The calls that crates/ai/src/limiter/store.rs makes. Its transactions have updates only.
+TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:DeleteItem"}
 
 SECRET_VARIABLES = {
     "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",
@@ -410,6 +410,7 @@ def defaults_are_those_of_the_code(template, resources):
     sources = {
         "AiRateLimit": (limiter, r"DEFAULT_LIMIT: u32 = (\d+);"),
         "AiRateWindowSeconds": (limiter, r"DEFAULT_WINDOW_SECONDS: u32 = (\d+);"),
+        "AiTokensPerDay": (limiter, r'"AI_TOKENS_PER_DAY", (\d+),'),
         "AnthropicBaseUrl": (anthropic, r'"ANTHROPIC_BASE_URL"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicVersion": (anthropic, r'"ANTHROPIC_VERSION"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicConnectTimeoutSeconds": (anthropic, r"connect: Duration::from_secs\((\d+)\)"),

@@ -79,15 +79,6 @@ impl Usage {
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
     }
 
-    /// Returns all tokens that Anthropic counts, which are those that count towards the limit of a day: input and output tokens, and
-    /// those read from and written to the prompt cache, each as one token. Cached tokens cost less (about a tenth), so the limit bounds
-    /// the work that a user asks for, and the bill no tighter than if nothing were cached.
-    pub(crate) fn total(&self) -> u64 {
-        let counts =
-            [self.input_tokens, self.output_tokens, self.cache_read_input_tokens, self.cache_creation_input_tokens];
-        counts.into_iter().flatten().filter_map(|tokens| u64::try_from(tokens).ok()).fold(0, u64::saturating_add)
-    }
-
     /// Adds the tokens to the metrics of `model`, if they are known.
     pub(crate) fn count(&self, model: &str) {
         let counts = [

@@ -40,7 +40,9 @@ data: [DONE]
 ///
 /// The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
 /// valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A rejected request does
-/// not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
+/// not count. Where the tokens of a user's day are limited, a request that comes after they are used up fails with 429 and
+/// `Token limit exceeded` until the next day begins, which is checked after the rate limit, where the request counts; answers that are
+/// under way may exceed the limit. All tokens that Anthropic counts are counted, also those of the prompt cache. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
     params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored.")),
     responses(
@@ -117,10 +119,16 @@ async fn ask(
     match received {
         Ok((response, summary)) => {
             summary.usage.count(&model);
-            let cached = summary.usage.is_cached();
+            let (cached, usage) = (summary.usage.is_cached(), summary.usage);
             exchange.end(summary, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
-            let metadata = Metadata { duration_ms, model, cached };
+            let metadata = Metadata {
+                duration_ms,
+                model,
+                cached,
+                cached_tokens: usage.cache_read_input_tokens,
+                cache_creation_tokens: usage.cache_creation_input_tokens,
+            };
             Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
         }
         Err(error) => {
@@ -156,6 +164,10 @@ struct Metadata {
     model: String,
     /// Whether a part of the question was read from the prompt cache.
     cached: bool,
+    /// The input tokens that were read from the prompt cache.
+    cached_tokens: Option<i64>,
+    /// The input tokens that were written to the prompt cache.
+    cache_creation_tokens: Option<i64>,
 }
 
 /// Anthropic's message, byte for byte.
