@@ -41,11 +41,7 @@ impl RunningExchange {
 /// bounds the text that a user's requests process, and their cost from above.
 fn used_tokens(summary: &ResponseSummary) -> u64 {
     let usage = &summary.usage;
-    let counts = [
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cache_read_input_tokens,
-        usage.cache_creation_input_tokens,
-    ];
+    let counts =
+        [usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens];
     counts.into_iter().flatten().filter_map(|tokens| u64::try_from(tokens).ok()).fold(0, u64::saturating_add)
 }

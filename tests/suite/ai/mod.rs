@@ -1,5 +1,6 @@
 //! Tests of the `ai` function: one file per route, and files for rules that several routes share.
 
+mod cache;
 mod chat;
 mod clear_rate_limit;
 mod failures;
