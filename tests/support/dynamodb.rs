@@ -44,6 +44,16 @@ pub async fn used_tokens(endpoint: &str, user: &str, clock: &Clock) -> u64 {
     tokens::used_tokens(item(endpoint, &day.key).await.as_ref()).expect("a sum")
 }
 
+/// Reads the tokens that `user` has used on all days, for functions whose clock cannot be set.
+pub async fn used_tokens_of_all_days(endpoint: &str, user: &str) -> u64 {
+    let config = limiter_config(endpoint, RequestLimit { limit: 1, window_seconds: 1 });
+    let scan =
+        store::client(&config.store).scan().table_name(&config.table).send().await.expect("the emulator answers");
+    let is_of_user = |item: &Item| item[store::KEY].as_s().is_ok_and(|key| key.ends_with(&format!(":{user}")));
+    let sums = scan.items().iter().filter(|item| is_of_user(item));
+    sums.map(|item| tokens::used_tokens(Some(item)).expect("a sum")).sum()
+}
+
 /// Reads the item of `key`, if there is one.
 pub async fn item(endpoint: &str, key: &str) -> Option<Item> {
     let config = limiter_config(endpoint, RequestLimit { limit: 1, window_seconds: 1 });
