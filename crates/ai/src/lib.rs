@@ -1,5 +1,5 @@
-//! The AI assistant: a proxy for Anthropic's Messages API. It holds the API key, limits the requests of each user, streams answers,
-//! and logs exchanges.
+//! The AI assistant: a proxy for Anthropic's Messages API. It holds the API key, limits the requests and tokens of each user,
+//! streams answers, and logs exchanges.
 
 pub mod anthropic;
 pub mod chat_request;

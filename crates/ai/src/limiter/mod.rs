@@ -16,6 +16,7 @@ use std::{error::Error, num::NonZeroU64, time::Instant};
 
 use app_core::{
     clock::Clock,
+    http::RequestId,
     metrics::{self, Metric},
     telemetry,
 };
@@ -29,7 +30,7 @@ pub use tokens::{PendingTokens, TokenRefusal};
 use recent_requests::RecentRequests;
 use refusal_cache::RefusalCache;
 use store::{Store, UpdateOutcome};
-use tokens::{UserDay, used_tokens};
+use tokens::{PendingSum, UserDay, used_tokens};
 
 /// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +91,15 @@ impl Limiter {
         let started = Instant::now();
         let decided = self.check_cache_and_store(user).await;
         metrics::add_time(Metric::RateLimitTime, started.elapsed());
+        let out_of_tokens = if let Ok(Decision::OutOfTokens(refusal)) = decided { Some(refusal) } else { None };
+        let was_admitted = out_of_tokens.is_some_and(|refusal| refusal.window.is_some());
+        let was_unchecked = out_of_tokens.is_some_and(|refusal| refusal.window.is_none());
         for (metric, applies) in [
-            (Metric::RateLimitAdmitted, matches!(decided, Ok(Decision::Admitted(_) | Decision::OutOfTokens(_)))),
+            (Metric::RateLimitAdmitted, was_admitted || matches!(decided, Ok(Decision::Admitted(_)))),
             (Metric::RateLimitRefused, matches!(decided, Ok(Decision::Refused(_)))),
-            (Metric::RateLimitUnchecked, matches!(decided, Ok(Decision::Unchecked(_)))),
+            (Metric::RateLimitUnchecked, was_unchecked || matches!(decided, Ok(Decision::Unchecked(_)))),
             (Metric::RateLimitUnavailable, decided.is_err()),
-            (Metric::TokenLimitRefused, matches!(decided, Ok(Decision::OutOfTokens(_)))),
+            (Metric::TokenLimitRefused, out_of_tokens.is_some()),
         ] {
             metrics::count(metric, applies.into());
         }
@@ -172,7 +176,17 @@ impl Limiter {
         RecentRequests::from_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
     }
 
-    /// Forgets the recent requests of `user`, but not the tokens of the day. Other instances may refuse for up to [`refusal_cache::CACHED_FOR_MS`].
+    /// Begins to count the tokens of a request of `user` that was admitted.
+    pub fn begin_tokens(&self, user: &str, RequestId(id): &RequestId) -> PendingTokens {
+        PendingTokens(self.tokens_per_day.map(|_| PendingSum {
+            store: self.store.clone(),
+            day: UserDay::new(&store::key(user), self.clock.now(), self.clock.zone()),
+            request_id: id.clone(),
+        }))
+    }
+
+    /// Forgets the recent requests of `user`, but not the tokens of the day. Other instances may refuse for up to
+    /// [`refusal_cache::CACHED_FOR_MS`].
     ///
     /// # Errors
     /// When the store fails, also if the configuration lets requests pass then.

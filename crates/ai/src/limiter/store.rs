@@ -48,7 +48,8 @@ const TOKENS: &str = "tokens:";
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// The attempts after the first of a transaction that others prevented, and the random pauses before them.
+/// The most attempts after the first of a transaction that was cancelled because another one used an item, and the shortest and the
+/// longest random pause before them. Answers of one user may end at the same time.
 const TRANSACTION_RETRIES: usize = 7;
 const TRANSACTION_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
@@ -240,7 +241,7 @@ pub fn sum_key(user_key: &str, date: NaiveDate) -> String {
     format!("{TOKENS}{date}:{user_key}")
 }
 
-/// Returns the key of the item that shows that the tokens of a request were added. It is none of a sum, since a date has no letters.
+/// Returns the key of the item that shows that the tokens of a request were added. No sum has it, since a date has no letters.
 pub fn answer_key(request_id: &str) -> String {
     format!("{TOKENS}answer:{request_id}")
 }

@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use app_core::{clock, http::RequestId, telemetry};
+use app_core::{clock, telemetry};
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -137,17 +137,6 @@ impl PendingTokens {
                 "the tokens of an answer may be missing from those of the day"
             ),
         }
-    }
-}
-
-impl super::Limiter {
-    /// Begins the count of the tokens of a request that `user` was admitted with.
-    pub fn begin_tokens(&self, user: &str, RequestId(id): &RequestId) -> PendingTokens {
-        PendingTokens(self.tokens_per_day.map(|_| PendingSum {
-            store: self.store.clone(),
-            day: UserDay::new(&store::key(user), self.clock.now(), self.clock.zone()),
-            request_id: id.clone(),
-        }))
     }
 }
 
