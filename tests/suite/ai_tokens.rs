@@ -194,6 +194,30 @@ fn answer(stream: bool, tokens: u64) -> Script {
 const TO_BE_ADDED: &str = "the tokens of an answer are to be added to those of the day";
 const ADDED: &str = "the tokens of an answer were added to those of the day";
 
+/// The lines of a log of JSON.
+fn parsed(log: &[String]) -> Vec<Value> {
+    log.iter().map(|line| serde_json::from_str(line).expect("JSON on Lambda")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_could_not_be_added_are_a_warning() {
+    let emulator = emulator().await;
+    let function = Killable::start(&emulator).await;
+    function.proxy.lose("TransactWriteItems", Loss::CallLost, 3);
+    function.anthropic.respond_with(answer(false, 500));
+    let call = Call::post("/api/ai/chat", &chat(&json!({ "userId": "ann" })));
+    let response = function.lambda.call(Gateway::RestApi, &call).await;
+    let id = json!(response.header("x-request-id").unwrap());
+    response.expect(200);
+    let lines = parsed(&function.instance.log());
+    let warnings: Vec<&Value> =
+        lines.iter().filter(|line| line["level"] == "WARN" && !line["span"].is_null()).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert_eq!(warnings[0]["message"], "the tokens of an answer may be missing from those of the day");
+    assert_eq!((&warnings[0]["request.id"], &warnings[0]["tokens.used"]), (&id, &json!(500)));
+    assert!(warnings[0]["tokens.day"].is_string() && warnings[0]["error"].is_string(), "{}", warnings[0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_that_a_killed_process_did_not_add_are_named_in_its_log() {
     const USERS: u64 = 50;
@@ -221,7 +245,7 @@ async fn tokens_that_a_killed_process_did_not_add_are_named_in_its_log() {
         }
     });
     let log = join_all(runs).await.concat();
-    let lines: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).expect("JSON on Lambda")).collect();
+    let lines = parsed(&log);
     let with_message = |message: &str| {
         let lines = lines.iter().filter(|line| line["message"] == message);
         let tokens =
