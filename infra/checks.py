@@ -36,8 +36,8 @@ AWS_POLICIES = {
     "ApiGatewayRole": "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # one role for all APIs of an account
 }
 
-# The calls that crates/ai/src/limiter/store.rs makes.
-TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+# The calls that crates/ai/src/limiter/store.rs makes. Its transactions have updates only.
+TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:DeleteItem"}
 
 SECRET_VARIABLES = {
     "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",
@@ -45,6 +45,10 @@ SECRET_VARIABLES = {
     "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
     "PROXY_SECRET": "ProxySecret",  # a parameter that is never shown
 }
+
+# Parameters and variables whose names look like a secret's: the number that makes CloudFormation read the secrets again, and a
+# number of tokens of text.
+NO_SECRETS = {"SecretsRevision", "SECRETS_REVISION", "AiTokensPerDay", "AI_TOKENS_PER_DAY"}
 
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
@@ -279,14 +283,14 @@ def every_function_has_a_log_group(template, resources):
 def nothing_secret_in_plain_text(template, resources):
     looks_secret = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
     for name in template["Parameters"]:
-        if looks_secret.search(name) and name not in {"SecretsRevision", SECRET_VARIABLES["PROXY_SECRET"]}:
+        if looks_secret.search(name) and name not in NO_SECRETS | {SECRET_VARIABLES["PROXY_SECRET"]}:
             yield f"the parameter {name} holds a secret"
     secret = template["Parameters"].get(SECRET_VARIABLES["PROXY_SECRET"], {})
     if secret.get("NoEcho") is not True or secret.get("Default") != "":
         yield f"the parameter of the proxy's secret is shown, or has a value: {secret}"
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         for variable, value in function["Properties"]["Environment"]["Variables"].items():
-            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable == "SECRETS_REVISION":
+            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable in NO_SECRETS:
                 continue
             reference = {"Ref" if variable == "PROXY_SECRET" else "Fn::Sub": SECRET_VARIABLES.get(variable)}
             if name == "AiFunction" and variable.startswith("DB_"):
@@ -412,6 +416,7 @@ def defaults_are_those_of_the_code(template, resources):
         "AuthRolesClaim": (auth, r'ROLES_CLAIM: &str = "(\w+)";'),
         "AiRateLimit": (limiter, r"DEFAULT_LIMIT: u32 = (\d+);"),
         "AiRateWindowSeconds": (limiter, r"DEFAULT_WINDOW_SECONDS: u32 = (\d+);"),
+        "AiTokensPerDay": (limiter, r'"AI_TOKENS_PER_DAY", (\d+),'),
         "AnthropicBaseUrl": (anthropic, r'"ANTHROPIC_BASE_URL"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicVersion": (anthropic, r'"ANTHROPIC_VERSION"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicConnectTimeoutSeconds": (anthropic, r"connect: Duration::from_secs\((\d+)\)"),
@@ -794,6 +799,7 @@ MUTATIONS = {
     ],
     defaults_are_those_of_the_code: [
         ("Parameters AiRateLimit Default", 30),
+        ("Parameters AiTokensPerDay Default", 1000),
         ("Parameters AnthropicTotalTimeoutSeconds Default", 890),
     ],
     sam_local_sets_all_variables: [

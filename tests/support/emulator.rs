@@ -247,6 +247,12 @@ impl Instance {
         Ok(kilobytes * 1024)
     }
 
+    /// Kills the process, whose log can still be read.
+    pub async fn kill(&self) {
+        self.signal(Signal::KILL);
+        self.process.wait().await;
+    }
+
     /// Suspends the process, as Lambda does between two invocations.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -25,7 +25,8 @@ pub(super) struct RateLimitCleared {
     message: String,
 }
 
-/// Clears the rate limit of a user. Only administrators may do this. Other instances follow within three seconds.
+/// Clears the rate limit of a user, but not the tokens of the day. Only administrators may do this. Other instances follow within
+/// three seconds.
 #[utoipa::path(post, path = "", operation_id = "clearRateLimit", request_body = RateLimitTarget, responses(
     (status = 200, description = "The user may ask again", body = RateLimitCleared),
     (status = 403, response = Forbidden),
