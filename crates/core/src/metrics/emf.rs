@@ -52,12 +52,12 @@ pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
 /// Begins to write metrics, at the start of the process.
 pub(crate) fn init() {
     // A second call (tests start several functions in one process) changes nothing.
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let or_local = |name: &str| variable(name).unwrap_or_else(|| "local".to_owned());
+    // CloudWatch accepts no empty dimension.
+    let dimension = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or("local".to_owned());
     let process = Process {
-        function: or_local("AWS_LAMBDA_FUNCTION_NAME"),
-        version: or_local("AWS_LAMBDA_FUNCTION_VERSION"),
-        environment: or_local("APP_ENV"),
+        function: dimension("AWS_LAMBDA_FUNCTION_NAME"),
+        version: dimension("AWS_LAMBDA_FUNCTION_VERSION"),
+        environment: dimension("APP_ENV"),
     };
     let _ = WRITER.set(Writer {
         process,
