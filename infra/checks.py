@@ -803,6 +803,10 @@ def distribution_streams(template, resources):
     config = resources["Distribution"]["Properties"]["DistributionConfig"]
     if config.get("WebACLId") != {"Fn::If": ["HasWebAcl", {"Ref": "DashboardWebAclArn"}, NO_VALUE]}:
         yield "the distribution is open to everybody"
+    if "${Configuration.Revision}" not in config["Comment"]["Fn::Sub"]:
+        yield "the distribution does not get a new secret"
+    if sorted(resources["Distribution"].get("DependsOn", [])) != sorted(f"{name}Aliaslive" for name in FUNCTIONS):
+        yield "the distribution sends a new secret before the functions accept it"
     behaviors = {behavior["PathPattern"]: behavior for behavior in config["CacheBehaviors"]}
     if behaviors.keys() != {"/api/*", "/.netlify/functions/*"}:
         yield f"the API has the paths {sorted(behaviors)}"
@@ -1225,6 +1229,8 @@ MUTATIONS = {
         (f"{DISTRIBUTION} Origins 1 OriginCustomHeaders", GONE),
         (f"{DISTRIBUTION} Origins 0 OriginCustomHeaders", [{"HeaderName": "X-Proxy-Secret", "HeaderValue": "x"}]),
         (f"{DISTRIBUTION} WebACLId", GONE),
+        (f"{DISTRIBUTION} Comment Fn::Sub", "RO Tracker"),
+        ("Resources Distribution DependsOn 0", GONE),
         ("Resources Distribution Condition", GONE),
     ],
     observability_is_included: [

@@ -12,9 +12,7 @@ use std::{
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
-use super::{
-    ENVIRONMENT, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, VERSION, request::Measurements,
-};
+use super::{ENVIRONMENT, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, VERSION, request::Measurements};
 use crate::clock::Clock;
 
 /// The writer of the metrics of this process.
@@ -53,7 +51,8 @@ pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
 pub(crate) fn init() {
     // A second call (tests start several functions in one process) changes nothing.
     // CloudWatch accepts no empty dimension.
-    let dimension = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or("local".to_owned());
+    let dimension =
+        |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or("local".to_owned());
     let process = Process {
         function: dimension("AWS_LAMBDA_FUNCTION_NAME"),
         version: dimension("AWS_LAMBDA_FUNCTION_VERSION"),
