@@ -770,7 +770,8 @@ def authorities_are_in_the_layer(template, resources):
     for name in BINARIES:
         properties = resources[name]["Properties"]
         yield from differences(name, properties, {"Layers": [{"Ref": layer}]})
-        yield from differences(name, properties["Environment"]["Variables"], {"DB_SSL_CA": "/opt/ca.pem"})
+        file = {"Fn::If": ["VerifiesServer", "/opt/ca.pem", ""]}
+        yield from differences(name, properties["Environment"]["Variables"], {"DB_SSL_CA": file})
 
 
 def environment_fits(template, resources):
@@ -1215,7 +1216,7 @@ MUTATIONS = {
     ],
     authorities_are_in_the_layer: [
         ("Globals Function Layers", GONE),
-        ("Globals Function Environment Variables DB_SSL_CA", "/opt/other.pem"),
+        ("Globals Function Environment Variables DB_SSL_CA", ""),
         ("Resources DatabaseCa Properties ContentUri", "infra"),
     ],
     environment_fits: [
