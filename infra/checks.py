@@ -747,7 +747,10 @@ def deployments_take_themselves_back(template, resources):
             ("AWS/Lambda", {"FunctionName": function, "Resource": qualified, "ExecutedVersion": version}),
         ]:
             yield f"{alarm} counts {watched}"
-    asked = resources["CheckFunction"]["Properties"]["Environment"]["Variables"]["VERSIONS"]
+    variables = resources["CheckFunction"]["Properties"]["Environment"]["Variables"]
+    reserved = [{"Ref": name.removesuffix("Function") + "Concurrency"} for name in FUNCTIONS]
+    yield from differences("CheckFunction", variables, {"CONCURRENCY": {"Fn::Join": [",", reserved]}})
+    asked = variables["VERSIONS"]
     if asked != {"Fn::Join": [",", [{"Ref": versions[name]} for name in FUNCTIONS]]}:
         yield f"the check asks {asked}"
     hooks = [
@@ -1212,6 +1215,7 @@ MUTATIONS = {
         ("Resources RosVersionErrors Properties Metrics 1 MetricStat Metric Dimensions 1", GONE),
         ("Resources RosVersionErrors Properties AlarmDescription", "Too many errors"),
         ("Resources CheckFunction Properties Environment Variables VERSIONS Fn::Join 1 3", GONE),
+        ("Resources CheckFunction Properties Environment Variables CONCURRENCY Fn::Join 1 0", {"Ref": "AiConcurrency"}),
         ("Resources TrafficRole Properties Policies 0 PolicyDocument Statement 1 Resource", {"Fn::GetAtt": ["RosFunction", "Arn"]}),
     ],
     authorities_are_in_the_layer: [
@@ -1445,7 +1449,8 @@ def body(text):
 )
 def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, monkeypatch):
     versions = [VERSION.format("ros"), VERSION.format("ai")]
-    monkeypatch.setenv("VERSIONS", ",".join(versions))
+    monkeypatch.setenv("VERSIONS", ",".join([VERSION.format("stopped"), *versions]))
+    monkeypatch.setenv("CONCURRENCY", "0,15,-1")
     session = boto3.Session("AKIA" + "0" * 16, "x", region_name="us-east-1")
     names = code_of("CheckFunction", boto3=session)
     with Stubber(names["functions"]) as functions, Stubber(names["codedeploy"]) as codedeploy:
@@ -1460,6 +1465,14 @@ def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, 
         names["handler"](INVOCATION, None)
         functions.assert_no_pending_responses()
         codedeploy.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("shift", read()["Parameters"]["TrafficShift"]["AllowedValues"])
+def test_requests_move_as_the_parameter_says(shift):
+    resources = transformed(read(), {"TrafficShift": shift, "Stage": "prod"})["Resources"]
+    for group in of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values():
+        name, values = group["Properties"]["DeploymentConfigName"]["Fn::Sub"]
+        assert name.replace("${ConfigName}", values["ConfigName"]) == f"CodeDeployDefault.Lambda{shift}"
 
 
 def test_revision_is_a_hash_of_the_parameters():
