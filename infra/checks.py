@@ -69,9 +69,9 @@ SECRET_VARIABLES = {
     "PROXY_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/proxy:SecretString:accepted}}",
 }
 
-# Parameters and variables whose names look like a secret's: the number that makes CloudFormation read the secrets again, and a
-# number of tokens of text.
-NO_SECRETS = {"SecretsRevision", "SECRETS_REVISION", "AiTokensPerDay", "AI_TOKENS_PER_DAY"}
+# Parameters and variables whose names only look like a secret's: the text that makes CloudFormation read the secrets again, and
+# the number of tokens that an answer may use.
+NO_SECRETS = {"SecretsRevision", "AiTokensPerDay", "AI_TOKENS_PER_DAY"}
 
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
@@ -609,6 +609,8 @@ def stages_are_filled_in(template, resources):
 
 
 def stages_are_guarded(template, resources):
+    # The legacy dashboard, whose requests have the secret of a CDN instead of a token.
+    legacy = {"AuthIssuer": "", "AuthAudience": "", "LegacyDashboard": "true", "ProxySecret": "true"}
     refused = [
         ("prod", {"DbSslMode": "REQUIRED"}),
         ("prod", {"DbSslMode": "VERIFY_CA"}),
@@ -622,14 +624,19 @@ def stages_are_guarded(template, resources):
         ("default", {"DbNameInventory": "genthrust_inventory"}),
         ("prod", {"DomainName": "api.genthrust.com"}),
         ("prod", {"DashboardDomain": "ro.genthrust.com"}),
-        ("prod", {"DashboardOrigin": "genthrust.netlify.app", "AuthIssuer": ""}),
+        ("prod", {"DashboardOrigin": "genthrust.netlify.app"} | legacy),
+        ("prod", {"AuthIssuer": ""}),
+        ("default", legacy | {"ProxySecret": "false"}),
+        ("default", legacy | {"LegacyDashboard": "false"}),
+        ("default", legacy | {"AuthMode": "none"}),
     ]
     accepted = [
+        ("default", legacy),
         ("default", {"AuthMode": "none", "AuthIssuer": ""}),
         ("default", {"DbSslMode": "DISABLED"}),
         ("prod", {"DomainName": "api.genthrust.com", "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}),
         ("prod", {"DashboardOrigin": "genthrust.netlify.app"}),
-        ("prod", {"DashboardOrigin": "genthrust.netlify.app", "AuthIssuer": "", "DashboardWebAclArn": "arn:aws:wafv2:1"}),
+        ("prod", {"DashboardOrigin": "genthrust.netlify.app", "DashboardWebAclArn": "arn:aws:wafv2:1"} | legacy),
     ]
     whole = {environment: filled_in(environment) for environment in STAGES}
     for environment, change in refused:
@@ -1227,6 +1234,9 @@ MUTATIONS = {
         ("Rules ProductionIsGuarded Assertions 1", GONE),
         ("Rules DevelopmentIsApart RuleCondition", {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}),
         ("Rules TheDistributionIsClosed", GONE),
+        ("Rules RequestsAreAuthenticated Assertions 0", GONE),
+        ("Rules RequestsAreAuthenticated Assertions 1", GONE),
+        ("Rules NoAuthenticationMeansNoSecret", GONE),
         ("Rules ADomainHasACertificate Assertions 0 Assert", {"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}),
     ],
     migrations_run_first: [
@@ -1439,7 +1449,7 @@ AWKWARD = {
     "FrontendUrl": "https://a.example.com, https://b.example.com",
     "AiModels": '[{"id": "claude-sonnet-4-5", "maxTokens": 8192}, {"id": "it\'s"}]',
     "LogLevel": "info,sqlx=debug",
-    "DbSslMode": "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n",
+    "Certificate": "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n",
 }
 
 
