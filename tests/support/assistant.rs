@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
+    betas::Betas,
     conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig, RequestLimit},
     models::Models,
@@ -132,6 +133,7 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
     let state = AiState {
         anthropic: Anthropic::new(&config).expect("the client can be set up"),
         models: Arc::new(Models::default()),
+        betas: Arc::new(Betas::of(&["files-api-2025-04-14", "mcp-client-2025-11-20"])),
         limiter: Limiter::new(limiter, clock.clone()),
         conversation_log: ConversationLog::new(Some(pool.clone()), clock.clone()),
     };

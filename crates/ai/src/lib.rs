@@ -2,6 +2,8 @@
 //! and logs exchanges.
 
 pub mod anthropic;
+pub mod betas;
+mod chat_fields;
 pub mod chat_request;
 pub mod conversation_log;
 mod error;
@@ -23,6 +25,7 @@ pub use routes::{openapi, router};
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},
+    betas::Betas,
     conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig},
     models::Models,
@@ -35,6 +38,8 @@ pub struct AiState {
     pub anthropic: Option<Anthropic>,
     /// The models that clients may ask for.
     pub models: Arc<Models>,
+    /// The beta features of Anthropic's API that clients may use.
+    pub betas: Arc<Betas>,
     pub limiter: Limiter,
     pub conversation_log: ConversationLog,
 }
@@ -46,6 +51,8 @@ pub struct AiConfig {
     pub anthropic: AnthropicConfig,
     /// The models that clients may ask for.
     pub models: Models,
+    /// The beta features of Anthropic's API that clients may use.
+    pub betas: Betas,
     pub limiter: LimiterConfig,
     /// The main database, in which conversations are logged if `AI_LOG_CONVERSATIONS` is true.
     database: Option<(DatabaseConfig, String)>,
@@ -63,6 +70,7 @@ impl AiConfig {
             http: HttpConfig::read(&mut env, stage),
             anthropic: AnthropicConfig::read(&mut env),
             models: Models::read(&mut env),
+            betas: Betas::read(&mut env),
             limiter: LimiterConfig::read(&mut env),
             database: logs_conversations
                 .then(|| (DatabaseConfig::read(&mut env), DatabaseConfig::main_database(&mut env, stage))),
@@ -92,6 +100,7 @@ impl AiConfig {
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,
             models: Arc::new(self.models.clone()),
+            betas: Arc::new(self.betas.clone()),
             limiter: Limiter::new(&self.limiter, clock.clone()),
             conversation_log: ConversationLog::new(db, clock),
         })

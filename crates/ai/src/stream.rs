@@ -63,6 +63,7 @@ async fn forward(mut events: Events, model: String, log_entry: PendingEntry, cli
         metrics::count(Metric::BrokenAnswers, 1);
     }
     summary.usage.count(&model);
+    summary.record_in_log_line();
     // Close the connection to Anthropic before the log is written.
     drop(events);
     log_entry.insert(summary, outcome).await;
