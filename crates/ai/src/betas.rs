@@ -66,7 +66,9 @@ mod tests {
     }
 
     fn requested(betas: &Betas, headers: &[&'static str]) -> Result<Option<HeaderValue>, ApiError> {
-        betas.requested(&headers.iter().map(|value| (BETA, HeaderValue::from_static(value))).collect())
+        betas.requested(
+            &headers.iter().map(|value| (BETA, HeaderValue::from_bytes(value.as_bytes()).unwrap())).collect(),
+        )
     }
 
     #[test]

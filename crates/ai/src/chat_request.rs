@@ -288,109 +288,212 @@ fn text(json: Option<&RawValue>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
+    use utoipa::{
+        PartialSchema,
+        openapi::{RefOr, Schema},
+    };
 
     use super::*;
 
+    fn parse_text(body: &str) -> Result<ChatRequest, ApiError> {
+        serde_json::from_str::<ChatBody>(body).unwrap().parse(&Models::default())
+    }
+
     fn parse(body: &Value) -> Result<ChatRequest, ApiError> {
-        let body: ChatBody = serde_json::from_value(body.clone()).unwrap();
-        body.parse(&Models::default())
+        parse_text(&body.to_string())
+    }
+
+    fn chat(fields: &Value) -> Value {
+        let mut body = json!({ "messages": [{ "role": "user", "content": "Hi" }] });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
     }
 
     fn sent(request: &ChatRequest) -> Value {
         serde_json::from_slice(&request.body).unwrap()
     }
 
-    #[test]
-    fn missing_null_and_blank_members_have_defaults() {
-        let request = parse(&json!({
-            "messages": [{ "role": "user", "content": "Hi" }], "stream": null, "model": "", "maxTokens": "", "temperature": " ",
-            "systemPrompt": " \n", "tools": "", "userId": "", "conversationId": " ", "contextRoCount": "",
-        }))
-        .unwrap();
-        let expected = json!({
-            "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2, "stream": false,
-            "messages": [{ "role": "user", "content": "Hi" }],
-        });
-        assert_eq!(sent(&request), expected);
-        assert_eq!((&*request.question, request.conversation_id), ("Hi", None));
+    fn problems(result: Result<ChatRequest, ApiError>) -> String {
+        match result {
+            Err(ApiError::Invalid(problems)) => problems.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn models(json: &str) -> Models {
+        Models::read(&mut [("AI_MODELS".to_owned(), json.to_owned())].into_iter().collect())
     }
 
     #[test]
-    fn content_and_tools_are_passed_on_byte_for_byte() {
-        let content = r#"[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ]"#;
-        let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true}]"#;
+    fn missing_null_and_blank_members_have_defaults() {
+        let request = parse(&chat(&json!({
+            "stream": null, "model": "", "maxTokens": "", "temperature": " ", "systemPrompt": " \n", "tools": "", "userId": "",
+            "conversationId": " ", "contextRoCount": "",
+        })))
+        .unwrap();
+        let expected = json!({
+            "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2,
+            "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        assert_eq!(sent(&request), expected);
+        assert_eq!((&*request.question, request.conversation_id, request.stream), ("Hi", None, false));
+    }
+
+    #[test]
+    fn everything_for_anthropic_is_passed_on_byte_for_byte() {
+        let messages = r#"[{"role":"assistant","content":"x"},
+            {"role":"user","content":[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ],"id":5}, {"role":"assistant","content":[]}]"#;
+        let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true},{"type":"web_search_20250305","name":"w"},{"type":"mcp_toolset"}]"#;
         let body = format!(
-            r#"{{"messages":[{{"role":"assistant","content":"x"}},{{"role":"user","content":{content},"id":5}}],
-            "tools":{tools},"systemPrompt":"be \u0062rief","maxTokens":10,"temperature":1,"stream":true,
-            "conversationId":" c-1 ","contextRoCount":7,"model":"claude-3-haiku-20240307","unknown":1}}"#
+            r#"{{"messages":{messages},"tools": {tools} ,"systemPrompt":"be \u0062rief","maxTokens":10,"temperature":1.0,"stream":true,
+            "conversationId":" c-1 ","contextRoCount":7,"model":"claude-3-haiku-20240307","top_p":0.50,"thinking":null}}"#
         );
-        let request = serde_json::from_str::<ChatBody>(&body).unwrap().parse(&Models::default()).unwrap();
-        let upstream = std::str::from_utf8(&request.body).unwrap();
-        for part in
-            [content, tools, r#""be \u0062rief""#, r#""max_tokens":10"#, r#""temperature":1.0"#, r#""stream":true"#]
-        {
-            assert!(upstream.contains(part), "{part} is not in {upstream}");
-        }
+        let request = parse_text(&body).unwrap();
+        let expected = format!(
+            r#"{{"model":"claude-3-haiku-20240307","messages":{messages},"tools":{tools},"system":"be \u0062rief","max_tokens":10,"temperature":1.0,"stream":true,"top_p":0.50,"thinking":null}}"#
+        );
+        assert_eq!(std::str::from_utf8(&request.body).unwrap(), expected);
         assert_eq!((&*request.model, request.stream), ("claude-3-haiku-20240307", true));
         assert_eq!((&*request.question, request.context_ro_count), ("a\u{e9}\n[new_kind]", Count::new(7)));
         assert_eq!(request.conversation_id.as_deref(), Some("c-1"));
+        assert_eq!(request.tools, ["t", "w", "mcp_toolset"]);
+    }
+
+    #[test]
+    fn every_field_of_the_messages_api_is_known_and_described() {
+        let RefOr::T(Schema::Object(schema)) = ChatBody::schema() else { panic!("no object") };
+        let described: BTreeSet<&str> = schema.properties.keys().map(String::as_str).collect();
+        let passed_on = PASSED_ON_FIELDS.iter().map(|(name, _)| *name);
+        assert_eq!(described, passed_on.clone().chain(READ_FIELDS).collect());
+        for name in passed_on {
+            for value in [json!(null), json!(""), json!([1.5, { "a": "b" }])] {
+                let request = parse(&chat(&json!({ name: value }))).unwrap();
+                assert_eq!(sent(&request).get(name), Some(&value), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn anthropics_own_spellings_are_passed_on_as_they_are() {
+        for (name, value) in [
+            ("system", json!(null)),
+            ("system", json!("")),
+            ("system", json!([{ "type": "text", "text": "x", "cache_control": { "type": "ephemeral" } }])),
+            ("max_tokens", json!(0)),
+            ("max_tokens", json!(8192)),
+            ("tools", json!([])),
+            ("stream", json!(false)),
+        ] {
+            assert_eq!(sent(&parse(&chat(&json!({ name: value }))).unwrap())[name], value, "{name}");
+        }
+        let blocks = json!([{ "type": "text", "text": "x" }]);
+        assert_eq!(sent(&parse(&chat(&json!({ "systemPrompt": blocks }))).unwrap())["system"], blocks);
+    }
+
+    #[test]
+    fn unknown_names_repeated_names_and_both_spellings_are_rejected() {
+        let body = |members: &str| format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],{members}}}"#);
+        for (members, named) in [
+            (r#""stopSequences":[]"#, "stopSequences is no field of this request."),
+            (
+                r#""betas":["x"]"#,
+                "betas is no field of this request. Beta features are named in the header anthropic-beta.",
+            ),
+            (r#""top_k":1,"top_k":1"#, "top_k occurs more than once."),
+            (
+                r#""maxTokens":5,"max_tokens":5"#,
+                "maxTokens is the same as max_tokens. Send one of them; max_tokens is the same as maxTokens. Send one of them.",
+            ),
+            (
+                r#""system":null,"systemPrompt":"x""#,
+                "system is the same as systemPrompt. Send one of them; systemPrompt is the same as system. Send one of them.",
+            ),
+        ] {
+            assert_eq!(problems(parse_text(&body(members))), named);
+        }
+        assert!(parse_text(&body(r#""systemPrompt":null,"system":"x","maxTokens":"","max_tokens":5"#)).is_ok());
+    }
+
+    #[test]
+    fn the_default_temperature_is_left_out_where_models_reject_it() {
+        for (fields, temperature) in [
+            (json!({}), json!(0.2)),
+            (json!({ "thinking": null, "top_p": null, "top_k": null }), json!(0.2)),
+            (json!({ "thinking": { "type": "disabled" } }), json!(null)),
+            (json!({ "top_p": 0.9 }), json!(null)),
+            (json!({ "top_k": 5 }), json!(null)),
+            (json!({ "top_k": 5, "temperature": 1 }), json!(1)),
+        ] {
+            assert_eq!(sent(&parse(&chat(&fields)).unwrap())["temperature"], temperature, "{fields}");
+        }
     }
 
     #[test]
     fn a_model_without_sampling_gets_no_temperature() {
-        let mut env =
-            [("AI_MODELS".to_owned(), r#"[{"id":"a","upstream":"b","maxTokens":99,"sampling":false}]"#.to_owned())]
-                .into_iter()
-                .collect();
-        let models = Models::read(&mut env);
-        let body: ChatBody =
-            serde_json::from_value(json!({ "messages": [{ "role": "user", "content": "Hi" }], "temperature": 0.9 }))
-                .unwrap();
+        let models = models(r#"[{"id":"a","upstream":"b","maxTokens":99,"sampling":false}]"#);
+        let body: ChatBody = serde_json::from_value(chat(&json!({ "temperature": 0.9, "top_k": 5 }))).unwrap();
         let request = body.parse(&models).unwrap();
-        assert_eq!((&sent(&request)["model"], &sent(&request)["max_tokens"]), (&json!("b"), &json!(99)));
-        assert!(sent(&request).get("temperature").is_none());
-        assert_eq!(request.model, "a");
+        let expected = json!({
+            "model": "b", "max_tokens": 99, "top_k": 5, "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        assert_eq!((sent(&request), &*request.model), (expected, "a"));
+    }
+
+    #[test]
+    fn content_that_is_unknown_is_passed_on_and_shown_in_the_log() {
+        for (content, question) in [
+            (json!(""), ""),
+            (json!([]), ""),
+            (
+                json!([{}, { "type": "image" }, { "type": "text", "text": "a" }, { "type": 5, "text": 5 }]),
+                "[block]\n[image]\na\n[block]",
+            ),
+            (json!([5]), "[5]"),
+            (json!(null), "null"),
+        ] {
+            let messages = json!([{ "role": "user", "content": content }, { "role": "assistant", "content": "" }]);
+            let request = parse(&json!({ "messages": messages })).unwrap();
+            assert_eq!((&sent(&request)["messages"], &*request.question), (&messages, question));
+        }
+        assert_eq!(parse(&json!({ "messages": [{ "role": "assistant", "content": "" }] })).unwrap().question, "");
     }
 
     #[test]
     fn invalid_members_are_reported() {
-        let good = json!([{ "role": "user", "content": "Hi" }]);
         for (field, value) in [
             ("messages", Value::Null),
             ("messages", json!([])),
             ("messages", json!("Hi")),
             ("messages", json!([5])),
+            ("messages", json!([["user", "Hi"]])),
             ("messages", json!([{ "role": "system", "content": "Hi" }])),
             ("messages", json!([{ "role": "user" }])),
-            ("messages", json!([{ "role": "user", "content": "" }])),
-            ("messages", json!([{ "role": "user", "content": [] }])),
-            ("messages", json!([{ "role": "user", "content": [5] }])),
-            ("messages", json!([{ "role": "user", "content": [{}] }])),
-            ("messages", json!([{ "role": "user", "content": 7 }])),
             ("model", json!("gpt-4")),
             ("model", json!(4)),
             ("maxTokens", json!(0)),
             ("maxTokens", json!(8193)),
             ("maxTokens", json!(1.5)),
             ("maxTokens", json!("10")),
+            ("max_tokens", json!(8193)),
+            ("max_tokens", json!(-1)),
+            ("max_tokens", json!(null)),
             ("temperature", json!(-0.1)),
             ("temperature", json!(1.01)),
             ("temperature", json!("0.5")),
             ("tools", json!({})),
             ("tools", json!([1])),
             ("systemPrompt", json!(["x"])),
+            ("system", json!({})),
             ("stream", json!("true")),
             ("userId", json!(5)),
             ("conversationId", json!("c".repeat(101))),
             ("contextRoCount", json!(-1)),
         ] {
-            let mut body = json!({ "messages": good });
-            body[field] = value.clone();
-            match parse(&body) {
-                Err(ApiError::Invalid(problems)) => assert!(problems.to_string().starts_with(field), "{problems}"),
-                other => panic!("{field} = {value}: {other:?}"),
-            }
+            let named = problems(parse(&chat(&json!({ field: value.clone() }))));
+            assert!(named.starts_with(field) && !named.contains(';'), "{field} = {value}: {named}");
         }
     }
 }

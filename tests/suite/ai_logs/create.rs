@@ -144,6 +144,8 @@ async fn the_assistants_own_entries_are_the_same() {
         duration_ms: None,
         context_ro_count: None,
         tokens: conversations::Tokens { input: Some(5), output: None, cached: Some(0), cache_creation: None },
+        stop_reason: None,
+        tools: None,
     };
     let at = "2024-11-15T23:59:59.999Z".parse().unwrap();
     let id = conversations::insert(&mut *app.connection().await, &exchange, at).await.unwrap();

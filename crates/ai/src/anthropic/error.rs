@@ -225,6 +225,7 @@ mod tests {
         for (theirs, retry_after, ours, is_retried) in [
             (400, None, 400, false),
             (401, None, 503, false),
+            (402, None, 503, false),
             (403, None, 503, false),
             (404, None, 503, false),
             (413, None, 413, false),
@@ -233,6 +234,7 @@ mod tests {
             (429, None, 503, false),
             (500, None, 502, true),
             (503, None, 502, true),
+            (504, None, 504, true),
             (529, None, 503, true),
             (529, Some("3"), 503, true),
             (302, None, 502, false),
@@ -247,6 +249,57 @@ mod tests {
         assert!(!UpstreamError::TimedOut.is_transient());
         let lost = UpstreamError::ConnectionLost("reset".into());
         assert_eq!((lost.status(), lost.is_transient()), (StatusCode::BAD_GATEWAY, true));
+    }
+
+    #[test]
+    fn errors_in_successful_responses_are_those_of_their_type() {
+        for (kind, ours, is_retried) in [
+            ("invalid_request_error", 400, false),
+            ("authentication_error", 503, false),
+            ("billing_error", 503, false),
+            ("permission_error", 503, false),
+            ("not_found_error", 503, false),
+            ("request_too_large", 413, false),
+            ("rate_limit_error", 503, false),
+            ("timeout_error", 504, true),
+            ("overloaded_error", 503, true),
+            ("api_error", 502, true),
+            ("something_new", 502, true),
+        ] {
+            let data = format!(r#"{{"error":{{"message":"too vague","type":"{kind}"}},"type":"error"}}"#);
+            let error = UpstreamError::in_data(data.as_bytes(), &HeaderMap::new(), &"canary".into()).unwrap();
+            assert_eq!((error.status().as_u16(), error.is_transient()), (ours, is_retried), "{kind}");
+            assert_eq!(error.retry_after_seconds().is_some(), ours == 503, "{kind}");
+            assert_eq!(error.message().contains("too vague"), ours < 500, "{kind}");
+        }
+        let in_data = |data: &str| UpstreamError::in_data(data.as_bytes(), &HeaderMap::new(), &"canary".into());
+        for malformed in
+            [r#"{"type":"error"}"#, r#"{"type":"error","error":null}"#, r#"{"type":"error","error":{"type":5}}"#]
+        {
+            assert_eq!(in_data(malformed).unwrap().status(), StatusCode::BAD_GATEWAY, "{malformed}");
+        }
+        for other in
+            ["", "x", "[]", r#"{"type":"message","error":{"type":"api_error"}}"#, r#"{"error":{"type":"api_error"}}"#]
+        {
+            assert!(in_data(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn retry_after_may_be_an_instant() {
+        let wait = |retry_after: &'static str, date: Option<&'static str>| {
+            let headers = [(header::RETRY_AFTER, Some(retry_after)), (header::DATE, date)];
+            let headers =
+                headers.into_iter().filter_map(|(name, value)| Some((name, http::HeaderValue::from_static(value?))));
+            super::retry_after(&headers.collect()).map(|wait| wait.as_secs())
+        };
+        let date = Some("Fri, 15 Nov 2024 12:00:00 GMT");
+        assert_eq!(wait(" 7 ", None), Some(7));
+        assert_eq!(wait("Fri, 15 Nov 2024 12:00:42 GMT", date), Some(42));
+        assert_eq!(wait("Fri, 15 Nov 2024 11:00:00 GMT", date), Some(0));
+        for (retry_after, date) in [("Fri, 15 Nov 2024 12:00:42 GMT", None), ("soon", date), ("-1", date), ("", date)] {
+            assert_eq!(wait(retry_after, date), None, "{retry_after}");
+        }
     }
 
     #[test]

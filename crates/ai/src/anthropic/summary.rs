@@ -206,10 +206,19 @@ fn read<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<T> {
 mod tests {
     use super::*;
 
+    fn streamed(events: &[&str]) -> ResponseSummary {
+        let mut summary = ResponseSummary::default();
+        events.iter().for_each(|data| summary.record(data, true));
+        summary
+    }
+
+    fn whole(body: &str) -> ResponseSummary {
+        ResponseSummary::from_message(body.as_bytes())
+    }
+
     #[test]
     fn events_are_summarised_and_unknown_ones_ignored() {
-        let mut summary = ResponseSummary::default();
-        for data in [
+        let mut summary = streamed(&[
             r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":245,"output_tokens":1,"cache_read_input_tokens":12}}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
             r#"{"type":"ping"}"#,
@@ -217,27 +226,98 @@ mod tests {
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"new_delta","thing":{}}}"#,
             r#"{"type":"something_new","text":7}"#,
             "not json",
+            "[]",
+            r#"{"type":["message_stop"]}"#,
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" there"}}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":156}}"#,
-        ] {
-            summary.record(data, true);
-        }
+        ]);
         assert!(!summary.is_complete);
         summary.record(r#"{"type":"message_stop"}"#, true);
         assert!(summary.is_complete && summary.usage.is_cached());
-        assert_eq!(summary.text, "Hi there");
+        assert_eq!(summary.take_text(), "Hi there");
         assert_eq!((summary.usage.input_tokens, summary.usage.output_tokens), (Some(245), Some(156)));
+        assert_eq!(summary.stop_reason.as_deref(), Some("end_turn"));
         summary.record(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, true);
         assert_eq!(summary.error.as_deref(), Some("Overloaded"));
+        summary.record(r#"{"type":"error","error":null}"#, true);
+        assert_eq!(summary.error.as_deref(), Some("no reason given"));
     }
 
     #[test]
-    fn whole_messages_are_summarised() {
-        let body = r#"{"content":[{"type":"text","text":"A"},{"type":"tool_use","name":"x"},{"type":"text","text":"B"}],
-                       "usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":0}}"#;
-        let summary = ResponseSummary::from_message(body.as_bytes());
-        assert_eq!((&*summary.text, summary.usage.output_tokens), ("AB", Some(2)));
+    fn calls_of_tools_are_lines_of_the_text() {
+        let mut summary = whole(
+            r#"{"content":[{"type":"thinking","thinking":"secret","signature":"x"},{"type":"text","text":"A"},{"type":"text","text":"B"},
+                {"type":"tool_use","id":"t","name":"find_orders","input":{"z":1.50,"a":[]}},{"type":"web_search_tool_result","content":[]},
+                {"type":"text","text":"C"}], "stop_reason":"tool_use", "usage":{"input_tokens":1,"output_tokens":2,"cache_read_input_tokens":0}}"#,
+        );
+        let expected = "[thinking]\nAB\n[tool_use find_orders {\"z\":1.50,\"a\":[]}]\n[web_search_tool_result]\nC";
+        assert_eq!((&*summary.take_text(), summary.usage.output_tokens), (expected, Some(2)));
+        assert_eq!(summary.stop_reason.as_deref(), Some("tool_use"));
         assert!(!summary.usage.is_cached());
-        assert_eq!(ResponseSummary::from_message(b"x").text, "");
+        assert_eq!(whole("x").take_text(), "");
+    }
+
+    #[test]
+    fn streamed_inputs_of_tools_are_put_together() {
+        let mut events = vec![
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"secret"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":"Look"}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"ing."}}"#,
+            r#"{"type":"content_block_stop","index":1}"#,
+            r#"{"type":"content_block_start","index":2,"content_block":{"type":"server_tool_use","name":"web_search","input":{}}}"#,
+            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""}}"#,
+            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"query\": \"MS2"}}"#,
+            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"0470\"}"}}"#,
+            r#"{"type":"content_block_stop","index":2}"#,
+            r#"{"type":"content_block_start","index":3,"content_block":{"type":"mcp_tool_use","name":"list","input":{}}}"#,
+        ];
+        let expected =
+            "[thinking]\nLooking.\n[server_tool_use web_search {\"query\": \"MS20470\"}]\n[mcp_tool_use list {}]";
+        assert_eq!(streamed(&events).take_text(), expected);
+        events.push(
+            r#"{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{\"a\""}}"#,
+        );
+        assert!(streamed(&events).take_text().ends_with("[mcp_tool_use list {\"a\"]"), "what had arrived");
+        let mut unneeded = ResponseSummary::default();
+        events.iter().for_each(|data| unneeded.record(data, false));
+        assert_eq!(unneeded.take_text(), "");
+    }
+
+    #[test]
+    fn a_refusal_leaves_a_line() {
+        assert_eq!(whole(r#"{"content":[],"stop_reason":"refusal"}"#).take_text(), "[refusal]");
+        let mut summary = streamed(&[
+            r#"{"type":"content_block_delta","delta":{"text":"First"}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"refusal"}}"#,
+        ]);
+        assert_eq!(summary.take_text(), "First\n[refusal]");
+    }
+
+    #[test]
+    fn tokens_that_are_no_numbers_are_unknown() {
+        for usage in [
+            "null",
+            "5",
+            "[]",
+            r#"{"input_tokens":"12","output_tokens":null}"#,
+            r#"{"input_tokens":-1,"output_tokens":1e40}"#,
+        ] {
+            let body = format!(r#"{{"content":[{{"type":"text","text":"A"}}],"usage":{usage}}}"#);
+            let mut summary = whole(&body);
+            assert_eq!((summary.usage, &*summary.take_text()), (Usage::default(), "A"), "{usage}");
+            let start = format!(r#"{{"type":"message_start","message":{body}}}"#);
+            let end = format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{usage}}}"#);
+            let summary = streamed(&[&start, &end]);
+            assert_eq!(
+                (summary.usage, summary.stop_reason.as_deref()),
+                (Usage::default(), Some("end_turn")),
+                "{usage}"
+            );
+        }
+        let partly =
+            whole(r#"{"usage":{"input_tokens":12,"output_tokens":{},"service_tier":"standard","iterations":null}}"#);
+        assert_eq!((partly.usage.input_tokens, partly.usage.output_tokens), (Some(12), None));
     }
 }
