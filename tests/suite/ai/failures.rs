@@ -5,6 +5,7 @@ use ai::{
     anthropic::Timeouts,
     limiter::{LimiterConfig, OnFailure, RequestLimit},
 };
+use futures_util::{StreamExt, stream};
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script},
     assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
@@ -28,7 +29,7 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
     let body = |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": LEAK } });
     let in_200 = |kind: &str| Script::new(200, body(kind).to_string()).header("content-type", "application/json");
     let event = |kind: &str| Script::stream(&[body(kind)]);
-    for (case, scripts, status, tries, retry_after) in [
+    let cases = vec![
         ("400", vec![error(400)], 400, 1, None),
         ("413", vec![error(413)], 413, 1, None),
         ("401", vec![error(401)], 503, 1, Some("300")),
@@ -62,7 +63,8 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("a stream that is silent", vec![Script::parts(vec![Part::Silence])], 504, 1, None),
         ("no response, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("no response, silence", vec![Script::silent()], 504, 1, None),
-    ] {
+    ];
+    let check = async |(case, scripts, status, tries, retry_after): (&str, Vec<Script>, u16, usize, Option<&str>)| {
         // Only the silent upstream needs short timeouts.
         let timeouts = if case.contains("silen") { short() } else { Timeouts::default() };
         let options = Options { timeouts, ..Options::default() };
@@ -80,7 +82,9 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
                 response.expect_error(status);
             }
         }
-    }
+    };
+    // Side by side, since most of the time passes between attempts.
+    stream::iter(cases).map(|case| Box::pin(check(case))).buffer_unordered(8).collect::<()>().await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod chat;
 mod clear_rate_limit;
 mod failures;
+mod fields;
 mod health;
 mod logging;
 mod streaming;

@@ -144,8 +144,8 @@ async fn the_assistants_own_entries_are_the_same() {
         duration_ms: None,
         context_ro_count: None,
         tokens: conversations::Tokens { input: Some(5), output: None, cached: Some(0), cache_creation: None },
-        stop_reason: None,
-        tools: None,
+        stop_reason: Some(conversations::StopReason::parse("tool_use".to_owned()).unwrap()),
+        tools: Some(conversations::cut_text("find_orders\nweb_search")),
     };
     let at = "2024-11-15T23:59:59.999Z".parse().unwrap();
     let id = conversations::insert(&mut *app.connection().await, &exchange, at).await.unwrap();
@@ -155,4 +155,5 @@ async fn the_assistants_own_entries_are_the_same() {
     assert!(asked.len() <= MEGABYTE && asked.ends_with("🛩… [cut]"), "{}", asked.len());
     assert_eq!((&entry["aiResponse"], &entry["inputTokens"]), (&json!("ok\u{fffd}"), &json!(5)));
     assert_eq!((&entry["outputTokens"], &entry["cachedTokens"]), (&Value::Null, &json!(0)));
+    assert_eq!((&entry["stopReason"], &entry["tools"]), (&json!("tool_use"), &json!(["find_orders", "web_search"])));
 }
