@@ -5,7 +5,7 @@ use ai::{
     anthropic::Timeouts,
     limiter::{LimiterConfig, OnFailure, RequestLimit},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script},
     assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
@@ -29,7 +29,7 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
     let body = |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": LEAK } });
     let in_200 = |kind: &str| Script::new(200, body(kind).to_string()).header("content-type", "application/json");
     let event = |kind: &str| Script::stream(&[body(kind)]);
-    let cases = vec![
+    let cases = [
         ("400", vec![error(400)], 400, 1, None),
         ("413", vec![error(413)], 413, 1, None),
         ("401", vec![error(401)], 503, 1, Some("300")),
@@ -64,27 +64,34 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("no response, once", vec![Script::breaks_at_once()], 200, 2, None),
         ("no response, silence", vec![Script::silent()], 504, 1, None),
     ];
-    let check = async |(case, scripts, status, tries, retry_after): (&str, Vec<Script>, u16, usize, Option<&str>)| {
+    // Side by side, since most of the time passes between attempts.
+    let groups = cases.chunks(6).map(async |cases| {
         // Only the silent upstream needs short timeouts.
-        let timeouts = if case.contains("silen") { short() } else { Timeouts::default() };
-        let options = Options { timeouts, ..Options::default() };
-        // The scripts with events are no responses to a request without streaming.
-        let is_stream = case.contains("event") || case.contains("stream");
-        for stream in [false, true].into_iter().filter(|stream| *stream || !is_stream) {
-            let assistant = Assistant::with(FakeAnthropic::start(scripts.clone()).await, options.clone()).await;
-            let response = assistant.ask(&chat(&json!({ "stream": stream }))).await;
-            assert_eq!(response.status, status, "{case}: {response:?}");
-            assert_eq!(response.header("retry-after"), retry_after, "{case}");
-            assert_eq!(assistant.anthropic.requests().len(), tries, "{case}: tries");
-            let shown = format!("{:?} {}", response.headers, String::from_utf8_lossy(&response.bytes));
-            assert!(!shown.contains("canary"), "{case}: {shown}");
-            if status != 200 {
-                response.expect_error(status);
+        let [patient, hasty] =
+            [Timeouts::default(), short()].map(|timeouts| Options { timeouts, ..Options::default() });
+        let patient = Assistant::with(FakeAnthropic::start([]).await, patient).await;
+        let hasty = Assistant::with(FakeAnthropic::start([]).await, hasty).await;
+        for (case, scripts, status, tries, retry_after) in cases {
+            let assistant = if case.contains("silen") { &hasty } else { &patient };
+            // The scripts with events are no responses to a request without streaming.
+            let is_stream = case.contains("event") || case.contains("stream");
+            for stream in [false, true].into_iter().filter(|stream| *stream || !is_stream) {
+                scripts.iter().for_each(|script| assistant.anthropic.respond_with(script.clone()));
+                let earlier = assistant.anthropic.requests().len();
+                let response = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+                assert_eq!(response.status.as_u16(), *status, "{case}: {response:?}");
+                assert_eq!(response.header("retry-after"), *retry_after, "{case}");
+                assert_eq!(assistant.anthropic.requests().len() - earlier, *tries, "{case}: tries");
+                let shown = format!("{:?} {}", response.headers, String::from_utf8_lossy(&response.bytes));
+                assert!(!shown.contains("canary"), "{case}: {shown}");
+                if *status != 200 {
+                    response.expect_error(*status);
+                }
             }
         }
-    };
-    // Side by side, since most of the time passes between attempts.
-    stream::iter(cases).map(|case| Box::pin(check(case))).buffer_unordered(8).collect::<()>().await;
+        (patient, hasty)
+    });
+    join_all(groups).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ async fn an_entry_is_returned_as_sent() {
         "user": "User@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
         "success": false, "error": "overloaded", "model": "claude-sonnet-4", "durationMs": 1250, "contextRoCount": 100,
         "inputTokens": 1, "outputTokens": 2, "cachedTokens": 3, "cacheCreationTokens": 2_147_483_647,
+        "stopReason": null, "tools": null,
     });
     assert_eq!(app.get(LOGS).await.expect(200), json!({ "logs": [entry], "total": 1, "limit": 50, "offset": 0 }));
 }
@@ -39,7 +40,7 @@ async fn optional_fields_are_null_and_a_response_may_be_empty() {
         for field in ["error", "model", "durationMs", "contextRoCount", "inputTokens", "outputTokens", "cachedTokens"] {
             assert_eq!(entry[field], Value::Null, "{field}");
         }
-        assert_eq!(entry.as_object().unwrap().len(), 15);
+        assert_eq!(entry.as_object().unwrap().len(), 17);
     }
 }
 
