@@ -55,6 +55,13 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
         ("missing model as an event", vec![event("not_found_error")], 503, 1, Some("300")),
         ("overload as an event, twice", vec![event("overloaded_error"), event("overloaded_error")], 200, 3, None),
         ("overload as an event, always", vec![event("overloaded_error"); 3], 503, 3, Some("5")),
+        (
+            "a response that breaks off, once",
+            vec![Script::parts(vec![Part::Bytes(b"{".to_vec()), Part::Break])],
+            200,
+            2,
+            None,
+        ),
         ("a stream without an event, once", vec![Script::parts(Vec::new())], 200, 2, None),
         ("a stream that breaks at once, always", vec![Script::parts(vec![Part::Break]); 3], 502, 3, None),
         ("a stream that is silent", vec![Script::parts(vec![Part::Silence])], 504, 1, None),

@@ -193,10 +193,10 @@ fn expected(members: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
         }
     }
     for [ours, theirs] in [["maxTokens", "max_tokens"], ["systemPrompt", "system"]] {
-        if let Some(value) = upstream.remove(ours) {
-            if upstream.insert(theirs.to_owned(), value).is_some() {
-                return Err([ours, theirs]);
-            }
+        if let Some(value) = upstream.remove(ours)
+            && upstream.insert(theirs.to_owned(), value).is_some()
+        {
+            return Err([ours, theirs]);
         }
     }
     let with_other_sampling =

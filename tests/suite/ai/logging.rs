@@ -186,7 +186,9 @@ async fn an_answer_with_unknown_usage_is_logged_with_its_text() {
 #[tokio::test]
 async fn an_error_in_a_successful_response_is_logged_as_a_failure() {
     let error = json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "too vague" } });
-    for (stream, script) in [(false, Script::new(200, error.to_string())), (true, Script::stream(&[error.clone()]))] {
+    for (stream, script) in
+        [(false, Script::new(200, error.to_string())), (true, Script::stream(std::slice::from_ref(&error)))]
+    {
         let assistant = Assistant::start(FakeAnthropic::start([script]).await).await;
         assistant.ask(&conversation(stream)).await.expect(400);
         let entry = only_entry(&assistant).await;
