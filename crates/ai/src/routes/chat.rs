@@ -42,10 +42,10 @@ data: [DONE]
 /// Asks the assistant.
 ///
 /// The body has the fields of Anthropic's Messages API, which are passed on, and some of our own. Anthropic judges what it gets; its
-/// 400 and 413 are repeated. The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
-/// valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A rejected request does
-/// not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored, and so are
-/// all headers of Anthropic's API but `anthropic-beta`.
+/// 400 and 413 are repeated. The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and
+/// then with 400 if it is not valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A
+/// rejected request does not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored.
+/// `Idempotency-Key` is ignored, and so are all headers of Anthropic's API but `anthropic-beta`.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
     params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored."),
         ("anthropic-beta" = Option<String>, Header, description = "Beta features of Anthropic's API: names separated by commas. Each must be one that the configuration allows; by default none is.")),
