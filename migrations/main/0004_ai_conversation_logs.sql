@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS ai_conversation_logs (
     output_tokens INT,
     cached_tokens INT,
     cache_creation_tokens INT,
+    stop_reason VARCHAR(100),
+    -- The names of the request's tools, one a line; NULL if unknown.
+    tools MEDIUMTEXT,
     -- Lists are sorted by these three indexes.
     INDEX idx_timestamp (timestamp),
     INDEX idx_user_timestamp (user, timestamp),

@@ -391,6 +391,30 @@ async fn all_lines_of_a_request_have_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_a_chat_has_its_stop_reason_and_tools() {
+    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
+    let ai = emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda()]).await;
+    let url = format!("{}/lambda-url/ai/api/ai/chat", emulator.url);
+    let tools = json!([{ "name": "find_orders" }, { "name": "x".repeat(600) }]);
+    let cases =
+        [(false, &tools, Some("find_orders,xxx")), (true, &tools, Some("find_orders,xxx")), (true, &Value::Null, None)];
+    for (index, (stream, tools, logged)) in cases.into_iter().enumerate() {
+        let before = ai.log().len();
+        let body = chat(&json!({ "stream": stream, "tools": tools, "systemPrompt": "a secret prompt" }));
+        assert_eq!(ask(client().post(&url).json(&body)).await, 200);
+        ai.metrics(index + 1).await;
+        let lines = parsed(&ai.log(), before);
+        let line = lines.iter().find(|line| line["message"] == "request").unwrap();
+        assert_eq!(line["span"]["upstream.stop_reason"], "end_turn", "{line}");
+        let shown = line["span"]["upstream.tools"].as_str();
+        assert_eq!(shown.map(|names| &names[..15]), logged, "{line}");
+        assert!(shown.is_none_or(|names| names.len() == 500));
+        assert!(!ai.log().join("\n").contains("secret"), "prompts are not logged");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn init_opens_the_assistants_connections_in_parallel() {
     let (database, emulator, held) =
         (TestDatabase::migrated().await, Emulator::start().await, HeldConnections::start());

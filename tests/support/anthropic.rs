@@ -1,7 +1,7 @@
 //! A fake Anthropic API that sends scripted responses and records the requests it receives.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
 
 /// A request that the fake received.
@@ -186,7 +186,9 @@ impl Drop for FakeAnthropic {
 }
 
 async fn respond(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
-    let streams = serde_json::from_slice::<Value>(&body).is_ok_and(|body| body["stream"] == true);
+    // Only this member is read, because numbers in the others may be too large for any type.
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&body).unwrap_or_default();
+    let streams = members.get("stream").is_some_and(|stream| stream.get() == "true");
     let is_message = method == Method::POST;
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { method, headers, body });
     if !is_message {

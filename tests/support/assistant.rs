@@ -5,6 +5,7 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
+    betas::Betas,
     conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig, OnFailure, RequestLimit},
     models::Models,
@@ -42,6 +43,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Whether an API key is configured.
     pub has_key: bool,
+    /// `AI_BETAS`.
+    pub betas: String,
     /// Authentication and the other HTTP settings.
     pub http: HttpConfig,
 }
@@ -55,6 +58,7 @@ impl Default for Options {
             zone: Tz::UTC,
             timeouts: Timeouts::default(),
             has_key: true,
+            betas: String::new(),
             http: http_config(),
         }
     }
@@ -118,7 +122,7 @@ impl Assistant {
     pub async fn log(&self) -> Vec<Logged> {
         sqlx::query_as(
             "SELECT conversation_id, user, user_message, ai_response, success, error, model, duration_ms, \
-             context_ro_count, input_tokens, output_tokens, cached_tokens FROM ai_conversation_logs ORDER BY id",
+             context_ro_count, input_tokens, output_tokens, cached_tokens, stop_reason, tools FROM ai_conversation_logs ORDER BY id",
         )
         .fetch_all(&mut *self.app.connection().await)
         .await
@@ -141,6 +145,8 @@ pub struct Logged {
     pub input_tokens: Option<i64>,
     pub output_tokens: Option<i64>,
     pub cached_tokens: Option<i64>,
+    pub stop_reason: Option<String>,
+    pub tools: Option<String>,
 }
 
 /// The function with its conversation log in a new database.
@@ -157,6 +163,7 @@ pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options
     let state = AiState {
         anthropic: Anthropic::new(&config).expect("the client can be set up"),
         models: Arc::new(Models::default()),
+        betas: Arc::new(Betas::read(&mut [("AI_BETAS".to_owned(), options.betas.clone())].into_iter().collect())),
         limiter: Limiter::new(limiter, clock.clone()),
         conversation_log: ConversationLog::new(Some(pool.clone()), clock.clone()),
     };

@@ -78,6 +78,8 @@ impl NewLog {
                 cached: self.cached_tokens.map(Count::get),
                 cache_creation: self.cache_creation_tokens.map(Count::get),
             },
+            stop_reason: None,
+            tools: None,
         })
     }
 }
@@ -115,6 +117,23 @@ pub struct LogEntry {
     pub cached_tokens: Option<i64>,
     /// The input tokens that were written to the prompt cache.
     pub cache_creation_tokens: Option<i64>,
+    /// Why the answer ended, such as `end_turn`, `tool_use` or `refusal`; null if unknown.
+    pub stop_reason: Option<String>,
+    /// The names of the tools that the model could use; null if unknown.
+    #[sqlx(try_from = "Option<String>")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub tools: ToolNames,
+}
+
+/// The names of the tools of an exchange, which the column has one a line; `None` if unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ToolNames(Option<Vec<String>>);
+
+impl From<Option<String>> for ToolNames {
+    fn from(lines: Option<String>) -> Self {
+        Self(lines.map(|lines| lines.lines().map(str::to_owned).collect()))
+    }
 }
 
 /// The entries to list; `None` filters nothing.

@@ -16,7 +16,7 @@ use crate::model::{LogEntry, LogFilter, ModelCount, Stats, Usage, UsageFilter, U
 const LOG_COLUMNS: &str = "
     id, conversation_id, IF(timestamp > '1000-01-01', timestamp, NULL) AS timestamp, user,
     COALESCE(user_message, '') AS user_message, COALESCE(ai_response, '') AS ai_response, success <> 0 AS success, error,
-    model, duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens";
+    model, duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens, stop_reason, tools";
 
 /// Counts the entries that `filter` selects.
 pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {

@@ -1,16 +1,23 @@
 //! The request of a client to the assistant, and the request to Anthropic that is made from it.
 
+use std::{borrow::Cow, fmt};
+
 use app_core::{
     http::{ApiError, FieldProblems},
-    values::{BoundedInt, TrimmedText},
+    values::TrimmedText,
 };
 use bytes::Bytes;
-use conversations::{ConversationId, Count, User, UserName};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use conversations::{ConversationId, Count, User};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::models::{Model, Models};
+use crate::{
+    chat_fields::{PASSED_ON_FIELDS, READ_FIELDS, Role, SPELLINGS},
+    models::{Model, Models},
+};
 
 /// The most tokens of an answer by default.
 const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -18,42 +25,12 @@ const DEFAULT_MAX_TOKENS: u32 = 4096;
 /// The temperature by default: low, since the assistant is asked about facts.
 const DEFAULT_TEMPERATURE: f64 = 0.2;
 
-/// The body of `POST /api/ai/chat` before it is validated, because the rate limit needs the user first. Other members are ignored.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schema(as = ChatRequest)]
-pub struct ChatBody {
-    /// The conversation so far, at least one message.
-    #[schema(value_type = Vec<MessageBody>, required = true, min_items = 1)]
-    messages: Option<Box<RawValue>>,
-    /// One of the models that `GET /api/ai/health` lists; the first by default.
-    #[schema(value_type = Option<String>, example = "claude-sonnet-4-20250514")]
-    model: Option<Box<RawValue>>,
-    /// The most tokens of the answer; 4096 by default. Some models allow more than 8192.
-    #[schema(value_type = Option<BoundedInt<1, 8192>>)]
-    max_tokens: Option<Box<RawValue>>,
-    /// The temperature; 0.2 by default.
-    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
-    temperature: Option<Box<RawValue>>,
-    /// Tools in Anthropic's format, passed on unchanged.
-    #[schema(value_type = Option<Vec<Object>>)]
-    tools: Option<Box<RawValue>>,
-    /// The system prompt.
-    #[schema(value_type = Option<String>)]
-    system_prompt: Option<Box<RawValue>>,
-    /// Whether the answer is streamed.
-    #[schema(value_type = Option<bool>)]
-    stream: Option<Box<RawValue>>,
-    /// The user who asks.
-    #[schema(value_type = Option<UserName>)]
-    user_id: Option<Box<RawValue>>,
-    /// The conversation to log the exchange under.
-    #[schema(value_type = Option<ConversationId>)]
-    conversation_id: Option<Box<RawValue>>,
-    /// The number of repair orders that the question tells the model about, for the log.
-    #[schema(value_type = Option<Count>)]
-    context_ro_count: Option<Box<RawValue>>,
-}
+/// The fields with which the default temperature is not sent, because models reject it together with them.
+const WITHOUT_DEFAULT_TEMPERATURE: [&str; 3] = ["thinking", "top_k", "top_p"];
+
+/// The body of `POST /api/ai/chat` before it is validated, because the rate limit needs the user first: its members as they were sent.
+#[derive(Debug, Default)]
+pub struct ChatBody(Vec<(String, Box<RawValue>)>);
 
 /// A valid request.
 #[derive(Debug)]
@@ -67,94 +44,67 @@ pub struct ChatRequest {
     pub context_ro_count: Option<Count>,
     /// The text of the last message of the user, for the log.
     pub question: String,
+    /// The names of the tools that the model may use, for the log.
+    pub tools: Vec<String>,
     /// The body of the request to Anthropic.
     pub body: Bytes,
 }
 
-/// Describes a message in the OpenAPI document.
-#[derive(ToSchema)]
-#[schema(as = ChatMessage)]
-#[expect(dead_code, reason = "only described")]
-struct MessageBody {
-    role: Role,
-    content: ContentBody,
-}
-
-/// Text, or content blocks in Anthropic's format, passed on unchanged.
-#[derive(ToSchema)]
-#[schema(as = ChatContent)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only described")]
-enum ContentBody {
-    Text(ContentText),
-    Blocks(ContentBlocks),
-}
-
-/// Describes it in the OpenAPI document.
-#[derive(ToSchema)]
-#[schema(as = ChatText, min_length = 1)]
-#[expect(dead_code, reason = "only described")]
-struct ContentText(String);
-
-/// Describes it in the OpenAPI document.
-#[derive(ToSchema)]
-#[schema(as = ChatContentBlocks, min_items = 1)]
-#[expect(dead_code, reason = "only described")]
-struct ContentBlocks(Vec<BlockBody>);
-
-/// Describes a content block in the OpenAPI document.
-#[derive(ToSchema)]
-#[schema(as = ChatContentBlock)]
-#[expect(dead_code, reason = "only described")]
-struct BlockBody {
-    r#type: String,
-    text: Option<String>,
-}
-
-/// A message. Its content is passed on byte for byte.
-#[derive(Deserialize, Serialize)]
+/// The members of a message that this program reads.
+#[derive(Deserialize)]
 struct Message<'a> {
     role: Role,
     #[serde(borrow)]
     content: &'a RawValue,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = ChatRole)]
-enum Role {
-    User,
-    Assistant,
+/// The members of a content block or a tool that this program reads.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Block<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
 }
 
-/// The body of the request to Anthropic.
-#[derive(Serialize)]
-struct UpstreamRequest<'a> {
-    model: &'a str,
-    max_tokens: u32,
-    messages: Vec<Message<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    stream: bool,
+/// The members of the request to Anthropic.
+struct UpstreamRequest<'a>(Vec<(&'a str, Cow<'a, RawValue>)>);
+
+impl Serialize for UpstreamRequest<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
-/// The members of a content block that this program reads.
-#[derive(Deserialize)]
-struct Block {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    text: Option<String>,
+impl<'de> Deserialize<'de> for ChatBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = ChatBody;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ChatBody, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(ChatBody(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 impl ChatBody {
     /// Returns the user that the body names, if that is a valid name.
     pub fn user_id(&self) -> Option<User> {
-        user(self.user_id.as_ref()?.get()).ok()
+        user(self.given("userId")?).ok()
     }
 
     /// Validates the body and makes the request to Anthropic.
@@ -163,52 +113,94 @@ impl ChatBody {
     /// [`ApiError::Invalid`] naming each field that is wrong.
     pub fn parse(&self, models: &Models) -> Result<ChatRequest, ApiError> {
         let mut problems = FieldProblems::default();
-        let model =
-            problems.parse("model", raw(&self.model), |json| model(json, models)).unwrap_or(models.default_model());
-        let max_tokens = problems.parse("maxTokens", raw(&self.max_tokens), |json| max_tokens(json, model));
-        let temperature = problems.parse("temperature", raw(&self.temperature), temperature);
-        let stream = problems.parse("stream", raw(&self.stream), |json| typed(json, "must be true or false"));
-        let conversation_id = problems.parse("conversationId", raw(&self.conversation_id), trimmed);
-        let context_ro_count = problems.parse("contextRoCount", raw(&self.context_ro_count), |json| {
+        self.check_names(&mut problems);
+        let model = problems.parse("model", self.given("model"), |json| model(json, models));
+        let model = model.unwrap_or(models.default_model());
+        problems.parse("maxTokens", self.given("maxTokens"), |json| check_max_tokens(json, 1, model));
+        // Anthropic fills its prompt cache without an answer if this is 0.
+        problems.parse("max_tokens", self.sent("max_tokens"), |json| check_max_tokens(json, 0, model));
+        problems.parse("temperature", self.given("temperature"), check_temperature);
+        let stream = problems.parse("stream", self.given("stream"), |json| typed(json, "must be true or false"));
+        let conversation_id = problems.parse("conversationId", self.given("conversationId"), trimmed);
+        let context_ro_count = problems.parse("contextRoCount", self.given("contextRoCount"), |json| {
             typed::<Count>(json, "must be a whole number from 0 to 2147483647")
         });
-        problems.parse("userId", raw(&self.user_id), user);
-        problems.parse("systemPrompt", raw(&self.system_prompt), |json| typed::<String>(json, "must be text"));
-        problems.parse("tools", raw(&self.tools), |json| {
-            typed::<Vec<serde_json::Map<String, serde_json::Value>>>(json, "must be a list of tools")
-        });
-        let messages = problems.require("messages", self.messages.as_deref());
-        let messages = problems.parse("messages", messages.map(RawValue::get), parse_messages);
-        let (messages, question) = problems.finish(messages)?;
-        let stream = stream.unwrap_or(false);
-        let upstream = UpstreamRequest {
-            model: model.upstream(),
-            max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS.min(model.max_tokens)),
-            messages,
-            system: given(&self.system_prompt),
-            tools: given(&self.tools).filter(|tools| tools.get() != "[]"),
-            temperature: model.sampling.then_some(temperature.unwrap_or(DEFAULT_TEMPERATURE)),
-            stream,
-        };
+        problems.parse("userId", self.given("userId"), user);
+        problems.parse("systemPrompt", self.given("systemPrompt"), check_system_prompt);
+        problems.parse("system", self.sent("system").filter(|json| *json != "null"), check_system_prompt);
+        let tools = problems.parse("tools", self.given("tools"), tool_names);
+        let messages = problems.require("messages", self.sent("messages").filter(|json| *json != "null"));
+        let question = problems.parse("messages", messages, read_question);
+        let question = problems.finish(question)?;
         Ok(ChatRequest {
             model: model.id.clone(),
-            stream,
+            stream: stream.unwrap_or(false),
             conversation_id,
             context_ro_count,
             question,
-            body: serde_json::to_vec(&upstream).map_err(ApiError::internal)?.into(),
+            tools: tools.unwrap_or_default(),
+            body: self.upstream_body(model).map_err(ApiError::internal)?,
         })
+    }
+
+    /// Returns the member as it was sent.
+    fn sent(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(sent, _)| sent == name).map(|(_, value)| value.get())
+    }
+
+    /// Returns the member, unless it is null or a blank text.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.sent(name).filter(|json| !is_blank(json))
+    }
+
+    /// Reports unknown names, names that occur twice, and both spellings of one field.
+    fn check_names(&self, problems: &mut FieldProblems) {
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if name == "betas" {
+                problems.add(name, "is no field of this request. Beta features are named in the header anthropic-beta");
+            } else if !READ_FIELDS.contains(&&**name) && PASSED_ON_FIELDS.iter().all(|(known, _)| known != name) {
+                problems.add(name, "is no field of this request");
+            } else if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
+                problems.add(name, "occurs more than once");
+            }
+        }
+        for (ours, theirs) in SPELLINGS {
+            if self.given(ours).is_some() && self.sent(theirs).is_some() {
+                problems.add(ours, format!("is the same as {theirs}. Send one of them"));
+                problems.add(theirs, format!("is the same as {ours}. Send one of them"));
+            }
+        }
+    }
+
+    /// Makes the body of the request to Anthropic: the members as they were sent, without those that Anthropic does not know, and with
+    /// defaults for those that are missing.
+    fn upstream_body(&self, model: &Model) -> serde_json::Result<Bytes> {
+        let mut members = Vec::with_capacity(self.0.len() + 3);
+        members.push(("model", Cow::Owned(to_raw_value(model.upstream())?)));
+        if self.given("maxTokens").or(self.sent("max_tokens")).is_none() {
+            members.push(("max_tokens", Cow::Owned(to_raw_value(&DEFAULT_MAX_TOKENS.min(model.max_tokens))?)));
+        }
+        let has_other_sampling =
+            WITHOUT_DEFAULT_TEMPERATURE.iter().any(|name| self.sent(name).is_some_and(|json| json != "null"));
+        if model.sampling && !has_other_sampling && self.given("temperature").is_none() {
+            members.push(("temperature", Cow::Owned(to_raw_value(&DEFAULT_TEMPERATURE)?)));
+        }
+        for (name, value) in &self.0 {
+            let name = match &**name {
+                "contextRoCount" | "conversationId" | "model" | "userId" => continue,
+                "temperature" if !model.sampling => continue,
+                "maxTokens" | "stream" | "systemPrompt" | "temperature" | "tools" if is_blank(value.get()) => continue,
+                name => SPELLINGS.into_iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs),
+            };
+            members.push((name, Cow::Borrowed(&**value)));
+        }
+        serde_json::to_vec(&UpstreamRequest(members)).map(Bytes::from)
     }
 }
 
-/// Returns the optional member, unless it is absent or null. A blank text counts as absent.
-fn given(member: &Option<Box<RawValue>>) -> Option<&RawValue> {
-    let is_blank = |json: &str| serde_json::from_str::<String>(json).is_ok_and(|text| text.trim().is_empty());
-    member.as_deref().filter(|json| json.get() != "null" && !is_blank(json.get()))
-}
-
-fn raw(member: &Option<Box<RawValue>>) -> Option<&str> {
-    given(member).map(RawValue::get)
+/// Returns whether an optional field counts as absent: it is null or a blank text.
+fn is_blank(json: &str) -> bool {
+    json == "null" || serde_json::from_str::<String>(json).is_ok_and(|text| text.trim().is_empty())
 }
 
 fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
@@ -228,159 +220,284 @@ fn model<'m>(json: &str, models: &'m Models) -> Result<&'m Model, String> {
     models.find(&id).ok_or_else(|| format!("must be one of {}", models.ids().join(", ")))
 }
 
-fn max_tokens(json: &str, model: &Model) -> Result<u32, String> {
-    let expected = || format!("must be a whole number from 1 to {}", model.max_tokens);
-    let tokens: u32 = serde_json::from_str(json).map_err(|_| expected())?;
-    if (1..=model.max_tokens).contains(&tokens) { Ok(tokens) } else { Err(expected()) }
+fn check_max_tokens(json: &str, min: u32, model: &Model) -> Result<(), String> {
+    let tokens = serde_json::from_str::<u32>(json);
+    if tokens.is_ok_and(|tokens| (min..=model.max_tokens).contains(&tokens)) {
+        return Ok(());
+    }
+    Err(format!("must be a whole number from {min} to {}", model.max_tokens))
 }
 
-fn temperature(json: &str) -> Result<f64, String> {
-    let expected = "must be a number from 0 to 1";
-    typed(json, expected)
-        .and_then(|number| if (0.0..=1.0).contains(&number) { Ok(number) } else { Err(expected.to_owned()) })
+fn check_temperature(json: &str) -> Result<(), &'static str> {
+    let temperature = serde_json::from_str::<f64>(json);
+    let is_valid = temperature.is_ok_and(|temperature| (0.0..=1.0).contains(&temperature));
+    if is_valid { Ok(()) } else { Err("must be a number from 0 to 1") }
 }
 
-/// Reads the messages, and the text of the last one of the user.
-fn parse_messages(json: &str) -> Result<(Vec<Message<'_>>, String), String> {
+fn check_system_prompt(json: &str) -> Result<(), &'static str> {
+    let is_valid = serde_json::from_str::<String>(json).is_ok() || blocks(json).is_some();
+    if is_valid { Ok(()) } else { Err("must be text or a list of content blocks") }
+}
+
+/// Reads the names of the tools. A tool without a name, such as all tools of a server, is called by its type.
+fn tool_names(json: &str) -> Result<Vec<String>, &'static str> {
+    let tools = blocks(json).ok_or("must be a list of tools")?;
+    let name = |tool: Block<'_>| text(tool.name).or_else(|| text(tool.kind)).unwrap_or_else(|| "unnamed".to_owned());
+    Ok(tools.into_iter().map(name).collect())
+}
+
+/// Checks the messages, and returns the text of the last one of the user.
+fn read_question(json: &str) -> Result<String, String> {
     let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| "must be a list of messages".to_owned())?;
     if raw.is_empty() {
         return Err("must hold at least one message".to_owned());
     }
-    let mut question = String::new();
-    let mut messages = Vec::with_capacity(raw.len());
+    let mut question = None;
     for (index, json) in raw.into_iter().enumerate() {
-        let message: Message<'_> = serde_json::from_str(json.get())
-            .map_err(|_| format!("[{index}] must be an object with a role, user or assistant, and content"))?;
-        let text = text_of(message.content).ok_or_else(|| {
-            format!("[{index}] must have content: text that is not empty, or a list of content blocks")
-        })?;
+        let message: Message<'_> = object(json)
+            .ok_or_else(|| format!("[{index}] must be an object with a role, user or assistant, and content"))?;
         if message.role == Role::User {
-            question = text;
+            question = Some(message.content);
         }
-        messages.push(message);
     }
-    Ok((messages, question))
+    Ok(question.map(text_of).unwrap_or_default())
 }
 
-/// Returns the text of a message's content, or `None` if it is not valid content.
-fn text_of(content: &RawValue) -> Option<String> {
-    if let Ok(text) = serde_json::from_str::<String>(content.get()) {
-        return Some(text).filter(|text| !text.is_empty());
+/// Returns the text of a message's content. Blocks without a text are shown by their type, and content of another form as JSON.
+fn text_of(content: &RawValue) -> String {
+    if let Some(text) = text(Some(content)) {
+        return text;
     }
-    let blocks: Vec<Block> = serde_json::from_str(content.get()).ok()?;
-    if blocks.is_empty() {
-        return None;
-    }
-    let texts: Vec<String> =
-        blocks.into_iter().map(|block| block.text.unwrap_or(format!("[{}]", block.kind))).collect();
-    Some(texts.join("\n"))
+    let Some(blocks) = blocks(content.get()) else { return content.get().to_owned() };
+    let shown = |block: Block<'_>| {
+        text(block.text).unwrap_or_else(|| format!("[{}]", text(block.kind).unwrap_or_else(|| "block".to_owned())))
+    };
+    blocks.into_iter().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads a list of objects.
+fn blocks(json: &str) -> Option<Vec<Block<'_>>> {
+    let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    items.into_iter().map(object).collect()
+}
+
+/// Reads an object. (Serde would read a struct from an array, too.)
+fn object<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+    serde_json::from_str(json.get()).ok().filter(|_| json.get().starts_with('{'))
+}
+
+fn text(json: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(json?.get()).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
+    use utoipa::{
+        PartialSchema,
+        openapi::{RefOr, Schema},
+    };
 
     use super::*;
 
+    fn parse_text(body: &str) -> Result<ChatRequest, ApiError> {
+        serde_json::from_str::<ChatBody>(body).unwrap().parse(&Models::default())
+    }
+
     fn parse(body: &Value) -> Result<ChatRequest, ApiError> {
-        let body: ChatBody = serde_json::from_value(body.clone()).unwrap();
-        body.parse(&Models::default())
+        parse_text(&body.to_string())
+    }
+
+    fn chat(fields: &Value) -> Value {
+        let mut body = json!({ "messages": [{ "role": "user", "content": "Hi" }] });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
     }
 
     fn sent(request: &ChatRequest) -> Value {
         serde_json::from_slice(&request.body).unwrap()
     }
 
-    #[test]
-    fn missing_null_and_blank_members_have_defaults() {
-        let request = parse(&json!({
-            "messages": [{ "role": "user", "content": "Hi" }], "stream": null, "model": "", "maxTokens": "", "temperature": " ",
-            "systemPrompt": " \n", "tools": "", "userId": "", "conversationId": " ", "contextRoCount": "",
-        }))
-        .unwrap();
-        let expected = json!({
-            "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2, "stream": false,
-            "messages": [{ "role": "user", "content": "Hi" }],
-        });
-        assert_eq!(sent(&request), expected);
-        assert_eq!((&*request.question, request.conversation_id), ("Hi", None));
+    fn problems(result: Result<ChatRequest, ApiError>) -> String {
+        match result {
+            Err(ApiError::Invalid(problems)) => problems.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn models(json: &str) -> Models {
+        Models::read(&mut [("AI_MODELS".to_owned(), json.to_owned())].into_iter().collect())
     }
 
     #[test]
-    fn content_and_tools_are_passed_on_byte_for_byte() {
-        let content = r#"[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ]"#;
-        let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true}]"#;
+    fn missing_null_and_blank_members_have_defaults() {
+        let request = parse(&chat(&json!({
+            "stream": null, "model": "", "maxTokens": "", "temperature": " ", "systemPrompt": " \n", "tools": "", "userId": "",
+            "conversationId": " ", "contextRoCount": "",
+        })))
+        .unwrap();
+        let expected = json!({
+            "model": "claude-sonnet-4-20250514", "max_tokens": 4096, "temperature": 0.2,
+            "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        assert_eq!(sent(&request), expected);
+        assert_eq!((&*request.question, request.conversation_id, request.stream), ("Hi", None, false));
+    }
+
+    #[test]
+    fn everything_for_anthropic_is_passed_on_byte_for_byte() {
+        let messages = r#"[{"role":"assistant","content":"x"},
+            {"role":"user","content":[ {"type":"text", "text":"a\u00e9"},{"type":"new_kind","x":[1.50,{"y":null}]} ],"id":5}, {"role":"assistant","content":[]}]"#;
+        let tools = r#"[{"name":"t","input_schema":{"type":"object"} , "strict":true},{"type":"web_search_20250305","name":"w"},{"type":"mcp_toolset"}]"#;
         let body = format!(
-            r#"{{"messages":[{{"role":"assistant","content":"x"}},{{"role":"user","content":{content},"id":5}}],
-            "tools":{tools},"systemPrompt":"be \u0062rief","maxTokens":10,"temperature":1,"stream":true,
-            "conversationId":" c-1 ","contextRoCount":7,"model":"claude-3-haiku-20240307","unknown":1}}"#
+            r#"{{"messages":{messages},"tools": {tools} ,"systemPrompt":"be \u0062rief","maxTokens":10,"temperature":1.0,"stream":true,
+            "conversationId":" c-1 ","contextRoCount":7,"model":"claude-3-haiku-20240307","top_p":0.50,"thinking":null}}"#
         );
-        let request = serde_json::from_str::<ChatBody>(&body).unwrap().parse(&Models::default()).unwrap();
-        let upstream = std::str::from_utf8(&request.body).unwrap();
-        for part in
-            [content, tools, r#""be \u0062rief""#, r#""max_tokens":10"#, r#""temperature":1.0"#, r#""stream":true"#]
-        {
-            assert!(upstream.contains(part), "{part} is not in {upstream}");
-        }
+        let request = parse_text(&body).unwrap();
+        let expected = format!(
+            r#"{{"model":"claude-3-haiku-20240307","messages":{messages},"tools":{tools},"system":"be \u0062rief","max_tokens":10,"temperature":1.0,"stream":true,"top_p":0.50,"thinking":null}}"#
+        );
+        assert_eq!(std::str::from_utf8(&request.body).unwrap(), expected);
         assert_eq!((&*request.model, request.stream), ("claude-3-haiku-20240307", true));
         assert_eq!((&*request.question, request.context_ro_count), ("a\u{e9}\n[new_kind]", Count::new(7)));
         assert_eq!(request.conversation_id.as_deref(), Some("c-1"));
+        assert_eq!(request.tools, ["t", "w", "mcp_toolset"]);
+    }
+
+    #[test]
+    fn every_field_of_the_messages_api_is_known_and_described() {
+        let RefOr::T(Schema::Object(schema)) = ChatBody::schema() else { panic!("no object") };
+        let described: BTreeSet<&str> = schema.properties.keys().map(String::as_str).collect();
+        let passed_on = PASSED_ON_FIELDS.iter().map(|(name, _)| *name);
+        assert_eq!(described, passed_on.clone().chain(READ_FIELDS).collect());
+        for name in passed_on {
+            for value in [json!(null), json!(""), json!([1.5, { "a": "b" }])] {
+                let request = parse(&chat(&json!({ name: value }))).unwrap();
+                assert_eq!(sent(&request).get(name), Some(&value), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn anthropics_own_spellings_are_passed_on_as_they_are() {
+        for (name, value) in [
+            ("system", json!(null)),
+            ("system", json!("")),
+            ("system", json!([{ "type": "text", "text": "x", "cache_control": { "type": "ephemeral" } }])),
+            ("max_tokens", json!(0)),
+            ("max_tokens", json!(8192)),
+            ("tools", json!([])),
+            ("stream", json!(false)),
+        ] {
+            assert_eq!(sent(&parse(&chat(&json!({ name: value }))).unwrap())[name], value, "{name}");
+        }
+        let blocks = json!([{ "type": "text", "text": "x" }]);
+        assert_eq!(sent(&parse(&chat(&json!({ "systemPrompt": blocks }))).unwrap())["system"], blocks);
+    }
+
+    #[test]
+    fn unknown_names_repeated_names_and_both_spellings_are_rejected() {
+        let body = |members: &str| format!(r#"{{"messages":[{{"role":"user","content":"Hi"}}],{members}}}"#);
+        for (members, named) in [
+            (r#""stopSequences":[]"#, "stopSequences is no field of this request."),
+            (
+                r#""betas":["x"]"#,
+                "betas is no field of this request. Beta features are named in the header anthropic-beta.",
+            ),
+            (r#""top_k":1,"top_k":1"#, "top_k occurs more than once."),
+            (
+                r#""maxTokens":5,"max_tokens":5"#,
+                "maxTokens is the same as max_tokens. Send one of them; max_tokens is the same as maxTokens. Send one of them.",
+            ),
+            (
+                r#""system":null,"systemPrompt":"x""#,
+                "system is the same as systemPrompt. Send one of them; systemPrompt is the same as system. Send one of them.",
+            ),
+        ] {
+            assert_eq!(problems(parse_text(&body(members))), named);
+        }
+        assert!(parse_text(&body(r#""systemPrompt":null,"system":"x","maxTokens":"","max_tokens":5"#)).is_ok());
+    }
+
+    #[test]
+    fn the_default_temperature_is_left_out_where_models_reject_it() {
+        for (fields, temperature) in [
+            (json!({}), json!(0.2)),
+            (json!({ "thinking": null, "top_p": null, "top_k": null }), json!(0.2)),
+            (json!({ "thinking": { "type": "disabled" } }), json!(null)),
+            (json!({ "top_p": 0.9 }), json!(null)),
+            (json!({ "top_k": 5 }), json!(null)),
+            (json!({ "top_k": 5, "temperature": 1 }), json!(1)),
+        ] {
+            assert_eq!(sent(&parse(&chat(&fields)).unwrap())["temperature"], temperature, "{fields}");
+        }
     }
 
     #[test]
     fn a_model_without_sampling_gets_no_temperature() {
-        let mut env =
-            [("AI_MODELS".to_owned(), r#"[{"id":"a","upstream":"b","maxTokens":99,"sampling":false}]"#.to_owned())]
-                .into_iter()
-                .collect();
-        let models = Models::read(&mut env);
-        let body: ChatBody =
-            serde_json::from_value(json!({ "messages": [{ "role": "user", "content": "Hi" }], "temperature": 0.9 }))
-                .unwrap();
+        let models = models(r#"[{"id":"a","upstream":"b","maxTokens":99,"sampling":false}]"#);
+        let body: ChatBody = serde_json::from_value(chat(&json!({ "temperature": 0.9, "top_k": 5 }))).unwrap();
         let request = body.parse(&models).unwrap();
-        assert_eq!((&sent(&request)["model"], &sent(&request)["max_tokens"]), (&json!("b"), &json!(99)));
-        assert!(sent(&request).get("temperature").is_none());
-        assert_eq!(request.model, "a");
+        let expected = json!({
+            "model": "b", "max_tokens": 99, "top_k": 5, "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        assert_eq!((sent(&request), &*request.model), (expected, "a"));
+    }
+
+    #[test]
+    fn content_that_is_unknown_is_passed_on_and_shown_in_the_log() {
+        for (content, question) in [
+            (json!(""), ""),
+            (json!([]), ""),
+            (
+                json!([{}, { "type": "image" }, { "type": "text", "text": "a" }, { "type": 5, "text": 5 }]),
+                "[block]\n[image]\na\n[block]",
+            ),
+            (json!([5]), "[5]"),
+            (json!(null), "null"),
+        ] {
+            let messages = json!([{ "role": "user", "content": content }, { "role": "assistant", "content": "" }]);
+            let request = parse(&json!({ "messages": messages })).unwrap();
+            assert_eq!((&sent(&request)["messages"], &*request.question), (&messages, question));
+        }
+        assert_eq!(parse(&json!({ "messages": [{ "role": "assistant", "content": "" }] })).unwrap().question, "");
     }
 
     #[test]
     fn invalid_members_are_reported() {
-        let good = json!([{ "role": "user", "content": "Hi" }]);
         for (field, value) in [
             ("messages", Value::Null),
             ("messages", json!([])),
             ("messages", json!("Hi")),
             ("messages", json!([5])),
+            ("messages", json!([["user", "Hi"]])),
             ("messages", json!([{ "role": "system", "content": "Hi" }])),
             ("messages", json!([{ "role": "user" }])),
-            ("messages", json!([{ "role": "user", "content": "" }])),
-            ("messages", json!([{ "role": "user", "content": [] }])),
-            ("messages", json!([{ "role": "user", "content": [5] }])),
-            ("messages", json!([{ "role": "user", "content": [{}] }])),
-            ("messages", json!([{ "role": "user", "content": 7 }])),
             ("model", json!("gpt-4")),
             ("model", json!(4)),
             ("maxTokens", json!(0)),
             ("maxTokens", json!(8193)),
             ("maxTokens", json!(1.5)),
             ("maxTokens", json!("10")),
+            ("max_tokens", json!(8193)),
+            ("max_tokens", json!(-1)),
+            ("max_tokens", json!(null)),
             ("temperature", json!(-0.1)),
             ("temperature", json!(1.01)),
             ("temperature", json!("0.5")),
             ("tools", json!({})),
             ("tools", json!([1])),
             ("systemPrompt", json!(["x"])),
+            ("system", json!({})),
             ("stream", json!("true")),
             ("userId", json!(5)),
             ("conversationId", json!("c".repeat(101))),
             ("contextRoCount", json!(-1)),
         ] {
-            let mut body = json!({ "messages": good });
-            body[field] = value.clone();
-            match parse(&body) {
-                Err(ApiError::Invalid(problems)) => assert!(problems.to_string().starts_with(field), "{problems}"),
-                other => panic!("{field} = {value}: {other:?}"),
-            }
+            let named = problems(parse(&chat(&json!({ field: value.clone() }))));
+            assert!(named.starts_with(field) && !named.contains(';'), "{field} = {value}: {named}");
         }
     }
 }

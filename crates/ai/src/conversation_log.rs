@@ -6,7 +6,7 @@ use app_core::{
     metrics::{self, Metric},
     telemetry,
 };
-use conversations::{Count, Exchange, Model, Tokens, User, cut_text};
+use conversations::{Count, Exchange, Model, StopReason, Tokens, User, cut_text};
 use tokio::time::Instant;
 
 use crate::{anthropic::ResponseSummary, chat_request::ChatRequest};
@@ -66,6 +66,8 @@ impl ConversationLog {
             duration_ms: None,
             context_ro_count: request.context_ro_count,
             tokens: Tokens::default(),
+            stop_reason: None,
+            tools: Some(cut_text(&lines(&request.tools))),
         };
         PendingEntry(Some(PendingExchange {
             db: db.clone(),
@@ -83,9 +85,9 @@ impl PendingEntry {
     }
 
     /// Inserts the entry. A failure goes to the function's own log, because the response matters more.
-    pub async fn insert(self, summary: ResponseSummary, outcome: Outcome) {
+    pub async fn insert(self, mut summary: ResponseSummary, outcome: Outcome) {
         let Some(PendingExchange { db, clock, started, mut exchange }) = self.0 else { return };
-        exchange.ai_response = cut_text(&summary.text);
+        exchange.ai_response = cut_text(&summary.take_text());
         exchange.success = outcome == Outcome::Complete;
         exchange.error = match outcome {
             Outcome::Complete => None,
@@ -99,6 +101,7 @@ impl PendingEntry {
             cached: summary.usage.cache_read_input_tokens,
             cache_creation: summary.usage.cache_creation_input_tokens,
         };
+        exchange.stop_reason = summary.stop_reason.and_then(|reason| StopReason::parse(reason).ok());
         let ended = clock.now();
         let inserted = db::transaction!(db, |connection| conversations::insert(connection, &exchange, ended).await);
         metrics::count(Metric::JournalFailures, inserted.is_err().into());
@@ -106,4 +109,9 @@ impl PendingEntry {
             tracing::error!(error = %telemetry::error_chain(&error), "an exchange could not be inserted into the log");
         }
     }
+}
+
+/// Joins `names` with one a line.
+fn lines(names: &[String]) -> String {
+    names.iter().map(|name| name.replace(['\r', '\n'], " ")).collect::<Vec<_>>().join("\n")
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    anthropic::UpstreamError,
+    anthropic::{RETRY_AFTER_MISCONFIGURATION, UpstreamError},
     limiter::{Decision, LimiterError},
 };
 
@@ -51,7 +51,7 @@ impl IntoResponse for AiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Service unavailable",
                 "The assistant is not available: no Anthropic API key is configured.".to_owned(),
-                HeaderMap::new(),
+                retry_after(RETRY_AFTER_MISCONFIGURATION),
             ),
             Self::Limited(Decision::OutOfTokens(refusal)) => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -75,7 +75,7 @@ impl IntoResponse for AiError {
                     let message = if is_ours { "configuration fault" } else { "request failed" };
                     tracing::error!(error = %telemetry::error_chain(&error), "{message}");
                 }
-                let headers = error.retry_after().map(|wait| retry_after(wait.as_secs())).unwrap_or_default();
+                let headers = error.retry_after_seconds().map(retry_after).unwrap_or_default();
                 (error.status(), kind(&error), error.message(), headers)
             }
         };

@@ -2,6 +2,8 @@
 //! streams answers, and logs exchanges.
 
 pub mod anthropic;
+pub mod betas;
+mod chat_fields;
 pub mod chat_request;
 pub mod conversation_log;
 mod error;
@@ -25,6 +27,7 @@ pub use routes::{openapi, router};
 
 use crate::{
     anthropic::{Anthropic, AnthropicConfig},
+    betas::Betas,
     conversation_log::ConversationLog,
     limiter::{Limiter, LimiterConfig},
     models::Models,
@@ -37,6 +40,8 @@ pub struct AiState {
     pub anthropic: Option<Anthropic>,
     /// The models that clients may ask for.
     pub models: Arc<Models>,
+    /// The beta features of Anthropic's API that clients may use.
+    pub betas: Arc<Betas>,
     pub limiter: Limiter,
     pub conversation_log: ConversationLog,
 }
@@ -48,6 +53,8 @@ pub struct AiConfig {
     pub anthropic: AnthropicConfig,
     /// The models that clients may ask for.
     pub models: Models,
+    /// The beta features of Anthropic's API that clients may use.
+    pub betas: Betas,
     pub limiter: LimiterConfig,
     /// The time zone of the days of the token limit.
     zone: Tz,
@@ -67,6 +74,7 @@ impl AiConfig {
             http: HttpConfig::read(&mut env, stage),
             anthropic: AnthropicConfig::read(&mut env),
             models: Models::read(&mut env),
+            betas: Betas::read(&mut env),
             limiter: LimiterConfig::read(&mut env),
             zone: business_time_zone(&mut env),
             database: logs_conversations
@@ -96,6 +104,7 @@ impl AiConfig {
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,
             models: Arc::new(self.models.clone()),
+            betas: Arc::new(self.betas.clone()),
             limiter: Limiter::new(&self.limiter, clock.clone()),
             conversation_log: ConversationLog::new(db, clock),
         })

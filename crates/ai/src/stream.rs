@@ -64,6 +64,7 @@ async fn forward(mut events: Events, model: String, exchange: RunningExchange, c
         metrics::count(Metric::BrokenAnswers, 1);
     }
     summary.usage.count(&model);
+    summary.record_in_log_line();
     // Close the connection to Anthropic before the log is written.
     drop(events);
     exchange.end(summary, outcome).await;

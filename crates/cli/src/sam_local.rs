@@ -24,6 +24,7 @@ pub const FILE: &str = "sam-local.json";
 /// The variables in the file. Those without a value are empty, so that no value of `template.yaml` for AWS is used.
 /// `sam local` passes a function only the variables that the template also sets.
 pub const VARIABLES: &[&str] = &[
+    "AI_BETAS",
     "AI_LOG_CONVERSATIONS",
     "AI_MODELS",
     "AI_RATE_LIMIT",

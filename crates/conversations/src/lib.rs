@@ -35,6 +35,9 @@ pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
 /// The id of a model.
 pub type Model = Text<100>;
 
+/// The reason why an answer ended, as Anthropic names it.
+pub type StopReason = Text<100>;
+
 /// The most bytes of a text in the log, in UTF-8.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
@@ -60,6 +63,9 @@ pub struct Exchange {
     /// The number of repair orders that the question told the model about.
     pub context_ro_count: Option<Count>,
     pub tokens: Tokens,
+    pub stop_reason: Option<StopReason>,
+    /// The names of the request's tools, one a line; `None` if unknown.
+    pub tools: Option<LoggedText>,
 }
 
 /// The tokens of an exchange, as Anthropic counts and bills them; `None` if unknown.
@@ -86,8 +92,8 @@ pub async fn insert(
     let query = sqlx::query(
         "INSERT INTO ai_conversation_logs
              (conversation_id, timestamp, user, user_message, ai_response, success, error, model, duration_ms, context_ro_count,
-              input_tokens, output_tokens, cached_tokens, cache_creation_tokens)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              input_tokens, output_tokens, cached_tokens, cache_creation_tokens, stop_reason, tools)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     let inserted = query
         .bind(&*exchange.conversation_id)
@@ -105,6 +111,8 @@ pub async fn insert(
         .bind(exchange.tokens.output)
         .bind(exchange.tokens.cached)
         .bind(exchange.tokens.cache_creation)
+        .bind(exchange.stop_reason.as_deref())
+        .bind(exchange.tools.as_deref())
         .execute(connection)
         .await?;
     Ok(inserted.last_insert_id())

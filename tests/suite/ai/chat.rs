@@ -24,7 +24,7 @@ async fn the_response_is_anthropics_and_is_logged() {
     assert_eq!(requests.len(), 1);
     let sent: Value = serde_json::from_slice(&requests[0].body).unwrap();
     let expected = json!({
-        "model": "claude-sonnet-4-20250514", "max_tokens": 100, "system": "Be brief.", "temperature": 0.2, "stream": false,
+        "model": "claude-sonnet-4-20250514", "max_tokens": 100, "system": "Be brief.", "temperature": 0.2,
         "messages": [{ "role": "user", "content": "Show me overdue ROs" }],
     });
     assert_eq!(sent, expected);
@@ -115,11 +115,13 @@ async fn browsers_may_read_the_rate_limit_headers() {
     let preflight = Request::options("/api/ai/chat")
         .header("origin", "https://repairs.example")
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type,x-user-id")
+        .header("access-control-request-headers", "anthropic-beta,content-type,x-user-id")
         .body(Body::empty())
         .unwrap();
     let response = assistant.app.send(preflight).await;
-    assert!(response.header("access-control-allow-headers").unwrap().contains("x-user-id"));
+    for name in ["anthropic-beta", "x-user-id"] {
+        assert!(response.header("access-control-allow-headers").unwrap().contains(name), "{name}");
+    }
     let chat = Request::post("/api/ai/chat")
         .header("origin", "https://repairs.example")
         .header(header::CONTENT_TYPE, "application/json")
@@ -177,4 +179,47 @@ async fn invalid_json_counts_for_token_users_only() {
 async fn a_response_that_is_not_json_is_502() {
     let assistant = Assistant::start(FakeAnthropic::start([Script::new(200, "<html>")]).await).await;
     assistant.ask(&chat(&json!({}))).await.expect_error(502);
+}
+
+#[tokio::test]
+async fn beta_features_must_be_configured() {
+    let options = Options { betas: "files-api-2025-04-14, mcp-client-2025-11-20".to_owned(), ..Options::default() };
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
+    let ask = async |headers: &[&str]| {
+        let mut request = Request::post("/api/ai/chat").header(header::CONTENT_TYPE, "application/json");
+        for betas in headers {
+            request = request.header("anthropic-beta", *betas);
+        }
+        assistant.app.send(request.body(Body::from(chat(&json!({})).to_string())).unwrap()).await
+    };
+    ask(&["mcp-client-2025-11-20 , ", "files-api-2025-04-14"]).await.expect(200);
+    ask(&[]).await.expect(200);
+    let message = ask(&["files-api-2025-04-14", "fast-mode-2026-02-01"]).await.expect_error(400);
+    assert!(message.starts_with("anthropic-beta names fast-mode-2026-02-01"), "{message}");
+    let sent: Vec<Option<String>> = assistant
+        .anthropic
+        .requests()
+        .iter()
+        .map(|request| request.headers.get("anthropic-beta").map(|value| value.to_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(sent, [Some("mcp-client-2025-11-20,files-api-2025-04-14".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_400_and_anthropic_is_not_called() {
+    let assistant = Assistant::start(FakeAnthropic::start([]).await).await;
+    let message = assistant.ask(&chat(&json!({ "stop_sequence": ["END"] }))).await.expect_error(400);
+    assert_eq!(message, "stop_sequence is no field of this request.");
+    assert!(assistant.anthropic.requests().is_empty());
+}
+
+#[tokio::test]
+async fn anything_in_an_answer_is_passed_on_byte_for_byte() {
+    let answer = r#"{"id":"m","content":[ {"type":"thinking","thinking":"\u2026","signature":"x=="},{"type":"text","text":"A","citations":[{"type":"new_kind","at":1.50}]},
+        {"type":"tool_use","id":"t","name":"find","input":{"z":1,"a":[]}} ],"stop_reason":"something_new","usage":null}"#;
+    let script = Script::new(200, answer).header("content-type", "application/json");
+    let assistant = Assistant::start(FakeAnthropic::start([script]).await).await;
+    let response = assistant.ask(&chat(&json!({}))).await;
+    let text = String::from_utf8(response.bytes.to_vec()).unwrap();
+    assert!(text.contains(answer), "{text}");
 }

@@ -6,7 +6,7 @@ use ai::{
     limiter::{LimiterConfig, OnFailure, RequestLimit},
 };
 use rotracker_tests::{
-    anthropic::{FakeAnthropic, Script},
+    anthropic::{FakeAnthropic, Part, Script},
     assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
     dynamodb::limiter_config,
 };
@@ -19,30 +19,71 @@ const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 async fn each_failure_has_its_status_and_transient_ones_are_retried() {
     let error = |status| Script::error(status, LEAK);
     let again = |status| error(status).header("retry-after", "0");
-    for (case, scripts, status, tries, retry_after) in [
+    let far = |status| error(status).header("retry-after", "3600");
+    let by_date = |status| {
+        let dated = error(status).header("retry-after", "Fri, 15 Nov 2024 13:00:00 GMT");
+        dated.header("date", "Fri, 15 Nov 2024 12:00:00 GMT")
+    };
+    // A response of 200 whose body is an error, and a stream whose first event is one.
+    let body = |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": LEAK } });
+    let in_200 = |kind: &str| Script::new(200, body(kind).to_string()).header("content-type", "application/json");
+    let event = |kind: &str| Script::stream(&[body(kind)]);
+    let cases = [
         ("400", vec![error(400)], 400, 1, None),
         ("413", vec![error(413)], 413, 1, None),
-        ("401", vec![error(401)], 503, 1, None),
-        ("403", vec![error(403)], 503, 1, None),
-        ("429 without an end", vec![error(429)], 503, 1, None),
+        ("401", vec![error(401)], 503, 1, Some("300")),
+        ("402", vec![error(402)], 503, 1, Some("300")),
+        ("403", vec![error(403)], 503, 1, Some("300")),
+        ("404", vec![error(404)], 503, 1, Some("300")),
+        ("429 without an end", vec![error(429)], 503, 1, Some("60")),
         ("429 with an end, once", vec![again(429)], 200, 2, None),
         ("429 with an end, always", vec![again(429), again(429), again(429)], 503, 3, Some("0")),
-        ("429 with a far end", vec![error(429).header("retry-after", "3600")], 503, 1, Some("3600")),
+        ("429 with a far end", vec![far(429)], 503, 1, Some("3600")),
+        ("429 with a date", vec![by_date(429)], 503, 1, Some("3600")),
         ("500, twice", vec![error(500), error(500)], 200, 3, None),
         ("500, always", vec![error(500), error(502), error(503)], 502, 3, None),
-        ("529, always", vec![error(529), error(529), again(529)], 503, 3, Some("0")),
+        ("504, always", vec![error(504), error(504), error(504)], 504, 3, None),
+        ("529, always", vec![error(529), error(529), error(529)], 503, 3, Some("5")),
+        ("529, always, with an end", vec![error(529), error(529), again(529)], 503, 3, Some("0")),
+        ("invalid request in a 200", vec![in_200("invalid_request_error")], 400, 1, None),
+        ("too large in a 200", vec![in_200("request_too_large")], 413, 1, None),
+        ("wrong key in a 200", vec![in_200("authentication_error")], 503, 1, Some("300")),
+        ("rate limit in a 200", vec![in_200("rate_limit_error")], 503, 1, Some("60")),
+        ("overload in a 200, twice", vec![in_200("overloaded_error"), in_200("overloaded_error")], 200, 3, None),
+        ("overload in a 200, always", vec![in_200("overloaded_error"); 3], 503, 3, Some("5")),
+        ("invalid request as an event", vec![event("invalid_request_error")], 400, 1, None),
+        ("missing model as an event", vec![event("not_found_error")], 503, 1, Some("300")),
+        ("overload as an event, twice", vec![event("overloaded_error"), event("overloaded_error")], 200, 3, None),
+        ("overload as an event, always", vec![event("overloaded_error"); 3], 503, 3, Some("5")),
+        (
+            "a response that breaks off, once",
+            vec![Script::parts(vec![Part::Bytes(b"{".to_vec()), Part::Break])],
+            200,
+            2,
+            None,
+        ),
+        ("a stream without an event, once", vec![Script::parts(Vec::new())], 200, 2, None),
+        ("a stream that breaks at once, always", vec![Script::parts(vec![Part::Break]); 3], 502, 3, None),
+        ("a stream that is silent", vec![Script::parts(vec![Part::Silence])], 504, 1, None),
         ("no response, once", vec![Script::breaks_at_once()], 200, 2, None),
-        ("silence", vec![Script::silent()], 504, 1, None),
-    ] {
-        // Only the silent upstream needs short timeouts.
-        let timeouts = if case == "silence" { short() } else { Timeouts::default() };
-        let options = Options { timeouts, ..Options::default() };
-        for stream in [false, true] {
-            let assistant = Assistant::with(FakeAnthropic::start(scripts.clone()).await, options.clone()).await;
-            let response = assistant.ask(&chat(&json!({ "stream": stream }))).await;
+        ("no response, silence", vec![Script::silent()], 504, 1, None),
+    ];
+    // Only a silent upstream needs short timeouts.
+    let [patient, hasty] = [Timeouts::default(), short()].map(|timeouts| Options { timeouts, ..Options::default() });
+    let patient = Assistant::with(FakeAnthropic::start([]).await, patient).await;
+    let hasty = Assistant::with(FakeAnthropic::start([]).await, hasty).await;
+    for (case, scripts, status, tries, retry_after) in cases {
+        let assistant = if case.contains("silen") { &hasty } else { &patient };
+        // The scripts with events are no responses to a request without streaming.
+        let is_stream = case.contains("event") || case.contains("stream");
+        for stream in [false, true].into_iter().filter(|stream| *stream || !is_stream) {
+            scripts.iter().for_each(|script| assistant.anthropic.respond_with(script.clone()));
+            let earlier = assistant.anthropic.requests().len();
+            // A user of its own, because of the rate limit.
+            let response = assistant.ask(&chat(&json!({ "stream": stream, "userId": case }))).await;
             assert_eq!(response.status, status, "{case}: {response:?}");
             assert_eq!(response.header("retry-after"), retry_after, "{case}");
-            assert_eq!(assistant.anthropic.requests().len(), tries, "{case}: tries");
+            assert_eq!(assistant.anthropic.requests().len() - earlier, tries, "{case}: tries");
             let shown = format!("{:?} {}", response.headers, String::from_utf8_lossy(&response.bytes));
             assert!(!shown.contains("canary"), "{case}: {shown}");
             if status != 200 {
@@ -50,6 +91,21 @@ async fn each_failure_has_its_status_and_transient_ones_are_retried() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_whole_message_is_no_stream() {
+    let assistant = Assistant::start(FakeAnthropic::start([Script::message("Hello.")]).await).await;
+    assistant.ask(&chat(&json!({ "stream": true }))).await.expect_error(502);
+}
+
+#[tokio::test]
+async fn without_a_key_clients_are_told_when_to_ask_again() {
+    let options = Options { has_key: false, ..Options::default() };
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
+    let response = assistant.ask(&chat(&json!({}))).await;
+    assert_eq!(response.header("retry-after"), Some("300"));
+    assert_eq!(response.expect(503)["retryAfter"], 300);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod cache;
 mod chat;
 mod clear_rate_limit;
 mod failures;
+mod fields;
 mod health;
 mod logging;
 mod streaming;

@@ -23,6 +23,7 @@ async fn an_entry_is_returned_as_sent() {
         "user": "user@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
         "success": false, "error": "overloaded", "model": "claude-sonnet-4", "durationMs": 1250, "contextRoCount": 100,
         "inputTokens": 1, "outputTokens": 2, "cachedTokens": 3, "cacheCreationTokens": 2_147_483_647,
+        "stopReason": null, "tools": null,
     });
     assert_eq!(app.get(LOGS).await.expect(200), json!({ "logs": [entry], "total": 1, "limit": 50, "offset": 0 }));
 }
@@ -39,7 +40,7 @@ async fn optional_fields_are_null_and_a_response_may_be_empty() {
         for field in ["error", "model", "durationMs", "contextRoCount", "inputTokens", "outputTokens", "cachedTokens"] {
             assert_eq!(entry[field], Value::Null, "{field}");
         }
-        assert_eq!(entry.as_object().unwrap().len(), 15);
+        assert_eq!(entry.as_object().unwrap().len(), 17);
     }
 }
 
@@ -144,6 +145,8 @@ async fn the_assistants_own_entries_are_the_same() {
         duration_ms: None,
         context_ro_count: None,
         tokens: conversations::Tokens { input: Some(5), output: None, cached: Some(0), cache_creation: None },
+        stop_reason: Some(conversations::StopReason::parse("tool_use".to_owned()).unwrap()),
+        tools: Some(conversations::cut_text("find_orders\nweb_search")),
     };
     let at = "2024-11-15T23:59:59.999Z".parse().unwrap();
     let id = conversations::insert(&mut *app.connection().await, &exchange, at).await.unwrap();
@@ -153,4 +156,5 @@ async fn the_assistants_own_entries_are_the_same() {
     assert!(asked.len() <= MEGABYTE && asked.ends_with("🛩… [cut]"), "{}", asked.len());
     assert_eq!((&entry["aiResponse"], &entry["inputTokens"]), (&json!("ok\u{fffd}"), &json!(5)));
     assert_eq!((&entry["outputTokens"], &entry["cachedTokens"]), (&Value::Null, &json!(0)));
+    assert_eq!((&entry["stopReason"], &entry["tools"]), (&json!("tool_use"), &json!(["find_orders", "web_search"])));
 }

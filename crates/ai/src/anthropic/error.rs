@@ -1,11 +1,13 @@
 //! The errors of requests to Anthropic, by what can be done about them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use app_core::metrics::{self, Metric};
+use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// The most characters of Anthropic's message that are shown.
 const MAX_MESSAGE: usize = 1_000;
@@ -36,15 +38,15 @@ pub enum UpstreamError {
         /// The time until another request is welcome, if Anthropic says so.
         retry_after: Option<Duration>,
     },
-    /// Anthropic failed.
+    /// Anthropic failed, or took too long (504).
     #[error("Anthropic failed with {status}")]
     Failed { status: StatusCode },
     /// There was no connection, or it was lost.
     #[error("the connection to Anthropic was lost")]
     ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A successful response is not JSON.
-    #[error("the response of Anthropic is not JSON")]
-    InvalidResponse(#[source] serde_json::Error),
+    /// A successful response is not JSON, or no stream although one was requested.
+    #[error("the response of Anthropic is not JSON or no stream")]
+    InvalidResponse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There was no response in time.
     #[error("Anthropic did not answer in time")]
     TimedOut,
@@ -53,17 +55,60 @@ pub enum UpstreamError {
 /// Anthropic's own status for overload.
 const OVERLOADED: u16 = 529;
 
+/// The seconds after which a client may try again where Anthropic says nothing: it is overloaded, the rate limit or the limit of
+/// spending is exceeded, or somebody has to correct the configuration.
+const RETRY_AFTER_OVERLOAD: u64 = 5;
+const RETRY_AFTER_LIMIT: u64 = 60;
+pub(crate) const RETRY_AFTER_MISCONFIGURATION: u64 = 300;
+
 impl UpstreamError {
     /// Creates the error for a response other than 200. `key` is removed from its message.
     pub(super) fn from_response(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &SecretString) -> Self {
         let message = || message_in(body).replace(key.expose_secret(), "[key]");
         match status.as_u16() {
             400 | 413 => Self::InvalidRequest { status, message: message() },
-            // 404: the model does not exist (any more).
-            401 | 403 | 404 => Self::Misconfigured { status, message: message() },
+            // 402: the account cannot pay. 404: the model does not exist (any more).
+            401..=404 => Self::Misconfigured { status, message: message() },
             429 | OVERLOADED => Self::Busy { status, retry_after: retry_after(headers) },
             _ => Self::Failed { status },
         }
+    }
+
+    /// Creates the error for a successful response, or the first event of one, whose data is an error: the same as for a response with
+    /// the status of that type of error. Returns `None` if `data` is no error.
+    pub(super) fn in_data(data: &[u8], headers: &HeaderMap, key: &SecretString) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Data<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: Cow<'a, str>,
+            #[serde(borrow)]
+            error: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Error<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: Cow<'a, str>,
+        }
+        let Data { kind, error } = serde_json::from_slice(data).ok()?;
+        if kind != "error" {
+            return None;
+        }
+        let kind = error.and_then(|error| Some(serde_json::from_str::<Error<'_>>(error.get()).ok()?.kind));
+        let status = match kind.as_deref() {
+            Some("invalid_request_error") => 400,
+            Some("authentication_error") => 401,
+            Some("billing_error") => 402,
+            Some("permission_error") => 403,
+            Some("not_found_error") => 404,
+            Some("request_too_large") => 413,
+            Some("rate_limit_error") => 429,
+            Some("timeout_error") => 504,
+            Some("overloaded_error") => OVERLOADED,
+            // `api_error`, and types that this program does not know.
+            _ => 500,
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Some(Self::from_response(status, headers, data, key))
     }
 
     /// Returns whether another attempt may succeed.
@@ -92,13 +137,24 @@ impl UpstreamError {
         }
     }
 
+    /// Returns the seconds after which the client may try again, of every error that is a 503.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Busy { retry_after: Some(wait), .. } => Some(wait.as_secs()),
+            Self::Busy { status, .. } if status.as_u16() == OVERLOADED => Some(RETRY_AFTER_OVERLOAD),
+            Self::Busy { .. } => Some(RETRY_AFTER_LIMIT),
+            Self::Misconfigured { .. } => Some(RETRY_AFTER_MISCONFIGURATION),
+            _ => None,
+        }
+    }
+
     /// Returns the status of our own response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::InvalidRequest { status, .. } => *status,
             Self::Misconfigured { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT } | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => StatusCode::BAD_GATEWAY,
-            Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -108,10 +164,12 @@ impl UpstreamError {
             Self::InvalidRequest { message, .. } => format!("The assistant refused the request: {message}"),
             Self::Misconfigured { .. } => "The assistant is not configured correctly.".to_owned(),
             Self::Busy { .. } => "The assistant is busy. Try again later.".to_owned(),
+            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT } | Self::TimedOut => {
+                "The assistant did not answer in time.".to_owned()
+            }
             Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => {
                 "The assistant failed. Try again.".to_owned()
             }
-            Self::TimedOut => "The assistant did not answer in time.".to_owned(),
         }
     }
 }
@@ -139,10 +197,17 @@ fn message_in(body: &[u8]) -> String {
     }
 }
 
-/// Reads a `Retry-After` header in seconds. Anthropic sends no dates.
+/// Reads a `Retry-After` header: seconds, or an instant, of which the `Date` header says how far away it is.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u32>().ok()?;
-    Some(Duration::from_secs(seconds.into()))
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let value = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let instant = |text| DateTime::parse_from_rfc2822(text).ok();
+    let wait = instant(value)? - instant(text(header::DATE)?)?;
+    // An instant that has passed is no time to wait.
+    Some(wait.to_std().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -160,6 +225,7 @@ mod tests {
         for (theirs, retry_after, ours, is_retried) in [
             (400, None, 400, false),
             (401, None, 503, false),
+            (402, None, 503, false),
             (403, None, 503, false),
             (404, None, 503, false),
             (413, None, 413, false),
@@ -168,6 +234,7 @@ mod tests {
             (429, None, 503, false),
             (500, None, 502, true),
             (503, None, 502, true),
+            (504, None, 504, true),
             (529, None, 503, true),
             (529, Some("3"), 503, true),
             (302, None, 502, false),
@@ -182,6 +249,57 @@ mod tests {
         assert!(!UpstreamError::TimedOut.is_transient());
         let lost = UpstreamError::ConnectionLost("reset".into());
         assert_eq!((lost.status(), lost.is_transient()), (StatusCode::BAD_GATEWAY, true));
+    }
+
+    #[test]
+    fn errors_in_successful_responses_are_those_of_their_type() {
+        for (kind, ours, is_retried) in [
+            ("invalid_request_error", 400, false),
+            ("authentication_error", 503, false),
+            ("billing_error", 503, false),
+            ("permission_error", 503, false),
+            ("not_found_error", 503, false),
+            ("request_too_large", 413, false),
+            ("rate_limit_error", 503, false),
+            ("timeout_error", 504, true),
+            ("overloaded_error", 503, true),
+            ("api_error", 502, true),
+            ("something_new", 502, true),
+        ] {
+            let data = format!(r#"{{"error":{{"message":"too vague","type":"{kind}"}},"type":"error"}}"#);
+            let error = UpstreamError::in_data(data.as_bytes(), &HeaderMap::new(), &"canary".into()).unwrap();
+            assert_eq!((error.status().as_u16(), error.is_transient()), (ours, is_retried), "{kind}");
+            assert_eq!(error.retry_after_seconds().is_some(), ours == 503, "{kind}");
+            assert_eq!(error.message().contains("too vague"), ours < 500, "{kind}");
+        }
+        let in_data = |data: &str| UpstreamError::in_data(data.as_bytes(), &HeaderMap::new(), &"canary".into());
+        for malformed in
+            [r#"{"type":"error"}"#, r#"{"type":"error","error":null}"#, r#"{"type":"error","error":{"type":5}}"#]
+        {
+            assert_eq!(in_data(malformed).unwrap().status(), StatusCode::BAD_GATEWAY, "{malformed}");
+        }
+        for other in
+            ["", "x", "[]", r#"{"type":"message","error":{"type":"api_error"}}"#, r#"{"error":{"type":"api_error"}}"#]
+        {
+            assert!(in_data(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn retry_after_may_be_an_instant() {
+        let wait = |retry_after: &'static str, date: Option<&'static str>| {
+            let headers = [(header::RETRY_AFTER, Some(retry_after)), (header::DATE, date)];
+            let headers =
+                headers.into_iter().filter_map(|(name, value)| Some((name, http::HeaderValue::from_static(value?))));
+            super::retry_after(&headers.collect()).map(|wait| wait.as_secs())
+        };
+        let date = Some("Fri, 15 Nov 2024 12:00:00 GMT");
+        assert_eq!(wait(" 7 ", None), Some(7));
+        assert_eq!(wait("Fri, 15 Nov 2024 12:00:42 GMT", date), Some(42));
+        assert_eq!(wait("Fri, 15 Nov 2024 11:00:00 GMT", date), Some(0));
+        for (retry_after, date) in [("Fri, 15 Nov 2024 12:00:42 GMT", None), ("soon", date), ("-1", date), ("", date)] {
+            assert_eq!(wait(retry_after, date), None, "{retry_after}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The client of Anthropic's Messages API: address, key, timeouts and retries.
 
+mod answer_text;
 mod error;
 mod events;
+mod summary;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -14,13 +16,17 @@ use app_core::{
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use reqwest::{Client, Response};
+use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
+use crate::betas::BETA;
+
+pub(crate) use error::RETRY_AFTER_MISCONFIGURATION;
 pub use error::UpstreamError;
-pub use events::{Events, ResponseSummary};
+pub use events::Events;
+pub use summary::ResponseSummary;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -163,25 +169,32 @@ impl Anthropic {
         }
     }
 
-    /// Sends `request` and returns the response as soon as it begins. Transient errors are retried: overload, failures of
-    /// Anthropic, lost connections, and a rate limit that says when it ends. (One that does not is a limit of spending.) `id` is
-    /// the id of the request to this service.
+    /// Sends `request` and returns the response: whole, or with `stream` as soon as its first event is there. Until then, transient
+    /// errors are retried: overload, failures of Anthropic, lost connections, and a rate limit that says when it ends. (One that does
+    /// not is a limit of spending.) `betas` is the header with beta features, and `id` the id of the request to this service.
     ///
     /// # Errors
     /// The error of the last attempt.
-    pub async fn send(&self, request: Bytes, id: &RequestId) -> Result<AnthropicResponse, UpstreamError> {
+    pub async fn send(
+        &self,
+        request: Bytes,
+        stream: bool,
+        betas: Option<HeaderValue>,
+        id: &RequestId,
+    ) -> Result<AnthropicResponse, UpstreamError> {
         let started = Instant::now();
         let deadline = started + self.timeouts.total;
         metrics::count(Metric::UpstreamErrors, 0);
         metrics::count(Metric::UpstreamMisconfigured, 0);
         let mut headers = self.headers.clone();
         headers.extend(HeaderValue::from_str(&id.0).ok().map(|id| (OUR_REQUEST_ID, id)));
+        headers.extend(betas.map(|betas| (BETA, betas)));
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(2))
             .with_max_times(MAX_TRIES - 1)
             .with_jitter();
-        let attempt = || self.attempt(request.clone(), headers.clone(), deadline);
+        let attempt = || self.attempt(request.clone(), stream, headers.clone(), deadline);
         let response = attempt
             .retry(backoff)
             .when(UpstreamError::is_transient)
@@ -200,43 +213,53 @@ impl Anthropic {
             })
             .await?;
         metrics::add_time(Metric::UpstreamTimeToFirstByte, started.elapsed());
-        Ok(AnthropicResponse { response, deadline, between_events: self.timeouts.between_events })
+        Ok(response)
     }
 
-    async fn attempt(&self, request: Bytes, headers: HeaderMap, deadline: Instant) -> Result<Response, UpstreamError> {
+    async fn attempt(
+        &self,
+        request: Bytes,
+        stream: bool,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<AnthropicResponse, UpstreamError> {
         let sent = self.http.post(&self.messages_url).headers(headers).body(request).send();
         let first_byte = deadline.min(Instant::now() + self.timeouts.first_byte);
         let response = timeout_at(first_byte, sent).await.map_err(|_| UpstreamError::TimedOut)??;
         let id = response.headers().get(THEIR_REQUEST_ID).and_then(|id| id.to_str().ok());
         Span::current().record("upstream.request_id", id);
-        if response.status() == StatusCode::OK {
-            return Ok(response);
-        }
         let (status, headers) = (response.status(), response.headers().clone());
-        let read = timeout_at(deadline.min(Instant::now() + ERROR_BODY_TIMEOUT), response.bytes()).await;
-        let body = read.ok().and_then(Result::ok).unwrap_or_default();
-        Err(UpstreamError::from_response(status, &headers, &body, &self.key))
+        if status != StatusCode::OK {
+            let read = timeout_at(deadline.min(Instant::now() + ERROR_BODY_TIMEOUT), response.bytes()).await;
+            let body = read.ok().and_then(Result::ok).unwrap_or_default();
+            return Err(UpstreamError::from_response(status, &headers, &body, &self.key));
+        }
+        let error_in = |data: &[u8]| UpstreamError::in_data(data, &headers, &self.key);
+        if stream && !is_json(&headers) {
+            let mut events = Events::new(response.bytes_stream(), deadline, self.timeouts.between_events);
+            let first = timeout_at(first_byte, events.peek()).await.map_err(|_| UpstreamError::TimedOut)??;
+            let error = error_in(first.as_bytes());
+            return error.map_or(Ok(AnthropicResponse::Stream(events)), Err);
+        }
+        let body = timeout_at(deadline, response.bytes()).await.map_err(|_| UpstreamError::TimedOut)??;
+        match error_in(&body) {
+            Some(error) => Err(error),
+            None if stream => Err(UpstreamError::InvalidResponse("a stream was requested".into())),
+            None => Ok(AnthropicResponse::Whole(body)),
+        }
     }
 }
 
-/// A response that has begun.
-pub struct AnthropicResponse {
-    response: Response,
-    deadline: Instant,
-    between_events: Duration,
+/// Returns whether a response is JSON. That is no stream, whatever was requested.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/json"))
 }
 
-impl AnthropicResponse {
-    /// Reads the whole response to a request without streaming.
-    ///
-    /// # Errors
-    /// When the connection is lost or the response does not come in time.
-    pub async fn bytes(self) -> Result<Bytes, UpstreamError> {
-        Ok(timeout_at(self.deadline, self.response.bytes()).await.map_err(|_| UpstreamError::TimedOut)??)
-    }
-
-    /// Returns the events of a streamed response.
-    pub fn events(self) -> Events {
-        Events::new(self.response.bytes_stream(), self.deadline, self.between_events)
-    }
+/// A successful response.
+pub enum AnthropicResponse {
+    /// The whole body, which is no error.
+    Whole(Bytes),
+    /// A stream whose first event is no error.
+    Stream(Events),
 }

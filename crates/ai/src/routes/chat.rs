@@ -13,11 +13,12 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tracing::Span;
 use utoipa::ToSchema;
 
 use crate::{
     AiError, AiState,
-    anthropic::{Anthropic, ResponseSummary, UpstreamError},
+    anthropic::{Anthropic, AnthropicResponse, ResponseSummary, UpstreamError},
     chat_request::{ChatBody, ChatRequest},
     conversation_log::Outcome,
     exchange::RunningExchange,
@@ -26,6 +27,9 @@ use crate::{
 
 /// The user of a request that names none.
 const ANONYMOUS: &str = "anonymous";
+
+/// The most bytes of the names of tools in a log line.
+const MAX_LOGGED_TOOLS: usize = 500;
 
 /// The example of a streamed response in the OpenAPI document.
 fn streamed_example() -> &'static str {
@@ -38,13 +42,18 @@ data: [DONE]
 
 /// Asks the assistant.
 ///
-/// The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
-/// valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A rejected request does
-/// not count. Where the tokens of a user's day are limited, a request that comes after they are used up fails with 429 and
-/// `Token limit exceeded` until the next day begins, which is checked after the rate limit, where the request counts; answers that are
-/// under way may exceed the limit. All tokens that Anthropic counts are counted, also those of the prompt cache. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
+/// The body has the fields of Anthropic's Messages API, which are passed on, and some of our own. Anthropic judges what it gets; its
+/// 400 and 413 are repeated. The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and
+/// then with 400 if it is not valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A
+/// rejected request does not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored.
+/// `Idempotency-Key` is ignored, and so are all headers of Anthropic's API but `anthropic-beta`.
+///
+/// Where the tokens of a user's day are limited, a request that comes after they are used up fails with 429 and
+/// `Token limit exceeded` until the next day begins. That is checked after the rate limit, where the request counts. Answers that are
+/// under way may exceed the limit. All tokens that Anthropic counts are counted, also those of the prompt cache.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
-    params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored.")),
+    params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored."),
+        ("anthropic-beta" = Option<String>, Header, description = "Beta features of Anthropic's API: names separated by commas. Each must be one that the configuration allows; by default none is.")),
     responses(
         (status = 200, description = "The answer: whole, or with `stream` its events as they come, and then `[DONE]`", content(
             (ChatAnswer = "application/json"),
@@ -62,6 +71,7 @@ pub(super) async fn chat(
 ) -> Result<Response, AiError> {
     let anthropic = state.anthropic.as_ref().ok_or(AiError::NotConfigured)?;
     let named = user_header(request.headers());
+    let betas = state.betas.requested(request.headers());
     let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
     // With authentication the user is the subject of the token. Without it, the request names the user.
     let (user, body) = match caller.subject() {
@@ -77,13 +87,13 @@ pub(super) async fn chat(
     if !decision.may_proceed() {
         return Err(AiError::Limited(decision));
     }
-    let response = match body.and_then(|body| body.parse(&state.models)) {
-        Ok(request) => {
+    let response = match body.and_then(|body| Ok((body.parse(&state.models)?, betas?))) {
+        Ok((request, betas)) => {
             let exchange = RunningExchange {
                 log_entry: state.conversation_log.begin(&user, &request),
                 tokens: state.limiter.begin_tokens(&user, &id),
             };
-            ask(anthropic, request, &id, exchange).await
+            ask(anthropic, request, betas, &id, exchange).await
         }
         Err(error) => Err(error.into()),
     };
@@ -103,22 +113,26 @@ fn user_header(headers: &HeaderMap) -> Option<User> {
 async fn ask(
     anthropic: &Anthropic,
     request: ChatRequest,
+    betas: Option<HeaderValue>,
     id: &RequestId,
     exchange: RunningExchange,
 ) -> Result<Response, AiError> {
     let started = Instant::now();
-    let ChatRequest { model, stream, body, .. } = request;
-    let received = match anthropic.send(body, id).await {
-        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, exchange))),
-        Ok(response) => response
-            .bytes()
-            .await
-            .and_then(|body| RawMessage::new(&body).map(|message| (message, ResponseSummary::from_message(&body)))),
+    let ChatRequest { model, stream, tools, body, .. } = request;
+    if !tools.is_empty() {
+        Span::current().record("upstream.tools", shortened(&tools.join(",")));
+    }
+    let received = match anthropic.send(body, stream, betas, id).await {
+        Ok(AnthropicResponse::Stream(events)) => return Ok(streamed(stream::body(events, model, exchange))),
+        Ok(AnthropicResponse::Whole(body)) => {
+            RawMessage::new(&body).map(|message| (message, ResponseSummary::from_message(&body)))
+        }
         Err(error) => Err(error),
     };
     match received {
         Ok((response, summary)) => {
             summary.usage.count(&model);
+            summary.record_in_log_line();
             let (cached, usage) = (summary.usage.is_cached(), summary.usage);
             exchange.end(summary, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
@@ -137,6 +151,11 @@ async fn ask(
             Err(error.into())
         }
     }
+}
+
+/// Cuts a text to the length that a log line may have of it.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_LOGGED_TOOLS)]
 }
 
 fn streamed(body: axum::body::Body) -> Response {
@@ -177,6 +196,6 @@ struct RawMessage(Box<RawValue>);
 
 impl RawMessage {
     fn new(body: &[u8]) -> Result<Self, UpstreamError> {
-        serde_json::from_slice(body).map(Self).map_err(UpstreamError::InvalidResponse)
+        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::InvalidResponse(error.into()))
     }
 }

@@ -6,8 +6,9 @@ use tower_http::cors::CorsLayer;
 use crate::config::HttpConfig;
 
 /// The headers that scripts may send: those that the API's description names, and those of traces.
-const REQUEST_HEADERS: [&str; 10] = [
+const REQUEST_HEADERS: [&str; 11] = [
     "accept",
+    "anthropic-beta",
     "authorization",
     "content-type",
     "idempotency-key",

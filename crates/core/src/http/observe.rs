@@ -41,6 +41,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         trace.id = trace_id,
         traceparent = trace_parent(request.headers()),
         upstream.request_id = Empty,
+        upstream.stop_reason = Empty,
+        upstream.tools = Empty,
         dynamodb.request_id = Empty,
     );
     let method = request.method().clone();
