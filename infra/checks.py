@@ -367,7 +367,7 @@ def nothing_secret_in_plain_text(template, resources):
 
 
 def table_is_temporary(template, resources):
-    """The table holds a minute of counters. If creating a stack failed, a kept table would stop the next attempt."""
+    """The table only counts requests and tokens. If creating a stack failed, a kept table would stop the next attempt."""
     tables = of_type(resources, "AWS::DynamoDB::Table")
     if set(tables) != {"RateLimitTable"}:
         yield f"the tables are {sorted(tables)}"
