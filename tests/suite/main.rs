@@ -24,6 +24,7 @@ mod import;
 mod inventory;
 mod legacy_dashboard;
 mod migrate;
+mod migrate_function;
 mod observability;
 mod openapi;
 mod ros;

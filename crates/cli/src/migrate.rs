@@ -1,7 +1,7 @@
 //! `rotracker migrate`: creates the databases and brings their schema up to date.
 
-pub use ::migrate::{Databases, MOVED_ASIDE, our_tables};
 use ::migrate::Run;
+pub use ::migrate::{Databases, MOVED_ASIDE, our_tables};
 use anyhow::Result;
 use app_core::config::Env;
 

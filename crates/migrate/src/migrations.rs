@@ -206,16 +206,9 @@ async fn create_database(server: &DatabaseConfig, name: &str, dry_run: bool, run
     Ok(exists || !dry_run)
 }
 
-async fn migrate(
-    pool: &Pool,
-    name: &str,
-    migrator: &Migrator,
-    dry_run: bool,
-    run: &Run,
-) -> Result<MigratedDatabase> {
+async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, dry_run: bool, run: &Run) -> Result<MigratedDatabase> {
     let mut connection = pool.acquire().await?;
-    let id: u64 =
-        sqlx::query_scalar("SELECT CAST(CONNECTION_ID() AS UNSIGNED)").fetch_one(&mut *connection).await?;
+    let id: u64 = sqlx::query_scalar("SELECT CAST(CONNECTION_ID() AS UNSIGNED)").fetch_one(&mut *connection).await?;
     run.connection_id.store(id, Ordering::Relaxed);
     sqlx::query(SET_LOCK_TIMEOUTS).execute(&mut *connection).await?;
     // Two programs may start to migrate at once. The second one waits here and then finds nothing to do. The lock of
@@ -260,7 +253,8 @@ async fn migrate_locked(
 
 /// Returns the migrations that are still to be applied, those that were cut off included.
 fn pending<'m>(begun: &[BegunMigration], migrator: &'m Migrator) -> Vec<&'m Migration> {
-    let is_done = |migration: &&Migration| begun.iter().any(|begun| begun.version == migration.version && begun.success);
+    let is_done =
+        |migration: &&Migration| begun.iter().any(|begun| begun.version == migration.version && begun.success);
     migrator.iter().filter(|migration| !is_done(migration)).collect()
 }
 

@@ -63,9 +63,11 @@ pub async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
             let migrated = catching_panics(migrate_within(time)).await?;
             Ok(json!({ "applied": applied(&migrated), "summary": summary(&migrated) }))
         }
-        None => Err("this function accepts the events of a custom resource of CloudFormation and {\"migrate\": true}; \
+        None => {
+            Err("this function accepts the events of a custom resource of CloudFormation and {\"migrate\": true}; \
                      nothing was done"
-            .into()),
+                .into())
+        }
     }
 }
 
