@@ -159,9 +159,9 @@ async fn a_statement_that_hangs_is_ended_before_the_function() {
     let (main, inventory) = migrated_databases().await;
     let mut observer = inventory.connect().await;
     execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2").await;
-    // A transaction that has read the table keeps its triggers from being replaced.
-    let mut reader = main.connect().await;
-    execute(&mut reader, "BEGIN; SELECT COUNT(*) FROM active; USE information_schema").await;
+    // The server does not notice that a client is gone whose statement waits for a lock on a row.
+    let mut holder = main.connect().await;
+    execute(&mut holder, "BEGIN; SELECT * FROM _sqlx_migrations FOR UPDATE; USE information_schema").await;
     let function = Function::start(&main, &inventory).await;
     let deadline = Clock::system(chrono_tz::Tz::UTC).now() + chrono::TimeDelta::seconds(20);
     let deadline = u64::try_from(deadline.timestamp_millis()).unwrap();
@@ -180,7 +180,7 @@ async fn a_statement_that_hangs_is_ended_before_the_function() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the statement is ended");
-    execute(&mut reader, "COMMIT").await;
+    execute(&mut holder, "COMMIT").await;
     assert_eq!(function.request("Update").await["Data"]["Applied"], 1);
 }
 
