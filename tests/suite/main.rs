@@ -4,6 +4,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod accounts;
 mod ai;
 mod ai_limiter;
 mod ai_logs;
