@@ -28,6 +28,7 @@ mod migrate;
 mod migrate_function;
 mod observability;
 mod openapi;
+mod released_migrations;
 mod ros;
 mod serve;
 mod statements;
