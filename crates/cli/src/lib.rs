@@ -6,6 +6,7 @@ pub mod cargo_lambda;
 pub mod database_server;
 pub mod dev;
 pub mod docs;
+pub mod doctor;
 pub mod dynamodb;
 pub mod export;
 pub mod fake_anthropic;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum AsyncCommand {
     Serve(serve::Options),
     /// Bring the databases to the state that the functions expect
     Migrate(migrate::Options),
+    /// Say what would fail in the configuration, the databases and the other services
+    Doctor(doctor::Options),
     /// Fill empty databases with sample data
     Seed,
     /// Import the rows of another database
@@ -58,6 +60,7 @@ async fn run(command: AsyncCommand) -> ExitCode {
     let result = match command {
         AsyncCommand::Import(options) => return exit(import::run(options).await),
         AsyncCommand::Export(options) => return exit(export::run(options).await),
+        AsyncCommand::Doctor(options) => return exit(doctor::run(options).await),
         AsyncCommand::Dev(options) => dev::run(options).await,
         AsyncCommand::Serve(options) => serve::run(options).await,
         AsyncCommand::Migrate(options) => migrate::run(options).await,

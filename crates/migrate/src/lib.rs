@@ -3,6 +3,7 @@
 //! The `migrate` function runs it during a deployment, and `rotracker` from a machine that reaches the database.
 
 mod databases;
+pub mod doctor;
 pub mod function;
 mod migrations;
 

@@ -19,10 +19,12 @@ use sqlx::{
 use crate::databases::{Databases, connect};
 
 /// The main database: repair orders and AI logs.
-static MAIN: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/main")));
+pub(crate) static MAIN: LazyLock<Migrator> =
+    LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/main")));
 
 /// The inventory database. Its versions differ from those of [`MAIN`], because both databases may be one.
-static INVENTORY: LazyLock<Migrator> = LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/inventory")));
+pub(crate) static INVENTORY: LazyLock<Migrator> =
+    LazyLock::new(|| ignoring_missing(sqlx::migrate!("../../migrations/inventory")));
 
 /// Lets a database have the migrations of the other one, too. [`refuse_unknown_migrations`] refuses those of neither.
 fn ignoring_missing(mut migrator: Migrator) -> Migrator {
@@ -109,7 +111,8 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-fn ahead_by(versions: &[i64]) -> String {
+/// Completes a sentence about a database that a later version of this program has migrated.
+pub(crate) fn ahead_by(versions: &[i64]) -> String {
     let versions: Vec<String> = versions.iter().map(|version| format!("{version:04}")).collect();
     format!("ahead of this version of the program by {}, and stays so", versions.join(", "))
 }
@@ -182,7 +185,8 @@ async fn check(server: &DatabaseConfig, name: &str, migrators: &[&Migrator]) -> 
     refuse_foreign_tables(&mut connection, &begun).await
 }
 
-async fn exists(connection: &mut MySqlConnection, name: &str) -> Result<bool, sqlx::Error> {
+/// Returns whether the account sees a database of this name.
+pub(crate) async fn exists(connection: &mut MySqlConnection, name: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?)")
         .bind(name)
         .fetch_one(connection)
@@ -204,6 +208,39 @@ async fn create_database(server: &DatabaseConfig, name: &str, dry_run: bool, run
         run.report(&format!("{name}: created"));
     }
     Ok(exists || !dry_run)
+}
+
+/// The migrations of a database, compared with those of this program.
+pub(crate) enum MigrationState {
+    UpToDate,
+    /// The names of the migrations that are not applied.
+    Behind(String),
+    /// The versions that a later version of this program has applied.
+    Ahead(Vec<i64>),
+    /// Why the database must not be migrated.
+    Refused(String),
+}
+
+/// Compares the migrations of a database with those of `migrator`, and changes nothing.
+pub(crate) async fn migration_state(connection: &mut MySqlConnection, migrator: &Migrator) -> Result<MigrationState> {
+    let begun = begun_migrations(connection).await?;
+    let refusal = match refuse_unknown_migrations(&begun, migrator) {
+        Ok(()) => refuse_foreign_tables(connection, &begun).await,
+        refused => refused,
+    };
+    if let Err(refusal) = refusal {
+        return Ok(MigrationState::Refused(format!("{refusal:#}")));
+    }
+    let names: Vec<String> = pending(&begun, migrator)
+        .iter()
+        .map(|migration| format!("{:04} {}", migration.version, migration.description))
+        .collect();
+    let ahead = unknown_versions(&begun);
+    Ok(match (names.is_empty(), ahead.is_empty()) {
+        (false, _) => MigrationState::Behind(names.join(", ")),
+        (true, false) => MigrationState::Ahead(ahead),
+        (true, true) => MigrationState::UpToDate,
+    })
 }
 
 async fn migrate(pool: &Pool, name: &str, migrator: &Migrator, dry_run: bool, run: &Run) -> Result<MigratedDatabase> {

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::{
     databases::{Databases, connect},
+    doctor::{Account, Finding, examine},
     migrations::{MigratedDatabase, Run, migrate_all, summary},
 };
 
@@ -34,6 +35,8 @@ enum Event {
     CloudFormation(cloudformation::Request),
     /// `{"migrate": true}`
     Migrate,
+    /// `{"doctor": true}`
+    Doctor,
 }
 
 impl Event {
@@ -46,9 +49,15 @@ impl Event {
         if *event == json!({ "migrate": true }) {
             return Some(Self::Migrate);
         }
+        if *event == json!({ "doctor": true }) {
+            return Some(Self::Doctor);
+        }
         cloudformation::Request::parse(event).map(Self::CloudFormation)
     }
 }
+
+const UNKNOWN_EVENT: &str = "this function accepts the events of a custom resource of CloudFormation, {\"migrate\": true} and \
+                             {\"doctor\": true}; nothing was done";
 
 /// Handles an event.
 ///
@@ -63,11 +72,11 @@ pub async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
             let migrated = catching_panics(migrate_within(time)).await?;
             Ok(json!({ "applied": applied(&migrated), "summary": summary(&migrated) }))
         }
-        None => {
-            Err("this function accepts the events of a custom resource of CloudFormation and {\"migrate\": true}; \
-                     nothing was done"
-                .into())
+        Some(Event::Doctor) => {
+            let findings = catching_panics(examine_within(time)).await?;
+            Ok(json!({ "findings": findings }))
         }
+        None => Err(UNKNOWN_EVENT.into()),
     }
 }
 
@@ -99,6 +108,14 @@ async fn migrate_within(time: Duration) -> Result<Vec<MigratedDatabase>, String>
         Err(_) => out_of_time(&databases, &run).await,
     };
     Err(without_password(&error, &databases.server.password))
+}
+
+/// Examines the databases that the environment names, with the account that migrates.
+async fn examine_within(time: Duration) -> Result<Vec<Finding>, String> {
+    let databases = Databases::read(Env::of_process()).map_err(|error| error.to_string())?;
+    let clock = Clock::system(Tz::UTC);
+    let examined = timeout(time, examine(&databases, Account::Migrator, None, &clock)).await;
+    examined.map_err(|_| "the database does not answer in time".to_owned())
 }
 
 /// Ends the statement of `run` on the server, and says what to do.
@@ -147,7 +164,11 @@ mod tests {
     #[test]
     fn only_known_events_are_accepted() {
         let url = "https://bucket.example/response";
-        for event in [json!({ "migrate": true }), json!({ "RequestType": "Create", "ResponseURL": url })] {
+        for event in [
+            json!({ "migrate": true }),
+            json!({ "doctor": true }),
+            json!({ "RequestType": "Create", "ResponseURL": url }),
+        ] {
             assert!(Event::parse(&event).is_some(), "{event}");
         }
         for event in [
