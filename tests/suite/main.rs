@@ -12,6 +12,7 @@ mod auth;
 mod concurrency;
 mod dashboard;
 mod dev;
+mod doctor;
 mod emulator;
 mod examples;
 mod export;
