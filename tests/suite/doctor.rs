@@ -332,6 +332,8 @@ async fn each_fault_of_the_environment_is_found() {
     let findings = installation.examine(&[models]).await;
     assert_finding(&findings, "Anthropic", Status::Ok, "accepts the key");
     assert_finding(&findings, "AI_MODELS", Status::Error, "Anthropic has no two.");
+    let asked: Vec<String> = installation.anthropic.received().into_iter().rev().take(3).map(|it| it.path).collect();
+    assert_eq!(asked, ["/v1/models/three", "/v1/models/two", "/v1/models/one"]);
     drop_account(&installation.user).await;
 }
 

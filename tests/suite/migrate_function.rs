@@ -172,14 +172,14 @@ async fn a_statement_that_hangs_is_ended_before_the_function() {
     assert_eq!(failed["Status"], "FAILED");
     assert!(reason.contains("Their statement was ended on the server"), "{reason}");
     assert!(reason.contains("`rotracker migrate` on a machine that reaches the database"), "{reason}");
-    // It would wait for a minute.
+    // It would wait for half a minute.
     let ended = async {
         let sessions = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.PROCESSLIST WHERE DB = ?";
         while sqlx::query_scalar::<_, i64>(sessions).bind(&main.name).fetch_one(&mut observer).await.unwrap() > 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the statement is ended");
+    tokio::time::timeout(Duration::from_secs(15), ended).await.expect("the statement is ended");
     execute(&mut holder, "COMMIT").await;
     assert_eq!(function.request("Update").await["Data"]["Applied"], 1);
 }
@@ -221,6 +221,11 @@ async fn an_operator_may_invoke_it_and_other_events_change_nothing() {
     assert_eq!(tables(&main).await.len() + tables(&inventory).await.len(), 0);
     let migrated = result(function.lambda.invoke(&json!({ "migrate": true })).await).await.unwrap();
     assert_eq!(migrated["applied"], 13);
+    let examined = result(function.lambda.invoke(&json!({ "doctor": true })).await).await.unwrap();
+    let findings = examined["findings"].as_array().unwrap();
+    let of_main = format!("database {}", main.name);
+    let finding = json!({ "status": "ok", "check": of_main, "message": "all migrations are applied" });
+    assert!(findings.contains(&finding), "{examined}");
     assert!(function.cloudformation.responses().is_empty());
 }
 

@@ -49,7 +49,7 @@ const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('rotracker ', LEFT(SHA2(DATABASE(),
 const LOCK_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a statement waits for a lock that another session holds. Requests for the table wait behind it.
-const SET_LOCK_TIMEOUTS: &str = "SET SESSION lock_wait_timeout = 60, innodb_lock_wait_timeout = 60";
+const SET_LOCK_TIMEOUTS: &str = "SET SESSION lock_wait_timeout = 30, innodb_lock_wait_timeout = 30";
 
 /// One run of the migrations.
 pub struct Run {
@@ -445,7 +445,7 @@ fn advice(error: &sqlx::Error) -> &'static str {
              binary logging is on and the account has no SUPER privilege, the server needs log_bin_trust_function_creators = 1."
         }
         Some(LOCK_WAIT_TIMEOUT) => {
-            " Another session held a lock on the table for a minute; an open transaction that has only read it does so, too. SHOW \
+            " Another session held a lock on the table for half a minute; an open transaction that has only read it does so, too. SHOW \
              PROCESSLIST lists the sessions."
         }
         _ => "",

@@ -340,7 +340,7 @@ async fn describe_owners(connection: &mut MySqlConnection, databases: &Databases
     let owners = "
         SELECT DISTINCT CAST(DEFINER AS CHAR) AS owner, DEFINER = CURRENT_USER() AS is_this
         FROM information_schema.TRIGGERS
-        WHERE TRIGGER_SCHEMA IN (?, ?)
+        WHERE TRIGGER_SCHEMA IN (?, ?) AND DEFINER IS NOT NULL
         ORDER BY owner";
     #[derive(FromRow)]
     struct Owner {
