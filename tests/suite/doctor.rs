@@ -12,7 +12,7 @@ use rotracker_tests::{
     TestDatabase,
     anthropic::{FakeAnthropic, Script},
     database::{connect, databases, execute, migrate, server},
-    emulator::{binary, database_variables, free_port, workspace},
+    emulator::{binary, database_variables, free_port},
     issuer::{AUDIENCE, Issuer},
     tls_server::{TlsServer, authority},
 };
@@ -311,6 +311,12 @@ async fn each_fault_of_the_environment_is_found() {
             Status::Error,
             "the connection to Anthropic was lost",
         ),
+        (
+            &[("AWS_ENDPOINT_URL_DYNAMODB", ""), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")],
+            "configuration",
+            Status::Warning,
+            "AWS_REGION is missing. Lambda sets it",
+        ),
         (&[("AI_RATE_TABLE", "another")], "table another", Status::Error, "it does not exist"),
         (&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")], "table ro-tracker", Status::Error, "Check AWS_REGION"),
     ] {
@@ -369,18 +375,13 @@ async fn tables_of_another_shape_are_found() {
 #[tokio::test]
 async fn the_command_prints_lines_or_json_and_fails_on_errors() {
     let installation = Installation::start().await;
-    let doctor = |arguments: &'static [&'static str], variables: &'static [(&str, &str)]| {
-        let environment = installation.variables();
+    let program = binary("rotracker").await;
+    let doctor = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(&program);
+        command.arg("doctor").args(arguments);
+        command.envs(installation.variables()).envs(variables.iter().copied()).env_remove("AI_RATE_TABLE");
         async move {
-            let output = Command::new(binary("rotracker").await)
-                .arg("doctor")
-                .args(arguments)
-                .envs(environment)
-                .envs(variables.iter().copied())
-                .current_dir(workspace())
-                .output()
-                .await
-                .unwrap();
+            let output = command.output().await.unwrap();
             (output.status.code(), String::from_utf8(output.stdout).unwrap())
         }
     };
@@ -393,9 +394,23 @@ async fn the_command_prints_lines_or_json_and_fails_on_errors() {
     let (status, lines) = doctor(&["--migrator"], &[]).await;
     assert_eq!(status, Some(1));
     assert!(lines.contains("the account that migrates lacks ALTER") && !lines.contains("issuer"), "{lines}");
-    // The repository's own file, in which nobody has filled in anything.
-    let (status, lines) = doctor(&["--samconfig", "--config-env", "prod"], &[]).await;
+    // The values of a stage take the place of the environment's.
+    let folder = tempfile::tempdir().unwrap();
+    let samconfig = folder.path().join("samconfig.toml");
+    let parameters = "[prod.deploy.parameters.parameter_overrides]\nStage = \"prod\"\nDbName = \"of_the_stage\"\n\
+                      AlarmEmail = \"ops@example.com\"";
+    std::fs::write(&samconfig, parameters).unwrap();
+    let template = "Parameters:\n  Stage:\n  DbName:\n  AlarmEmail:\nResources:\n";
+    std::fs::write(folder.path().join("template.yaml"), template).unwrap();
+    let samconfig = format!("--samconfig={}", samconfig.display());
+    let (status, lines) = doctor(&[&samconfig, "--config-env=prod"], &[]).await;
     assert_eq!(status, Some(1));
-    assert!(lines.contains("error   samconfig: DbHost is still db.example.com"), "{lines}");
+    for line in [
+        "error   samconfig: AlarmEmail is still ops@example.com",
+        "error   database of_the_stage: doctor_",
+        "warning DynamoDB: it is not examined",
+    ] {
+        assert!(lines.contains(line), "{line}: {lines}");
+    }
     drop_account(&installation.user).await;
 }

@@ -35,8 +35,12 @@ fn problems(env: &impl Fn() -> Env) -> Vec<Finding> {
     }
     problems
         .into_iter()
-        .map(|(problem, functions)| {
-            Finding::error("configuration", format!("{problem} ({} cannot start)", functions.join(", ")))
+        .map(|(problem, functions)| match problem.split_once(' ') {
+            Some((name, "is missing")) if name.starts_with("AWS_") => Finding::warning(
+                "configuration",
+                format!("{name} is missing. Lambda sets it; here DynamoDB is not examined without it"),
+            ),
+            _ => Finding::error("configuration", format!("{problem} ({} cannot start)", functions.join(", "))),
         })
         .collect()
 }

@@ -96,5 +96,14 @@ pub async fn examine(
         findings.extend(examine_databases(&databases, Account::Service, connections, clock).await);
     }
     findings.extend(services::examine(&env, clock).await);
+    // The table of a stack has a name of CloudFormation's.
+    if options.samconfig.is_some() && env().optional("AI_RATE_TABLE").is_none() {
+        findings.push(Finding::warning(
+            "DynamoDB",
+            "it is not examined, because AI_RATE_TABLE is not set: the stack names its table in the output RateLimitTableName",
+        ));
+    } else {
+        findings.extend(services::dynamodb(env()).await);
+    }
     Ok(findings)
 }

@@ -13,7 +13,7 @@ const PLACEHOLDERS: [&str; 3] = ["example.com", "example.org", "00000000-0000-00
 
 /// The parameters of a stage.
 pub(super) struct SamConfig {
-    /// In the order of the file, with their whole values.
+    /// With their whole values.
     parameters: Vec<(String, String)>,
     /// Whether they are texts of `Name=value`, which SAM cuts at blanks.
     are_texts: bool,
@@ -222,6 +222,19 @@ mod tests {
             findings("parameter_overrides = \"Stage=prod FrontendUrl=x RosConcurrency=1 Architecture=y\""),
             ["DbHost is missing, and it has no default"]
         );
+    }
+
+    #[test]
+    fn our_own_files_are_understood() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samconfig.toml");
+        for stage in ["default", "prod"] {
+            let config = SamConfig::read(&file, stage).unwrap();
+            assert_eq!(config.value("Stage"), Some(if stage == "prod" { "prod" } else { "dev" }));
+            assert!(config.in_template.contains_key("DbHost") && config.in_template.len() > 20);
+            let findings = config.examine();
+            assert!(!findings.iter().any(|finding| finding.message.contains("is no parameter")), "{findings:?}");
+        }
+        assert!(SamConfig::read(&file, "staging").is_err());
     }
 
     #[test]

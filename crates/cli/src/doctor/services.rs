@@ -23,10 +23,10 @@ use aws_sdk_dynamodb::{
 /// The timeouts of requests to DynamoDB.
 const TIMEOUTS: Timeouts = Timeouts { attempt: Duration::from_secs(5), total: Duration::from_secs(10) };
 
+/// Examines the issuer of tokens and Anthropic.
 pub(super) async fn examine(env: &impl Fn() -> Env, clock: &Clock) -> Vec<Finding> {
     let mut findings = authentication(env(), clock).await;
     findings.extend(anthropic(env()).await);
-    findings.extend(dynamodb(env()).await);
     findings
 }
 
@@ -122,7 +122,7 @@ async fn anthropic(mut env: Env) -> Vec<Finding> {
 }
 
 /// Examines the table of the rate limit.
-async fn dynamodb(mut env: Env) -> Vec<Finding> {
+pub(super) async fn dynamodb(mut env: Env) -> Vec<Finding> {
     let limiter = LimiterConfig::read(&mut env);
     let Ok(limiter) = env.finish(limiter) else { return Vec::new() };
     let client = store::client(&StoreConfig { timeouts: TIMEOUTS, ..limiter.store.clone() });
