@@ -146,17 +146,19 @@ async fn the_service_account_runs_the_commands() {
     let service = accounts.of_service();
     let workbook = concat!(env!("CARGO_MANIFEST_DIR"), "/data/workbooks/live-database.xlsx");
     let reports = tempfile::tempdir().unwrap();
-    let imported = Command::new(binary("rotracker").await)
-        .args(["import", workbook])
-        .current_dir(&reports)
-        .envs(database_variables(&accounts.main))
-        .envs([("DB_NAME_INVENTORY", &service.inventory), ("DB_USER", &service.server.user)])
-        .env("DB_PASSWORD", "of the service")
-        .output()
-        .await
-        .unwrap();
+    let program = binary("rotracker").await;
+    let rotracker = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(arguments).current_dir(&reports).envs(database_variables(&accounts.main));
+        command.envs([("DB_NAME_INVENTORY", &service.inventory), ("DB_USER", &service.server.user)]);
+        command.env("DB_PASSWORD", "of the service");
+        command
+    };
     // Some rows of that workbook are rejected.
+    let imported = rotracker(&["import", workbook]).output().await.unwrap();
     assert!(matches!(imported.status.code(), Some(0 | 3)), "{imported:?}");
+    let exported = rotracker(&["export", "exported"]).output().await.unwrap();
+    assert!(exported.status.success(), "{exported:?}");
     let pool = Pool::new(&service.server, &service.inventory);
     reindex(&pool, reindex::Options { dry_run: false, rebuild: true, accept_renumbered: false }).await.unwrap();
     let pool = Pool::new(&service.server, &service.main);

@@ -163,7 +163,7 @@ async fn a_statement_that_hangs_is_ended_before_the_function() {
     let mut holder = main.connect().await;
     execute(&mut holder, "BEGIN; SELECT * FROM _sqlx_migrations FOR UPDATE; USE information_schema").await;
     let function = Function::start(&main, &inventory).await;
-    let deadline = Clock::system(chrono_tz::Tz::UTC).now() + chrono::TimeDelta::seconds(20);
+    let deadline = Clock::system(chrono_tz::Tz::UTC).now() + chrono::TimeDelta::seconds(25);
     let deadline = u64::try_from(deadline.timestamp_millis()).unwrap();
     let event = function.cloudformation.event("Update");
     result(function.lambda.invoke_until(deadline, &event).await).await.unwrap();
@@ -179,7 +179,7 @@ async fn a_statement_that_hangs_is_ended_before_the_function() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(15), ended).await.expect("the statement is ended");
+    tokio::time::timeout(Duration::from_secs(12), ended).await.expect("the statement is ended");
     execute(&mut holder, "COMMIT").await;
     assert_eq!(function.request("Update").await["Data"]["Applied"], 1);
 }

@@ -7,6 +7,6 @@ use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // Nothing else happens here that could fail, because CloudFormation would then wait an hour for a response.
+    // Nothing else happens here that could fail, because CloudFormation would then wait up to an hour for a response.
     lambda::start(lambda_runtime::run(service_fn(migrate::function::handle))).await
 }
