@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ::migrate::error_line;
 use clap::{Parser, Subcommand};
 use rotracker_cli::{dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
 
@@ -78,17 +79,4 @@ fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
         output::progress(&format!("error: {}", error_line(&error)));
         ExitCode::FAILURE
     })
-}
-
-/// Returns the error and its causes in one line, without the causes that are already part of the text.
-fn error_line(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

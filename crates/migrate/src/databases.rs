@@ -50,3 +50,16 @@ pub(crate) async fn connect(server: &DatabaseConfig, name: Option<&str>) -> Resu
     };
     connected.with_context(|| format!("the database server {}:{} cannot be used", server.host, server.port))
 }
+
+/// Returns the error and its causes in one line, without the causes that are already part of the text.
+pub fn error_line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

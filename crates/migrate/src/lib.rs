@@ -7,7 +7,7 @@ pub mod doctor;
 pub mod function;
 mod migrations;
 
-pub use databases::Databases;
+pub use databases::{Databases, error_line};
 pub use migrations::{
     MOVED_ASIDE, MigratedDatabase, Run, migrate_all, migrate_inventory, migrate_main, our_tables, summary,
 };

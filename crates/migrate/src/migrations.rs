@@ -16,7 +16,7 @@ use sqlx::{
     mysql::MySqlDatabaseError,
 };
 
-use crate::databases::{Databases, connect};
+use crate::databases::{Databases, connect, error_line};
 
 /// The main database: repair orders and AI logs.
 pub(crate) static MAIN: LazyLock<Migrator> =
@@ -132,7 +132,7 @@ pub async fn migrate_all(databases: &Databases, dry_run: bool, run: &Run) -> Res
     };
     for (name, migrators) in checked {
         if let Err(refusal) = check(server, name, migrators).await {
-            refusals.push(format!("the database {name} was not migrated: {refusal:#}"));
+            refusals.push(format!("the database {name} was not migrated: {}", error_line(&refusal)));
         }
     }
     refusals.dedup();
@@ -229,7 +229,7 @@ pub(crate) async fn migration_state(connection: &mut MySqlConnection, migrator: 
         refused => refused,
     };
     if let Err(refusal) = refusal {
-        return Ok(MigrationState::Refused(format!("{refusal:#}")));
+        return Ok(MigrationState::Refused(error_line(&refusal)));
     }
     let names: Vec<String> = pending(&begun, migrator)
         .iter()

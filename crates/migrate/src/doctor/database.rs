@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Account, Finding, grants::Privileges};
 use crate::{
-    databases::{Databases, connect},
+    databases::{Databases, connect, error_line},
     migrations::{INVENTORY, MAIN, MigrationState, exists, migration_state},
 };
 
@@ -76,7 +76,7 @@ pub async fn examine(databases: &Databases, account: Account, connections: Optio
         };
         findings.push(match state {
             Ok(state) => describe_migrations(&check, &state, account),
-            Err(error) => Finding::error(&check, format!("{error:#}")),
+            Err(error) => Finding::error(&check, error_line(&error)),
         });
     }
     findings
@@ -137,7 +137,7 @@ fn login_failed(error: &anyhow::Error) -> Finding {
         _ => "Check whether a database server listens there",
     };
     let check = if is_tls { "database TLS" } else { "database login" };
-    Finding::error(check, format!("{error:#}. {advice}"))
+    Finding::error(check, format!("{}. {advice}", error_line(error)))
 }
 
 /// Runs the checks that need a connection to the server and no database.

@@ -17,7 +17,7 @@ use sqlx::Executor;
 use tokio::time::timeout;
 
 use crate::{
-    databases::{Databases, connect},
+    databases::{Databases, connect, error_line},
     doctor::{Account, Finding, examine},
     migrations::{MigratedDatabase, Run, migrate_all, summary},
 };
@@ -104,7 +104,7 @@ async fn migrate_within(time: Duration) -> Result<Vec<MigratedDatabase>, String>
     let run = Run::new(|line| tracing::info!("{line}"));
     let error = match timeout(time, migrate_all(&databases, false, &run)).await {
         Ok(Ok(migrated)) => return Ok(migrated),
-        Ok(Err(error)) => format!("{error:#}"),
+        Ok(Err(error)) => error_line(&error),
         Err(_) => out_of_time(&databases, &run).await,
     };
     Err(without_password(&error, &databases.server.password))
@@ -123,7 +123,9 @@ async fn out_of_time(databases: &Databases, run: &Run) -> String {
     let ended = match run.connection_id() {
         Some(id) => match timeout(KILL_TIMEOUT, kill(databases, id)).await {
             Ok(Ok(())) => "Their statement was ended on the server.".to_owned(),
-            Ok(Err(error)) => format!("Their statement may still run, since it could not be ended: {error:#}."),
+            Ok(Err(error)) => {
+                format!("Their statement may still run, since it could not be ended: {}.", error_line(&error))
+            }
             Err(_) => "Their statement may still run, since the server does not answer.".to_owned(),
         },
         None => String::new(),
