@@ -138,8 +138,9 @@ fn shortened(reason: &str, response: &Value) -> String {
     let mut shortened = reason.to_owned();
     let mut kept = reason.len();
     while length_with(&shortened) > DOCUMENT_LIMIT_BYTES && kept > 0 {
-        let excess = length_with(&shortened) - DOCUMENT_LIMIT_BYTES;
-        kept = reason.floor_char_boundary(kept.saturating_sub(excess.max(CUT.len())));
+        // A character takes up to six bytes for each of its own, as `\u0001` does.
+        let excess = (length_with(&shortened) - DOCUMENT_LIMIT_BYTES).div_ceil(6);
+        kept = reason.floor_char_boundary(kept.saturating_sub(excess));
         shortened = format!("{}{CUT}", &reason[..kept]);
     }
     shortened
