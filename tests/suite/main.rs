@@ -8,6 +8,7 @@ mod accounts;
 mod ai;
 mod ai_limiter;
 mod ai_logs;
+mod ai_tokens;
 mod auth;
 mod concurrency;
 mod dashboard;
