@@ -412,5 +412,10 @@ async fn the_command_prints_lines_or_json_and_fails_on_errors() {
     ] {
         assert!(lines.contains(line), "{line}: {lines}");
     }
+    let authority = folder.path().join("infra/database-ca");
+    std::fs::create_dir_all(&authority).unwrap();
+    std::fs::write(authority.join("ca.pem"), "to be replaced").unwrap();
+    let (_, lines) = doctor(&[&samconfig, "--config-env=prod"], &[]).await;
+    assert!(lines.contains("infra/database-ca/ca.pem, which is not a PEM certificate"), "{lines}");
     drop_account(&installation.user).await;
 }
