@@ -27,6 +27,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// Returns the problems, each of which names a variable.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(|problem| problem.trim())
+    }
+
     /// Joins the errors of several functions. A problem that several of them have is named once.
     pub fn join(errors: impl IntoIterator<Item = Self>) -> Self {
         let mut problems = Vec::new();

@@ -2,6 +2,7 @@
 //! when a token names an unknown one, but not too often. While the issuer is down, cached keys serve for a day.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -121,6 +122,16 @@ impl Keys {
         self.refresh(TimeDelta::zero()).await;
     }
 
+    /// Fetches the keys and returns the names of their algorithms, such as `RS256`. For examining a configuration.
+    ///
+    /// # Errors
+    /// When the issuer does not answer, or has no usable keys.
+    pub async fn algorithms(&self) -> Result<BTreeSet<String>, FetchError> {
+        let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.0.fetch()).await;
+        let keys = fetch.unwrap_or(Err(FetchError::TimedOut))?;
+        Ok(keys.iter().map(|key| format!("{:?}", key.algorithm)).collect())
+    }
+
     /// Returns the key with the id `id`, or without one the only key.
     ///
     /// # Errors
@@ -188,8 +199,9 @@ impl Keys {
     }
 }
 
+/// The reason why the keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub enum FetchError {
     #[error("the issuer did not answer")]
     Http(#[source] reqwest::Error),
     #[error("the issuer did not answer in time")]
