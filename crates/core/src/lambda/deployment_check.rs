@@ -1,0 +1,137 @@
+//! The check of a new version before clients reach it. A deployment invokes the version with the event `{"deploymentCheck": true}`,
+//! and the function reports whether it works.
+//!
+//! No client can send this event: gateways wrap each request in an event of their own, of which the client's body is one member.
+
+use std::{pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::Request,
+};
+use lambda_http::tower::ServiceExt;
+use serde::{Deserialize, Serialize};
+
+use crate::http::Caller;
+
+/// The longest response that a check reads.
+const RESPONSE_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// The event. It has no other members.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Event {
+    deployment_check: bool,
+}
+
+/// Returns whether `event`, which is that of no gateway, asks for the check.
+pub(super) fn is_requested(event: &str) -> bool {
+    serde_json::from_str(event).is_ok_and(|Event { deployment_check }| deployment_check)
+}
+
+/// The result of a check: the reason why something does not work.
+pub type CheckResult = Result<(), String>;
+
+type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
+
+/// The checks of a function. Clones share them.
+#[derive(Clone)]
+pub struct DeploymentCheck {
+    function: &'static str,
+    checks: Vec<(&'static str, Check)>,
+}
+
+/// The answer to the event. `ok` is false if any check failed. The function itself fails (`FunctionError`) only if it cannot
+/// make this report, for example because it does not start.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    ok: bool,
+    function: &'static str,
+    checks: Vec<CheckReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckReport {
+    name: &'static str,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl DeploymentCheck {
+    /// Creates the checks of `function`; none yet.
+    pub fn new(function: &'static str) -> Self {
+        Self { function, checks: Vec::new() }
+    }
+
+    /// Adds a check that `GET target` of `routes` responds 200. `routes` are those without the layers around them, so the request
+    /// needs no token. It is one of an administrator.
+    #[must_use]
+    pub fn get(self, name: &'static str, routes: &Router, target: &'static str) -> Self {
+        let routes = routes.clone();
+        self.check(name, move || get(routes.clone(), target))
+    }
+
+    /// Adds a check.
+    #[must_use]
+    pub fn check<F>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = CheckResult> + Send + 'static,
+    {
+        self.checks.push((name, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    /// Runs the checks one after the other, and logs those that fail.
+    pub(super) async fn run(&self) -> Report {
+        let mut checks = Vec::new();
+        for (name, check) in &self.checks {
+            let reason = check().await.err();
+            if let Some(reason) = &reason {
+                tracing::error!(check = name, reason, "the check of the deployment failed");
+            }
+            checks.push(CheckReport { name, ok: reason.is_none(), reason });
+        }
+        Report { ok: checks.iter().all(|check| check.ok), function: self.function, checks }
+    }
+}
+
+async fn get(routes: Router, target: &'static str) -> CheckResult {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static(target);
+    request.extensions_mut().insert(Caller::unknown());
+    let Ok(response) = routes.oneshot(request).await;
+    let status = response.status();
+    let body = to_bytes(response.into_body(), RESPONSE_LIMIT_BYTES).await;
+    let body = body.map_err(|error| format!("GET {target} broke off: {error}"))?;
+    if status == http::StatusCode::OK {
+        return Ok(());
+    }
+    // The body of an error has a message.
+    let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let message = error["message"].as_str().unwrap_or_default();
+    Err(format!("GET {target} responds {}: {message}", status.as_u16()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_event_asks_for_the_check() {
+        assert!(is_requested(r#" {"deploymentCheck": true} "#));
+        for event in [
+            r#"{"deploymentCheck": false}"#,
+            r#"{"deploymentCheck": "true"}"#,
+            r#"{"deploymentCheck": true, "requestContext": {}}"#,
+            r#"{"body": "{\"deploymentCheck\": true}"}"#,
+            r#"{"deploymentcheck": true}"#,
+            "[true]",
+            "true",
+            "",
+        ] {
+            assert!(!is_requested(event), "{event}");
+        }
+    }
+}
