@@ -10,13 +10,14 @@ use axum::{
     body::{Body, to_bytes},
     extract::Request,
 };
+use futures_util::StreamExt;
 use lambda_http::tower::ServiceExt;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Caller;
 
-/// The longest response that a check reads.
-const RESPONSE_LIMIT_BYTES: usize = 1024 * 1024;
+/// The longest body of an error that is read for its message.
+const ERROR_LIMIT_BYTES: usize = 64 * 1024;
 
 /// The event. It has no other members.
 #[derive(Deserialize)]
@@ -103,12 +104,15 @@ async fn get(routes: Router, target: &'static str) -> CheckResult {
     request.extensions_mut().insert(Caller::unknown());
     let Ok(response) = routes.oneshot(request).await;
     let status = response.status();
-    let body = to_bytes(response.into_body(), RESPONSE_LIMIT_BYTES).await;
-    let body = body.map_err(|error| format!("GET {target} broke off: {error}"))?;
     if status == http::StatusCode::OK {
+        // Lists are read from the database while they are sent.
+        let mut body = response.into_body().into_data_stream();
+        while let Some(data) = body.next().await {
+            data.map_err(|error| format!("GET {target} broke off: {error}"))?;
+        }
         return Ok(());
     }
-    // The body of an error has a message.
+    let body = to_bytes(response.into_body(), ERROR_LIMIT_BYTES).await.unwrap_or_default();
     let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let message = error["message"].as_str().unwrap_or_default();
     Err(format!("GET {target} responds {}: {message}", status.as_u16()))

@@ -21,8 +21,8 @@ use backon::{ConstantBuilder, Retryable};
 use bytes::Bytes;
 use deployment_check::Report;
 pub use deployment_check::{CheckResult, DeploymentCheck};
-pub use lambda_http::Error;
 use futures_util::Stream;
+pub use lambda_http::Error;
 use lambda_http::{
     Adapter, LambdaEvent, Service, StreamAdapter,
     lambda_runtime::{self, FunctionResponse},
