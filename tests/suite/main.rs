@@ -14,6 +14,7 @@ mod dev;
 mod emulator;
 mod examples;
 mod export;
+mod export_since;
 mod faults;
 mod framing;
 mod freeze;

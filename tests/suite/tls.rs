@@ -121,7 +121,9 @@ async fn functions_accept_either_authority_while_the_server_changes_it() {
 
     let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     for function in ["ros", "inventory", "ai-logs", "ai"] {
-        for (ca, works) in [(&both, true), (&only_old, false)] {
+        // Without the new authority each function waits ten seconds for the server, so one is enough.
+        let cas = if function == "ros" { vec![(&both, true), (&only_old, false)] } else { vec![(&both, true)] };
+        for (ca, works) in cas {
             let lambda = RuntimeApi::start().await;
             let ours = assistant_variables(&anthropic.url, &dynamodb.endpoint);
             let variables = [ours.as_slice(), &[("DB_SSL_CA", ca.clone())]].concat();

@@ -10,7 +10,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::Request,
 };
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::join_all};
 use lambda_http::tower::ServiceExt;
 use serde::{Deserialize, Serialize};
 
@@ -84,16 +84,16 @@ impl DeploymentCheck {
         self
     }
 
-    /// Runs the checks one after the other, and logs those that fail.
+    /// Runs the checks side by side, and logs those that fail. While the database is down, each takes ten seconds.
     pub(super) async fn run(&self) -> Report {
-        let mut checks = Vec::new();
-        for (name, check) in &self.checks {
+        let checks = self.checks.iter().map(async |(name, check)| {
             let reason = check().await.err();
             if let Some(reason) = &reason {
                 tracing::error!(check = name, reason, "the check of the deployment failed");
             }
-            checks.push(CheckReport { name, ok: reason.is_none(), reason });
-        }
+            CheckReport { name: *name, ok: reason.is_none(), reason }
+        });
+        let checks = join_all(checks).await;
         Report { ok: checks.iter().all(|check| check.ok), function: self.function, checks }
     }
 }
