@@ -16,7 +16,7 @@ use app_core::{
 };
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures_util::{TryStreamExt, stream};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Connection as _, Executor};
 use tempfile::NamedTempFile;
 
 use self::{
@@ -157,5 +157,7 @@ impl ChangesExport {
 async fn use_database(connection: &mut Connection, name: &str) -> sqlx::Result<()> {
     // A name cannot be bound. This one comes from the operator and is quoted.
     let statement = format!("USE `{}`", name.replace('`', "``"));
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await.map(drop)
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
+    // A prepared statement goes on to read the tables of the database in which it was prepared.
+    connection.clear_cached_statements().await
 }

@@ -6,7 +6,7 @@ use app_core::{
     values::Timestamp,
 };
 use chrono::{DateTime, Utc};
-use ros::model::{ArchiveStatus, HistoryAction, HistoryEntry, OrderKey, RepairOrder};
+use ros::model::{HistoryAction, HistoryEntry, OrderKey, RepairOrder};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sqlx::MySqlConnection;
@@ -70,8 +70,7 @@ pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Ut
             (Some(before), Some(now)) if before.columns() == now.columns() => continue,
             (Some(before), Some(now)) => (ChangeKind::Changed, before, now),
         };
-        let tables = ArchiveStatus::ALL.map(ArchiveStatus::table);
-        let old_row = store::old_row(connection, tables, id).await?;
+        let old_row = store::old_row(connection, "ro_registry", id).await?;
         changes.push(OrderChange {
             kind,
             old_row: old_row.filter(|row| row.table == before.archive_status.table()),

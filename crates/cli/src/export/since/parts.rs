@@ -62,7 +62,7 @@ pub(super) async fn changes(
             let row = store::index_row(connection, index_id).await?;
             let old_row =
                 match row.as_ref().and_then(|row| Some((Table::from_index_name(&row.table_name)?, row.row_id))) {
-                    Some((table, row_id)) => store::old_row(connection, [table.name()], row_id).await?,
+                    Some((table, row_id)) => store::old_row(connection, table.name(), row_id).await?,
                     None => None,
                 };
             parts.insert(index_id, PartChange { part_number: transaction.part_number.clone(), row, old_row });

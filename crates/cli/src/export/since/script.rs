@@ -341,7 +341,7 @@ fn date(Day(date): Day, column_type: ColumnType) -> String {
 /// Returns the notes as the old database has them: without the lines that the importer has added, and after the history that the
 /// old service keeps there.
 fn old_notes(notes: &str, old_row: Option<&OldRow>) -> String {
-    let lines: Vec<&str> = notes.lines().filter(|line| !line.starts_with(IMPORTED_NOTE)).collect();
+    let lines: Vec<&str> = notes.split('\n').filter(|line| !line.starts_with(IMPORTED_NOTE)).collect();
     let notes = lines.join("\n");
     match old_row.and_then(|row| row.original.get("NOTES")).and_then(Value::as_str) {
         Some(old) if old.starts_with(OLD_HISTORY) => match old.split_once(OLD_NOTES) {

@@ -1,7 +1,6 @@
 //! What the database knows about the changes of a period, and about the rows of the old database that the importer has read.
 
 use app_core::{
-    db::push_list,
     http::{Cell, Record},
     values::Timestamp,
 };
@@ -9,7 +8,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use inventory::model::StockTransaction;
 use ros::model::{ArchiveStatus, HistoryEntry};
 use serde_json::{Map, Value};
-use sqlx::{FromRow, MySqlConnection, QueryBuilder};
+use sqlx::{FromRow, MySqlConnection};
 
 /// A row of the old database.
 #[derive(Clone, Debug)]
@@ -55,21 +54,20 @@ pub(super) async fn history(connection: &mut MySqlConnection, since: DateTime<Ut
     .await
 }
 
-/// Returns the row of the old database that became the row `id` of one of `tables`, if the importer has read it from a database.
-pub(super) async fn old_row(
-    connection: &mut MySqlConnection,
-    tables: impl IntoIterator<Item = &'static str>,
-    id: i64,
-) -> sqlx::Result<Option<OldRow>> {
-    let mut statement = QueryBuilder::new(
+/// Returns the row of the old database that became the row `id` of `table`, if the importer has read it from a database. The importer
+/// knows orders by their row of `ro_registry`.
+pub(super) async fn old_row(connection: &mut MySqlConnection, table: &str, id: i64) -> sqlx::Result<Option<OldRow>> {
+    let row: Option<ImportRow> = sqlx::query_as(
         "SELECT source_table, source_row, original
          FROM import_rows
-         WHERE target_id = ",
-    );
-    statement.push_bind(id).push(" AND target_table IN (");
-    push_list(&mut statement, tables);
-    statement.push(") AND replaced_by IS NULL AND source LIKE 'mysql://%' ORDER BY id LIMIT 1");
-    let row: Option<ImportRow> = statement.build_query_as().fetch_optional(connection).await?;
+         WHERE target_table = ? AND target_id = ? AND replaced_by IS NULL AND source LIKE 'mysql://%'
+         ORDER BY id
+         LIMIT 1",
+    )
+    .bind(table)
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(OldRow::from))
 }
 
