@@ -29,6 +29,7 @@ mod observability;
 mod openapi;
 mod ros;
 mod serve;
+mod smoke;
 mod statements;
 mod tls;
 mod variables;
