@@ -91,7 +91,7 @@ impl DeploymentCheck {
             if let Some(reason) = &reason {
                 tracing::error!(check = name, reason, "the check of the deployment failed");
             }
-            CheckReport { name: *name, ok: reason.is_none(), reason }
+            CheckReport { name, ok: reason.is_none(), reason }
         });
         let checks = join_all(checks).await;
         Report { ok: checks.iter().all(|check| check.ok), function: self.function, checks }

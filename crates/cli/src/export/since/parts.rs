@@ -1,6 +1,6 @@
 //! The quantities that were changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use anyhow::Result;
 use app_core::http::{Cell, Record};
@@ -57,15 +57,15 @@ pub(super) async fn changes(
     let transactions = store::stock_transactions(connection, since).await?;
     let mut parts = BTreeMap::new();
     for transaction in &transactions {
-        let Some(index_id) = transaction.index_id.map(|id| id.0) else { continue };
-        if !parts.contains_key(&index_id) {
-            let row = store::index_row(connection, index_id).await?;
-            let old_row =
-                match row.as_ref().and_then(|row| Some((Table::from_index_name(&row.table_name)?, row.row_id))) {
-                    Some((table, row_id)) => store::old_row(connection, table.name(), row_id).await?,
-                    None => None,
-                };
-            parts.insert(index_id, PartChange { part_number: transaction.part_number.clone(), row, old_row });
+        let Some(index_id) = transaction.index_id else { continue };
+        if let Entry::Vacant(entry) = parts.entry(index_id.0) {
+            let row = store::index_row(connection, index_id.0).await?;
+            let place = row.as_ref().and_then(|row| Some((Table::from_index_name(&row.table_name)?, row.row_id)));
+            let old_row = match place {
+                Some((table, row_id)) => store::old_row(connection, table.name(), row_id).await?,
+                None => None,
+            };
+            entry.insert(PartChange { part_number: transaction.part_number.clone(), row, old_row });
         }
     }
     let rows = transactions.into_iter().map(|transaction| {
