@@ -2,10 +2,7 @@
 
 use std::{
     process::{Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -263,7 +260,6 @@ struct SpoilerState {
     upstream: String,
     spoil: Spoil,
     seen: Arc<Mutex<Vec<String>>>,
-    calls: AtomicUsize,
     client: reqwest::Client,
 }
 
@@ -278,7 +274,6 @@ impl Spoiler {
             upstream: service.url.clone(),
             spoil,
             seen: seen.clone(),
-            calls: AtomicUsize::new(0),
             client: local_client().build().unwrap(),
         };
         let routes = Router::new().fallback(relay).with_state(Arc::new(state));
@@ -294,7 +289,6 @@ impl Drop for Spoiler {
 }
 
 async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Response {
-    state.calls.fetch_add(1, Ordering::SeqCst);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().unwrap().to_string();
     let line = format!("{} {path}", parts.method);
@@ -313,6 +307,8 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
     }
     let bytes = answer.bytes().await.unwrap();
     match (state.spoil)(&parts.method, &path, earlier) {
+        // No answer at all.
+        Some(StatusCode::IM_A_TEAPOT) => std::future::pending().await,
         // As the gateway says it.
         Some(status) => {
             let body = Body::from(r#"{"message": "Internal server error"}"#);
@@ -336,8 +332,8 @@ async fn the_order_is_deleted_whatever_fails_before() {
     Smoke::test(&spoiler.url, &["--no-chat"]).await.assert_failed(&["an order is created"], "Gateway errors");
     assert_eq!(service.orders().await, 0);
     // The order cannot be read.
-    let spoiler = Spoiler::start(&service, |method, path, _| {
-        (*method == Method::GET && path.contains("/SMOKE-")).then_some(StatusCode::BAD_GATEWAY)
+    let spoiler = Spoiler::start(&service, |method, path, earlier| {
+        (*method == Method::GET && path.contains("/SMOKE-") && earlier == 0).then_some(StatusCode::BAD_GATEWAY)
     })
     .await;
     Smoke::test(&spoiler.url, &["--no-chat"]).await.assert_failed(&["it is found"], "responds 502");
@@ -358,6 +354,29 @@ async fn the_order_is_deleted_whatever_fails_before() {
     let seen = spoiler.seen.lock().unwrap().clone();
     let deleted = seen.iter().filter(|line| line.strip_prefix("DELETE ").is_some_and(is_order)).count();
     assert!(deleted > 1, "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_order_is_deleted_when_somebody_stops_the_test() {
+    let service = Service::start(&[], &off(), vec![]).await;
+    let spoiler = Spoiler::start(&service, |method, path, earlier| {
+        (*method == Method::GET && path.contains("/SMOKE-") && earlier == 0).then_some(StatusCode::IM_A_TEAPOT)
+    })
+    .await;
+    let mut command = Command::new(binary("rotracker").await);
+    let smoke = command.arg("smoke").arg(&spoiler.url).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let is_waiting =
+        || spoiler.seen.lock().unwrap().iter().any(|line| line.starts_with("GET /api/ros/by-number/SMOKE-"));
+    while !is_waiting() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(service.orders().await, 1);
+    let id = rustix::process::Pid::from_raw(smoke.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let Output { status, stdout, stderr } = smoke.wait_with_output().await.unwrap();
+    assert_eq!((status.code(), service.orders().await), (Some(1), 0));
+    assert!(String::from_utf8(stdout).unwrap().contains("it is deleted: deleted"));
+    assert!(String::from_utf8(stderr).unwrap().contains("stopped before the last step"));
 }
 
 #[tokio::test]

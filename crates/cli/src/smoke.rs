@@ -1,6 +1,7 @@
 //! `rotracker smoke`: asks a deployed API whether it works, step by step, as its clients do.
 
 use std::{
+    cell::Cell,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -20,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::output::print;
+use crate::{output::print, signals::Signals};
 
 /// How long a request may take. The gateway waits 29 seconds.
 const TIMEOUT: Duration = Duration::from_secs(35);
@@ -67,11 +68,21 @@ fn parse_url(text: &str) -> Result<Url, String> {
 /// Tests the API and returns the exit status: 0 if every step succeeded, else 1.
 ///
 /// # Errors
-/// When the options cannot be used together.
+/// When the options cannot be used together, or it is stopped by a signal. It then deletes its order first.
 pub async fn run(options: Options) -> Result<ExitCode> {
     let api = Api::new(&options)?;
     let mut report = Report::default();
-    api.test(&options, &mut report).await;
+    let mut signals = Signals::listen()?;
+    let is_stopped = tokio::select! {
+        () = api.test(&options, &mut report) => false,
+        () = signals.received() => true,
+    };
+    if is_stopped {
+        if api.has_order.get() {
+            report.step("it is deleted", api.delete()).await;
+        }
+        bail!("stopped before the last step");
+    }
     let Report { failed, succeeded } = report;
     print(&format!("{} steps, {failed} failed", succeeded + failed));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -130,6 +141,10 @@ struct Api {
     client: Client,
     url: String,
     credentials: HeaderMap,
+    /// The number of the order that is created. No real order can have it.
+    number: String,
+    /// Whether the order may be there.
+    has_order: Cell<bool>,
 }
 
 /// A response that was read completely.
@@ -155,7 +170,14 @@ impl Api {
         }
         let builder = outbound::client_builder().map_err(|error| anyhow!(error))?;
         let client = builder.timeout(TIMEOUT).build()?;
-        Ok(Self { client, url: options.url.as_str().trim_end_matches('/').to_owned(), credentials })
+        let today = Clock::system(chrono_tz::Tz::UTC).today().format("%Y%m%d");
+        Ok(Self {
+            client,
+            url: options.url.as_str().trim_end_matches('/').to_owned(),
+            credentials,
+            number: format!("SMOKE-{today}-{:08x}", random::<u32>()),
+            has_order: Cell::new(false),
+        })
     }
 
     async fn test(&self, options: &Options, report: &mut Report) {
@@ -260,58 +282,71 @@ impl Api {
 
     /// Creates an order, reads it and deletes it, also if reading it fails.
     async fn order(&self, report: &mut Report) {
-        let today = Clock::system(chrono_tz::Tz::UTC).today().format("%Y%m%d");
-        let number = format!("SMOKE-{today}-{:08x}", random::<u32>());
-        let is_created = report.step("an order is created", self.create(&number)).await;
+        self.has_order.set(true);
+        let is_created = report.step("an order is created", self.create()).await;
         if is_created {
-            report.step("it is found", self.find(&number)).await;
+            report.step("it is found", self.find()).await;
         }
         // If the creation failed, the order may be there nevertheless: the answer may have been lost.
-        report.step("it is deleted", self.delete(&number, is_created)).await;
+        report.step("it is deleted", self.delete()).await;
+        self.has_order.set(false);
     }
 
-    async fn create(&self, number: &str) -> StepResult {
+    async fn create(&self) -> StepResult {
         let order = json!({
-            "roNumber": number,
+            "roNumber": self.number,
             "shopName": "Smoke test",
             "partDescription": "Not a real order. It can be deleted.",
             "currentStatus": "TO SEND",
         });
         let answer = self.send(Method::POST, "/api/ros", &self.credentials, Some(order)).await?;
         answer.expect(StatusCode::CREATED)?;
-        Ok(number.to_owned())
+        Ok(self.number.clone())
     }
 
-    async fn find(&self, number: &str) -> StepResult {
-        let answer = self.get(&format!("/api/ros/by-number/{number}")).await?;
-        if answer.expect(StatusCode::OK)?["roNumber"] == number {
+    async fn find(&self) -> StepResult {
+        let answer = self.get(&format!("/api/ros/by-number/{}", self.number)).await?;
+        if answer.expect(StatusCode::OK)?["roNumber"] == *self.number {
             Ok("as it was created".to_owned())
         } else {
             Err(answer.failure("it is another order"))
         }
     }
 
-    async fn delete(&self, number: &str, is_created: bool) -> StepResult {
-        let path = format!("/api/ros/by-number/{number}");
+    /// Deletes the order, and checks that it is gone. While nobody knows whether it was created, it may still appear, so a second
+    /// attempt comes after a pause.
+    async fn delete(&self) -> StepResult {
         let mut attempt = 1;
         loop {
-            let deleted = self.send(Method::DELETE, &path, &self.credentials, None).await;
-            let failure = match deleted {
-                Ok(answer) if answer.status == StatusCode::OK => return Ok("deleted".to_owned()),
-                // Also after an attempt whose answer was lost.
-                Ok(answer) if answer.status == StatusCode::NOT_FOUND && (attempt > 1 || !is_created) => {
-                    return Ok("there is no such order".to_owned());
-                }
-                Ok(answer) => answer.expect(StatusCode::OK).err().unwrap_or_else(|| answer.failure("it failed")),
-                Err(failure) => failure,
+            let failure = match self.try_delete().await {
+                Ok(StatusCode::NOT_FOUND) if attempt == 1 => None,
+                Ok(StatusCode::NOT_FOUND) => return Ok("there is no such order".to_owned()),
+                Ok(_) => return Ok("deleted".to_owned()),
+                Err(failure) => Some(failure),
             };
-            if attempt == DELETIONS {
-                let advice = format!("The order {number} may still be there: delete it by hand");
-                return Err(Failure { reason: failure.reason, advice });
+            if let Some(Failure { reason, .. }) = failure
+                && attempt == DELETIONS
+            {
+                let advice = format!("The order {} may still be there: delete it by hand", self.number);
+                return Err(Failure { reason, advice });
             }
             attempt += 1;
             sleep(PAUSE).await;
         }
+    }
+
+    /// Returns 200 if the order was there and is gone, or 404 if it was not there.
+    async fn try_delete(&self) -> Result<StatusCode, Failure> {
+        let path = format!("/api/ros/by-number/{}", self.number);
+        let deleted = self.send(Method::DELETE, &path, &self.credentials, None).await?;
+        if deleted.status != StatusCode::NOT_FOUND {
+            deleted.expect(StatusCode::OK)?;
+        }
+        let found = self.get(&path).await?;
+        if found.status != StatusCode::NOT_FOUND {
+            return Err(found.failure("it should be gone"));
+        }
+        Ok(deleted.status)
     }
 
     async fn search(&self) -> StepResult {

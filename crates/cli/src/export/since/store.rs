@@ -20,6 +20,13 @@ pub(super) struct OldRow {
     pub(super) original: Map<String, Value>,
 }
 
+impl OldRow {
+    /// Returns whether an order is in a database with the columns of this service, where numbers of orders are texts.
+    pub(super) fn has_other_columns(&self) -> bool {
+        self.original.get("RO").is_some_and(Value::is_string)
+    }
+}
+
 #[derive(FromRow)]
 struct ImportRow {
     source_table: String,
