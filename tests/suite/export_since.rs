@@ -295,11 +295,17 @@ async fn the_files_say_what_happened_and_who_did_it() {
 async fn what_the_old_database_cannot_hold_is_named() {
     let day = SwitchOver::start().await;
     let ros = day.ros();
+    day.importer.change_source("UPDATE active SET erp_po_id = 'PO-9' WHERE id = 1").await;
+    day.set_clock("2024-11-15T12:00:00Z");
+    day.importer.run().await;
+    day.set_clock("2024-11-15T13:00:00Z");
     ros.create("RO-7").await;
     day.patch("38463", &json!({ "notes": "x".repeat(501), "terms": "COD" })).await;
     day.patch("37100", &json!({ "roNumber": "37100-A", "terms": "COD" })).await;
     // Its final cost, `1450.5 + freight`, is no number, and `net` has numbers.
     day.archive("37002", "NET").await;
+    // Only `active` has the columns of the ERP.
+    day.archive("38462", "RETURNED").await;
     let inventory = &day.importer.inventory;
     let part = inventory.put("terra", "NEW-1", 3).await;
     let take = part.change(&json!({}));
@@ -310,6 +316,7 @@ async fn what_the_old_database_cannot_hold_is_named() {
     let named = day.export("files").await.not_expressed;
     let expected = [
         "order 38463: its NOTES has 501 characters",
+        "order 38462: returns has no place for its erp_po_id, which was \"PO-9\"",
         "order 37002: net has no place for its FINAL_COST, which was \"1450.5 + freight\"",
         "order 37100: the number 37100-A",
         "order RO-7: its number is none for the old database",

@@ -3,7 +3,7 @@
 //!
 //! No client can send this event: gateways wrap each request in an event of their own, of which the client's body is one member.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use axum::{
     Router,
@@ -28,10 +28,9 @@ pub(super) fn is_requested(event: &str) -> bool {
 /// The result of a check: the reason why something does not work.
 pub type CheckResult = Result<(), String>;
 
-type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
+type Check = Box<dyn Fn() -> Pin<Box<dyn Future<Output = CheckResult> + Send>> + Send + Sync>;
 
-/// The checks of a function. Clones share them.
-#[derive(Clone)]
+/// The checks of a function.
 pub struct DeploymentCheck {
     function: &'static str,
     checks: Vec<(&'static str, Check)>,
@@ -74,7 +73,7 @@ impl DeploymentCheck {
     where
         F: Future<Output = CheckResult> + Send + 'static,
     {
-        self.checks.push((name, Arc::new(move || Box::pin(check()))));
+        self.checks.push((name, Box::new(move || Box::pin(check()))));
         self
     }
 

@@ -77,79 +77,36 @@ impl Script {
 
     /// Adds the change of an order.
     pub(super) fn add_order(&mut self, change: &OrderChange) {
-        let OrderChange { kind, before, now, old_row, copies, .. } = change;
+        let OrderChange { kind, before, now, old_row, .. } = change;
         let is_created = *kind == ChangeKind::Created;
-        let name = shown_number(if is_created { now } else { before });
-        let place = if is_created { Some(String::new()) } else { place_of(before, old_row.as_ref()) };
-        let (Some(place), true) = (place, !is_created || number(&now.ro_number).is_some()) else {
+        let name = comment(if is_created { &now.ro_number } else { &before.ro_number });
+        let place =
+            if is_created { number(&now.ro_number).map(str::to_owned) } else { place_of(before, old_row.as_ref()) };
+        let Some(place) = place else {
             self.leave_out(format!(
                 "order {name}: its number is none for the old database, in which numbers are DOUBLE"
             ));
             return;
         };
-        let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
-        match kind {
-            ChangeKind::Created => {
-                let _ = writeln!(self.statements, "\n-- order {name}: created");
-                let values = self.values(&name, now, |_, _| true, old_row.as_ref());
-                self.insert_order(&now.ro_number, table, &values);
-            }
-            ChangeKind::Changed => {
-                let _ = writeln!(self.statements, "\n-- order {name}: changed");
-                let changed = changed_columns(before, now);
-                let values = self.values(&name, now, |column, _| changed.contains(&column), old_row.as_ref());
-                if !values.is_empty() {
-                    let set = values.iter().map(|(column, value)| format!("`{column}` = {value}")).collect::<Vec<_>>();
-                    let _ = writeln!(self.statements, "UPDATE `{table}`\nSET {}\nWHERE {place};", set.join(",\n    "));
-                }
-            }
+        let _ = match kind {
+            ChangeKind::Created => writeln!(self.statements, "\n-- order {name}: created"),
+            ChangeKind::Changed => writeln!(self.statements, "\n-- order {name}: changed"),
             ChangeKind::Moved => {
-                let _ = writeln!(self.statements, "\n-- order {name}: moved from {old_table} to {table}");
-                let changed = changed_columns(before, now);
-                let is_written = |column: &str, _: &ColumnValue<'_>| {
-                    changed.contains(&column) || column_type(table, column) != column_type(old_table, column)
-                };
-                let written = self.values(&name, now, is_written, old_row.as_ref());
-                self.name_lost_values(&name, now, table, old_table, old_row.as_ref());
-                let columns = now.columns().map(|(column, _)| column);
-                let value_of = |column: &str| {
-                    let value = written.iter().find(|(written, _)| *written == column);
-                    match value {
-                        Some((_, value)) => value.clone(),
-                        // Written, and nothing.
-                        None if column_type(table, column) != column_type(old_table, column) => "NULL".to_owned(),
-                        None => format!("`{column}`"),
-                    }
-                };
-                let _ = writeln!(
-                    self.statements,
-                    "INSERT INTO `{table}` ({})\nSELECT {}\nFROM `{old_table}`\nWHERE {place};\n\
-                     DELETE FROM `{old_table}` WHERE {place};",
-                    columns.map(|column| format!("`{column}`")).join(", "),
-                    columns.map(value_of).join(", "),
-                );
+                let [from, to] = [before, now].map(|order| order.archive_status.table());
+                writeln!(self.statements, "\n-- order {name}: moved from {from} to {to}")
             }
-            ChangeKind::Deleted => {
-                let _ =
-                    writeln!(self.statements, "\n-- order {name}: deleted\nDELETE FROM `{old_table}` WHERE {place};");
-                self.checks.push(format!(
-                    "SELECT 'order {name} is still in {old_table}' AS problem FROM DUAL WHERE EXISTS (SELECT 1 FROM `{old_table}` \
-                     WHERE {place})"
-                ));
-            }
-        }
-        if matches!(kind, ChangeKind::Moved | ChangeKind::Deleted) {
-            for copy in copies {
-                let _ = writeln!(
-                    self.statements,
-                    "-- an older copy of it, which did not count\nDELETE FROM `{}` WHERE `id` = {};",
-                    copy.table, copy.id
-                );
-            }
+            ChangeKind::Deleted => writeln!(self.statements, "\n-- order {name}: deleted"),
+        };
+        match kind {
+            ChangeKind::Created => self.create_order(&name, now),
+            ChangeKind::Changed => self.change_order(&name, change, &place),
+            ChangeKind::Moved => self.move_order(&name, change, &place),
+            ChangeKind::Deleted => self.delete_order(&name, change, &place),
         }
         if *kind != ChangeKind::Deleted
             && let Some(number) = number(&now.ro_number).or_else(|| number(&before.ro_number))
         {
+            let table = now.archive_status.table();
             self.checks.push(format!(
                 "SELECT 'order {number} is not in {table}' AS problem FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM `{table}` \
                  WHERE `RO` = {number})"
@@ -158,15 +115,71 @@ impl Script {
     }
 
     /// Inserts an order, unless one of the four tables has its number.
-    fn insert_order(&mut self, number: &str, table: &str, values: &[(&'static str, String)]) {
-        let is_new = ArchiveStatus::ALL
-            .map(|archive| format!("NOT EXISTS (SELECT 1 FROM `{}` WHERE `RO` = {number})", archive.table()))
-            .join("\n  AND ");
+    fn create_order(&mut self, name: &str, order: &RepairOrder) {
+        let values = self.values(name, order, |_| true, None);
         let given: Vec<_> = values.iter().filter(|(_, value)| value != "NULL").collect();
         let columns = given.iter().map(|(column, _)| format!("`{column}`")).collect::<Vec<_>>().join(", ");
         let values = given.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
+        let number = &order.ro_number;
+        let is_new = ArchiveStatus::ALL
+            .map(|archive| format!("NOT EXISTS (SELECT 1 FROM `{}` WHERE `RO` = {number})", archive.table()))
+            .join("\n  AND ");
+        let table = order.archive_status.table();
         let _ =
             writeln!(self.statements, "INSERT INTO `{table}` ({columns})\nSELECT {values}\nFROM DUAL\nWHERE {is_new};");
+    }
+
+    /// Updates the columns that were changed.
+    fn change_order(&mut self, name: &str, change: &OrderChange, place: &str) {
+        let OrderChange { before, now, old_row, .. } = change;
+        let changed = changed_columns(before, now);
+        let values = self.values(name, now, |column| changed.contains(&column), old_row.as_ref());
+        if !values.is_empty() {
+            let set: Vec<String> = values.iter().map(|(column, value)| format!("`{column}` = {value}")).collect();
+            let table = now.archive_status.table();
+            let _ = writeln!(self.statements, "UPDATE `{table}`\nSET {}\nWHERE {place};", set.join(",\n    "));
+        }
+    }
+
+    /// Copies the row to another table, with the columns that were changed and those that have another type there.
+    fn move_order(&mut self, name: &str, change: &OrderChange, place: &str) {
+        let OrderChange { before, now, old_row, .. } = change;
+        let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
+        let changed = changed_columns(before, now);
+        let has_other_type = |column: &str| column_type(table, column) != column_type(old_table, column);
+        let is_written = |column: &str| changed.contains(&column) || has_other_type(column);
+        let written = self.values(name, now, is_written, old_row.as_ref());
+        self.name_lost_values(name, change);
+        let columns = now.columns().map(|(column, _)| column);
+        let value_of = |column: &str| match written.iter().find(|(written, _)| *written == column) {
+            Some((_, value)) => value.clone(),
+            None if has_other_type(column) => "NULL".to_owned(),
+            None => format!("`{column}`"),
+        };
+        let _ = writeln!(
+            self.statements,
+            "INSERT INTO `{table}` ({})\nSELECT {}\nFROM `{old_table}`\nWHERE {place};\n\
+             DELETE FROM `{old_table}` WHERE {place};",
+            columns.map(|column| format!("`{column}`")).join(", "),
+            columns.map(value_of).join(", "),
+        );
+        self.delete_copies(change);
+    }
+
+    fn delete_order(&mut self, name: &str, change: &OrderChange, place: &str) {
+        let table = change.before.archive_status.table();
+        let _ = writeln!(self.statements, "DELETE FROM `{table}` WHERE {place};");
+        self.checks.push(format!(
+            "SELECT 'order {name} is still in {table}' AS problem FROM DUAL WHERE EXISTS (SELECT 1 FROM `{table}` WHERE {place})"
+        ));
+        self.delete_copies(change);
+    }
+
+    /// Deletes older rows of the same order, which did not count beside the one that is gone from its place.
+    fn delete_copies(&mut self, change: &OrderChange) {
+        for OldRow { table, id, .. } in &change.copies {
+            let _ = writeln!(self.statements, "-- an older copy of it\nDELETE FROM `{table}` WHERE `id` = {id};");
+        }
     }
 
     /// Returns the columns for which `is_written` holds, as SQL. Those that the old database cannot hold are named and left out.
@@ -174,16 +187,16 @@ impl Script {
         &mut self,
         name: &str,
         order: &RepairOrder,
-        is_written: impl Fn(&'static str, &ColumnValue<'_>) -> bool,
+        is_written: impl Fn(&'static str) -> bool,
         old_row: Option<&OldRow>,
     ) -> Vec<(&'static str, String)> {
         let table = order.archive_status.table();
         let mut values = Vec::new();
-        for (column, value) in order.columns().into_iter().filter(|(column, value)| is_written(column, value)) {
+        for (column, value) in order.columns().into_iter().filter(|(column, _)| is_written(column)) {
             let written = match (column, value) {
                 ("RO", ColumnValue::Text(number_text)) => number(number_text.unwrap_or_default())
                     .map(str::to_owned)
-                    .ok_or_else(|| format!("the number {}", shown_number(order))),
+                    .ok_or_else(|| format!("the number {}", comment(&order.ro_number))),
                 ("NOTES", ColumnValue::Text(Some(notes))) => text(&old_notes(notes, old_row), column),
                 (_, ColumnValue::Text(Some(value))) => text(value, column),
                 (_, ColumnValue::Day(Some(day))) => Ok(date(day, column_type(table, column))),
@@ -200,26 +213,20 @@ impl Script {
         values
     }
 
-    /// Names the values that a row of the old database has, and that its new table cannot hold.
-    fn name_lost_values(
-        &mut self,
-        name: &str,
-        now: &RepairOrder,
-        table: &str,
-        old_table: &str,
-        old_row: Option<&OldRow>,
-    ) {
-        let Some(old_row) = old_row else { return };
-        for (column, value) in &old_row.original {
-            let is_unread = now.columns().iter().any(|(known, value)| {
+    /// Names the values that the row has in its old table, and that its new table cannot hold: those that were never read here.
+    fn name_lost_values(&mut self, name: &str, change: &OrderChange) {
+        let OrderChange { before, now, old_row: Some(old_row), .. } = change else { return };
+        let table = now.archive_status.table();
+        let is_empty = |order: &RepairOrder, column: &str| {
+            order.columns().into_iter().any(|(known, value)| {
                 known == column && matches!(value, ColumnValue::Money(None) | ColumnValue::Day(None))
-            });
-            let is_lost = if is_unread {
-                column_type(table, column) != column_type(old_table, column)
-            } else {
-                // Only `active` has the columns of the ERP.
-                column.starts_with("erp_") && column != "erp_sync_status"
-            };
+            })
+        };
+        for (column, value) in &old_row.original {
+            let has_other_type = column_type(table, column) != column_type(&old_row.table, column);
+            // Only `active` has the columns of the ERP.
+            let is_of_erp = column.starts_with("erp_") && column != "erp_sync_status";
+            let is_lost = is_of_erp || (has_other_type && is_empty(before, column) && is_empty(now, column));
             let shown = match value {
                 Value::Null => continue,
                 Value::String(text) if text.trim().is_empty() => continue,
@@ -318,11 +325,6 @@ fn place_of(order: &RepairOrder, old_row: Option<&OldRow>) -> Option<String> {
 fn number(text: &str) -> Option<&str> {
     let number: f64 = text.parse().ok()?;
     (number.is_finite() && number.to_string() == text).then_some(text)
-}
-
-/// Returns the number of an order for a sentence or a comment.
-fn shown_number(order: &RepairOrder) -> String {
-    comment(&order.ro_number)
 }
 
 /// Returns `text` without what would end a comment or a text in quotation marks.
