@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
+use crate::import::mended::mend;
+
 /// The switch-over: after the import, and an hour before the changes.
 const SINCE: &str = "2024-11-15T12:30:00Z";
 
@@ -384,6 +386,31 @@ async fn changes_of_several_days_are_applied_one_after_the_other() {
     // Without the earlier file, the script says what is missing.
     let problems = apply(&day.sql("files"), &old_database().await).await;
     assert_eq!(problems, ["order 38463 is not in paid", "order 40010 is not in net"]);
+}
+
+#[tokio::test]
+async fn orders_that_were_corrected_by_hand_are_found_again() {
+    let mut day = SwitchOver::start().await;
+    let corrected = mend(&day.importer, "rejected-active.xlsx", &[("4", "RO", "38470"), ("6", "RO", "38471")]);
+    day.importer.files = vec![corrected];
+    day.set_clock("2024-11-15T12:00:00Z");
+    day.importer.run().await;
+    day.set_clock("2024-11-15T13:00:00Z");
+    day.patch("38470", &json!({ "terms": "COD" })).await;
+    day.archive("38471", "PAID").await;
+    day.export("files").await;
+    let (old, script) = (old_database().await, day.sql("files"));
+    // It can run again.
+    for _ in 0..2 {
+        assert_eq!(apply(&script, &old).await, [] as [String; 0], "{script}");
+    }
+    for (statement, expected) in [
+        ("SELECT CONCAT(RO, SHOP_NAME, TERMS) FROM active WHERE id = 4", "38470Skyline NDTCOD"),
+        ("SELECT SHOP_NAME FROM paid WHERE RO = 38471", "Gulf Coast Turbine"),
+        ("SELECT GROUP_CONCAT(id) FROM active WHERE RO IN (38462, 38471)", "1"),
+    ] {
+        assert_eq!(value(&old, statement).await.as_deref(), Some(expected), "{statement}");
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Ut
         changes.push(OrderChange {
             kind,
             old_row: old_row.filter(|row| row.table == before.archive_status.table()),
-            copies: skipped.iter().filter(|row| number_of(row) == before.ro_number).cloned().collect(),
+            copies: skipped.iter().filter(|row| row.order_number() == before.ro_number).cloned().collect(),
             before,
             now: RepairOrder { id, ..now },
             changed_at: last.timestamp,
@@ -82,15 +82,6 @@ pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Ut
         });
     }
     Ok(changes)
-}
-
-/// Returns the number of an order in the old database, as the importer reads it.
-fn number_of(row: &OldRow) -> String {
-    match row.original.get("RO") {
-        Some(Value::String(text)) => text.trim().to_owned(),
-        Some(Value::Number(number)) => number.as_f64().map(|number| number.to_string()).unwrap_or_default(),
-        _ => String::new(),
-    }
 }
 
 /// A member of the list `changes` of a history entry.

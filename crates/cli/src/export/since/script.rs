@@ -131,8 +131,8 @@ impl Script {
 
     /// Updates the columns that were changed.
     fn change_order(&mut self, name: &str, change: &OrderChange, place: &str) {
-        let OrderChange { before, now, old_row, .. } = change;
-        let changed = changed_columns(before, now);
+        let OrderChange { now, old_row, .. } = change;
+        let changed = changed_columns(change);
         let values = self.values(name, now, |column| changed.contains(&column), old_row.as_ref());
         if !values.is_empty() {
             let set: Vec<String> = values.iter().map(|(column, value)| format!("`{column}` = {value}")).collect();
@@ -145,7 +145,7 @@ impl Script {
     fn move_order(&mut self, name: &str, change: &OrderChange, place: &str) {
         let OrderChange { before, now, old_row, .. } = change;
         let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
-        let changed = changed_columns(before, now);
+        let changed = changed_columns(change);
         let has_other_type = |column: &str| column_type(table, column) != column_type(old_table, column);
         let is_written = |column: &str| changed.contains(&column) || has_other_type(column);
         let written = self.values(name, now, is_written, old_row.as_ref());
@@ -306,17 +306,24 @@ fn column_type(table: &str, column: &str) -> ColumnType {
     }
 }
 
-fn changed_columns(before: &RepairOrder, now: &RepairOrder) -> Vec<&'static str> {
+/// Returns the columns in which the old database must change. Among them is a number that somebody has corrected in a file of rejected
+/// rows: the order is known by it here.
+fn changed_columns(change: &OrderChange) -> Vec<&'static str> {
+    let OrderChange { before, now, old_row, .. } = change;
+    let is_corrected = old_row.as_ref().is_some_and(|row| row.order_number() != now.ro_number);
     let pairs = before.columns().into_iter().zip(now.columns());
-    pairs.filter(|(before, now)| before != now).map(|(_, (column, _))| column).collect()
+    let is_changed = |column: &str, has_changed: bool| has_changed || (column == "RO" && is_corrected);
+    pairs.filter(|(before, now)| is_changed(now.0, before != now)).map(|(_, (column, _))| column).collect()
 }
 
 /// Returns the condition that a row is that of `order` in the old database. `None` if nothing says which one it is.
 fn place_of(order: &RepairOrder, old_row: Option<&OldRow>) -> Option<String> {
     let number = number(&order.ro_number).map(|number| format!("`RO` = {number}"));
     match (old_row, number) {
-        (Some(row), Some(number)) => Some(format!("`id` = {} AND {number}", row.id)),
-        (Some(row), None) => Some(format!("`id` = {}", row.id)),
+        (Some(row), Some(number)) if row.order_number() == order.ro_number => {
+            Some(format!("`id` = {} AND {number}", row.id))
+        }
+        (Some(row), _) => Some(format!("`id` = {}", row.id)),
         (None, number) => number,
     }
 }

@@ -25,6 +25,15 @@ impl OldRow {
     pub(super) fn has_other_columns(&self) -> bool {
         self.original.get("RO").is_some_and(Value::is_string)
     }
+
+    /// Returns the number of an order, as the importer reads it; an empty text if it has none.
+    pub(super) fn order_number(&self) -> String {
+        match self.original.get("RO") {
+            Some(Value::String(text)) => text.trim().to_owned(),
+            Some(Value::Number(number)) => number.as_f64().map(|number| number.to_string()).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -65,10 +74,22 @@ pub(super) async fn history(connection: &mut MySqlConnection, since: DateTime<Ut
 /// knows orders by their row of `ro_registry`.
 pub(super) async fn old_row(connection: &mut MySqlConnection, table: &str, id: i64) -> sqlx::Result<Option<OldRow>> {
     let row: Option<ImportRow> = sqlx::query_as(
-        "SELECT source_table, source_row, original
-         FROM import_rows
-         WHERE target_table = ? AND target_id = ? AND replaced_by IS NULL AND source LIKE 'mysql://%'
-         ORDER BY id
+        "SELECT latest.source_table, latest.source_row,
+                -- A row that people have corrected in a file is not the one of the old database, which was rejected before.
+                COALESCE(
+                    (SELECT rejected.original
+                     FROM import_rows rejected
+                     WHERE latest.class = 'mended' AND rejected.class <> 'mended'
+                       AND rejected.source = latest.source AND rejected.kind = latest.kind
+                       AND rejected.source_table = latest.source_table AND rejected.source_row = latest.source_row
+                     ORDER BY rejected.id DESC
+                     LIMIT 1),
+                    latest.original
+                ) AS original
+         FROM import_rows latest
+         WHERE latest.target_table = ? AND latest.target_id = ? AND latest.replaced_by IS NULL
+           AND latest.source LIKE 'mysql://%'
+         ORDER BY latest.id
          LIMIT 1",
     )
     .bind(table)
