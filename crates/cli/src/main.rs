@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use ::migrate::error_line;
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{
+    dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve, smoke,
+};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -44,6 +46,8 @@ enum AsyncCommand {
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
     PruneAiLogs(prune_ai_logs::Options),
+    /// Test a deployed API, step by step
+    Smoke(smoke::Options),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
 }
@@ -62,6 +66,7 @@ async fn run(command: AsyncCommand) -> ExitCode {
         AsyncCommand::Import(options) => return exit(import::run(options).await),
         AsyncCommand::Export(options) => return exit(export::run(options).await),
         AsyncCommand::Doctor(options) => return exit(doctor::run(options).await),
+        AsyncCommand::Smoke(options) => return exit(smoke::run(options).await),
         AsyncCommand::Dev(options) => dev::run(options).await,
         AsyncCommand::Serve(options) => serve::run(options).await,
         AsyncCommand::Migrate(options) => migrate::run(options).await,

@@ -132,6 +132,15 @@ impl Keys {
         Ok(keys.iter().map(|key| format!("{:?}", key.algorithm)).collect())
     }
 
+    /// Returns whether there are keys that tokens can be checked with. Fetches them if there are none.
+    pub async fn are_available(&self) -> bool {
+        let has_keys = || self.cached().is_younger_than(STALE_LIMIT, self.0.clock.now());
+        if !has_keys() {
+            self.refresh(MIN_INTERVAL_WITHOUT_KEYS).await;
+        }
+        has_keys()
+    }
+
     /// Returns the key with the id `id`, or without one the only key.
     ///
     /// # Errors
