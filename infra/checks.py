@@ -75,14 +75,14 @@ class NoManagedPolicies:
         return {}
 
 
-def transformed(template):
+def transformed(template, parameters=None):
     """The template that CloudFormation gets: `sam deploy` uploads the code, and SAM transforms the template."""
     template = copy.deepcopy(template)
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
     if "Observability" in template["Resources"]:
         url = "https://bucket.s3.amazonaws.com/observability.yaml"
         template["Resources"]["Observability"]["Properties"]["TemplateURL"] = url
-    return transform(template, {}, NoManagedPolicies())
+    return transform(template, parameters or {}, NoManagedPolicies())
 
 
 def deploy(template):

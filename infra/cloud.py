@@ -1,0 +1,296 @@
+"""CloudFormation, as far as moto imitates it inside of this process; `stack.py` uses it.
+
+Before a resource is created its properties are resolved and checked by the schema of its type, whether moto has the
+type or not. The stand-ins below are for what moto lacks.
+"""
+
+import collections
+import contextlib
+import io
+import json
+import re
+import zipfile
+from unittest import mock
+
+import boto3
+import jsonschema
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from moto import mock_aws
+from moto.cloudformation import cloudformation_backends, parsing
+from moto.cloudformation.models import Stack
+from moto.core import DEFAULT_ACCOUNT_ID
+from samcli.cli.types import CfnParameterOverridesType
+from samcli.lib.config.samconfig import SamConfig
+
+from checks import ROOT, listed, transformed
+
+REGION = "us-east-1"
+
+
+class Refused(Exception):
+    """CloudFormation would refuse the template, a parameter or a resource."""
+
+
+# Parameters.
+
+
+def configured(stage):
+    """The parameters of samconfig.toml, as `sam deploy` reads them."""
+    overrides = SamConfig(ROOT).get_all(["deploy"], "parameters", "default" if stage == "dev" else stage)["parameter_overrides"]
+    return CfnParameterOverridesType().convert(overrides, None, None)
+
+
+def complete(template, given):
+    """The value of every parameter, checked as CloudFormation does it before it creates anything."""
+    parameters = template["Parameters"]
+    values = {name: str(parameter["Default"]) for name, parameter in parameters.items() if "Default" in parameter} | given
+    for name in values.keys() ^ parameters.keys():
+        raise Refused(f"the parameter {name} has no value, or the template does not have it")
+    for name, parameter in parameters.items():
+        value = values[name]
+        allowed = [str(one) for one in parameter.get("AllowedValues", [value])]
+        if value not in allowed or not re.fullmatch(parameter.get("AllowedPattern", "(?s:.*)"), value):
+            raise Refused(f"the parameter {name} may not be {value}")
+        size = float(value) if parameter["Type"] == "Number" else 0
+        if len(value) < parameter.get("MinLength", 0) or not parameter.get("MinValue", size) <= size <= parameter.get("MaxValue", size):
+            raise Refused(f"the parameter {name} may not be {value}")
+    for name, rule in template.get("Rules", {}).items():
+        if holds(rule.get("RuleCondition", {"Fn::And": []}), values):
+            for assertion in rule["Assertions"]:
+                if not holds(assertion["Assert"], values):
+                    raise Refused(f"{name}: {assertion['AssertDescription']}")
+    return values
+
+
+def holds(condition, values):
+    """Whether a condition of `Rules` holds, which neither moto nor cfn-lint finds out."""
+    [(function, arguments)] = condition.items()
+    if function in ("Fn::And", "Fn::Or"):
+        return (all if function == "Fn::And" else any)(holds(argument, values) for argument in arguments)
+    if function == "Fn::Not":
+        return not holds(arguments[0], values)
+    first, second = ([values[one["Ref"]] if isinstance(one, dict) else one for one in listed(each)] for each in arguments)
+    return {"Fn::Equals": first == second, "Fn::Contains": second[0] in first}[function]
+
+
+# Properties.
+
+
+def resolved(kind, properties):
+    """The properties as the service gets them: secrets are in their place, and the schema of the type accepts them."""
+    text = json.dumps(properties, default=lambda deployment: deployment.id)  # moto has no physical id for it
+    for reference, secret, key in set(re.findall(r"(\{\{resolve:secretsmanager:([^:]+):SecretString:([^}]+)\}\})", text)):
+        value = json.loads(boto3.client("secretsmanager", REGION).get_secret_value(SecretId=secret)["SecretString"])
+        if key not in value:
+            raise Refused(f"{kind}: the secret {secret} has no {key}")
+        text = text.replace(reference, value[key])
+    left = re.search(r"\$\{[\w:.]+\}|\"Fn::\w+\"|\{\{resolve[^}]*", text)
+    if left:
+        raise Refused(f"{kind}: {left[0]} is left")
+    properties = json.loads(text, object_hook=without_null)
+    for error in jsonschema.validators.extend(jsonschema.Draft7Validator, type_checker=TYPES)(schema_of(kind)).iter_errors(properties):
+        raise Refused(f"{kind}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
+    return properties
+
+
+def schema_of(kind):
+    """The schema that CloudFormation publishes for a type; cfn-lint brings those of the day of its release."""
+    return PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema
+
+
+def without_null(value):
+    """moto leaves null in a list in the place of AWS::NoValue."""
+    return {key: [one for one in inner if one is not None] if isinstance(inner, list) else inner for key, inner in value.items()}
+
+
+# CloudFormation converts between text, numbers and booleans.
+TYPES = jsonschema.Draft7Validator.TYPE_CHECKER.redefine_many(
+    {
+        "string": lambda _, value: isinstance(value, str | int | float),
+        "integer": lambda _, value: re.fullmatch(r"-?\d+", str(value)) is not None,
+        "number": lambda _, value: re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None,
+        "boolean": lambda _, value: str(value).lower() in ("true", "false"),
+    }
+)
+
+
+class Noted(dict):
+    """Properties that note which of them moto reads."""
+
+    def __init__(self, properties):
+        super().__init__(properties)
+        self.read = set()
+
+    def __getitem__(self, key):
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        return self[key] if key in self else default
+
+    def __iter__(self):
+        self.read.update(self.keys())
+        return super().__iter__()
+
+    def items(self):
+        return [(key, self[key]) for key in self]
+
+
+# Stand-ins for what moto lacks.
+
+
+class Accepted:
+    """A resource of a type that moto does not know, so that other resources can refer to it."""
+
+    def __init__(self, name, kind):
+        self.physical_resource_id, self.kind = name, kind
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        return cls(name, resource["Type"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, **_):
+        return original_resource
+
+    def get_cfn_attribute(self, attribute):
+        if f"/properties/{attribute.replace('.', '/')}" not in schema_of(self.kind).get("readOnlyProperties", []):
+            raise Refused(f"{self.kind} has no attribute {attribute}")
+        return f"{self.physical_resource_id}.{attribute}"
+
+    def is_created(self):
+        return True
+
+    def delete(self, *_):
+        pass
+
+
+class RestApi(Accepted):
+    """moto creates an API without its body, and a deployment then fails because the API has no methods."""
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        created = boto3.client("apigateway", REGION).create_rest_api(name=resource["Properties"]["Name"])
+        api = cls(created["id"], resource["Type"])
+        api.put(resource)
+        return api
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
+        original_resource.put(cloudformation_json)
+        return original_resource
+
+    def put(self, resource):
+        body = json.dumps(resource["Properties"]["Body"])
+        boto3.client("apigateway", REGION).put_rest_api(restApiId=self.physical_resource_id, mode="overwrite", body=body)
+
+    def delete(self, *_):
+        boto3.client("apigateway", REGION).delete_rest_api(restApiId=self.physical_resource_id)
+
+
+def output(stack, attribute):
+    """moto creates nested stacks, but does not hand on their outputs."""
+    values = {one["OutputKey"]: one["OutputValue"] for one in stack.outputs or []}
+    if attribute.removeprefix("Outputs.") not in values:
+        raise Refused(f"{stack.name} has no {attribute}")
+    return values[attribute.removeprefix("Outputs.")]
+
+
+STAND_INS = {"AWS::ApiGateway::RestApi": RestApi}
+
+
+def class_of(kind):
+    return STAND_INS.get(kind) or parsing.get_model_map().get(kind, Accepted)
+
+
+@contextlib.contextmanager
+def account():
+    """An empty account, and the properties of all that is created in it, by type."""
+    given = collections.defaultdict(list)
+
+    def parse(resource, resources):
+        kind = resource["Type"]
+        properties = Noted(resolved(kind, parsing.clean_json(resource.get("Properties", {}), resources)))
+        given[kind].append(properties)
+        return class_of(kind), {"Type": kind, "Properties": properties}, kind
+
+    def update(name, resource, resources, **where):
+        # moto forgets a resource that it cannot update.
+        updated = resources[name] and (original_update(name, resource, resources, **where) or resources[name])
+        given[resource["Type"]].pop()
+        return updated
+
+    original_update = parsing.parse_and_update_resource
+    with (
+        mock_aws(config={"lambda": {"use_docker": False}}),
+        mock.patch.object(parsing, "resource_class_from_type", class_of),
+        mock.patch.object(parsing, "parse_resource", parse),
+        mock.patch.object(parsing, "parse_and_update_resource", update),
+        mock.patch.object(Stack, "get_cfn_attribute", output, create=True),
+    ):
+        archive = io.BytesIO()
+        zipfile.ZipFile(archive, "w").close()
+        files = {"code.zip": archive.getvalue(), "observability.yaml": (ROOT / "infra/observability.yaml").read_bytes()}
+        boto3.client("s3", REGION).create_bucket(Bucket="bucket")
+        for key, content in files.items():
+            boto3.client("s3", REGION).put_object(Bucket="bucket", Key=key, Body=content)
+        yield given
+
+
+def skipped(given):
+    """The types that moto does not have, and the properties that it did not read."""
+    for kind, resources in given.items():
+        if class_of(kind) is Accepted:
+            yield kind
+        else:
+            unread = set().union(*map(dict.keys, resources)).difference(*(properties.read for properties in resources))
+            yield from (f"{kind} {name}" for name in unread)
+
+
+class Deployed:
+    """A stack, which exists."""
+
+    def __init__(self, name, template, given):
+        self.name, self.client = name, boto3.client("cloudformation", REGION)
+        self.client.create_stack(StackName=name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given))
+        self.stack = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].get_stack(name)
+        self.expect("CREATE_COMPLETE")
+        self.outputs = {one["OutputKey"]: one["OutputValue"] for one in self.stack.outputs}
+
+    def expect(self, status):
+        if self.stack.status != status:
+            raise Refused(f"{self.name} is {self.stack.status} instead of {status}")
+
+    def resources(self):
+        """Every resource that there is: its type, and its properties as text."""
+        resources = self.stack.resource_map
+        there = {name: one for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
+        return {
+            name: (one["Type"], json.dumps(parsing.clean_json(one.get("Properties"), resources), default=lambda other: other.id))
+            for name, one in there.items()
+        }
+
+    def update(self, template, given):
+        """Updates the stack, and returns what is new or different, and what is gone."""
+        before = self.resources()
+        self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given))
+        self.expect("UPDATE_COMPLETE")
+        after = self.resources()
+        return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
+
+    def delete(self):
+        """Deletes the stack, and returns what remains of it."""
+        self.client.delete_stack(StackName=self.name)
+        self.expect("DELETE_COMPLETE")
+        return self.resources()
+
+
+def arguments(template, given):
+    """A template as CloudFormation gets it, after SAM's transform with these parameters."""
+    values = complete(template, given)
+    if "Transform" in template:
+        template = transformed(template, dict(values))
+    # moto compares numbers with text, which are then different, and keeps a resource only for Retain.
+    conditions = json.loads(re.sub(r'"(-?\d+)"', r"\1", json.dumps(template.get("Conditions", {}))))
+    text = json.dumps({**template, "Conditions": conditions}).replace('"RetainExceptOnCreate"', '"Retain"')
+    return {"TemplateBody": text, "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]}
