@@ -6,9 +6,11 @@ type or not. The stand-ins below are for what moto lacks.
 
 import collections
 import contextlib
+import graphlib
 import io
 import json
 import re
+import sys
 import zipfile
 from unittest import mock
 
@@ -16,6 +18,7 @@ import boto3
 import jsonschema
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from moto import mock_aws
+from moto.awslambda.utils import get_backend
 from moto.cloudformation import cloudformation_backends, parsing
 from moto.cloudformation.models import Stack
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -78,7 +81,7 @@ def holds(condition, values):
 
 def resolved(kind, properties):
     """The properties as the service gets them: secrets are in their place, and the schema of the type accepts them."""
-    text = json.dumps(properties, default=lambda deployment: deployment.id)  # moto has no physical id for it
+    text = json.dumps(properties, default=identity)
     for reference, secret, key in set(re.findall(r"(\{\{resolve:secretsmanager:([^:]+):SecretString:([^}]+)\}\})", text)):
         value = json.loads(boto3.client("secretsmanager", REGION).get_secret_value(SecretId=secret)["SecretString"])
         if key not in value:
@@ -91,6 +94,11 @@ def resolved(kind, properties):
     for error in jsonschema.validators.extend(jsonschema.Draft7Validator, type_checker=TYPES)(schema_of(kind)).iter_errors(properties):
         raise Refused(f"{kind}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
     return properties
+
+
+def identity(resource):
+    """moto does not know the physical id of layers and deployments."""
+    return resource.arn if hasattr(resource, "arn") else resource.id
 
 
 def schema_of(kind):
@@ -196,10 +204,99 @@ def output(stack, attribute):
     return values[attribute.removeprefix("Outputs.")]
 
 
-STAND_INS = {"AWS::ApiGateway::RestApi": RestApi}
+class Version(Accepted):
+    """moto publishes a version, but only once, and has none of its attributes."""
+
+    def __init__(self, properties):
+        self.kind, self.properties = "AWS::Lambda::Version", properties
+        published = boto3.client("lambda", REGION).publish_version(**properties)
+        self.physical_resource_id, self.number = published["FunctionArn"], published["Version"]
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        return cls(resource["Properties"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
+        properties = cloudformation_json["Properties"]
+        return original_resource if properties == original_resource.properties else cls(properties)
+
+    def get_cfn_attribute(self, attribute):
+        return {"Version": self.number}[attribute]
+
+
+class Alias(Accepted):
+    """moto has aliases, but creates none in a stack."""
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        created = boto3.client("lambda", REGION).create_alias(**resource["Properties"])
+        return cls(created["AliasArn"], resource["Type"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
+        boto3.client("lambda", REGION).update_alias(**cloudformation_json["Properties"])
+        return original_resource
+
+
+class Custom(Accepted):
+    """moto would invoke the function in a container. Code in the template runs here, and a package has no data to return."""
+
+    def __init__(self, name, kind, properties):
+        super().__init__(name, kind)
+        self.call(properties)
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        return cls(name, resource["Type"], resource["Properties"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
+        original_resource.call(cloudformation_json["Properties"])
+        return original_resource
+
+    def call(self, properties):
+        function = get_backend(DEFAULT_ACCOUNT_ID, REGION).get_function(properties["ServiceToken"])
+        package = zipfile.ZipFile(io.BytesIO(function.code_bytes))
+        self.data = {}
+        if "index.py" in package.namelist():
+            response = mock.Mock(SUCCESS="SUCCESS")
+            with mock.patch.dict(sys.modules, {"cfnresponse": response}):
+                exec(package.read("index.py"), module := {})
+                module["handler"]({"RequestType": "Create", "ResourceProperties": properties}, None)
+            _, _, status, self.data, *_ = response.send.call_args.args
+            if status != "SUCCESS":
+                raise Refused(f"{self.kind} is {status}")
+
+    def get_cfn_attribute(self, attribute):
+        if attribute not in self.data:
+            raise Refused(f"{self.kind} has no attribute {attribute}")
+        return self.data[attribute]
+
+
+REFERENCE = re.compile(r'"Ref": "(\w+)"|"Fn::GetAtt": \["(\w+)"|\$\{(\w+)|"DependsOn": (".*?"|\[.*?\])')
+
+
+def changes(resources, template, parameters=None):
+    """moto updates what names a changed parameter, but not what refers to that, and in any order."""
+    found = original_changes(resources, template, parameters)
+    changed = {*found["Modify"], *found["Add"]}
+    texts = {name: json.dumps(resource) for name, resource in template["Resources"].items()}
+    graph = {name: texts.keys() & re.findall(r"\w+", str(REFERENCE.findall(text))) for name, text in texts.items()}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    for name in order:
+        if graph[name] & changed:
+            changed.add(name)
+    return found | {"Modify": [name for name in order if name in changed], "Add": []}
+
+
+original_changes = parsing.ResourceMap.build_resource_diff
+STAND_INS = {"AWS::ApiGateway::RestApi": RestApi, "AWS::Lambda::Alias": Alias, "AWS::Lambda::Version": Version}
 
 
 def class_of(kind):
+    if kind.startswith("Custom::"):
+        return Custom
     return STAND_INS.get(kind) or parsing.get_model_map().get(kind, Accepted)
 
 
@@ -215,8 +312,12 @@ def account():
         return class_of(kind), {"Type": kind, "Properties": properties}, kind
 
     def update(name, resource, resources, **where):
+        there = name in resources._parsed_resources
+        known = resources[name]
+        if not there or known is None:
+            return known
         # moto forgets a resource that it cannot update.
-        updated = resources[name] and (original_update(name, resource, resources, **where) or resources[name])
+        updated = original_update(name, resource, resources, **where) or known
         given[resource["Type"]].pop()
         return updated
 
@@ -226,11 +327,12 @@ def account():
         mock.patch.object(parsing, "resource_class_from_type", class_of),
         mock.patch.object(parsing, "parse_resource", parse),
         mock.patch.object(parsing, "parse_and_update_resource", update),
+        mock.patch.object(parsing.ResourceMap, "build_resource_diff", changes),
         mock.patch.object(Stack, "get_cfn_attribute", output, create=True),
     ):
         archive = io.BytesIO()
         zipfile.ZipFile(archive, "w").close()
-        files = {"code.zip": archive.getvalue(), "observability.yaml": (ROOT / "infra/observability.yaml").read_bytes()}
+        files = {"code.zip": archive.getvalue(), "ca.zip": archive.getvalue(), "observability.yaml": (ROOT / "infra/observability.yaml").read_bytes()}
         boto3.client("s3", REGION).create_bucket(Bucket="bucket")
         for key, content in files.items():
             boto3.client("s3", REGION).put_object(Bucket="bucket", Key=key, Body=content)
@@ -261,35 +363,39 @@ class Deployed:
         if self.stack.status != status:
             raise Refused(f"{self.name} is {self.stack.status} instead of {status}")
 
-    def resources(self):
-        """Every resource that there is: its type, and its properties as text."""
+    def kinds(self):
+        """The type of every resource that there is."""
         resources = self.stack.resource_map
-        there = {name: one for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
+        return {name: one["Type"] for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
+
+    def properties(self):
+        """The properties of every resource that there is, as text."""
+        templates, resources = self.stack.resource_map._resource_json_map, self.stack.resource_map
         return {
-            name: (one["Type"], json.dumps(parsing.clean_json(one.get("Properties"), resources), default=lambda other: other.id))
-            for name, one in there.items()
+            name: json.dumps(parsing.clean_json(templates[name].get("Properties"), resources), default=identity, sort_keys=True)
+            for name in self.kinds()
         }
 
     def update(self, template, given):
         """Updates the stack, and returns what is new or different, and what is gone."""
-        before = self.resources()
+        before = self.properties()
         self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given))
         self.expect("UPDATE_COMPLETE")
-        after = self.resources()
+        after = self.properties()
         return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
 
     def delete(self):
         """Deletes the stack, and returns what remains of it."""
         self.client.delete_stack(StackName=self.name)
         self.expect("DELETE_COMPLETE")
-        return self.resources()
+        return self.kinds()
 
 
 def arguments(template, given):
     """A template as CloudFormation gets it, after SAM's transform with these parameters."""
     values = complete(template, given)
     if "Transform" in template:
-        template = transformed(template, dict(values))
+        template = transformed(template, parameters=dict(values))
     # moto compares numbers with text, which are then different, and keeps a resource only for Retain.
     conditions = json.loads(re.sub(r'"(-?\d+)"', r"\1", json.dumps(template.get("Conditions", {}))))
     text = json.dumps({**template, "Conditions": conditions}).replace('"RetainExceptOnCreate"', '"Retain"')
