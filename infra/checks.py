@@ -5,17 +5,33 @@
 """
 
 import copy
+import functools
+import inspect
+import io
 import json
 import pathlib
 import re
+import sys
 import tomllib
+from unittest import mock
 
+import boto3
 import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from click.testing import CliRunner
+from samcli.commands.deploy import command as sam_deploy
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FUNCTIONS = {"RosFunction": "ros", "InventoryFunction": "inventory", "AiFunction": "ai", "AiLogsFunction": "ai-logs"}
+
+# All functions in Rust.
+BINARIES = {**FUNCTIONS, "MigrateFunction": "migrate"}
+
+# The functions in Python that a deployment calls.
+HELPERS = {"RevisionFunction", "CheckFunction"}
 
 # Actions that may be allowed on every resource, and why no resource can be named.
 WILDCARDS = {
@@ -29,7 +45,12 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses": "as above",
     "ec2:DescribeSecurityGroups": "not limited to a resource in EC2",
     "ec2:DescribeVpcs": "not limited to a resource in EC2",
+    "cloudwatch:DescribeAlarms": "CloudWatch checks it on all alarms",
+    "codedeploy:PutLifecycleEventHookExecutionStatus": "the groups of the stack's own application",
 }
+
+# A permission for all versions of one function.
+VERSIONS = re.compile(r"\$\{(\w+)\.Arn\}:\*")
 
 # The only role that may have a policy of AWS, since those are full of wildcards.
 AWS_POLICIES = {
@@ -39,17 +60,19 @@ AWS_POLICIES = {
 # The calls that crates/ai/src/limiter/store.rs makes.
 TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 
+MIGRATOR = "{{resolve:secretsmanager:ro-tracker/${Stage}/migrator:SecretString:%s}}"
+
 SECRET_VARIABLES = {
     "DB_USER": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:username}}",
     "DB_PASSWORD": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:password}}",
     "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
-    "PROXY_SECRET": "ProxySecret",  # a parameter that is never shown
+    "PROXY_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/proxy:SecretString:accepted}}",
 }
 
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
     "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH",  # read by lambda_http
-    "SECRETS_REVISION",  # not read; when it changes, CloudFormation reads the secrets again
+    "CONFIGURATION_REVISION",  # not read; when it changes, CloudFormation reads the secrets again
 }
 
 # Metrics of AWS for the dashboard and the alarms, with their dimensions.
@@ -75,10 +98,12 @@ class NoManagedPolicies:
         return {}
 
 
-def transformed(template, parameters=None):
+def transformed(template, code="code", ca="ca", parameters=None):
     """The template that CloudFormation gets: `sam deploy` uploads the code, and SAM transforms the template."""
     template = copy.deepcopy(template)
-    template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+    template["Globals"]["Function"]["CodeUri"] = f"s3://bucket/{code}.zip"
+    if "DatabaseCa" in template["Resources"]:
+        template["Resources"]["DatabaseCa"]["Properties"]["ContentUri"] = f"s3://bucket/{ca}.zip"
     if "Observability" in template["Resources"]:
         url = "https://bucket.s3.amazonaws.com/observability.yaml"
         template["Resources"]["Observability"]["Properties"]["TemplateURL"] = url
@@ -126,7 +151,7 @@ def operations(resources):
 
 def function_of(integration):
     uri = json.dumps(integration.get("uri"))
-    match = re.search(r"functions/\$\{(\w+)\.Arn\}", uri)
+    match = re.search(r"functions/\$\{(\w+)Aliaslive\}/", uri)
     return match and match.group(1)
 
 
@@ -180,18 +205,21 @@ def routes_are_those_of_cargo(template, resources):
 
 def functions_are_built_and_sized(template, resources):
     functions = of_type(resources, "AWS::Lambda::Function")
-    if set(functions) != set(FUNCTIONS):
+    if set(functions) != BINARIES.keys() | HELPERS:
         yield f"the functions are {sorted(functions)}"
+    for name in functions.keys() & HELPERS:
+        expected = {"Runtime": "python3.13", "Handler": "index.handler", "Architectures": [{"Ref": "Architecture"}]}
+        yield from differences(name, functions[name]["Properties"], expected)
     architecture = {"AllowedValues": ["arm64", "x86_64"], "Default": "arm64"}
     yield from differences("Architecture", template["Parameters"]["Architecture"], architecture)
     integration_timeouts = {}
     for _, _, integration in operations(resources):
         timeouts = integration_timeouts.setdefault(function_of(integration), set())
         timeouts.add(integration.get("timeoutInMillis"))
-    for name, function in functions.items():
-        properties = function["Properties"]
+    for name in functions.keys() & BINARIES.keys():
+        properties = functions[name]["Properties"]
         metadata = template["Resources"][name].get("Metadata", {})
-        build = {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": FUNCTIONS.get(name)}}
+        build = {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": BINARIES[name]}}
         yield from differences(name, metadata, build)
         expected = {
             "Architectures": [{"Ref": "Architecture"}],
@@ -202,6 +230,11 @@ def functions_are_built_and_sized(template, resources):
         yield from differences(name, properties, expected)
         if not str(properties.get("MemorySize", {}).get("Ref", "")).endswith("MemorySize"):
             yield f"{name} has memory that is not a parameter"
+        if name == "MigrateFunction":
+            if name in integration_timeouts:
+                yield "the gateway can call the migrations"
+            yield from differences(name, properties, {"Timeout": 900})
+            continue
         if "Fn::If" not in properties.get("ReservedConcurrentExecutions", {}):
             yield f"{name} has no parameter for its concurrency"
         timeout, most = properties.get("Timeout", 3), 900 if name == "AiFunction" else 29
@@ -224,6 +257,8 @@ def no_avoidable_wildcard(template, resources):
             if statement["Effect"] != "Allow":
                 continue
             for _, resource in strings(statement.get("Resource", "*")):
+                if actions == {"lambda:InvokeFunction"} and VERSIONS.fullmatch(resource):
+                    continue
                 if "*" in resource and not actions <= WILDCARDS.keys():
                     yield f"{name} allows {sorted(actions - WILDCARDS.keys())} on {resource}"
     for name, role in of_type(resources, "AWS::IAM::Role").items():
@@ -236,6 +271,18 @@ def one_role_per_function(template, resources):
     roles = [json.dumps(f["Properties"]["Role"]) for f in of_type(resources, "AWS::Lambda::Function").values()]
     if len(set(roles)) != len(roles):
         yield "functions share a role"
+    extra = {
+        "AiFunction": {action: [{"Fn::GetAtt": ["RateLimitTable", "Arn"]}] for action in TABLE_ACTIONS},
+        "CheckFunction": {
+            "lambda:InvokeFunction": [[{"Fn::Sub": f"${{{name}.Arn}}:*"} for name in FUNCTIONS]],
+            "codedeploy:PutLifecycleEventHookExecutionStatus": [
+                {
+                    "Fn::Sub": "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}"
+                    ":deploymentgroup:${ServerlessDeploymentApplication}/*"
+                }
+            ],
+        },
+    }
     for name, function in of_type(resources, "AWS::Lambda::Function").items():
         role = function["Properties"]["Role"].get("Fn::GetAtt", [None])[0]
         group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
@@ -247,8 +294,7 @@ def one_role_per_function(template, resources):
                 for action in listed(statement["Action"]):
                     allowed.setdefault(action, []).append(statement["Resource"])
         expected = {action: [{"Fn::GetAtt": [group, "Arn"]}] for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
-        if name == "AiFunction":
-            expected |= {action: [{"Fn::GetAtt": ["RateLimitTable", "Arn"]}] for action in TABLE_ACTIONS}
+        expected |= extra.get(name, {})
         if allowed != expected:
             yield f"{name} may do {allowed}, not {expected}"
     for holder, document in policies(resources):
@@ -267,7 +313,8 @@ def every_function_has_a_log_group(template, resources):
         group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {})
         if not isinstance(group, dict) or group.get("Ref") not in groups:
             yield f"{name} logs to {group}, which is not in the template"
-        seen.append(json.dumps(group))
+        if name not in HELPERS:
+            seen.append(json.dumps(group))
     if len(set(seen)) != len(seen):
         yield "functions share a log group"
     for name, stage in of_type(resources, "AWS::ApiGateway::Stage").items():
@@ -278,24 +325,30 @@ def every_function_has_a_log_group(template, resources):
 
 def nothing_secret_in_plain_text(template, resources):
     looks_secret = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
-    for name in template["Parameters"]:
-        if looks_secret.search(name) and name not in {"SecretsRevision", SECRET_VARIABLES["PROXY_SECRET"]}:
+    for name, parameter in template["Parameters"].items():
+        is_switch = parameter.get("AllowedValues") == ["true", "false"]
+        if looks_secret.search(name) and name != "SecretsRevision" and not is_switch:
             yield f"the parameter {name} holds a secret"
-    secret = template["Parameters"].get(SECRET_VARIABLES["PROXY_SECRET"], {})
-    if secret.get("NoEcho") is not True or secret.get("Default") != "":
-        yield f"the parameter of the proxy's secret is shown, or has a value: {secret}"
-    for name, function in of_type(resources, "AWS::Lambda::Function").items():
-        for variable, value in function["Properties"]["Environment"]["Variables"].items():
-            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable == "SECRETS_REVISION":
+    for name in BINARIES:
+        variables = resources[name]["Properties"]["Environment"]["Variables"]
+        for variable, value in variables.items():
+            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES):
                 continue
-            reference = {"Ref" if variable == "PROXY_SECRET" else "Fn::Sub": SECRET_VARIABLES.get(variable)}
-            if name == "AiFunction" and variable.startswith("DB_"):
+            reference = {"Fn::Sub": SECRET_VARIABLES.get(variable)}
+            if variable == "PROXY_SECRET":
+                reference = {"Fn::If": ["HasProxySecret", reference, ""]}
+            elif name == "MigrateFunction":
+                reference = {"Fn::Sub": MIGRATOR % {"DB_USER": "username", "DB_PASSWORD": "password"}.get(variable)}
+            elif name == "AiFunction" and variable.startswith("DB_"):
                 reference = {"Fn::If": ["LogsConversations", reference, NO_VALUE]}
             if value != reference:
                 yield f"{name} gets {variable} as {value}"
             if variable == "ANTHROPIC_API_KEY" and name != "AiFunction":
                 yield f"{name} gets Anthropic's key"
-    allowed = re.compile(r"^/(Ros|Inventory|Ai|AiLogs)Function/Properties/Environment/Variables/")
+    allowed = re.compile(
+        r"^/(Ros|Inventory|Ai|AiLogs|Migrate)Function/Properties/Environment/Variables/"
+        r"|^/Distribution/Properties/DistributionConfig/Origins/1/OriginCustomHeaders/"
+    )
     for path, value in strings(resources):
         if "{{resolve:" in value and not allowed.match(path):
             yield f"a secret is written to {path}"
@@ -309,21 +362,25 @@ def nothing_secret_in_plain_text(template, resources):
             yield f"the output {path} shows a secret"
 
 
-def table_is_protected(template, resources):
+def table_is_temporary(template, resources):
+    """The table holds a minute of counters. If creating a stack failed, a kept table would stop the next attempt."""
     tables = of_type(resources, "AWS::DynamoDB::Table")
     if set(tables) != {"RateLimitTable"}:
         yield f"the tables are {sorted(tables)}"
     for name, table in tables.items():
-        yield from differences(name, table, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+        yield from differences(name, table, {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"})
         expected = {
             "BillingMode": "PAY_PER_REQUEST",
-            "DeletionProtectionEnabled": True,
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
             "SSESpecification": {"SSEEnabled": True},
             "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
         }
         yield from differences(name, table["Properties"], expected)
+        if table["Properties"].get("DeletionProtectionEnabled"):
+            yield f"{name} stays when the stack is deleted"
+    for name, resource in resources.items():
+        if resource.get("DeletionPolicy") == "Retain" and not re.search(r"Version\w{10}$|^DatabaseCa", name):
+            yield f"{name} stays if creating the stack fails: use RetainExceptOnCreate"
 
 
 def stage_is_throttled_logged_and_traced(template, resources):
@@ -338,6 +395,8 @@ def stage_is_throttled_logged_and_traced(template, resources):
         yield from differences(name, properties, {"StageName": {"Ref": "Stage"}, "TracingEnabled": True})
         [settings] = properties.get("MethodSettings") or [{}]
         scope = settings.get("ResourcePath"), settings.get("HttpMethod")
+        if settings.get("MetricsEnabled") is not False:
+            yield f"{name} pays for metrics of each method"
         if scope != ("/*", "*") or not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= settings.keys():
             yield f"{name} is not throttled"
         try:
@@ -350,6 +409,8 @@ def stage_is_throttled_logged_and_traced(template, resources):
 
 
 def gateway_errors_look_like_ours(template, resources):
+    if template["Resources"]["Api"]["Properties"].get("AlwaysDeploy") is not True:
+        yield "a new FrontendUrl does not reach the responses of the gateway"
     source = (ROOT / "crates/core/src/http/cors.rs").read_text()
     listed_in_code = re.search(r"RESPONSE_HEADERS: \[&str; \d+\] = \[(.*?)\];", source, re.S).group(1)
     exposed = "'" + ",".join(re.findall(r'"([^"]+)"', listed_in_code)) + "'"
@@ -393,8 +454,8 @@ def variables_are_those_the_code_reads(template, resources):
     # A test in tests/suite/variables.rs compares .env.example with the code.
     example = (ROOT / ".env.example").read_text()
     known = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
-    for name, function in of_type(resources, "AWS::Lambda::Function").items():
-        variables = function["Properties"]["Environment"]["Variables"]
+    for name in BINARIES:
+        variables = resources[name]["Properties"]["Environment"]["Variables"]
         for variable in variables.keys() - FOREIGN_VARIABLES:
             if variable not in known:
                 yield f"{name} gets {variable}, which is not in .env.example"
@@ -438,22 +499,138 @@ def sam_local_sets_all_variables(template, resources):
         yield f"`cargo dev --sam-local` sets {variable}, which no function has in the template"
 
 
+@functools.cache
+def parameters_of(environment, config="samconfig.toml"):
+    """The parameters that `sam deploy` passes on, which SAM itself reads from samconfig.toml."""
+    with mock.patch.object(sam_deploy, "do_cli") as deployment:
+        files = ["--config-file", str(ROOT / config), "--template", str(ROOT / "template.yaml")]
+        arguments = ["--config-env", environment, *files]
+        CliRunner().invoke(sam_deploy.cli, arguments, catch_exceptions=False)
+    return deployment.call_args.args[PARAMETER_OVERRIDES]
+
+
+# The position of this argument of `do_cli`.
+PARAMETER_OVERRIDES = list(inspect.signature(sam_deploy.do_cli).parameters).index("parameter_overrides")
+
+STAGES = {"default": "dev", "prod": "prod"}
+
+# One plausible value for each line to fill in.
+FILLED_IN = {
+    "DbHost": "mysql-1-genthrust.a.aivencloud.com",
+    "DbPort": "12345",
+    "FrontendUrl": "https://dashboard.genthrust.com, https://www.genthrust.com",
+    "AuthIssuer": "https://login.microsoftonline.com/12345678-1234-1234-1234-123456789012/v2.0",
+    "AuthAudience": "12345678-1234-1234-1234-123456789012",
+    "AlarmEmail": "it@genthrust.com",
+}
+
+
 def stages_are_configured(template, resources):
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    required = {name for name, parameter in template["Parameters"].items() if "Default" not in parameter}
-    for environment, stage in (("default", "dev"), ("prod", "prod")):
-        pairs = (pair.split("=", 1) for pair in config[environment]["deploy"]["parameters"]["parameter_overrides"])
-        overrides = dict(pairs)
+    text = (ROOT / "samconfig.toml").read_text()
+    for environment, stage in STAGES.items():
+        section = config[environment]["deploy"]["parameters"]
+        written, overrides = section["parameter_overrides"], parameters_of(environment)
+        if overrides != written:
+            yield f"{environment}: SAM reads {overrides}"
         if overrides.get("Stage") != stage:
             yield f"{environment} deploys the stage {overrides.get('Stage')}"
-        for name in overrides.keys() - template["Parameters"].keys():
-            yield f"{environment} sets {name}, which the template does not have"
-        for name in required - overrides.keys():
-            yield f"{environment} does not set {name}"
+        for name in overrides.keys() ^ template["Parameters"].keys():
+            yield f"{name} is in only one of the template and {environment}, so CloudFormation would keep an old value"
         for name, value in overrides.items():
-            values = [str(value) for value in template["Parameters"].get(name, {}).get("AllowedValues", [value])]
-            if value not in values:
+            parameter = template["Parameters"].get(name, {})
+            if value not in [str(value) for value in parameter.get("AllowedValues", [value])]:
                 yield f"{environment} sets {name} to {value}"
+            if not re.search(parameter.get("AllowedPattern", ""), value):
+                yield f"{environment} sets {name} to {value}, which its pattern does not allow"
+        if not {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"} <= set(section["capabilities"].split()):
+            yield f"{environment} may not create the nested stack"
+        _, _, lines = text.partition(f"\n[{environment}.deploy.parameters]\n")
+        lines, _, _ = lines.partition("\n[default.build")
+        count = lines.split("\n[prod.build")[0].count("# FILL IN")
+        if not 1 <= count <= 10:
+            yield f"{environment} has {count} lines to fill in"
+
+
+def evaluate(value, parameters):
+    """The value of an intrinsic function in a rule."""
+    if isinstance(value, list):
+        return [evaluate(item, parameters) for item in value]
+    if not isinstance(value, dict):
+        return value
+    [(function, arguments)] = value.items()
+    if function == "Ref":
+        return parameters[arguments]
+    arguments = evaluate(arguments, parameters)
+    return {
+        "Fn::Equals": lambda one, other: one == other,
+        "Fn::Not": lambda one: not one,
+        "Fn::And": lambda *all_of: all(all_of),
+        "Fn::Contains": lambda values, one: one in values,
+    }[function](*arguments)
+
+
+def refusals(template, parameters):
+    """What CloudFormation says before it creates anything."""
+    for rule in template.get("Rules", {}).values():
+        if evaluate(rule.get("RuleCondition", True), parameters):
+            for assertion in rule["Assertions"]:
+                if not evaluate(assertion["Assert"], parameters):
+                    yield assertion["AssertDescription"]
+
+
+def filled_in(environment):
+    """The parameters of a stage after an operator has filled in the marked lines."""
+    overrides = parameters_of(environment)
+    text = (ROOT / "samconfig.toml").read_text()
+    section = text.partition(f"\n[{environment}.deploy.parameters.parameter_overrides]\n")[2].partition("\n[")[0]
+    marked = re.findall(r"^(\w+) = .* # FILL IN$", section, re.MULTILINE)
+    return {**overrides, **{name: FILLED_IN[name] for name in marked}}
+
+
+def stages_are_filled_in(template, resources):
+    """Each marked line is refused as long as it has the value that samconfig.toml comes with, and nothing else is."""
+    for environment in STAGES:
+        shipped, whole = parameters_of(environment), filled_in(environment)
+        for said in refusals(template, whole):
+            yield f"{environment}, filled in, is refused: {said}"
+        for name in whole:
+            # Many servers have this port.
+            if whole[name] != shipped[name] and name != "DbPort":
+                if not any(name in said for said in refusals(template, {**whole, name: shipped[name]})):
+                    yield f"{environment} accepts {name} as {shipped[name]}"
+
+
+def stages_are_guarded(template, resources):
+    refused = [
+        ("prod", {"DbSslMode": "REQUIRED"}),
+        ("prod", {"DbSslMode": "VERIFY_CA"}),
+        ("prod", {"AuthMode": "none", "AuthIssuer": ""}),
+        ("default", {"AuthMode": "none"}),
+        ("default", {"AuthAudience": ""}),
+        ("prod", {"AlarmEmail": ""}),
+        ("prod", {"DbName": "ro_tracker_dev"}),
+        ("prod", {"DbNameInventory": "genthrust_inventory_dev"}),
+        ("default", {"DbName": "ro_tracker_prod"}),
+        ("default", {"DbNameInventory": "genthrust_inventory"}),
+        ("prod", {"DomainName": "api.genthrust.com"}),
+        ("prod", {"DashboardDomain": "ro.genthrust.com"}),
+        ("prod", {"DashboardOrigin": "genthrust.netlify.app", "AuthIssuer": ""}),
+    ]
+    accepted = [
+        ("default", {"AuthMode": "none", "AuthIssuer": ""}),
+        ("default", {"DbSslMode": "DISABLED"}),
+        ("prod", {"DomainName": "api.genthrust.com", "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}),
+        ("prod", {"DashboardOrigin": "genthrust.netlify.app"}),
+        ("prod", {"DashboardOrigin": "genthrust.netlify.app", "AuthIssuer": "", "DashboardWebAclArn": "arn:aws:wafv2:1"}),
+    ]
+    whole = {environment: filled_in(environment) for environment in STAGES}
+    for environment, change in refused:
+        if not list(refusals(template, whole[environment] | change)):
+            yield f"{environment} accepts {change}"
+    for environment, change in accepted:
+        for said in refusals(template, whole[environment] | change):
+            yield f"{environment} refuses {change}: {said}"
 
 
 def observability_is_included(template, resources):
@@ -464,12 +641,13 @@ def observability_is_included(template, resources):
     for name in given.keys() ^ wanted.keys():
         yield f"{name} is a parameter of only one of the two stacks"
     for name, value in given.items():
-        if value != {"Ref": name}:
+        topic = {"Fn::If": ["HasEmail", {"Ref": "AlarmTopic"}, ""]}
+        if value != (topic if name == "AlarmTopicArn" else {"Ref": name}):
             yield f"{name} is {value}"
     for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
         if api["Properties"].get("Name") != {"Fn::Sub": "ro-tracker-${Stage}"}:
             yield "the dashboard expects another name of the gateway"
-    names = {json.dumps(f["Properties"]["FunctionName"]) for f in of_type(resources, "AWS::Lambda::Function").values()}
+    names = {json.dumps(resources[name]["Properties"]["FunctionName"]) for name in FUNCTIONS}
     if names != {json.dumps({"Fn::Sub": f"ro-tracker-${{Stage}}-{name}"}) for name in FUNCTIONS.values()}:
         yield "the dashboard expects other names of the functions"
     # The metric filter reads these fields.
@@ -487,6 +665,158 @@ def roles_can_be_bounded(template, resources):
             yield f"{name} has no boundary, without which the deployment may not create it"
         if "RoleName" in role["Properties"]:
             yield f"{name} has a name of its own instead of one with the prefix of the stack"
+
+
+def migrations_run_first(template, resources):
+    migrations = resources["Migrations"]["Properties"]
+    if migrations.get("ServiceToken") != {"Fn::GetAtt": ["MigrateFunction", "Arn"]}:
+        yield f"the migrations are run by {migrations.get('ServiceToken')}"
+    if not resources["MigrateFunction"]["Properties"]["Timeout"] < int(migrations.get("ServiceTimeout", 0)) <= 3600:
+        yield f"CloudFormation waits {migrations.get('ServiceTimeout')} s for the migrations"
+    versions = [name for name in of_type(resources, "AWS::Lambda::Version") if name.startswith("MigrateFunction")]
+    if [migrations.get("Version", {}).get("Ref")] != versions or migrations.get("Revision") != REVISION:
+        yield "the migrations do not run when their package or a parameter changes"
+    for name in FUNCTIONS:
+        if "Migrations" not in listed(resources[name].get("DependsOn", [])):
+            yield f"{name} gets new code before the migrations have run"
+
+
+REVISION = {"Fn::GetAtt": ["Configuration", "Revision"]}
+
+
+def parameters_reach_the_versions(template, resources):
+    """A change that made no new version would reach no request: SAM sees packages and the template, but no values."""
+    configuration = resources["Configuration"]["Properties"]
+    covered = {value for path, value in strings(configuration.get("Values", [])) if path.endswith("/Ref") or "Fn::Join" in path}
+    for name in template["Parameters"].keys() - covered:
+        yield f"a new {name} makes no new versions"
+    authorities = list(of_type(resources, "AWS::Lambda::LayerVersion"))
+    if [configuration.get("DatabaseCa", {}).get("Ref")] != authorities:
+        yield "new authorities make no new versions"
+    for name in BINARIES:
+        if template["Resources"][name]["Properties"].get("AutoPublishAliasAllProperties") is not True:
+            yield f"{name} gets no new version when the template changes"
+        if resources[name]["Properties"]["Environment"]["Variables"].get("CONFIGURATION_REVISION") != REVISION:
+            yield f"{name} is the same after a parameter has changed, so Lambda makes no new version"
+    versions = of_type(resources, "AWS::Lambda::Version")
+    if len(versions) != len(BINARIES):
+        yield f"the versions are {sorted(versions)}"
+    for name, version in versions.items():
+        if version["Properties"].get("Description") != REVISION:
+            yield f"{name} stays when a parameter changes"
+        yield from differences(name, version, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
+    for changed in ({"code": "other"}, {"ca": "other"}):
+        again = of_type(transformed(template, **changed)["Resources"], "AWS::Lambda::Version")
+        for name in versions.keys() & again.keys():
+            yield f"{name} stays when {changed} changes"
+
+
+# The heading in infra/README.md about the alarms that CodeDeploy watches.
+VERSION_ALARM = "Deployment taken back"
+
+
+def deployments_take_themselves_back(template, resources):
+    versions = {re.sub(r"Version\w{10}$", "", name): name for name in of_type(resources, "AWS::Lambda::Version")}
+    for name, function in FUNCTIONS.items():
+        policy = resources[f"{name}Aliaslive"].get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate")
+        if policy is None:
+            yield f"all requests move to a new version of {name} at once"
+            continue
+        if policy.get("BeforeAllowTrafficHook") != {"Ref": "CheckFunction"}:
+            yield f"a new version of {name} gets requests unchecked"
+        group = resources[policy["DeploymentGroupName"]["Ref"]]["Properties"]
+        alarm = name.removesuffix("Function") + "VersionErrors"
+        if group["AlarmConfiguration"] != {"Enabled": True, "Alarms": [{"Name": {"Ref": alarm}}]}:
+            yield f"the deployment of {name} watches {group['AlarmConfiguration']}"
+        if group["ServiceRoleArn"] != {"Fn::GetAtt": ["TrafficRole", "Arn"]}:
+            yield f"the role of SAM, which has no boundary, moves the requests of {name}"
+        properties = resources[alarm]["Properties"]
+        if f'See "{VERSION_ALARM}" in infra/README.md.' not in properties["AlarmDescription"]:
+            yield f"{alarm} is not explained"
+        version = {"Fn::GetAtt": [versions[name], "Version"]}
+        watched = []
+        for query in properties["Metrics"]:
+            if "MetricStat" in query:
+                metric = query["MetricStat"]["Metric"]
+                watched.append((metric["Namespace"], {item["Name"]: item["Value"] for item in metric["Dimensions"]}))
+        qualified = {"Fn::Sub": f"ro-tracker-${{Stage}}-{function}:live"}
+        function = {"Fn::Sub": f"ro-tracker-${{Stage}}-{function}"}
+        if watched != [
+            ("RoTracker", {"Function": function, "Version": version}),
+            ("AWS/Lambda", {"FunctionName": function, "Resource": qualified, "ExecutedVersion": version}),
+        ]:
+            yield f"{alarm} counts {watched}"
+    asked = resources["CheckFunction"]["Properties"]["Environment"]["Variables"]["VERSIONS"]
+    if asked != {"Fn::Join": [",", [{"Ref": versions[name]} for name in FUNCTIONS]]}:
+        yield f"the check asks {asked}"
+    hooks = [
+        statement["Resource"]
+        for holder, document in policies(resources)
+        for statement in document["Statement"]
+        if holder == "TrafficRole" and statement["Action"] == "lambda:InvokeFunction"
+    ]
+    if hooks != [{"Fn::GetAtt": ["CheckFunction", "Arn"]}]:
+        yield f"CodeDeploy may invoke {hooks}"
+
+
+def authorities_are_in_the_layer(template, resources):
+    yield from differences("DatabaseCa", template["Resources"]["DatabaseCa"]["Properties"], {"ContentUri": "infra/database-ca"})
+    if [path.name for path in (ROOT / "infra/database-ca").iterdir()] != ["ca.pem"]:
+        yield "infra/database-ca has other files than ca.pem"
+    if "PRIVATE KEY" in (ROOT / "infra/database-ca/ca.pem").read_text():
+        yield "infra/database-ca/ca.pem has a private key"
+    [layer] = of_type(resources, "AWS::Lambda::LayerVersion")
+    for name in BINARIES:
+        properties = resources[name]["Properties"]
+        yield from differences(name, properties, {"Layers": [{"Ref": layer}]})
+        yield from differences(name, properties["Environment"]["Variables"], {"DB_SSL_CA": "/opt/ca.pem"})
+
+
+def environment_fits(template, resources):
+    """Lambda allows 4 KB for names and values. An eighth is left for longer values than these."""
+    parameters = filled_in("prod")
+
+    def size(value):
+        if value == NO_VALUE:
+            return 0
+        if not isinstance(value, dict):
+            return len(str(value))
+        [(function, argument)] = value.items()
+        if function == "Ref":
+            return len(parameters.get(argument, "x" * 80))
+        if function == "Fn::If":
+            return max(size(argument[1]), size(argument[2]))
+        # A secret (Anthropic's keys have 108 characters), or an attribute.
+        return 128
+
+    for name in BINARIES:
+        variables = resources[name]["Properties"]["Environment"]["Variables"]
+        total = sum(len(variable) + size(value) for variable, value in variables.items())
+        if total > 3584:
+            yield f"the variables of {name} have {total} bytes"
+
+
+def distribution_streams(template, resources):
+    if resources["Distribution"].get("Condition") != "HasDistribution":
+        yield "the distribution is not optional"
+    config = resources["Distribution"]["Properties"]["DistributionConfig"]
+    if config.get("WebACLId") != {"Fn::If": ["HasWebAcl", {"Ref": "DashboardWebAclArn"}, NO_VALUE]}:
+        yield "the distribution is open to everybody"
+    behaviors = {behavior["PathPattern"]: behavior for behavior in config["CacheBehaviors"]}
+    if behaviors.keys() != {"/api/*", "/.netlify/functions/*"}:
+        yield f"the API has the paths {sorted(behaviors)}"
+    for path, behavior in behaviors.items():
+        expected = {
+            "TargetOriginId": "api",
+            "Compress": False,
+            "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",  # CachingDisabled
+            "OriginRequestPolicyId": "b689b0a8-53d0-40ab-baf2-68738e2966ac",  # AllViewerExceptHostHeader
+        }
+        yield from differences(path, behavior, expected)
+    for origin in config["Origins"]:
+        header = "X-Proxy-Secret" in json.dumps(origin)
+        if header != (origin["Id"] == "api"):
+            yield f"the origin {origin['Id']} {'gets' if header else 'does not get'} the secret"
 
 
 # Checks of infra/observability.yaml; each takes that template.
@@ -539,7 +869,7 @@ def alarms_are_sent_and_explained(observability):
     if len(seen) != len(alarms(observability)):
         yield "alarms share an explanation"
     headings = re.findall(r"^### (.+)$", page.partition("\n## Alarms\n")[2].partition("\n## ")[0], re.MULTILINE)
-    for heading in set(headings) - seen:
+    for heading in set(headings) - seen - {VERSION_ALARM}:
         yield f"infra/README.md explains {heading}, which is not an alarm"
 
 
@@ -659,6 +989,8 @@ def deploys_nothing_but_the_stack(role):
         "::/restapis/*": "the gateway generates the id of an API",
         "::/tags/*": "as above",
         "log-group:*": "DescribeLogGroups lists",
+        ":alarm:*": WILDCARDS["cloudwatch:DescribeAlarms"],
+        ":key/*": "the key is a parameter of the stack, and has a policy of its own",
     }
     for name, document in policies(resources):
         for statement in document["Statement"]:
@@ -713,9 +1045,11 @@ def makes_no_role_beyond_the_boundary(role):
 GONE = object()  # the value is removed
 FUNCTION = "Resources RosFunction Properties"
 AI = "Resources AiFunction Properties"
+CHECK_STATEMENT = "Resources CheckRole Properties Policies 1 PolicyDocument Statement 0"
 TABLE = "Resources RateLimitTable"
 LOG_STATEMENT = "Resources RosRole Properties Policies 0 PolicyDocument Statement 0"
 API = "Resources Api Properties"
+DISTRIBUTION = "Resources Distribution Properties DistributionConfig"
 MUTATIONS = {
     every_method_streams: [
         (f"{FUNCTION} Events ApiEach Properties ResponseTransferMode", GONE),
@@ -734,6 +1068,10 @@ MUTATIONS = {
         (f"{FUNCTION} Architectures", ["arm64", "x86_64"]),
         ("Resources AiFunction Metadata BuildProperties Binary", "ros"),
         ("Globals Function Tracing", GONE),
+        ("Resources MigrateFunction Metadata BuildProperties Binary", "ros"),
+        ("Resources MigrateFunction Properties Timeout", 28),
+        ("Resources MigrateFunction Properties Events", {"Migrate": {"Type": "Api", "Properties": {"Path": "/migrate", "RestApiId": {"Ref": "Api"}, "Method": "ANY"}}}),
+        ("Resources CheckFunction Properties Runtime", "python3.8"),
     ],
     no_avoidable_wildcard: [
         (f"{LOG_STATEMENT} Resource", "*"),
@@ -746,6 +1084,8 @@ MUTATIONS = {
         (f"{LOG_STATEMENT} Resource", {"Fn::GetAtt": ["AiLogGroup", "Arn"]}),
         (f"{LOG_STATEMENT} Resource", {"Fn::GetAtt": ["RateLimitTable", "Arn"]}),
         ("Resources AiRole Properties Policies 1 PolicyDocument Statement 0 Action 0", "dynamodb:Scan"),
+        (f"{CHECK_STATEMENT} Resource 0", {"Fn::Sub": "${MigrateFunction.Arn}:*"}),
+        (f"{CHECK_STATEMENT} Action", "lambda:UpdateFunctionCode"),
     ],
     every_function_has_a_log_group: [
         (f"{FUNCTION} LoggingConfig", GONE),
@@ -760,22 +1100,24 @@ MUTATIONS = {
         (f"{FUNCTION} Environment Variables ANTHROPIC_API_KEY", {"Fn::Sub": SECRET_VARIABLES["ANTHROPIC_API_KEY"]}),
         (f"{AI} Environment Variables DB_PASSWORD", {"Fn::Sub": SECRET_VARIABLES["DB_PASSWORD"]}),
         (f"{FUNCTION} Description", SECRET_VARIABLES["DB_PASSWORD"]),
-        ("Parameters ProxySecret NoEcho", GONE),
-        ("Parameters ProxySecret Default", "0123456789abcdef0123456789abcdef"),
+        ("Parameters ProxySecret AllowedValues", GONE),
         (f"{FUNCTION} Environment Variables PROXY_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("Resources MigrateFunction Properties Environment Variables DB_USER", {"Fn::Sub": SECRET_VARIABLES["DB_USER"]}),
+        (f"{FUNCTION} Environment Variables DB_USER", {"Fn::Sub": MIGRATOR % "username"}),
     ],
-    table_is_protected: [
-        (f"{TABLE} DeletionPolicy", "Delete"),
+    table_is_temporary: [
+        (f"{TABLE} DeletionPolicy", "Retain"),
         (f"{TABLE} UpdateReplacePolicy", GONE),
         (f"{TABLE} Properties TimeToLiveSpecification", GONE),
-        (f"{TABLE} Properties DeletionProtectionEnabled", False),
-        (f"{TABLE} Properties PointInTimeRecoverySpecification", GONE),
+        (f"{TABLE} Properties DeletionProtectionEnabled", True),
+        ("Resources ApiGatewayRole DeletionPolicy", "Retain"),
     ],
     stage_is_throttled_logged_and_traced: [
         (f"{API} EndpointConfiguration Type", "EDGE"),
         (f"{API} MethodSettings", GONE),
         (f"{API} AccessLogSetting Format", "$context.requestId"),
         (f"{API} TracingEnabled", False),
+        (f"{API} MethodSettings 0 MetricsEnabled", True),
     ],
     gateway_errors_look_like_ours: [
         (f"{API} GatewayResponses DEFAULT_5XX", GONE),
@@ -785,6 +1127,7 @@ MUTATIONS = {
         (f"{API} GatewayResponses DEFAULT_5XX ResponseParameters Headers Access-Control-Expose-Headers", GONE),
         (f"{API} GatewayResponses THROTTLED ResponseParameters Headers Access-Control-Expose-Headers", "'x-request-id'"),
         (f"{API} GatewayResponses THROTTLED ResponseTemplates application/json", '{"message":"no"}'),
+        (f"{API} AlwaysDeploy", GONE),
     ],
     variables_are_those_the_code_reads: [
         (f"{FUNCTION} Environment Variables DB_HOSTS", "x"),
@@ -799,8 +1142,62 @@ MUTATIONS = {
         (f"{AI} Environment Variables AI_NEW", "x"),
     ],
     stages_are_configured: [
-        ("Parameters DbNameInventory Default", GONE),
+        ("Parameters New", {"Type": "String", "Default": ""}),
         ("Parameters FrontendUrl", GONE),
+        ("Parameters TrafficShift AllowedValues", ["Canary10Percent5Minutes"]),
+    ],
+    stages_are_filled_in: [
+        ("Rules PlaceholdersAreFilledIn Assertions 0 Assert", {"Fn::Equals": ["a", "a"]}),
+        ("Rules PlaceholdersAreFilledIn Assertions 4", GONE),
+    ],
+    stages_are_guarded: [
+        ("Rules ProductionIsGuarded", GONE),
+        ("Rules ProductionIsGuarded Assertions 1", GONE),
+        ("Rules DevelopmentIsApart RuleCondition", {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}),
+        ("Rules TheDistributionIsClosed", GONE),
+        ("Rules ADomainHasACertificate Assertions 0 Assert", {"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}),
+    ],
+    migrations_run_first: [
+        (f"Resources RosFunction DependsOn", GONE),
+        ("Resources Migrations Properties ServiceTimeout", "60"),
+        ("Resources Migrations Properties Version", GONE),
+        ("Resources Migrations Properties ServiceToken", {"Fn::GetAtt": ["RosFunction", "Arn"]}),
+    ],
+    parameters_reach_the_versions: [
+        ("Resources Configuration Properties Values 7", GONE),
+        ("Resources Configuration Properties DatabaseCa", GONE),
+        (f"{FUNCTION} VersionDescription", GONE),
+        (f"{FUNCTION} AutoPublishAliasAllProperties", GONE),
+        ("Resources RosFunction UpdateReplacePolicy", GONE),
+        ("Globals Function Environment Variables CONFIGURATION_REVISION", GONE),
+    ],
+    deployments_take_themselves_back: [
+        (f"{FUNCTION} DeploymentPreference", GONE),
+        (f"{FUNCTION} DeploymentPreference Hooks", GONE),
+        (f"{FUNCTION} DeploymentPreference Role", GONE),
+        (f"{FUNCTION} DeploymentPreference Alarms 0", {"Ref": "AiVersionErrors"}),
+        ("Resources RosVersionErrors Properties Metrics 1 MetricStat Metric Dimensions 1", GONE),
+        ("Resources RosVersionErrors Properties AlarmDescription", "Too many errors"),
+        ("Resources CheckFunction Properties Environment Variables VERSIONS Fn::Join 1 3", GONE),
+        ("Resources TrafficRole Properties Policies 0 PolicyDocument Statement 1 Resource", {"Fn::GetAtt": ["RosFunction", "Arn"]}),
+    ],
+    authorities_are_in_the_layer: [
+        ("Globals Function Layers", GONE),
+        ("Globals Function Environment Variables DB_SSL_CA", "/opt/other.pem"),
+        ("Resources DatabaseCa Properties ContentUri", "infra"),
+    ],
+    environment_fits: [
+        ("Globals Function Environment Variables RUST_LOG", "x" * 3000),
+    ],
+    distribution_streams: [
+        (f"{DISTRIBUTION} CacheBehaviors 0 Compress", True),
+        (f"{DISTRIBUTION} CacheBehaviors 1 CachePolicyId", "658327ea-f89d-4fab-a63d-7e88639e58f6"),
+        (f"{DISTRIBUTION} CacheBehaviors 1 OriginRequestPolicyId", GONE),
+        (f"{DISTRIBUTION} CacheBehaviors 1", GONE),
+        (f"{DISTRIBUTION} Origins 1 OriginCustomHeaders", GONE),
+        (f"{DISTRIBUTION} Origins 0 OriginCustomHeaders", [{"HeaderName": "X-Proxy-Secret", "HeaderValue": "x"}]),
+        (f"{DISTRIBUTION} WebACLId", GONE),
+        ("Resources Distribution Condition", GONE),
     ],
     observability_is_included: [
         ("Resources Observability", GONE),
@@ -924,7 +1321,7 @@ def mutated(file, path, value):
     for step in parents:
         place = place[step]
     if value is GONE:
-        place.pop(last, None)
+        del place[last]
     else:
         place[last] = value
     return template
@@ -944,6 +1341,102 @@ def test_mutation_of_observability_is_found(path, value, check):
 @pytest.mark.parametrize(("path", "value", "check"), each(ROLE_MUTATIONS))
 def test_mutation_of_the_deploy_role_is_found(path, value, check):
     assert list(check(mutated("infra/deploy-role.yaml", path, value)))
+
+
+# What SAM makes of values that its list of "Name=value" would cut.
+AWKWARD = {
+    "FrontendUrl": "https://a.example.com, https://b.example.com",
+    "AiModels": '[{"id": "claude-sonnet-4-5", "maxTokens": 8192}, {"id": "it\'s"}]',
+    "LogLevel": "info,sqlx=debug",
+    "DbSslMode": "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n",
+}
+
+
+def config_with(tmp_path, as_table):
+    quoted = {name: json.dumps(value) for name, value in ({"Stage": "dev", "DbHost": "x"} | AWKWARD).items()}
+    if as_table:
+        lines = "\n[default.deploy.parameters.parameter_overrides]\n" + "\n".join(f"{k} = {v}" for k, v in quoted.items())
+    else:
+        values = ({"Stage": "dev", "DbHost": "x"} | AWKWARD).items()
+        lines = f"parameter_overrides = {json.dumps([f'{k}={v}' for k, v in values])}"
+    path = tmp_path / "samconfig.toml"
+    path.write_text(f'version = 0.1\n[default.deploy.parameters]\nstack_name = "x"\nresolve_s3 = true\n{lines}\n')
+    return path
+
+
+def test_sam_passes_values_of_a_table_whole(tmp_path):
+    assert parameters_of("default", config_with(tmp_path, as_table=True)) == {"Stage": "dev", "DbHost": "x"} | AWKWARD
+
+
+def test_sam_cuts_values_of_a_list(tmp_path):
+    """Why samconfig.toml has tables."""
+    cut = parameters_of("default", config_with(tmp_path, as_table=False))
+    assert {name for name, value in AWKWARD.items() if cut.get(name) != value} == AWKWARD.keys() - {"LogLevel"}
+
+
+def code_of(name, **modules):
+    """The names that the inline code of a function defines."""
+    names = {}
+    with mock.patch.dict(sys.modules, modules):
+        exec(read()["Resources"][name]["Properties"]["Code"]["ZipFile"], names)  # noqa: S102
+    return names
+
+
+VERSION = "arn:aws:lambda:us-east-1:123456789012:function:ro-tracker-dev-{}:7"
+INVOCATION = {"DeploymentId": "d-ABCDEFGHI", "LifecycleEventHookExecutionId": "eyJ"}
+
+
+def body(text):
+    return StreamingBody(io.BytesIO(text), len(text))
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([{"Payload": b'{"ok": true, "checks": []}'}, {"Payload": b'{"ok": true, "checks": []}'}], "Succeeded"),
+        ([{"Payload": b'{"ok": true}'}, {"Payload": b'{"ok": false}'}], "Failed"),
+        ([{"Payload": b'{"errorMessage": "no"}', "FunctionError": "Unhandled"}, {"Payload": b'{"ok": true}'}], "Failed"),
+        # An old function that does not know the event.
+        ([{"Payload": b'{"statusCode": 404}'}, {"Payload": b'{"ok": true}'}], "Failed"),
+        ([{"Payload": b"not JSON"}, {"Payload": b'{"ok": true}'}], "Failed"),
+        ([{"Payload": b"[]"}, {"Payload": b'{"ok": true}'}], "Failed"),
+        (["ResourceNotFoundException", {"Payload": b'{"ok": true}'}], "Failed"),
+    ],
+)
+def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, monkeypatch):
+    versions = [VERSION.format("ros"), VERSION.format("ai")]
+    monkeypatch.setenv("VERSIONS", ",".join(versions))
+    session = boto3.Session("AKIA" + "0" * 16, "x", region_name="us-east-1")
+    names = code_of("CheckFunction", boto3=session)
+    with Stubber(names["functions"]) as functions, Stubber(names["codedeploy"]) as codedeploy:
+        for version, answer in zip(versions, answers, strict=True):
+            if isinstance(answer, str):
+                functions.add_client_error("invoke", answer)
+                continue
+            answer = {**answer, "Payload": body(answer["Payload"])}
+            functions.add_response("invoke", answer, {"FunctionName": version, "Payload": b'{"deploymentCheck": true}'})
+        said = {"deploymentId": "d-ABCDEFGHI", "lifecycleEventHookExecutionId": "eyJ", "status": status}
+        codedeploy.add_response("put_lifecycle_event_hook_execution_status", {}, said)
+        names["handler"](INVOCATION, None)
+        functions.assert_no_pending_responses()
+        codedeploy.assert_no_pending_responses()
+
+
+def test_revision_is_a_hash_of_the_parameters():
+    sent = mock.Mock(SUCCESS="SUCCESS")
+    handler = code_of("RevisionFunction", cfnresponse=sent)["handler"]
+
+    def revision(**properties):
+        handler({"RequestType": "Update", "ResourceProperties": {"ServiceToken": "arn", **properties}}, None)
+        _, _, status, data, identity = sent.send.call_args.args
+        assert (status, identity) == ("SUCCESS", "configuration")
+        return data["Revision"]
+
+    first = revision(Values=["a", "b"], DatabaseCa="ca:1")
+    assert re.fullmatch(r"[0-9a-f]{16}", first)
+    assert revision(DatabaseCa="ca:1", Values=["a", "b"]) == first
+    assert revision(Values=["a", "c"], DatabaseCa="ca:1") != first
+    assert revision(Values=["a", "b"], DatabaseCa="ca:2") != first
 
 
 if __name__ == "__main__":

@@ -22,25 +22,14 @@ from moto.awslambda.utils import get_backend
 from moto.cloudformation import cloudformation_backends, parsing
 from moto.cloudformation.models import Stack
 from moto.core import DEFAULT_ACCOUNT_ID
-from samcli.cli.types import CfnParameterOverridesType
-from samcli.lib.config.samconfig import SamConfig
 
-from checks import ROOT, listed, transformed
+from checks import ROOT, refusals, transformed
 
 REGION = "us-east-1"
 
 
 class Refused(Exception):
     """CloudFormation would refuse the template, a parameter or a resource."""
-
-
-# Parameters.
-
-
-def configured(stage):
-    """The parameters of samconfig.toml, as `sam deploy` reads them."""
-    overrides = SamConfig(ROOT).get_all(["deploy"], "parameters", "default" if stage == "dev" else stage)["parameter_overrides"]
-    return CfnParameterOverridesType().convert(overrides, None, None)
 
 
 def complete(template, given):
@@ -57,26 +46,9 @@ def complete(template, given):
         size = float(value) if parameter["Type"] == "Number" else 0
         if len(value) < parameter.get("MinLength", 0) or not parameter.get("MinValue", size) <= size <= parameter.get("MaxValue", size):
             raise Refused(f"the parameter {name} may not be {value}")
-    for name, rule in template.get("Rules", {}).items():
-        if holds(rule.get("RuleCondition", {"Fn::And": []}), values):
-            for assertion in rule["Assertions"]:
-                if not holds(assertion["Assert"], values):
-                    raise Refused(f"{name}: {assertion['AssertDescription']}")
+    for said in refusals(template, values):
+        raise Refused(said)
     return values
-
-
-def holds(condition, values):
-    """Whether a condition of `Rules` holds, which neither moto nor cfn-lint finds out."""
-    [(function, arguments)] = condition.items()
-    if function in ("Fn::And", "Fn::Or"):
-        return (all if function == "Fn::And" else any)(holds(argument, values) for argument in arguments)
-    if function == "Fn::Not":
-        return not holds(arguments[0], values)
-    first, second = ([values[one["Ref"]] if isinstance(one, dict) else one for one in listed(each)] for each in arguments)
-    return {"Fn::Equals": first == second, "Fn::Contains": second[0] in first}[function]
-
-
-# Properties.
 
 
 def resolved(kind, properties):

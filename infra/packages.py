@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from checks import FUNCTIONS, ROOT
+from checks import BINARIES, ROOT
 
 BUILD = ROOT / ".aws-sam" / "build"
 
@@ -42,7 +42,7 @@ def glibc(binary):
 
 def rows(build):
     """For each function: its name, what its package holds, its bytes zipped and not, its C library, its processor."""
-    for resource in FUNCTIONS:
+    for resource in BINARIES:
         directory = build / resource
         binary = directory / "bootstrap"
         if not binary.is_file():
@@ -68,7 +68,7 @@ def problems(build):
 
 @pytest.fixture
 def build(tmp_path):
-    for resource in FUNCTIONS:
+    for resource in BINARIES:
         (tmp_path / resource).mkdir()
         header = bytearray(64)
         header[18] = 62
@@ -103,7 +103,7 @@ def test_missing_and_overfull_packages_are_found(build):
 if __name__ == "__main__":
     print("| function | package, MB | binary, MB | processor | glibc |\n|---|---|---|---|---|")
     for resource, _, zipped, size, version, machine in rows(BUILD):
-        print(f"| {FUNCTIONS[resource]} | {zipped / 1e6:.2f} | {size / 1e6:.2f} | {machine} | {version[0]}.{version[1]} |")
+        print(f"| {BINARIES[resource]} | {zipped / 1e6:.2f} | {size / 1e6:.2f} | {machine} | {version[0]}.{version[1]} |")
     found = list(problems(BUILD))
     for problem in found:
         print(f"error: {problem}", file=sys.stderr)

@@ -51,7 +51,7 @@ pub const VARIABLES: &[&str] = &[
     "DB_NAME_PROD",
     "DB_PASSWORD",
     "DB_PORT",
-    "DB_SSL_CA_CONTENT",
+    "DB_SSL_CA",
     "DB_SSL_MODE",
     "DB_USER",
     "FRONTEND_URL",
