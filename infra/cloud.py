@@ -340,20 +340,22 @@ class Deployed:
         resources = self.stack.resource_map
         return {name: one["Type"] for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
 
-    def properties(self):
-        """The properties of every resource that there is, as text."""
-        templates, resources = self.stack.resource_map._resource_json_map, self.stack.resource_map
+    def resources(self):
+        """Every resource that there is, in the nested stack too: its type, its properties, its physical id."""
+        stacks = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].stacks.values()
         return {
-            name: json.dumps(parsing.clean_json(templates[name].get("Properties"), resources), default=identity, sort_keys=True)
-            for name in self.kinds()
+            name: resource
+            for stack in stacks
+            if stack is self.stack or stack.name.startswith(f"{self.name}-Observability-")
+            for name, resource in resources_of(stack.resource_map)
         }
 
     def update(self, template, given):
         """Updates the stack, and returns what is new or different, and what is gone."""
-        before = self.properties()
+        before = self.resources()
         self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given))
         self.expect("UPDATE_COMPLETE")
-        after = self.properties()
+        after = self.resources()
         return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
 
     def delete(self):
@@ -361,6 +363,15 @@ class Deployed:
         self.client.delete_stack(StackName=self.name)
         self.expect("DELETE_COMPLETE")
         return self.kinds()
+
+
+def resources_of(resources):
+    for name, resource in resources._resource_json_map.items():
+        there = resources._parsed_resources.get(name)
+        if there:
+            properties = json.dumps(parsing.clean_json(resource.get("Properties", {}), resources), default=identity)
+            physical_id = getattr(there, "physical_resource_id", None)
+            yield name, {"Type": resource["Type"], "Properties": json.loads(properties, object_hook=without_null), "Id": physical_id}
 
 
 def arguments(template, given):

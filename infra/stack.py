@@ -14,6 +14,7 @@ import pytest
 import checks
 from checks import GONE, filled_in, mutated, of_type, read
 from cloud import REGION, Deployed, account, skipped
+from permissions import role_reaches, statements
 
 SECRETS = {
     "anthropic": {"apiKey": "key"},
@@ -67,6 +68,7 @@ def life(stage, vpc, template, report, skipped_here):
         there = role.kinds() | stack.kinds()
         report.append(f"{stage}{' in a VPC' * vpc}: creates {sum(map(len, given.values()))} resources")
         yield from functions_are_configured(vpc, "first")
+        yield from role_reaches(list(statements({"Resources": role.resources()})), stack.resources())
 
         for parameter, value in {"FrontendUrl": "https://another.example.com", "SecretsRevision": "another"}.items():
             if parameter == "SecretsRevision":
