@@ -133,10 +133,14 @@ class Accepted:
     def update_from_cloudformation_json(cls, original_resource, **_):
         return original_resource
 
+    @classmethod
+    def has_cfn_attr(cls, attribute):
+        return True  # see below
+
     def get_cfn_attribute(self, attribute):
         if f"/properties/{attribute.replace('.', '/')}" not in schema_of(self.kind).get("readOnlyProperties", []):
             raise Refused(f"{self.kind} has no attribute {attribute}")
-        return f"{self.physical_resource_id}.{attribute}"
+        return attribute
 
     def is_created(self):
         return True
@@ -304,7 +308,8 @@ def account():
     ):
         archive = io.BytesIO()
         zipfile.ZipFile(archive, "w").close()
-        files = {"code.zip": archive.getvalue(), "ca.zip": archive.getvalue(), "observability.yaml": (ROOT / "infra/observability.yaml").read_bytes()}
+        files = {f"{name}.zip": archive.getvalue() for name in ("code", "other", "ca")}
+        files["observability.yaml"] = (ROOT / "infra/observability.yaml").read_bytes()
         boto3.client("s3", REGION).create_bucket(Bucket="bucket")
         for key, content in files.items():
             boto3.client("s3", REGION).put_object(Bucket="bucket", Key=key, Body=content)
@@ -350,10 +355,10 @@ class Deployed:
             for name, resource in resources_of(stack.resource_map)
         }
 
-    def update(self, template, given):
+    def update(self, template, given, package):
         """Updates the stack, and returns what is new or different, and what is gone."""
         before = self.resources()
-        self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given))
+        self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given, package))
         self.expect("UPDATE_COMPLETE")
         after = self.resources()
         return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
@@ -374,11 +379,11 @@ def resources_of(resources):
             yield name, {"Type": resource["Type"], "Properties": json.loads(properties, object_hook=without_null), "Id": physical_id}
 
 
-def arguments(template, given):
+def arguments(template, given, package="code"):
     """A template as CloudFormation gets it, after SAM's transform with these parameters."""
     values = complete(template, given)
     if "Transform" in template:
-        template = transformed(template, parameters=dict(values))
+        template = transformed(template, code=package, parameters=dict(values))
     # moto compares numbers with text, which are then different, and keeps a resource only for Retain.
     conditions = json.loads(re.sub(r'"(-?\d+)"', r"\1", json.dumps(template.get("Conditions", {}))))
     text = json.dumps({**template, "Conditions": conditions}).replace('"RetainExceptOnCreate"', '"Retain"')

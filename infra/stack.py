@@ -24,7 +24,36 @@ SECRETS = {
 }
 RUST = "provided.al2023"  # the functions in Python only serve the deployment
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
-VPC = {"VpcSubnetIds": ",".join(SUBNETS), "VpcSecurityGroupIds": "sg-0123456789abcdef0"}
+CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+ADDRESSES = {"DomainName": "api.genthrust.com", "DashboardOrigin": "genthrust.netlify.app", "KmsKeyArn": KEY}
+
+# What the parameters of samconfig.toml leave away: the words of the report, and the parameters.
+VARIANTS = {
+    "": {},
+    " in a VPC": {"VpcSubnetIds": ",".join(SUBNETS), "VpcSecurityGroupIds": "sg-0123456789abcdef0"},
+    " with all that is optional": ADDRESSES
+    | {
+        "CertificateArn": CERTIFICATE,
+        "BasePath": "/ro",
+        "DashboardDomain": "ro.genthrust.com",
+        "DashboardCertificateArn": CERTIFICATE,
+        "DashboardWebAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/office/12345678-1234-1234-1234-123456789012",
+        "ProxySecret": "true",
+        "AiLogConversations": "false",
+        "ManageApiGatewayAccount": "true",
+    },
+}
+
+LIVES = [("dev", ""), ("dev", " in a VPC"), ("prod", ""), ("prod", " in a VPC"), ("prod", " with all that is optional")]
+
+# An update, and what it is: the parameters, and the name of the package.
+UPDATES = {
+    "another FrontendUrl": ({"FrontendUrl": "https://another.genthrust.com"}, "code"),
+    "another SecretsRevision": ({"SecretsRevision": "another"}, "code"),
+    "another package": ({}, "other"),
+}
+OF_ROLE = {"DomainName", "HostedZoneId", "DashboardOrigin", "KmsKeyArn"}
 DEPLOY_ROLE = {"Repository": "owner/name", "ArtifactBucket": "bucket"}
 
 # What remains when a stack is deleted. infra/README.md says so, too.
@@ -56,41 +85,44 @@ SKIPPED = {
 }
 
 
-def life(stage, vpc, template, report, skipped_here):
+def life(stage, variant, template, report, skips):
     """Creates, updates and deletes the stack of a stage. Yields a sentence for each error."""
     with account() as given:
         secrets = boto3.client("secretsmanager", REGION)
         for name, value in SECRETS.items():
             secrets.create_secret(Name=f"ro-tracker/{stage}/{name}", SecretString=json.dumps(value))
-        role = Deployed(f"ro-tracker-deploy-{stage}", read("infra/deploy-role.yaml"), DEPLOY_ROLE | {"Stage": stage})
-        parameters = filled_in("default" if stage == "dev" else stage) | {"PermissionsBoundaryArn": role.outputs["BoundaryArn"]} | (VPC if vpc else {})
+        zone = boto3.client("route53").create_hosted_zone(Name="genthrust.com", CallerReference="zone")["HostedZone"]["Id"]
+        optional = VARIANTS[variant] | ({"HostedZoneId": zone.removeprefix("/hostedzone/")} if "DomainName" in VARIANTS[variant] else {})
+        of_role = DEPLOY_ROLE | {"Stage": stage} | {name: value for name, value in optional.items() if name in OF_ROLE}
+        role = Deployed(f"ro-tracker-deploy-{stage}", read("infra/deploy-role.yaml"), of_role)
+        parameters = filled_in("default" if stage == "dev" else stage) | optional | {"PermissionsBoundaryArn": role.outputs["BoundaryArn"]}
         stack = Deployed(f"ro-tracker-{stage}", template, parameters)
-        there = role.kinds() | stack.kinds()
-        report.append(f"{stage}{' in a VPC' * vpc}: creates {sum(map(len, given.values()))} resources")
-        yield from functions_are_configured(vpc, "first")
+        there = role.resources() | stack.resources()
+        report.append(f"{stage}{variant}: creates {len(there)} resources, {len(role.resources())} of them for the deployment")
+        yield from functions_are_configured("first", optional)
         yield from role_reaches(list(statements({"Resources": role.resources()})), stack.resources())
 
-        for parameter, value in {"FrontendUrl": "https://another.example.com", "SecretsRevision": "another"}.items():
-            if parameter == "SecretsRevision":
-                rotated = json.dumps(SECRETS["database"] | {"password": "second"})
+        rotated = json.dumps(SECRETS["database"] | {"password": "second"})
+        for name, (change, package) in UPDATES.items():
+            if "SecretsRevision" in change:
                 secrets.put_secret_value(SecretId=f"ro-tracker/{stage}/database", SecretString=rotated)
-            parameters[parameter] = value
-            changed, gone = stack.update(template, parameters)
-            report.append(f"  {parameter} changes {len(changed)}: {', '.join(sorted(changed))}; removes {', '.join(sorted(gone)) or 'none'}")
-            yield from changes_arrive(parameter, stack.stack.template_dict["Resources"], changed)
-        yield from functions_are_configured(vpc, "second")
+            parameters |= change
+            changed, gone = stack.update(template, parameters, package)
+            report.append(f"  {name} changes {len(changed)}: {', '.join(sorted(changed))}; removes {', '.join(sorted(gone)) or 'none'}")
+            yield from changes_arrive(name, stack.stack.template_dict["Resources"], changed)
+        yield from functions_are_configured("second", optional)
 
         # A version has no life of its own: it disappears with its function.
         kept = {name for name, kind in (role.delete() | stack.delete()).items() if kind != "AWS::Lambda::Version"}
-        report.append(f"  the deletion keeps {', '.join(sorted(kept))}")
+        report.append(f"  the deletion removes {len(there) - len(kept)}, and keeps {', '.join(sorted(kept))}")
         for name in kept ^ {name for name in there if name.startswith(KEPT)}:
             yield f"the deletion {'keeps' if name in kept else 'removes'} {name}"
         if boto3.client("lambda", REGION).list_functions()["Functions"]:
             yield "functions are left after the deletion"
-        skipped_here |= set(skipped(given))
+        skips |= set(skipped(given))
 
 
-def functions_are_configured(vpc, password):
+def functions_are_configured(password, optional):
     """Whether what callers reach has the password, and is in the VPC. They reach the version of an alias, if there is one."""
     client = boto3.client("lambda", REGION)
     for function in client.list_functions()["Functions"]:
@@ -100,27 +132,27 @@ def functions_are_configured(vpc, password):
         variables = function.get("Environment", {}).get("Variables", {})
         if variables.get("DB_USER") == "service" and variables["DB_PASSWORD"] != password:
             yield f"{name} has another password than {password}"
-        if function["Runtime"] == RUST and function.get("VpcConfig", {}).get("SubnetIds", []) != (SUBNETS if vpc else []):
+        if function["Runtime"] == RUST and function.get("VpcConfig", {}).get("SubnetIds", []) != (SUBNETS if "VpcSubnetIds" in optional else []):
             yield f"{name} is in {function.get('VpcConfig')}"
 
 
-def changes_arrive(parameter, resources, changed):
+def changes_arrive(change, resources, changed):
     for name in of_type(resources, "AWS::Lambda::Function").keys() - changed:
         if resources[name]["Properties"]["Runtime"] == RUST:
-            yield f"{parameter} does not reach {name}"
+            yield f"{change} does not reach {name}"
     for kind, source in (("AWS::Lambda::Version", "FunctionName"), ("AWS::ApiGateway::Deployment", "RestApiId")):
         for name, resource in of_type(resources, kind).items():
             if resource["Properties"][source]["Ref"] in changed and name not in changed:
-                yield f"{parameter} changes {resource['Properties'][source]['Ref']}, but {name} publishes nothing new"
+                yield f"{change} changes {resource['Properties'][source]['Ref']}, but {name} publishes nothing new"
 
 
-def problems(template, stages=("dev", "prod"), vpcs=(False, True), report=None, skips=None):
-    for stage in stages:
-        for vpc in vpcs:
-            try:
-                yield from life(stage, vpc, template, [] if report is None else report, set() if skips is None else skips)
-            except Exception as error:  # those of moto and of its clients have no common class
-                yield f"{stage}{' in a VPC' * vpc}: {error!r}"
+def problems(template, lives, report=None, skips=None):
+    for stage, variant in lives:
+        try:
+            for problem in life(stage, variant, template, [] if report is None else report, set() if skips is None else skips):
+                yield f"{stage}{variant}: {problem}"
+        except Exception as error:  # those of moto and of its clients have no common class
+            yield f"{stage}{variant}: {error!r}"
 
 
 # Each of these breaks the template in one way: the path of a value, its new value, and a part of the error.
@@ -150,14 +182,14 @@ MUTATIONS = [
 
 @pytest.mark.parametrize(("path", "value", "error"), MUTATIONS, ids=lambda value: value if isinstance(value, str) else "")
 def test_broken_template_is_refused(path, value, error):
-    found = list(problems(mutated("template.yaml", path, value), ["dev"], [False]))
+    found = list(problems(mutated("template.yaml", path, value), [("dev", "")]))
     assert any(error in problem for problem in found), found
 
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)  # SAM's transform reports that it has no feature toggles
     report, skips = [], set()
-    found = list(problems(read(), report=report, skips=skips))
+    found = list(problems(read(), LIVES, report, skips))
     print("\n".join(report))
     print("Skipped by moto, and what checks it beside the schema of its type:")
     for name in sorted(skips):
