@@ -309,6 +309,20 @@ def one_role_per_function(template, resources):
             yield f"{holder} may use the table"
 
 
+def functions_may_use_what_they_have(template, resources):
+    """The policies that all functions in Rust share: for traces, the VPC and the key."""
+    policies_of_all = [
+        {"Ref": "TracePolicy"},
+        {"Fn::If": ["InVpc", {"Ref": "VpcPolicy"}, NO_VALUE]},
+        {"Fn::If": ["HasKey", {"Ref": "KeyPolicy"}, NO_VALUE]},
+    ]
+    for name in BINARIES:
+        function = resources[name]["Properties"]
+        yield from differences(name, function, {"KmsKeyArn": {"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, NO_VALUE]}})
+        role = function["Role"].get("Fn::GetAtt", [None])[0]
+        yield from differences(role, resources[role]["Properties"], {"ManagedPolicyArns": policies_of_all})
+
+
 def every_function_has_a_log_group(template, resources):
     groups = of_type(resources, "AWS::Logs::LogGroup")
     for name, group in groups.items():
@@ -385,7 +399,7 @@ def table_is_temporary(template, resources):
         if table["Properties"].get("DeletionProtectionEnabled"):
             yield f"{name} stays when the stack is deleted"
     for name, resource in resources.items():
-        if resource.get("DeletionPolicy") == "Retain" and not re.search(r"Version\w{10}$|^DatabaseCa", name):
+        if resource.get("DeletionPolicy") == "Retain" and not re.search(r"Version\w{10}$", name):
             yield f"{name} stays if creating the stack fails: use RetainExceptOnCreate"
 
 
@@ -648,7 +662,8 @@ def observability_is_included(template, resources):
         yield f"{name} is a parameter of only one of the two stacks"
     for name, value in given.items():
         topic = {"Fn::If": ["HasEmail", {"Ref": "AlarmTopic"}, ""]}
-        if value != (topic if name == "AlarmTopicArn" else {"Ref": name}):
+        special = {"AlarmTopicArn": topic, "Environment": {"Fn::If": ["IsProduction", "production", "development"]}}
+        if value != special.get(name, {"Ref": name}):
             yield f"{name} is {value}"
     for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
         if api["Properties"].get("Name") != {"Fn::Sub": "ro-tracker-${Stage}"}:
@@ -752,7 +767,10 @@ def deployments_take_themselves_back(template, resources):
             ("AWS/Lambda", {"FunctionName": function, "Resource": qualified, "ExecutedVersion": version}),
         ]:
             yield f"{alarm} counts {watched}"
-    asked = resources["CheckFunction"]["Properties"]["Environment"]["Variables"]["VERSIONS"]
+    variables = resources["CheckFunction"]["Properties"]["Environment"]["Variables"]
+    reserved = [{"Ref": name.removesuffix("Function") + "Concurrency"} for name in FUNCTIONS]
+    yield from differences("CheckFunction", variables, {"CONCURRENCY": {"Fn::Join": [",", reserved]}})
+    asked = variables["VERSIONS"]
     if asked != {"Fn::Join": [",", [{"Ref": versions[name]} for name in FUNCTIONS]]}:
         yield f"the check asks {asked}"
     hooks = [
@@ -775,7 +793,8 @@ def authorities_are_in_the_layer(template, resources):
     for name in BINARIES:
         properties = resources[name]["Properties"]
         yield from differences(name, properties, {"Layers": [{"Ref": layer}]})
-        yield from differences(name, properties["Environment"]["Variables"], {"DB_SSL_CA": "/opt/ca.pem"})
+        file = {"Fn::If": ["VerifiesServer", "/opt/ca.pem", ""]}
+        yield from differences(name, properties["Environment"]["Variables"], {"DB_SSL_CA": file})
 
 
 def environment_fits(template, resources):
@@ -802,12 +821,31 @@ def environment_fits(template, resources):
             yield f"the variables of {name} have {total} bytes"
 
 
+def domain_leads_to_the_stage(template, resources):
+    domain, mapping = resources["ApiDomain"], resources["ApiDomainMapping"]
+    expected = {
+        "RegionalCertificateArn": {"Ref": "CertificateArn"},
+        "EndpointConfiguration": {"Types": ["REGIONAL"]},
+        "SecurityPolicy": "TLS_1_2",
+    }
+    yield from differences("ApiDomain", domain["Properties"], expected)
+    [stage] = of_type(resources, "AWS::ApiGateway::Stage")
+    expected = {"DomainName": {"Ref": "ApiDomain"}, "RestApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}
+    yield from differences("ApiDomainMapping", mapping["Properties"], expected)
+    if domain.get("Condition") != "HasDomain" or mapping.get("Condition") != "HasDomain":
+        yield "the domain does not depend on DomainName"
+
+
 def distribution_streams(template, resources):
     if resources["Distribution"].get("Condition") != "HasDistribution":
         yield "the distribution is not optional"
     config = resources["Distribution"]["Properties"]["DistributionConfig"]
     if config.get("WebACLId") != {"Fn::If": ["HasWebAcl", {"Ref": "DashboardWebAclArn"}, NO_VALUE]}:
         yield "the distribution is open to everybody"
+    if "${Configuration.Revision}" not in config["Comment"]["Fn::Sub"]:
+        yield "the distribution does not get a new secret"
+    if sorted(resources["Distribution"].get("DependsOn", [])) != sorted(f"{name}Aliaslive" for name in FUNCTIONS):
+        yield "the distribution sends a new secret before the functions accept it"
     behaviors = {behavior["PathPattern"]: behavior for behavior in config["CacheBehaviors"]}
     if behaviors.keys() != {"/api/*", "/.netlify/functions/*"}:
         yield f"the API has the paths {sorted(behaviors)}"
@@ -840,9 +878,9 @@ def widgets(observability, kind):
     return [widget["properties"] for widget in dashboard(observability)["widgets"] if widget["type"] == kind]
 
 
-def metrics(observability):
+def metrics(observability, of_alarms=True):
     """Every use of a metric: the alarm or widget, the namespace, the name and the dimensions."""
-    for name, alarm in alarms(observability).items():
+    for name, alarm in alarms(observability).items() if of_alarms else ():
         properties = alarm["Properties"]
         stats = [query["MetricStat"]["Metric"] for query in properties.get("Metrics", []) if "MetricStat" in query]
         for metric in [properties] if "MetricName" in properties else stats:
@@ -927,6 +965,33 @@ def dashboard_is_valid(observability):
             yield from unknown_ids(widget["title"], option.get("expression", ""), ids)
         if widget.get("region") != "${AWS::Region}":
             yield f"{widget['title']} shows another region"
+    source = (ROOT / "crates/core/src/metrics/mod.rs").read_text()
+    numbers = set(re.findall(r"^    (\w+): (?:COUNT|MILLISECONDS), \w+;", source, re.MULTILINE))
+    fields = numbers | set(re.findall(r'const \w+: &str = "(\w+)";', source))
+    asked = set()
+    for widget in widgets(observability, "log"):
+        groups = re.findall(r"SOURCE '/ro-tracker/\$\{Stage\}/([\w-]+)'", widget["query"])
+        if not groups or not set(groups) <= set(FUNCTIONS.values()):
+            yield f"{widget['title']} reads the logs of {groups}"
+        if widget.get("region") != "${AWS::Region}":
+            yield f"{widget['title']} shows another region"
+        words = set(re.findall(r"\b[A-Z][a-z]\w*", re.sub(r"SOURCE '[^']*'", "", widget["query"])))
+        asked |= words
+        for word in words - fields:
+            yield f"{widget['title']} asks for {word}, which no log line has"
+    in_log_only = set(re.findall(r"^    (\w+): \w+, IN_LOG_ONLY;", source, re.MULTILINE))
+    for number in in_log_only - asked:
+        yield f"the dashboard does not show {number}"
+    # AWS charges nothing for three dashboards of an account, if each has at most 50 metrics.
+    shown = {json.dumps(words[1:]) for words in metrics(observability, of_alarms=False)} | {
+        option["expression"].split("', '")[0]
+        for widget in widgets(observability, "metric")
+        for metric in widget["metrics"]
+        for option in metric
+        if isinstance(option, dict) and "SEARCH(" in option.get("expression", "")
+    }
+    if len(shown) > 50:
+        yield f"the dashboard has {len(shown)} metrics"
     shown = [arn for widget in widgets(observability, "alarm") for arn in widget["alarms"]]
     if sorted(shown) != sorted(f"${{{name}.Arn}}" for name in alarms(observability)):
         yield f"the dashboard shows the alarms {shown}"
@@ -1095,6 +1160,11 @@ MUTATIONS = {
         (f"{CHECK_STATEMENT} Resource 0", {"Fn::Sub": "${MigrateFunction.Arn}:*"}),
         (f"{CHECK_STATEMENT} Action", "lambda:UpdateFunctionCode"),
     ],
+    functions_may_use_what_they_have: [
+        ("Globals Function KmsKeyArn", GONE),
+        ("Resources RosRole Properties ManagedPolicyArns 1", GONE),
+        ("Resources AiRole Properties ManagedPolicyArns", [{"Ref": "TracePolicy"}]),
+    ],
     every_function_has_a_log_group: [
         (f"{FUNCTION} LoggingConfig", GONE),
         ("Resources AiLogGroup Properties RetentionInDays", GONE),
@@ -1119,6 +1189,7 @@ MUTATIONS = {
         (f"{TABLE} Properties TimeToLiveSpecification", GONE),
         (f"{TABLE} Properties DeletionProtectionEnabled", True),
         ("Resources ApiGatewayRole DeletionPolicy", "Retain"),
+        ("Resources DatabaseCa Properties RetentionPolicy", GONE),
     ],
     stage_is_throttled_logged_and_traced: [
         (f"{API} EndpointConfiguration Type", "EDGE"),
@@ -1187,15 +1258,21 @@ MUTATIONS = {
         ("Resources RosVersionErrors Properties Metrics 1 MetricStat Metric Dimensions 1", GONE),
         ("Resources RosVersionErrors Properties AlarmDescription", "Too many errors"),
         ("Resources CheckFunction Properties Environment Variables VERSIONS Fn::Join 1 3", GONE),
+        ("Resources CheckFunction Properties Environment Variables CONCURRENCY Fn::Join 1 0", {"Ref": "AiConcurrency"}),
         ("Resources TrafficRole Properties Policies 0 PolicyDocument Statement 1 Resource", {"Fn::GetAtt": ["RosFunction", "Arn"]}),
     ],
     authorities_are_in_the_layer: [
         ("Globals Function Layers", GONE),
-        ("Globals Function Environment Variables DB_SSL_CA", "/opt/other.pem"),
+        ("Globals Function Environment Variables DB_SSL_CA", ""),
         ("Resources DatabaseCa Properties ContentUri", "infra"),
     ],
     environment_fits: [
         ("Globals Function Environment Variables RUST_LOG", "x" * 3000),
+    ],
+    domain_leads_to_the_stage: [
+        ("Resources ApiDomain Properties SecurityPolicy", "TLS_1_0"),
+        ("Resources ApiDomainMapping Properties Stage", {"Ref": "Stage"}),
+        ("Resources ApiDomainMapping Condition", GONE),
     ],
     distribution_streams: [
         (f"{DISTRIBUTION} CacheBehaviors 0 Compress", True),
@@ -1205,6 +1282,8 @@ MUTATIONS = {
         (f"{DISTRIBUTION} Origins 1 OriginCustomHeaders", GONE),
         (f"{DISTRIBUTION} Origins 0 OriginCustomHeaders", [{"HeaderName": "X-Proxy-Secret", "HeaderValue": "x"}]),
         (f"{DISTRIBUTION} WebACLId", GONE),
+        (f"{DISTRIBUTION} Comment Fn::Sub", "RO Tracker"),
+        ("Resources Distribution DependsOn 0", GONE),
         ("Resources Distribution Condition", GONE),
     ],
     observability_is_included: [
@@ -1231,6 +1310,7 @@ def body_with(*change):
 
 ALARM = "Resources ServerErrors Properties"
 SINGLE = "Resources UpstreamErrors Properties"
+MANY_METRICS = "".join(f'"RoTracker", "Number{number}"], [' for number in range(20)) + '"AWS/Lambda", "Errors"'
 BODY = "Resources Dashboard Properties DashboardBody Fn::Sub"
 OBSERVABILITY_MUTATIONS = {
     alarms_are_sent_and_explained: [
@@ -1244,7 +1324,7 @@ OBSERVABILITY_MUTATIONS = {
     alarms_are_well_defined: [
         (f"{ALARM} TreatMissingData", GONE),
         (f"{ALARM} DatapointsToAlarm", 4),
-        (f"{ALARM} Metrics 0 Expression", "SUM([errors_ros, errors_all])"),
+        (f"{ALARM} Metrics 0 Expression", "SUM([errors, errors_all])"),
         (f"{ALARM} Metrics 1 ReturnData", True),
     ],
     dashboard_is_valid: [
@@ -1253,6 +1333,10 @@ OBSERVABILITY_MUTATIONS = {
         (BODY, body_with('"x": 6,', '"x": 5,')),
         (BODY, body_with('"${Latency.Arn}",', "")),
         (BODY, body_with("FILL(output, 0)", "FILL(outputs, 0)")),
+        (BODY, body_with("/ro-tracker/${Stage}/inventory'", "/ro-tracker/${Stage}/stock'")),
+        (BODY, body_with("pct(DatabaseTime, 50)", "pct(DatabaseWait, 50)")),
+        (BODY, body_with('"AWS/Lambda", "Errors"', MANY_METRICS)),
+        (BODY, body_with("filter ispresent(DatabaseRetries) | stats sum(DatabaseRetries)", "stats sum(DatabaseConnects)")),
     ],
     metrics_exist: [
         (BODY, body_with('"AWS/Lambda", "Throttles"', '"AWS/Lambda", "Throttled"')),
@@ -1413,7 +1497,8 @@ def body(text):
 )
 def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, monkeypatch):
     versions = [VERSION.format("ros"), VERSION.format("ai")]
-    monkeypatch.setenv("VERSIONS", ",".join(versions))
+    monkeypatch.setenv("VERSIONS", ",".join([VERSION.format("stopped"), *versions]))
+    monkeypatch.setenv("CONCURRENCY", "0,15,-1")
     session = boto3.Session("AKIA" + "0" * 16, "x", region_name="us-east-1")
     names = code_of("CheckFunction", boto3=session)
     with Stubber(names["functions"]) as functions, Stubber(names["codedeploy"]) as codedeploy:
@@ -1428,6 +1513,14 @@ def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, 
         names["handler"](INVOCATION, None)
         functions.assert_no_pending_responses()
         codedeploy.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("shift", read()["Parameters"]["TrafficShift"]["AllowedValues"])
+def test_requests_move_as_the_parameter_says(shift):
+    resources = transformed(read(), parameters={"TrafficShift": shift, "Stage": "prod"})["Resources"]
+    for group in of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values():
+        name, values = group["Properties"]["DeploymentConfigName"]["Fn::Sub"]
+        assert name.replace("${ConfigName}", values["ConfigName"]) == f"CodeDeployDefault.Lambda{shift}"
 
 
 def test_revision_is_a_hash_of_the_parameters():

@@ -12,16 +12,23 @@ use std::{
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
-use super::{FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, request::Measurements};
+use super::{ENVIRONMENT, FUNCTION, METRICS, MODEL, Metric, NAMESPACE, ROUTE, STATUS, VERSION, request::Measurements};
 use crate::clock::Clock;
 
 /// The writer of the metrics of this process.
 struct Writer {
-    function: String,
+    process: Process,
     started: Instant,
     init: OnceLock<Duration>,
     has_begun: AtomicBool,
     clock: Clock,
+}
+
+/// The dimensions that all metrics of a process share.
+struct Process {
+    function: String,
+    version: String,
+    environment: String,
 }
 
 static WRITER: OnceLock<Writer> = OnceLock::new();
@@ -43,8 +50,16 @@ pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
 /// Begins to write metrics, at the start of the process.
 pub(crate) fn init() {
     // A second call (tests start several functions in one process) changes nothing.
+    // CloudWatch accepts no empty dimension.
+    let dimension =
+        |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or("local".to_owned());
+    let process = Process {
+        function: dimension("AWS_LAMBDA_FUNCTION_NAME"),
+        version: dimension("AWS_LAMBDA_FUNCTION_VERSION"),
+        environment: dimension("APP_ENV"),
+    };
     let _ = WRITER.set(Writer {
-        function: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".to_owned()),
+        process,
         started: Instant::now(),
         init: OnceLock::new(),
         has_begun: AtomicBool::new(false),
@@ -70,18 +85,20 @@ pub(super) fn begin_request() -> Option<Option<Duration>> {
 pub(super) fn write(measurements: &Measurements) {
     let Some(writer) = WRITER.get() else { return };
     // Without an end the request was cancelled before it had a response.
-    let Some(line) = line(&writer.function, writer.clock.now().timestamp_millis(), measurements) else { return };
+    let Some(line) = line(&writer.process, writer.clock.now().timestamp_millis(), measurements) else { return };
     // One write, so that no other line gets in between. If standard output is closed, the line is lost.
     let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Returns the line of a request that has ended: dimensions, properties such as the status, and metrics.
-fn line(function: &str, timestamp: i64, measurements: &Measurements) -> Option<Value> {
+fn line(process: &Process, timestamp: i64, measurements: &Measurements) -> Option<Value> {
     let end = measurements.end.as_ref()?;
     let mut line = Map::new();
     let mut add = |name: &str, value: Value| line.insert(name.to_owned(), value);
     add("_aws", json!({ "Timestamp": timestamp, "CloudWatchMetrics": directives(measurements) }));
-    add(FUNCTION, json!(function));
+    add(FUNCTION, json!(process.function));
+    add(VERSION, json!(process.version));
+    add(ENVIRONMENT, json!(process.environment));
     add(ROUTE, json!(end.route));
     add(STATUS, json!(format!("{}xx", end.status.as_u16() / 100)));
     add("http.status", json!(end.status.as_str()));
@@ -111,10 +128,6 @@ fn directives(measurements: &Measurements) -> Vec<Value> {
     for (metric, _) in measured(measurements) {
         let definition = json!({ "Name": metric.name(), "Unit": metric.unit().name() });
         for &set in metric.dimension_sets() {
-            // A line must not name a dimension that it does not have.
-            if set.contains(&MODEL) && measurements.model.is_none() {
-                continue;
-            }
             match directives.iter_mut().find(|(dimensions, _)| *dimensions == set) {
                 Some((_, definitions)) => definitions.push(definition.clone()),
                 None => directives.push((set, vec![definition.clone()])),

@@ -15,12 +15,16 @@ pub const NAMESPACE: &str = "RoTracker";
 
 /// The name of the function on AWS, which includes the stage.
 pub const FUNCTION: &str = "Function";
-/// The method and path of the matched route, such as `GET /api/ros/{id}`, or `(none)`.
-pub const ROUTE: &str = "Route";
-/// The class of the status: `2xx`, `3xx`, `4xx` or `5xx`.
-pub const STATUS: &str = "Status";
-/// The model's name in requests of clients.
-pub const MODEL: &str = "Model";
+/// The version of the function, a number.
+pub const VERSION: &str = "Version";
+/// The value of `APP_ENV`, which tells the stages apart.
+pub const ENVIRONMENT: &str = "Environment";
+/// The property with the method and path of the matched route, such as `GET /api/ros/{id}`, or `(none)`.
+pub(crate) const ROUTE: &str = "Route";
+/// The property with the class of the status: `2xx`, `3xx`, `4xx` or `5xx`.
+pub(crate) const STATUS: &str = "Status";
+/// The property with the model's name in requests of clients.
+pub(crate) const MODEL: &str = "Model";
 
 /// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +46,12 @@ impl Unit {
 const MILLISECONDS: Unit = Unit::Milliseconds;
 const COUNT: Unit = Unit::Count;
 
+// CloudWatch bills each metric under each value of its dimensions. So it stores only those that alarms watch, or should.
+const BY_ENVIRONMENT: &[&[&str]] = &[&[ENVIRONMENT]];
 const BY_FUNCTION: &[&[&str]] = &[&[FUNCTION]];
-const BY_ROUTE: &[&[&str]] = &[&[FUNCTION], &[FUNCTION, ROUTE, STATUS]];
-const BY_MODEL: &[&[&str]] = &[&[FUNCTION], &[FUNCTION, MODEL]];
+const BY_ENVIRONMENT_AND_VERSION: &[&[&str]] = &[&[ENVIRONMENT], &[FUNCTION, VERSION]];
+/// A number in the log line, for queries, and no metric in CloudWatch.
+const IN_LOG_ONLY: &[&[&str]] = &[];
 
 /// Declares the metrics with their units and dimensions in one list.
 macro_rules! metrics {
@@ -67,7 +74,7 @@ macro_rules! metrics {
                 match self { $(Self::$name => $unit),* }
             }
 
-            /// Returns the sets of dimensions under which CloudWatch stores it.
+            /// Returns the sets of dimensions under which CloudWatch stores it; none if it is only in the log.
             pub const fn dimension_sets(self) -> &'static [&'static [&'static str]] {
                 match self { $(Self::$name => $dimension_sets),* }
             }
@@ -77,54 +84,54 @@ macro_rules! metrics {
 
 metrics! {
     /// The time from the start of the request to the last byte of the response.
-    Duration: MILLISECONDS, BY_ROUTE;
+    Duration: MILLISECONDS, BY_FUNCTION;
     /// 1 for a response with status 5xx, else 0.
-    Errors: COUNT, BY_FUNCTION;
+    Errors: COUNT, BY_ENVIRONMENT_AND_VERSION;
     /// 1 for a response that failed after its first byte, else 0. A client that disconnects is no failure.
-    BrokenAnswers: COUNT, BY_FUNCTION;
+    BrokenAnswers: COUNT, BY_ENVIRONMENT;
     /// 1 for the first request of an instance, else 0.
-    ColdStarts: COUNT, BY_FUNCTION;
+    ColdStarts: COUNT, IN_LOG_ONLY;
     /// The time from the start of the process until it was ready for its first request, on that request.
-    InitDuration: MILLISECONDS, BY_FUNCTION;
+    InitDuration: MILLISECONDS, IN_LOG_ONLY;
     /// The time of the statements of the request, from sending each until its last row was read, without the time that a list
     /// waits for a slow client. Only of requests with statements.
-    DatabaseTime: MILLISECONDS, BY_FUNCTION;
+    DatabaseTime: MILLISECONDS, IN_LOG_ONLY;
     /// The number of statements, including `BEGIN` and `COMMIT` but not those that set up a connection. This and the other
     /// `Database…` metrics are written only for requests that use the database.
-    DatabaseStatements: COUNT, BY_FUNCTION;
+    DatabaseStatements: COUNT, IN_LOG_ONLY;
     /// The time of waiting for a connection, including opening and pinging it.
-    DatabasePoolWait: MILLISECONDS, BY_FUNCTION;
+    DatabasePoolWait: MILLISECONDS, BY_ENVIRONMENT;
     /// The number of connections opened during the request.
-    DatabaseConnects: COUNT, BY_FUNCTION;
+    DatabaseConnects: COUNT, IN_LOG_ONLY;
     /// The number of attempts after the first, because of contention or lost connections.
-    DatabaseRetries: COUNT, BY_FUNCTION;
+    DatabaseRetries: COUNT, IN_LOG_ONLY;
     /// 1 for a request that failed because the database could not be reached or stayed busy, else 0.
-    DatabaseUnavailable: COUNT, BY_FUNCTION;
+    DatabaseUnavailable: COUNT, BY_ENVIRONMENT;
     /// 1 for a request that the rate limit admitted. Every decision is 1 for one of these four metrics and 0 for the others.
-    RateLimitAdmitted: COUNT, BY_FUNCTION;
+    RateLimitAdmitted: COUNT, IN_LOG_ONLY;
     /// 1 for a request that the rate limit refused.
-    RateLimitRefused: COUNT, BY_FUNCTION;
+    RateLimitRefused: COUNT, IN_LOG_ONLY;
     /// 1 for a request that went on unchecked (`RATE_LIMIT_ON_FAILURE=allow`).
     RateLimitUnchecked: COUNT, BY_FUNCTION;
     /// 1 for a request that failed because the rate limit could not be checked.
     RateLimitUnavailable: COUNT, BY_FUNCTION;
     /// The time of the decision.
-    RateLimitTime: MILLISECONDS, BY_FUNCTION;
+    RateLimitTime: MILLISECONDS, IN_LOG_ONLY;
     /// The time from the first attempt of a request to Anthropic until the response began. A response that is not streamed begins
     /// when the response is complete.
-    UpstreamTimeToFirstByte: MILLISECONDS, BY_FUNCTION;
+    UpstreamTimeToFirstByte: MILLISECONDS, IN_LOG_ONLY;
     /// 1 for a request that Anthropic failed to answer completely, else 0. A request that it rejects as invalid is no failure.
     UpstreamErrors: COUNT, BY_FUNCTION;
     /// 1 for a request that Anthropic rejected because of our key, account or model, else 0.
     UpstreamMisconfigured: COUNT, BY_FUNCTION;
     /// The input tokens that were neither read from the prompt cache nor written to it.
-    InputTokens: COUNT, BY_MODEL;
+    InputTokens: COUNT, BY_FUNCTION;
     /// The output tokens.
-    OutputTokens: COUNT, BY_MODEL;
+    OutputTokens: COUNT, BY_FUNCTION;
     /// The input tokens read from the prompt cache.
-    CacheReadTokens: COUNT, BY_MODEL;
+    CacheReadTokens: COUNT, BY_FUNCTION;
     /// The input tokens written to the prompt cache.
-    CacheWriteTokens: COUNT, BY_MODEL;
+    CacheWriteTokens: COUNT, BY_FUNCTION;
     /// 1 for an exchange that could not be logged, 0 for one that was.
     JournalFailures: COUNT, BY_FUNCTION;
 }

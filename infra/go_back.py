@@ -1,0 +1,118 @@
+"""Lets requests go to the versions of the functions that were live at a time in the past, within seconds.
+
+`python infra/go_back.py prod 2026-11-27T18:00Z` changes the alias `live` of each function, and nothing else: code, variables and
+secrets of that time are in the versions, the databases stay as they are, and the next deployment goes ahead from here.
+`pytest infra/go_back.py` tests it.
+"""
+
+import argparse
+import datetime
+import sys
+import tomllib
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from checks import FUNCTIONS, ROOT, STAGES
+
+
+def version_at(client, function, time):
+    """The newest version that was published at `time` or before, and the live one."""
+    alias = client.get_alias(FunctionName=function, Name="live")
+    if alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
+        raise SystemExit(f"Requests to {function} are moving to a new version. Stop that deployment in CodeDeploy first.")
+    published = []
+    for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=function):
+        for version in page["Versions"]:
+            if version["Version"] != "$LATEST" and datetime.datetime.fromisoformat(version["LastModified"]) <= time:
+                published.append(int(version["Version"]))
+    if not published:
+        raise SystemExit(f"{function} has no version of that time. Nothing was changed.")
+    return str(max(published)), alias["FunctionVersion"]
+
+
+def go_back(client, stage, time):
+    """Yields a line for each function."""
+    functions = [f"ro-tracker-{stage}-{name}" for name in FUNCTIONS.values()]
+    # All are looked up before one is changed.
+    for function, (version, live) in [(function, version_at(client, function, time)) for function in functions]:
+        if version == live:
+            yield f"{function}: version {live} was live then and is now"
+        else:
+            client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
+            yield f"{function}: from version {live} to {version}"
+
+
+def parsed(text):
+    time = datetime.datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise argparse.ArgumentTypeError("a time needs its zone, as in 2026-11-27T18:00Z")
+    return time
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("stage", choices=STAGES.values())
+    parser.add_argument("time", type=parsed, help="such as 2026-11-27T18:00Z")
+    options = parser.parse_args(arguments)
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    [environment] = [name for name, stage in STAGES.items() if stage == options.stage]
+    client = boto3.client("lambda", config[environment]["deploy"]["parameters"]["region"])
+    for line in go_back(client, options.stage, options.time):
+        print(line)
+
+
+VERSIONS = {"$LATEST": "2026-11-28T09:30:00.000+0000", "7": "2026-11-20T10:00:00.000+0000", "8": "2026-11-28T09:30:00.000+0000"}
+EVENING = parsed("2026-11-27T18:00Z")
+
+
+def aws(versions_of, weights=None):
+    """A client whose functions have these versions; the last one is live."""
+    client = boto3.client("lambda", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    stubber = Stubber(client)
+    for name, versions in versions_of.items():
+        function = f"ro-tracker-prod-{name}"
+        alias = {"FunctionVersion": list(versions)[-1], "RoutingConfig": {"AdditionalVersionWeights": weights or {}}}
+        stubber.add_response("get_alias", alias, {"FunctionName": function, "Name": "live"})
+        if weights:
+            break
+        listed = [{"Version": version, "LastModified": time} for version, time in versions.items()]
+        stubber.add_response("list_versions_by_function", {"Versions": listed}, {"FunctionName": function})
+    stubber.activate()
+    return client, stubber
+
+
+def test_functions_go_back_to_their_versions_of_a_time():
+    unchanged = {"$LATEST": VERSIONS["7"], "3": VERSIONS["7"]}
+    client, stubber = aws({"ros": VERSIONS, "inventory": unchanged, "ai": VERSIONS, "ai-logs": VERSIONS})
+    for name in ("ros", "ai", "ai-logs"):
+        change = {"FunctionName": f"ro-tracker-prod-{name}", "Name": "live", "FunctionVersion": "7"}
+        stubber.add_response("update_alias", {}, change)
+    lines = list(go_back(client, "prod", EVENING))
+    assert lines[0] == "ro-tracker-prod-ros: from version 8 to 7"
+    assert lines[1] == "ro-tracker-prod-inventory: version 3 was live then and is now"
+    stubber.assert_no_pending_responses()
+
+
+def test_a_function_without_a_version_of_that_time_leaves_all_as_they_are():
+    new = {"$LATEST": VERSIONS["8"], "1": VERSIONS["8"]}
+    client, stubber = aws({"ros": VERSIONS, "inventory": VERSIONS, "ai": VERSIONS, "ai-logs": new})
+    with pytest.raises(SystemExit, match="ai-logs has no version"):
+        list(go_back(client, "prod", EVENING))
+    stubber.assert_no_pending_responses()
+
+
+def test_a_running_deployment_is_not_crossed():
+    client, _ = aws({"ros": VERSIONS}, weights={"9": 0.1})
+    with pytest.raises(SystemExit, match="are moving"):
+        list(go_back(client, "prod", EVENING))
+
+
+def test_a_time_needs_a_zone():
+    with pytest.raises(SystemExit):
+        main(["prod", "2026-11-27T18:00"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
