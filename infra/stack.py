@@ -23,7 +23,6 @@ SECRETS = {
     "proxy": {"accepted": "a" * 32, "sent": "a" * 32},
 }
 RUST = "provided.al2023"  # the functions in Python only serve the deployment
-SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 ADDRESSES = {"DomainName": "api.genthrust.com", "DashboardOrigin": "genthrust.netlify.app", "KmsKeyArn": KEY}
@@ -31,7 +30,7 @@ ADDRESSES = {"DomainName": "api.genthrust.com", "DashboardOrigin": "genthrust.ne
 # What the parameters of samconfig.toml leave away: the words of the report, and the parameters.
 VARIANTS = {
     "": {},
-    " in a VPC": {"VpcSubnetIds": ",".join(SUBNETS), "VpcSecurityGroupIds": "sg-0123456789abcdef0"},
+    " in a VPC": {"VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1", "VpcSecurityGroupIds": "sg-0123456789abcdef0"},
     " with all that is optional": ADDRESSES
     | {
         "CertificateArn": CERTIFICATE,
@@ -104,7 +103,7 @@ def life(stage, variant, template, report, skips):
         stack = Deployed(f"ro-tracker-{stage}", template, parameters)
         there = role.resources() | stack.resources()
         report.append(f"{stage}{variant}: creates {len(there)} resources, {len(role.resources())} of them for the deployment")
-        yield from functions_are_configured("first", optional)
+        yield from functions_are_configured(parameters, "first")
         yield from role_reaches(list(statements({"Resources": role.resources()})), stack.resources())
 
         rotated = json.dumps(SECRETS["database"] | {"password": "second"})
@@ -115,7 +114,7 @@ def life(stage, variant, template, report, skips):
             changed, gone = stack.update(template, parameters, package)
             report.append(f"  {name} changes {len(changed)}: {', '.join(sorted(changed))}; removes {', '.join(sorted(gone)) or 'none'}")
             yield from changes_arrive(name, stack.stack.template_dict["Resources"], changed)
-        yield from functions_are_configured("second", optional)
+        yield from functions_are_configured(parameters, "second")
 
         # A version has no life of its own: it disappears with its function.
         kept = {name for name, kind in (role.delete() | stack.delete()).items() if kind != "AWS::Lambda::Version"}
@@ -127,18 +126,23 @@ def life(stage, variant, template, report, skips):
         skips |= set(skipped(given))
 
 
-def functions_are_configured(password, optional):
-    """Whether what callers reach has the password, and is in the VPC. They reach the version of an alias, if there is one."""
+def functions_are_configured(parameters, password):
+    """Whether what callers reach has these parameters. They reach the version of an alias, if there is one."""
     client = boto3.client("lambda", REGION)
     for function in client.list_functions()["Functions"]:
         name = function["FunctionName"]
+        if function["Runtime"] != RUST:
+            continue
         for alias in client.list_aliases(FunctionName=name)["Aliases"]:
             function = client.get_function_configuration(FunctionName=name, Qualifier=alias["FunctionVersion"])
-        variables = function.get("Environment", {}).get("Variables", {})
+        variables = function["Environment"]["Variables"]
         if variables.get("DB_USER") == "service" and variables["DB_PASSWORD"] != password:
             yield f"{name} has another password than {password}"
-        if function["Runtime"] == RUST and function.get("VpcConfig", {}).get("SubnetIds", []) != (SUBNETS if "VpcSubnetIds" in optional else []):
-            yield f"{name} is in {function.get('VpcConfig')}"
+        if variables["FRONTEND_URL"] != parameters["FrontendUrl"]:
+            yield f"{name} has the FrontendUrl {variables['FRONTEND_URL']}"
+        subnets = function.get("VpcConfig", {}).get("SubnetIds", [])
+        if ",".join(subnets) != parameters["VpcSubnetIds"]:
+            yield f"{name} is in the subnets {subnets}"
 
 
 def changes_arrive(change, resources, changed):
@@ -173,15 +177,17 @@ MUTATIONS = [
     ("Parameters NewUrl", {"Type": "String"}, "NewUrl"),
     ("Parameters DbHost AllowedPattern", "[0-9.]+", "DbHost may not be"),
     ("Parameters ThrottlingRate MaxValue", 10, "ThrottlingRate may not be"),
-    ("Rules", {"Named": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "DbHost"}, ""]}, "AssertDescription": "why"}]}}, "Named: why"),
+    ("Rules", {"Named": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "DbHost"}, ""]}, "AssertDescription": "why"}]}}, "why"),
     ("Resources Observability Properties Parameters Stage", GONE, "Stage"),
     ("Outputs DashboardUrl Value", {"Fn::GetAtt": ["Observability", "Outputs.Url"]}, "Outputs.Url"),
     (f"{FUNCTION} Environment Variables DB_USER", "{{resolve:secretsmanager:other:SecretString:username}}", "ResourceNotFound"),
     (f"{FUNCTION} Environment Variables DB_PASSWORD", "{{resolve:secretsmanager:ro-tracker/dev/database:SecretString:pass}}", "has no pass"),
-    (f"{FUNCTION} Environment Variables FRONTEND_URL", "https://example.com", "FrontendUrl does not reach RosFunction"),
-    ("Globals Function Environment Variables SECRETS_REVISION", "1", "SecretsRevision does not reach"),
-    ("Resources RateLimitTable DeletionPolicy", "Delete", "DeletionProtectionEnabled"),
-    ("Resources AiLogGroup DeletionPolicy", "Retain", "AiLogGroup"),
+    (f"{FUNCTION} Environment Variables FRONTEND_URL", "https://example.com", "ros has the FrontendUrl https://example.com"),
+    (f"{FUNCTION} VersionDescription", GONE, "publishes nothing new"),
+    ("Resources Configuration Properties Values", [], "publishes nothing new"),
+    ("Resources RosVersionErrors Properties AlarmName", "errors", "may not use cloudwatch:PutMetricAlarm on"),
+    ("Resources RateLimitTable DeletionPolicy", "Retain", "keeps RateLimitTable"),
+    ("Resources ApiGatewayRole DeletionPolicy", "Delete", "removes ApiGatewayRole"),
 ]
 
 
