@@ -122,80 +122,66 @@ class Noted(dict):
 class Accepted:
     """A resource of a type that moto does not know, so that other resources can refer to it."""
 
-    def __init__(self, name, kind):
+    def __init__(self, name, kind, properties):
         self.physical_resource_id, self.kind = name, kind
+        self.create(properties)
 
     @classmethod
     def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
-        return cls(name, resource["Type"])
+        return cls(name, resource["Type"], resource["Properties"])
 
     @classmethod
-    def update_from_cloudformation_json(cls, original_resource, **_):
+    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
+        original_resource.update(cloudformation_json["Properties"])
         return original_resource
+
+    def create(self, properties):
+        pass
+
+    def update(self, properties):
+        pass
+
+    def delete(self, *_):
+        pass
+
+    def is_created(self):
+        return True
 
     @classmethod
     def has_cfn_attr(cls, attribute):
-        return True  # see below
+        return True  # get_cfn_attribute finds out
 
     def get_cfn_attribute(self, attribute):
         if f"/properties/{attribute.replace('.', '/')}" not in schema_of(self.kind).get("readOnlyProperties", []):
             raise Refused(f"{self.kind} has no attribute {attribute}")
         return attribute
 
-    def is_created(self):
-        return True
-
-    def delete(self, *_):
-        pass
-
 
 class RestApi(Accepted):
     """moto creates an API without its body, and a deployment then fails because the API has no methods."""
 
-    @classmethod
-    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
-        created = boto3.client("apigateway", REGION).create_rest_api(name=resource["Properties"]["Name"])
-        api = cls(created["id"], resource["Type"])
-        api.put(resource)
-        return api
+    def create(self, properties):
+        self.client = boto3.client("apigateway", REGION)
+        self.physical_resource_id = self.client.create_rest_api(name=properties["Name"])["id"]
+        self.update(properties)
 
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
-        original_resource.put(cloudformation_json)
-        return original_resource
-
-    def put(self, resource):
-        body = json.dumps(resource["Properties"]["Body"])
-        boto3.client("apigateway", REGION).put_rest_api(restApiId=self.physical_resource_id, mode="overwrite", body=body)
+    def update(self, properties):
+        self.client.put_rest_api(restApiId=self.physical_resource_id, mode="overwrite", body=json.dumps(properties["Body"]))
 
     def delete(self, *_):
-        boto3.client("apigateway", REGION).delete_rest_api(restApiId=self.physical_resource_id)
-
-
-def output(stack, attribute):
-    """moto creates nested stacks, but does not hand on their outputs."""
-    values = {one["OutputKey"]: one["OutputValue"] for one in stack.outputs or []}
-    if attribute.removeprefix("Outputs.") not in values:
-        raise Refused(f"{stack.name} has no {attribute}")
-    return values[attribute.removeprefix("Outputs.")]
+        self.client.delete_rest_api(restApiId=self.physical_resource_id)
 
 
 class Version(Accepted):
-    """moto publishes a version, but only once, and has none of its attributes."""
+    """moto publishes a version once, and gives it no attributes. CloudFormation publishes another one for another description."""
 
-    def __init__(self, properties):
-        self.kind, self.properties = "AWS::Lambda::Version", properties
+    def create(self, properties):
         published = boto3.client("lambda", REGION).publish_version(**properties)
-        self.physical_resource_id, self.number = published["FunctionArn"], published["Version"]
+        self.physical_resource_id, self.number, self.properties = published["FunctionArn"], published["Version"], properties
 
-    @classmethod
-    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
-        return cls(resource["Properties"])
-
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
-        properties = cloudformation_json["Properties"]
-        return original_resource if properties == original_resource.properties else cls(properties)
+    def update(self, properties):
+        if properties != self.properties:
+            self.create(properties)
 
     def get_cfn_attribute(self, attribute):
         return {"Version": self.number}[attribute]
@@ -204,34 +190,17 @@ class Version(Accepted):
 class Alias(Accepted):
     """moto has aliases, but creates none in a stack."""
 
-    @classmethod
-    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
-        created = boto3.client("lambda", REGION).create_alias(**resource["Properties"])
-        return cls(created["AliasArn"], resource["Type"])
+    def create(self, properties):
+        self.physical_resource_id = boto3.client("lambda", REGION).create_alias(**properties)["AliasArn"]
 
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
-        boto3.client("lambda", REGION).update_alias(**cloudformation_json["Properties"])
-        return original_resource
+    def update(self, properties):
+        boto3.client("lambda", REGION).update_alias(**properties)
 
 
 class Custom(Accepted):
-    """moto would invoke the function in a container. Code in the template runs here, and a package has no data to return."""
+    """moto would run the function in a container. Code in the template runs here; a package is not run and returns no data."""
 
-    def __init__(self, name, kind, properties):
-        super().__init__(name, kind)
-        self.call(properties)
-
-    @classmethod
-    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
-        return cls(name, resource["Type"], resource["Properties"])
-
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, cloudformation_json, **_):
-        original_resource.call(cloudformation_json["Properties"])
-        return original_resource
-
-    def call(self, properties):
+    def create(self, properties):
         function = get_backend(DEFAULT_ACCOUNT_ID, REGION).get_function(properties["ServiceToken"])
         package = zipfile.ZipFile(io.BytesIO(function.code_bytes))
         self.data = {}
@@ -244,10 +213,20 @@ class Custom(Accepted):
             if status != "SUCCESS":
                 raise Refused(f"{self.kind} is {status}")
 
+    update = create
+
     def get_cfn_attribute(self, attribute):
         if attribute not in self.data:
             raise Refused(f"{self.kind} has no attribute {attribute}")
         return self.data[attribute]
+
+
+def output(stack, attribute):
+    """moto creates nested stacks, but does not hand on their outputs."""
+    values = {one["OutputKey"]: one["OutputValue"] for one in stack.outputs or []}
+    if attribute.removeprefix("Outputs.") not in values:
+        raise Refused(f"{stack.name} has no {attribute}")
+    return values[attribute.removeprefix("Outputs.")]
 
 
 REFERENCE = re.compile(r'"Ref": "(\w+)"|"Fn::GetAtt": \["(\w+)"|\$\{(\w+)|"DependsOn": (".*?"|\[.*?\])')
@@ -288,9 +267,9 @@ def account():
         return class_of(kind), {"Type": kind, "Properties": properties}, kind
 
     def update(name, resource, resources, **where):
-        there = name in resources._parsed_resources
+        new = name not in resources._parsed_resources
         known = resources[name]
-        if not there or known is None:
+        if new or known is None:
             return known
         # moto forgets a resource that it cannot update.
         updated = original_update(name, resource, resources, **where) or known
@@ -340,20 +319,18 @@ class Deployed:
         if self.stack.status != status:
             raise Refused(f"{self.name} is {self.stack.status} instead of {status}")
 
-    def kinds(self):
-        """The type of every resource that there is."""
-        resources = self.stack.resource_map
-        return {name: one["Type"] for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
-
     def resources(self):
         """Every resource that there is, in the nested stack too: its type, its properties, its physical id."""
-        stacks = cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].stacks.values()
-        return {
-            name: resource
-            for stack in stacks
-            if stack is self.stack or stack.name.startswith(f"{self.name}-Observability-")
-            for name, resource in resources_of(stack.resource_map)
-        }
+        found = {}
+        for stack in cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].stacks.values():
+            if stack is self.stack or stack.name.startswith(f"{self.name}-Observability-"):
+                resources = stack.resource_map
+                for name, resource in there(resources).items():
+                    properties = json.dumps(parsing.clean_json(resource.get("Properties", {}), resources), default=identity)
+                    physical_id = getattr(resources[name], "physical_resource_id", None)
+                    properties = json.loads(properties, object_hook=without_null)
+                    found[name] = {"Type": resource["Type"], "Properties": properties, "Id": physical_id}
+        return found
 
     def update(self, template, given, package):
         """Updates the stack, and returns what is new or different, and what is gone."""
@@ -364,19 +341,15 @@ class Deployed:
         return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
 
     def delete(self):
-        """Deletes the stack, and returns what remains of it."""
+        """Deletes the stack, and returns what remains of it, as the template has it."""
         self.client.delete_stack(StackName=self.name)
         self.expect("DELETE_COMPLETE")
-        return self.kinds()
+        return there(self.stack.resource_map)
 
 
-def resources_of(resources):
-    for name, resource in resources._resource_json_map.items():
-        there = resources._parsed_resources.get(name)
-        if there:
-            properties = json.dumps(parsing.clean_json(resource.get("Properties", {}), resources), default=identity)
-            physical_id = getattr(there, "physical_resource_id", None)
-            yield name, {"Type": resource["Type"], "Properties": json.loads(properties, object_hook=without_null), "Id": physical_id}
+def there(resources):
+    """The resources of a template that exist; the others depend on a condition, or are deleted."""
+    return {name: one for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
 
 
 def arguments(template, given, package="code"):

@@ -167,15 +167,16 @@ def actions_for(kind, *handlers):
     return found | set(schema.get("tagging", {}).get("permissions", []))
 
 
-def statements(role):
-    """The statements of the role with which CloudFormation deploys."""
+def statements(role, of="CloudFormationRole"):
+    """The statements of a role or policy of deploy-role.yaml that allow something."""
     for name, document in policies(role["Resources"]):
-        if name == "CloudFormationRole" or role["Resources"][name]["Type"] == "AWS::IAM::RolePolicy":
-            yield from document["Statement"]
+        optional = of == "CloudFormationRole" and role["Resources"][name]["Type"] == "AWS::IAM::RolePolicy"
+        if name == of or optional:
+            yield from (statement for statement in document["Statement"] if statement["Effect"] == "Allow")
 
 
 def role_has_what_the_types_need(role):
-    has = {action for statement in statements(role) for action in listed(statement["Action"])}
+    has = actions_of(statements(role))
     needed = {action for kind in types() for action in actions_for(kind, "create", "read", "update", "delete")}
     unused = {action for actions in UNUSED.values() for action in actions}
     for action in sorted(needed - has - unused):
@@ -216,14 +217,36 @@ def role_reaches(allowing, resources):
         for action in actions_for(resource["Type"], "create", "read", "update", "delete"):
             if not any(re.fullmatch(pattern, arn) for pattern in formats(action)):
                 continue
-            allowed = [
-                pattern
-                for statement in allowing
-                if action in listed(statement["Action"])
-                for _, pattern in strings(statement["Resource"])
-            ]
-            if allowed and not any(fnmatch.fnmatchcase(arn, pattern) for pattern in allowed):
+            if action in actions_of(allowing) and not allows(allowing, action, arn):
                 yield f"the role may not use {action} on {arn}"
+
+
+def boundary_reaches(boundary, resources):
+    """Whether the boundary leaves the roles of a stack what their policies allow, on the resources that they really have."""
+    for name, document in policies(resources):
+        for statement in document["Statement"]:
+            for action in listed(statement["Action"]) if statement["Effect"] == "Allow" else []:
+                for _, arn in strings(statement["Resource"]):
+                    if not allows(boundary, action, arn):
+                        yield f"the boundary keeps {name} from {action} on {arn}"
+
+
+def actions_of(allowing):
+    return {action for statement in allowing for action in listed(statement["Action"])}
+
+
+def allows(allowing, action, arn):
+    patterns = [listed(statement["Resource"]) for statement in allowing if action in listed(statement["Action"])]
+    return any(fnmatch.fnmatchcase(arn, pattern) for some in patterns for pattern in some)
+
+
+def boundary_is_what_the_roles_need(role):
+    """checks.py compares what the roles need with the boundary; this is the other direction."""
+    # The statement with a condition is for the role of the gateway, which has a policy of AWS.
+    boundary = [statement for statement in statements(role, "Boundary") if "Condition" not in statement]
+    needed = actions_of(statement for _, document in policies(deploy(read())) for statement in document["Statement"])
+    for action in sorted(actions_of(boundary) - needed):
+        yield f"no role needs {action}, which the boundary allows"
 
 
 @functools.cache
@@ -258,9 +281,7 @@ def calls_of_sam():
 
 
 def github_may_do_what_sam_does(role):
-    [documents] = [document for name, document in policies(role["Resources"]) if name == "GitHubRole"]
-    allowed = [statement for statement in documents["Statement"] if statement["Effect"] == "Allow"]
-    has = {action for statement in allowed for action in listed(statement["Action"])}
+    has = actions_of(statements(role, "GitHubRole"))
     for action in sorted(calls_of_sam() - has):
         yield f"GitHub lacks {action}"
     for action in sorted(has - calls_of_sam() - BESIDES_CALLS.keys()):
@@ -279,6 +300,9 @@ MUTATIONS = {
     actions_have_the_resources_that_iam_knows: [
         (f"{POLICIES} 0 PolicyDocument Statement 0 Resource", "*"),
         (f"{POLICIES} 1 PolicyDocument Statement 2 Resource", {"Fn::Sub": "arn:aws:codedeploy:${AWS::Region}:*:application:x"}),
+    ],
+    boundary_is_what_the_roles_need: [
+        ("Resources Boundary Properties PolicyDocument Statement 0 Action 0", "logs:CreateLogGroup"),
     ],
     github_may_do_what_sam_does: [
         ("Resources GitHubRole Properties Policies 0 PolicyDocument Statement 3 Action 1", GONE),
@@ -312,8 +336,7 @@ def test_unreachable_name_is_found():
 if __name__ == "__main__":
     logging.disable(logging.WARNING)  # SAM's transform reports that it has no feature toggles
     role = read("infra/deploy-role.yaml")
-    actions = {action for statement in statements(role) for action in listed(statement["Action"])}
-    print(f"CloudFormation's role has {len(actions)} actions for {len(types())} types. It goes without these:")
+    print(f"CloudFormation's role has {len(actions_of(statements(role)))} actions for {len(types())} types. It goes without these:")
     for reason, unused in UNUSED.items():
         print(f"  {reason}: {', '.join(unused)}")
     print("It has these beside:", *(f"  {action}: {reason}" for action, reason in BESIDES.items()), sep="\n")

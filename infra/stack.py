@@ -14,7 +14,7 @@ import pytest
 import checks
 from checks import GONE, filled_in, mutated, of_type, read
 from cloud import REGION, Deployed, account, skipped
-from permissions import role_reaches, statements
+from permissions import boundary_reaches, role_reaches, statements
 
 SECRETS = {
     "anthropic": {"apiKey": "key"},
@@ -72,7 +72,7 @@ SKIPPED = {
     "AWS::CodeDeploy::Application": "SAM writes it",
     "AWS::CodeDeploy::DeploymentGroup": "deployments_take_themselves_back",
     "AWS::DynamoDB::Table TimeToLiveSpecification": "table_is_temporary",
-    "AWS::IAM::OIDCProvider": "only_our_repository_deploys",
+    "AWS::IAM::OIDCProvider": "only has the address and the audience that GitHub names",
     "AWS::IAM::Role ManagedPolicyArns": "functions_may_use_what_they_have",
     "AWS::IAM::RolePolicy": "permissions.py compares its actions",
     "AWS::Lambda::Function Architectures": "functions_are_built_and_sized",
@@ -104,7 +104,9 @@ def life(stage, variant, template, report, skips):
         there = role.resources() | stack.resources()
         report.append(f"{stage}{variant}: creates {len(there)} resources, {len(role.resources())} of them for the deployment")
         yield from functions_are_configured(parameters, "first")
-        yield from role_reaches(list(statements({"Resources": role.resources()})), stack.resources())
+        allowing = {"Resources": role.resources()}
+        yield from role_reaches(list(statements(allowing)), stack.resources())
+        yield from boundary_reaches(list(statements(allowing, "Boundary")), stack.resources())
 
         rotated = json.dumps(SECRETS["database"] | {"password": "second"})
         for name, (change, package) in UPDATES.items():
@@ -117,7 +119,7 @@ def life(stage, variant, template, report, skips):
         yield from functions_are_configured(parameters, "second")
 
         # A version has no life of its own: it disappears with its function.
-        kept = {name for name, kind in (role.delete() | stack.delete()).items() if kind != "AWS::Lambda::Version"}
+        kept = {name for name, one in (stack.delete() | role.delete()).items() if one["Type"] != "AWS::Lambda::Version"}
         report.append(f"  the deletion removes {len(there) - len(kept)}, and keeps {', '.join(sorted(kept))}")
         for name in kept ^ (KEPT & there.keys()):
             yield f"the deletion {'keeps' if name in kept else 'removes'} {name}"
@@ -186,6 +188,7 @@ MUTATIONS = [
     (f"{FUNCTION} VersionDescription", GONE, "publishes nothing new"),
     ("Resources Configuration Properties Values", [], "publishes nothing new"),
     ("Resources RosVersionErrors Properties AlarmName", "errors", "may not use cloudwatch:PutMetricAlarm on"),
+    ("Resources RosLogGroup Properties LogGroupName", "/ros", "the boundary keeps RosRole from logs:PutLogEvents on"),
     ("Resources RateLimitTable DeletionPolicy", "Retain", "keeps RateLimitTable"),
     ("Resources ApiGatewayRole DeletionPolicy", "Delete", "removes ApiGatewayRole"),
 ]
