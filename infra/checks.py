@@ -317,9 +317,7 @@ def functions_may_use_what_they_have(template, resources):
         {"Fn::If": ["HasKey", {"Ref": "KeyPolicy"}, NO_VALUE]},
     ]
     for name in BINARIES:
-        function = resources[name]["Properties"]
-        yield from differences(name, function, {"KmsKeyArn": {"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, NO_VALUE]}})
-        role = function["Role"].get("Fn::GetAtt", [None])[0]
+        role = resources[name]["Properties"]["Role"].get("Fn::GetAtt", [None])[0]
         yield from differences(role, resources[role]["Properties"], {"ManagedPolicyArns": policies_of_all})
 
 
@@ -665,6 +663,8 @@ def observability_is_included(template, resources):
         special = {"AlarmTopicArn": topic, "Environment": {"Fn::If": ["IsProduction", "production", "development"]}}
         if value != special.get(name, {"Ref": name}):
             yield f"{name} is {value}"
+    expected = {"Subscription": [{"Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}]}
+    yield from differences("AlarmTopic", resources["AlarmTopic"]["Properties"], expected)
     for api in of_type(resources, "AWS::ApiGateway::RestApi").values():
         if api["Properties"].get("Name") != {"Fn::Sub": "ro-tracker-${Stage}"}:
             yield "the dashboard expects another name of the gateway"
@@ -821,19 +821,29 @@ def environment_fits(template, resources):
             yield f"the variables of {name} have {total} bytes"
 
 
-def domain_leads_to_the_stage(template, resources):
-    domain, mapping = resources["ApiDomain"], resources["ApiDomainMapping"]
-    expected = {
-        "RegionalCertificateArn": {"Ref": "CertificateArn"},
-        "EndpointConfiguration": {"Types": ["REGIONAL"]},
-        "SecurityPolicy": "TLS_1_2",
-    }
-    yield from differences("ApiDomain", domain["Properties"], expected)
-    [stage] = of_type(resources, "AWS::ApiGateway::Stage")
-    expected = {"DomainName": {"Ref": "ApiDomain"}, "RestApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}
-    yield from differences("ApiDomainMapping", mapping["Properties"], expected)
-    if domain.get("Condition") != "HasDomain" or mapping.get("Condition") != "HasDomain":
-        yield "the domain does not depend on DomainName"
+def variables_can_be_encrypted(template, resources):
+    for name in BINARIES:
+        properties = resources[name]["Properties"]
+        yield from differences(name, properties, {"KmsKeyArn": {"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, NO_VALUE]}})
+        role = resources[properties["Role"]["Fn::GetAtt"][0]]
+        if {"Fn::If": ["HasKey", {"Ref": "KeyPolicy"}, NO_VALUE]} not in role["Properties"]["ManagedPolicyArns"]:
+            yield f"{name} cannot decrypt its variables"
+
+
+def domain_is_optional(template, resources):
+    conditions = {"ApiDomain": "HasDomain", "ApiDomainMapping": "HasDomain", "ApiDomainRecord": "EntersDomain"}
+    for name, condition in conditions.items():
+        yield from differences(name, resources[name], {"Condition": condition})
+    expected = {"EndpointConfiguration": {"Types": ["REGIONAL"]}, "SecurityPolicy": "TLS_1_2"}
+    yield from differences("ApiDomain", resources["ApiDomain"]["Properties"], expected)
+    # The gateway wants the path without its slash, and none for the whole domain.
+    path = {"Fn::Select": [1, {"Fn::Split": ["/", {"Ref": "BasePath"}]}]}
+    expected = {"BasePath": {"Fn::If": ["HasBasePath", path, NO_VALUE]}, "Stage": {"Ref": "ApiStage"}}
+    yield from differences("ApiDomainMapping", resources["ApiDomainMapping"]["Properties"], expected)
+    pattern = template["Parameters"]["BasePath"]["AllowedPattern"]
+    for value, allowed in {"": True, "/ro": True, "ro": False, "/ro/": False, "/a/b": False, "/api": False, "/apis": True}.items():
+        if bool(re.search(pattern, value)) != allowed:
+            yield f"BasePath {'refuses' if allowed else 'accepts'} {value}"
 
 
 def distribution_streams(template, resources):
@@ -1161,7 +1171,6 @@ MUTATIONS = {
         (f"{CHECK_STATEMENT} Action", "lambda:UpdateFunctionCode"),
     ],
     functions_may_use_what_they_have: [
-        ("Globals Function KmsKeyArn", GONE),
         ("Resources RosRole Properties ManagedPolicyArns 1", GONE),
         ("Resources AiRole Properties ManagedPolicyArns", [{"Ref": "TracePolicy"}]),
     ],
@@ -1269,10 +1278,15 @@ MUTATIONS = {
     environment_fits: [
         ("Globals Function Environment Variables RUST_LOG", "x" * 3000),
     ],
-    domain_leads_to_the_stage: [
+    variables_can_be_encrypted: [
+        ("Globals Function KmsKeyArn", GONE),
+        ("Resources RosRole Properties ManagedPolicyArns 2", GONE),
+    ],
+    domain_is_optional: [
+        ("Resources ApiDomain Condition", GONE),
         ("Resources ApiDomain Properties SecurityPolicy", "TLS_1_0"),
-        ("Resources ApiDomainMapping Properties Stage", {"Ref": "Stage"}),
-        ("Resources ApiDomainMapping Condition", GONE),
+        ("Resources ApiDomainMapping Properties BasePath", {"Ref": "BasePath"}),
+        ("Parameters BasePath AllowedPattern", "^/.*$"),
     ],
     distribution_streams: [
         (f"{DISTRIBUTION} CacheBehaviors 0 Compress", True),
@@ -1289,6 +1303,7 @@ MUTATIONS = {
     observability_is_included: [
         ("Resources Observability", GONE),
         ("Resources Observability Properties Parameters SpendPerHour", GONE),
+        ("Resources AlarmTopic Properties Subscription", GONE),
         (f"{API} Name", "other"),
         (f"{AI} FunctionName", "assistant"),
         (f"{API} AccessLogSetting Format", '{"requestId":"$context.requestId","errorType":"$context.error.responseType"}'),

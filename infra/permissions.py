@@ -207,6 +207,26 @@ def actions_have_the_resources_that_iam_knows(role):
                 yield f"{action} is allowed on all resources"
 
 
+def role_passes_the_right_roles(role):
+    """The schemas do not say which roles: those of the stack to its services, and itself to CloudFormation for the nested stack."""
+    passed = {}
+    for statement in statements(role):
+        if "iam:PassRole" in listed(statement["Action"]):
+            for service in listed(statement["Condition"]["StringEquals"]["iam:PassedToService"]):
+                passed[service] = statement["Resource"]["Fn::Sub"].partition(":role/")[2]
+    of_stack = {principal for _, resource in deploy(read()).items() for principal in services_that_assume(resource)}
+    expected = dict.fromkeys(of_stack, "ro-tracker-${Stage}-*")
+    expected["cloudformation.amazonaws.com"] = role["Resources"]["CloudFormationRole"]["Properties"]["RoleName"]["Fn::Sub"]
+    for service in sorted(service for service in passed.keys() | expected.keys() if passed.get(service) != expected.get(service)):
+        yield f"the role passes {passed.get(service)} to {service}, not {expected.get(service)}"
+
+
+def services_that_assume(resource):
+    if resource["Type"] == "AWS::IAM::Role":
+        for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            yield from listed(statement["Principal"]["Service"])
+
+
 def role_reaches(allowing, resources):
     """Whether the names that the resources really have are those that the role may use."""
     for resource in resources.values():
@@ -221,13 +241,18 @@ def role_reaches(allowing, resources):
                 yield f"the role may not use {action} on {arn}"
 
 
-def boundary_reaches(boundary, resources):
+def boundary(role):
+    """What the boundary allows; its statement with a condition is for the role of the gateway, which has a policy of AWS."""
+    return [statement for statement in statements(role, "Boundary") if "Condition" not in statement]
+
+
+def boundary_reaches(allowing, resources):
     """Whether the boundary leaves the roles of a stack what their policies allow, on the resources that they really have."""
     for name, document in policies(resources):
         for statement in document["Statement"]:
             for action in listed(statement["Action"]) if statement["Effect"] == "Allow" else []:
                 for _, arn in strings(statement["Resource"]):
-                    if not allows(boundary, action, arn):
+                    if not allows(allowing, action, arn):
                         yield f"the boundary keeps {name} from {action} on {arn}"
 
 
@@ -242,10 +267,8 @@ def allows(allowing, action, arn):
 
 def boundary_is_what_the_roles_need(role):
     """checks.py compares what the roles need with the boundary; this is the other direction."""
-    # The statement with a condition is for the role of the gateway, which has a policy of AWS.
-    boundary = [statement for statement in statements(role, "Boundary") if "Condition" not in statement]
     needed = actions_of(statement for _, document in policies(deploy(read())) for statement in document["Statement"])
-    for action in sorted(actions_of(boundary) - needed):
+    for action in sorted(actions_of(boundary(role)) - needed):
         yield f"no role needs {action}, which the boundary allows"
 
 
@@ -300,6 +323,10 @@ MUTATIONS = {
     actions_have_the_resources_that_iam_knows: [
         (f"{POLICIES} 0 PolicyDocument Statement 0 Resource", "*"),
         (f"{POLICIES} 1 PolicyDocument Statement 2 Resource", {"Fn::Sub": "arn:aws:codedeploy:${AWS::Region}:*:application:x"}),
+    ],
+    role_passes_the_right_roles: [
+        (f"{POLICIES} 3 PolicyDocument Statement 4", GONE),
+        (f"{POLICIES} 3 PolicyDocument Statement 3 Condition StringEquals iam:PassedToService 0", "ec2.amazonaws.com"),
     ],
     boundary_is_what_the_roles_need: [
         ("Resources Boundary Properties PolicyDocument Statement 0 Action 0", "logs:CreateLogGroup"),
