@@ -8,6 +8,7 @@ import collections
 import contextlib
 import graphlib
 import io
+import itertools
 import json
 import re
 import sys
@@ -44,7 +45,8 @@ def complete(template, given):
         if value not in allowed or not re.fullmatch(parameter.get("AllowedPattern", "(?s:.*)"), value):
             raise Refused(f"the parameter {name} may not be {value}")
         size = float(value) if parameter["Type"] == "Number" else 0
-        if len(value) < parameter.get("MinLength", 0) or not parameter.get("MinValue", size) <= size <= parameter.get("MaxValue", size):
+        in_range = parameter.get("MinValue", size) <= size <= parameter.get("MaxValue", size)
+        if len(value) < parameter.get("MinLength", 0) or not in_range:
             raise Refused(f"the parameter {name} may not be {value}")
     for said in refusals(template, values):
         raise Refused(said)
@@ -63,7 +65,7 @@ def resolved(kind, properties):
     if left:
         raise Refused(f"{kind}: {left[0]} is left")
     properties = json.loads(text, object_hook=without_null)
-    for error in jsonschema.validators.extend(jsonschema.Draft7Validator, type_checker=TYPES)(schema_of(kind)).iter_errors(properties):
+    for error in VALIDATOR(schema_of(kind)).iter_errors(properties):
         raise Refused(f"{kind}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
     return properties
 
@@ -84,13 +86,16 @@ def without_null(value):
 
 
 # CloudFormation converts between text, numbers and booleans.
-TYPES = jsonschema.Draft7Validator.TYPE_CHECKER.redefine_many(
-    {
-        "string": lambda _, value: isinstance(value, str | int | float),
-        "integer": lambda _, value: re.fullmatch(r"-?\d+", str(value)) is not None,
-        "number": lambda _, value: re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None,
-        "boolean": lambda _, value: str(value).lower() in ("true", "false"),
-    }
+VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft7Validator,
+    type_checker=jsonschema.Draft7Validator.TYPE_CHECKER.redefine_many(
+        {
+            "string": lambda _, value: isinstance(value, str | int | float),
+            "integer": lambda _, value: re.fullmatch(r"-?\d+", str(value)) is not None,
+            "number": lambda _, value: re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None,
+            "boolean": lambda _, value: str(value).lower() in ("true", "false"),
+        }
+    ),
 )
 
 
@@ -332,10 +337,11 @@ class Deployed:
                     found[name] = {"Type": resource["Type"], "Properties": properties, "Id": physical_id}
         return found
 
-    def update(self, template, given, package):
+    def update(self, template, given, package, authorities):
         """Updates the stack, and returns what is new or different, and what is gone."""
         before = self.resources()
-        self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **arguments(template, given, package))
+        new = arguments(template, given, package, authorities)
+        self.client.update_stack(StackName=self.name, Capabilities=["CAPABILITY_NAMED_IAM"], **new)
         self.expect("UPDATE_COMPLETE")
         after = self.resources()
         return {name for name in after if after[name] != before.get(name)}, before.keys() - after.keys()
@@ -352,11 +358,16 @@ def there(resources):
     return {name: one for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
 
 
-def arguments(template, given, package="code"):
+SECONDS = itertools.count()
+
+
+def arguments(template, given, package="code", authorities="ca"):
     """A template as CloudFormation gets it, after SAM's transform with these parameters."""
     values = complete(template, given)
     if "Transform" in template:
-        template = transformed(template, code=package, parameters=dict(values))
+        # SAM names a deployment of the gateway by the second, and here many stacks are updated in one.
+        with mock.patch("samtranslator.model.apigateway.time", mock.Mock(time=lambda: next(SECONDS))):
+            template = transformed(template, code=package, ca=authorities, parameters=dict(values))
     # moto compares numbers with text, which are then different, and keeps a resource only for Retain.
     conditions = json.loads(re.sub(r'"(-?\d+)"', r"\1", json.dumps(template.get("Conditions", {}))))
     text = json.dumps({**template, "Conditions": conditions}).replace('"RetainExceptOnCreate"', '"Retain"')

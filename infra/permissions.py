@@ -348,7 +348,7 @@ def test_deploy_role(check):
 
 
 @FROM_SAM
-@pytest.mark.parametrize(("check", "path", "value"), [(check, *change) for check, changes in MUTATIONS.items() for change in changes])
+@pytest.mark.parametrize(("check", "path", "value"), [(check, *one) for check, changes in MUTATIONS.items() for one in changes])
 def test_mutation_is_found(check, path, value):
     assert list(check(mutated("infra/deploy-role.yaml", path, value)))
 

@@ -13,7 +13,7 @@ import pytest
 
 import checks
 from checks import GONE, filled_in, mutated, of_type, read
-from cloud import REGION, Deployed, account, skipped
+from cloud import REGION, Deployed, Refused, account, complete, skipped
 from permissions import boundary, boundary_reaches, role_reaches, statements
 
 SECRETS = {
@@ -24,41 +24,49 @@ SECRETS = {
 }
 RUST = "provided.al2023"  # the functions in Python only serve the deployment
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
-KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
-ADDRESSES = {"DomainName": "api.genthrust.com", "DashboardOrigin": "genthrust.netlify.app", "KmsKeyArn": KEY}
+VPC = {"VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1", "VpcSecurityGroupIds": "sg-0123456789abcdef0"}
 
-# What the parameters of samconfig.toml leave away: the words of the report, and the parameters.
-VARIANTS = {
-    "": {},
-    " in a VPC": {"VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1", "VpcSecurityGroupIds": "sg-0123456789abcdef0"},
-    " with all that is optional": ADDRESSES
-    | {
-        "CertificateArn": CERTIFICATE,
-        "BasePath": "/ro",
-        "DashboardDomain": "ro.genthrust.com",
-        "DashboardCertificateArn": CERTIFICATE,
-        "DashboardWebAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/office/12345678-1234-1234-1234-123456789012",
-        "ProxySecret": "true",
-        "AiLogConversations": "false",
-        "ManageApiGatewayAccount": "true",
-    },
+# Parameters that deploy-role.yaml has, too. A test creates the zone.
+SHARED = {
+    "DomainName": "api.genthrust.com",
+    "HostedZoneId": None,
+    "DashboardOrigin": "genthrust.netlify.app",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012",
+}
+EVERYTHING = SHARED | {
+    "CertificateArn": CERTIFICATE,
+    "BasePath": "/ro",
+    "DashboardDomain": "ro.genthrust.com",
+    "DashboardCertificateArn": CERTIFICATE,
+    "DashboardWebAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/office/12345678-1234-1234-1234-123456789012",
+    "ProxySecret": "true",
+    "AiLogConversations": "false",
+    "ManageApiGatewayAccount": "true",
 }
 
-LIVES = [("dev", ""), ("dev", " in a VPC"), ("prod", ""), ("prod", " in a VPC"), ("prod", " with all that is optional")]
+# Each stack that is created: its name in the report, its stage, and the parameters that differ from those of samconfig.toml.
+STACKS = {
+    "dev": ("dev", {}),
+    "dev in a VPC": ("dev", VPC),
+    "prod": ("prod", {}),
+    "prod in a VPC": ("prod", VPC),
+    "prod with all that is optional": ("prod", EVERYTHING),
+}
 
-# An update, and what it is: the parameters, and the name of the package.
+# Each update: the parameters that it changes, the package of the functions and that of the authorities.
 UPDATES = {
-    "another FrontendUrl": ({"FrontendUrl": "https://another.genthrust.com"}, "code"),
-    "another SecretsRevision": ({"SecretsRevision": "another"}, "code"),
-    "another package": ({}, "other"),
+    "another FrontendUrl": ({"FrontendUrl": "https://another.genthrust.com"}, "code", "ca"),
+    "another SecretsRevision": ({"SecretsRevision": "another"}, "code", "ca"),
+    "another package": ({}, "other", "ca"),
+    "another ca.pem": ({}, "other", "other"),
 }
-OF_ROLE = {"DomainName", "HostedZoneId", "DashboardOrigin", "KmsKeyArn"}
 DEPLOY_ROLE = {"Repository": "owner/name", "ArtifactBucket": "bucket"}
 
 # What remains when a stack is deleted. infra/README.md says so, too.
 KEPT = {"ApiGatewayAccount", "ApiGatewayRole", "OidcProvider"}
 
-# The types and properties that moto skips, apart from their schema, and which check of checks.py looks at them, or why none does.
+# What moto skips: types, and properties of other types. For each the check of checks.py, or why there is none. The schema of the
+# type is checked for all of them.
 SKIPPED = {
     "AWS::ApiGateway::Account": "only has the role, whose reference is resolved here",
     "AWS::ApiGateway::BasePathMapping": "domain_is_optional",
@@ -89,32 +97,34 @@ SKIPPED = {
 }
 
 
-def life(stage, variant, template, report, skips):
+def life(stage, different, template, report, skips):
     """Creates, updates and deletes the stack of a stage. Yields a sentence for each error."""
     with account() as given:
         secrets = boto3.client("secretsmanager", REGION)
         for name, value in SECRETS.items():
             secrets.create_secret(Name=f"ro-tracker/{stage}/{name}", SecretString=json.dumps(value))
-        zone = boto3.client("route53").create_hosted_zone(Name="genthrust.com", CallerReference="zone")["HostedZone"]["Id"]
-        optional = VARIANTS[variant] | ({"HostedZoneId": zone.removeprefix("/hostedzone/")} if "DomainName" in VARIANTS[variant] else {})
-        of_role = DEPLOY_ROLE | {"Stage": stage} | {name: value for name, value in optional.items() if name in OF_ROLE}
-        role = Deployed(f"ro-tracker-deploy-{stage}", read("infra/deploy-role.yaml"), of_role)
-        parameters = filled_in("default" if stage == "dev" else stage) | optional | {"PermissionsBoundaryArn": role.outputs["BoundaryArn"]}
+        if "HostedZoneId" in different:
+            zone = boto3.client("route53").create_hosted_zone(Name="genthrust.com", CallerReference="zone")["HostedZone"]
+            different = different | {"HostedZoneId": zone["Id"].removeprefix("/hostedzone/")}
+        shared = {name: value for name, value in different.items() if name in SHARED}
+        role = Deployed(f"ro-tracker-deploy-{stage}", read("infra/deploy-role.yaml"), DEPLOY_ROLE | {"Stage": stage} | shared)
+        parameters = filled_in("default" if stage == "dev" else stage) | different
+        parameters["PermissionsBoundaryArn"] = role.outputs["BoundaryArn"]
         stack = Deployed(f"ro-tracker-{stage}", template, parameters)
         there = role.resources() | stack.resources()
-        report.append(f"{stage}{variant}: creates {len(there)} resources, {len(role.resources())} of them for the deployment")
+        report.append(f"  creates {len(there)} resources, {len(role.resources())} of them for the deployment")
         yield from functions_are_configured(parameters, "first")
         deploying = {"Resources": role.resources()}
         yield from role_reaches(list(statements(deploying)), stack.resources())
         yield from boundary_reaches(boundary(deploying), stack.resources())
 
         rotated = json.dumps(SECRETS["database"] | {"password": "second"})
-        for name, (change, package) in UPDATES.items():
+        for name, (change, package, authorities) in UPDATES.items():
             if "SecretsRevision" in change:
                 secrets.put_secret_value(SecretId=f"ro-tracker/{stage}/database", SecretString=rotated)
             parameters |= change
-            changed, gone = stack.update(template, parameters, package)
-            report.append(f"  {name} changes {len(changed)}: {', '.join(sorted(changed))}; removes {', '.join(sorted(gone)) or 'none'}")
+            changed, gone = stack.update(template, parameters, package, authorities)
+            report.append(f"  {name} changes {len(changed)}: {', '.join(sorted(changed))}; removes {', '.join(sorted(gone)) or 'nothing'}")
             yield from changes_arrive(name, stack.stack.template_dict["Resources"], changed)
         yield from functions_are_configured(parameters, "second")
 
@@ -157,13 +167,14 @@ def changes_arrive(change, resources, changed):
                 yield f"{change} changes {resource['Properties'][source]['Ref']}, but {name} publishes nothing new"
 
 
-def problems(template, lives, report=None, skips=None):
-    for stage, variant in lives:
+def problems(template, stacks, report, skips):
+    for name in stacks:
+        report.append(f"{name}:")
         try:
-            for problem in life(stage, variant, template, [] if report is None else report, set() if skips is None else skips):
-                yield f"{stage}{variant}: {problem}"
+            for problem in life(*STACKS[name], template, report, skips):
+                yield f"{name}: {problem}"
         except Exception as error:  # those of moto and of its clients have no common class
-            yield f"{stage}{variant}: {error!r}"
+            yield f"{name}: {error!r}"
 
 
 # Each of these breaks the template in one way: the path of a value, its new value, and a part of the error.
@@ -182,8 +193,8 @@ MUTATIONS = [
     ("Rules", {"Named": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "DbHost"}, ""]}, "AssertDescription": "why"}]}}, "why"),
     ("Resources Observability Properties Parameters Stage", GONE, "Stage"),
     ("Outputs DashboardUrl Value", {"Fn::GetAtt": ["Observability", "Outputs.Url"]}, "Outputs.Url"),
-    (f"{FUNCTION} Environment Variables DB_USER", "{{resolve:secretsmanager:other:SecretString:username}}", "ResourceNotFound"),
-    (f"{FUNCTION} Environment Variables DB_PASSWORD", "{{resolve:secretsmanager:ro-tracker/dev/database:SecretString:pass}}", "has no pass"),
+    (f"{FUNCTION} Description", "{{resolve:secretsmanager:other:SecretString:username}}", "ResourceNotFound"),
+    (f"{FUNCTION} Description", "{{resolve:secretsmanager:ro-tracker/dev/database:SecretString:pass}}", "has no pass"),
     (f"{FUNCTION} Environment Variables FRONTEND_URL", "https://example.com", "ros has the FrontendUrl https://example.com"),
     (f"{FUNCTION} VersionDescription", GONE, "publishes nothing new"),
     ("Resources Configuration Properties Values", [], "publishes nothing new"),
@@ -196,14 +207,20 @@ MUTATIONS = [
 
 @pytest.mark.parametrize(("path", "value", "error"), MUTATIONS, ids=lambda value: value if isinstance(value, str) else "")
 def test_broken_template_is_refused(path, value, error):
-    found = list(problems(mutated("template.yaml", path, value), [("dev", "")]))
+    found = list(problems(mutated("template.yaml", path, value), ["dev"], [], set()))
     assert any(error in problem for problem in found), found
+
+
+@pytest.mark.parametrize("environment", checks.STAGES)
+def test_placeholders_are_refused(environment):
+    with pytest.raises(Refused, match="Fill in"):
+        complete(read(), checks.parameters_of(environment))
 
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)  # SAM's transform reports that it has no feature toggles
     report, skips = [], set()
-    found = list(problems(read(), LIVES, report, skips))
+    found = list(problems(read(), STACKS, report, skips))
     print("\n".join(report))
     print("Skipped by moto, and what checks it beside the schema of its type:")
     for name in sorted(skips):
