@@ -63,8 +63,8 @@ AWS_POLICIES = {
     "ApiGatewayRole": "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # one role for all APIs of an account
 }
 
-# The calls that crates/ai/src/limiter/store.rs makes.
-TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+# The calls that crates/ai/src/limiter/store.rs makes. Its transactions have updates only.
+TABLE_ACTIONS = {"dynamodb:UpdateItem", "dynamodb:GetItem", "dynamodb:DeleteItem"}
 
 MIGRATOR = "{{resolve:secretsmanager:ro-tracker/${Stage}/migrator:SecretString:%s}}"
 
@@ -74,6 +74,10 @@ SECRET_VARIABLES = {
     "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
     "PROXY_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/proxy:SecretString:accepted}}",
 }
+
+# Parameters and variables whose names look like a secret's: the number that makes CloudFormation read the secrets again, and a
+# number of tokens of text.
+NO_SECRETS = {"SecretsRevision", "SECRETS_REVISION", "AiTokensPerDay", "AI_TOKENS_PER_DAY"}
 
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
@@ -345,12 +349,12 @@ def nothing_secret_in_plain_text(template, resources):
     looks_secret = re.compile(r"password|secret|api_?key|token|credential", re.IGNORECASE)
     for name, parameter in template["Parameters"].items():
         is_switch = parameter.get("AllowedValues") == ["true", "false"]
-        if looks_secret.search(name) and name != "SecretsRevision" and not is_switch:
+        if looks_secret.search(name) and name not in NO_SECRETS and not is_switch:
             yield f"the parameter {name} holds a secret"
     for name in BINARIES:
         variables = resources[name]["Properties"]["Environment"]["Variables"]
         for variable, value in variables.items():
-            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES):
+            if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable in NO_SECRETS:
                 continue
             reference = {"Fn::Sub": SECRET_VARIABLES.get(variable)}
             if variable == "PROXY_SECRET":
@@ -486,9 +490,12 @@ def variables_are_those_the_code_reads(template, resources):
 def defaults_are_those_of_the_code(template, resources):
     limiter = (ROOT / "crates/ai/src/limiter/config.rs").read_text()
     anthropic = (ROOT / "crates/ai/src/anthropic/mod.rs").read_text()
+    auth = (ROOT / "crates/core/src/auth/config.rs").read_text()
     sources = {
+        "AuthRolesClaim": (auth, r'ROLES_CLAIM: &str = "(\w+)";'),
         "AiRateLimit": (limiter, r"DEFAULT_LIMIT: u32 = (\d+);"),
         "AiRateWindowSeconds": (limiter, r"DEFAULT_WINDOW_SECONDS: u32 = (\d+);"),
+        "AiTokensPerDay": (limiter, r'"AI_TOKENS_PER_DAY", (\d+),'),
         "AnthropicBaseUrl": (anthropic, r'"ANTHROPIC_BASE_URL"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicVersion": (anthropic, r'"ANTHROPIC_VERSION"\)\.unwrap_or\("([^"]+)"\)'),
         "AnthropicConnectTimeoutSeconds": (anthropic, r"connect: Duration::from_secs\((\d+)\)"),
@@ -1223,6 +1230,7 @@ MUTATIONS = {
     ],
     defaults_are_those_of_the_code: [
         ("Parameters AiRateLimit Default", 30),
+        ("Parameters AiTokensPerDay Default", 1000),
         ("Parameters AnthropicTotalTimeoutSeconds Default", 890),
     ],
     sam_local_sets_all_variables: [

@@ -1,10 +1,13 @@
 -- The log of the AI assistant: one row for each question and its answer. Times are UTC.
+--
+-- Users and conversations compare byte for byte, with one exception. utf8mb4_bin, the only such collation of text that MySQL 8.0 and
+-- MariaDB 10.11 have in common, ignores blanks at the end. The service stores none there, because it trims both names.
 
 CREATE TABLE IF NOT EXISTS ai_conversation_logs (
     id INT AUTO_INCREMENT PRIMARY KEY,
-    conversation_id VARCHAR(100) NOT NULL,
+    conversation_id VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     timestamp DATETIME DEFAULT CURRENT_TIMESTAMP,
-    user VARCHAR(255) NOT NULL,
+    user VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     user_message MEDIUMTEXT NOT NULL,
     ai_response MEDIUMTEXT NOT NULL,
     success BOOLEAN DEFAULT TRUE,

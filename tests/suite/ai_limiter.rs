@@ -40,7 +40,7 @@ fn clock() -> Clock {
 fn quota(decision: Decision) -> Quota {
     match decision {
         Decision::Admitted(quota) | Decision::Refused(quota) => quota,
-        Decision::Unchecked(_) => panic!("not checked"),
+        Decision::OutOfTokens(_) | Decision::Unchecked(_) => panic!("{decision:?}"),
     }
 }
 

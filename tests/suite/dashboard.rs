@@ -20,6 +20,14 @@ fn observability() -> Value {
     template["Resources"].clone()
 }
 
+/// The default of a parameter of the service's template, which is a number.
+fn default_of(parameter: &str) -> f64 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = std::fs::read_to_string(path).unwrap();
+    let (_, lines) = template.split_once(&format!("\n  {parameter}:\n")).unwrap();
+    lines.lines().find_map(|line| line.trim().strip_prefix("Default: ")).unwrap().parse().unwrap()
+}
+
 /// Collects all our metrics that occur in `value`.
 fn named(value: &Value, metrics: &mut BTreeSet<Metric>) {
     match value {
@@ -72,4 +80,32 @@ fn dashboard_and_alarms_use_emitted_metrics() {
     assert!(!in_alarms.is_empty());
     // The dashboard must also show every metric that is emitted.
     assert_eq!(emitted.difference(&on_dashboard).collect::<Vec<_>>(), [] as [&Metric; 0], "not on the dashboard");
+}
+
+#[test]
+fn the_estimated_cost_has_the_prices_of_the_prompt_cache() {
+    let resources = observability();
+    let metrics = resources["TokenSpend"]["Properties"]["Metrics"].as_array().unwrap();
+    let expression = metrics[0]["Expression"]["Fn::Sub"].as_str().unwrap();
+    let terms = expression.strip_prefix("SUM([").unwrap().strip_suffix("]) / 1000000").unwrap();
+    // The tokens of an answer, by the metric that counts them.
+    let tokens = |id: &str| {
+        let metric = metrics.iter().find(|metric| metric["Id"] == id).unwrap();
+        match metric["MetricStat"]["Metric"]["MetricName"].as_str().unwrap() {
+            "InputTokens" => 245.0,
+            "OutputTokens" => 156.0,
+            "CacheReadTokens" => 1_000.0,
+            "CacheWriteTokens" => 200.0,
+            other => panic!("{other}"),
+        }
+    };
+    let mut cost = 0.0;
+    for term in terms.split(", FILL(") {
+        let (id, price) = term.trim_start_matches("FILL(").split_once(", 0) * ${").unwrap();
+        cost += tokens(id) * default_of(price.trim_end_matches('}'));
+    }
+    let expected = 245.0 * 3.0 + 156.0 * 15.0 + 1_000.0 * 0.3 + 200.0 * 3.75;
+    assert!((cost - expected).abs() < 1e-6, "{cost} instead of {expected}");
+    let dashboard = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    assert!(dashboard.contains(expression.trim()), "the dashboard and the alarm have one estimate");
 }

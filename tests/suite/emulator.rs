@@ -157,7 +157,7 @@ async fn three_inventory_instances_share_40_pieces() {
 async fn long_pages_are_not_held_in_memory() {
     let database = TestDatabase::migrated().await;
     let emulator = Emulator::start().await;
-    let logs = emulator.ai_logs(&database).await;
+    let logs = emulator.ai_logs(&database, &[]).await;
     let many = "INSERT INTO ai_conversation_logs (conversation_id, user, user_message, ai_response) \
                 SELECT 'c', 'u', REPEAT('x', 1000000), REPEAT('y', 1000000) FROM \
                 (SELECT 1 d UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) a, \

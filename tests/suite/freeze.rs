@@ -143,6 +143,7 @@ async fn the_assistant_works_after_a_freeze() {
     let to_dynamodb = TcpProxy::to(dynamodb.endpoint.trim_start_matches("http://")).await;
     let [anthropic_url, dynamodb_url] = [&to_anthropic, &to_dynamodb].map(|proxy| format!("http://{}", proxy.address));
     let variables = assistant_variables(&anthropic_url, &dynamodb_url);
+    let variables = [variables.as_slice(), &[("AI_TOKENS_PER_DAY", "1000000".to_owned())]].concat();
     let ai = FreezableFunction::start("ai", &database, &variables).await;
     for (round, end) in DISCONNECTIONS.into_iter().enumerate() {
         for stream in [false, true] {
@@ -159,6 +160,8 @@ async fn the_assistant_works_after_a_freeze() {
             let response = ai.lambda.call(Gateway::RestApi, &Call::post("/api/ai/chat", &body)).await;
             assert_eq!(response.status(), 200, "{end:?}: {}", String::from_utf8_lossy(&response.body));
             assert!(response.has_ended && !response.body.is_empty());
+            let used = dynamodb::used_tokens_of_all_days(&dynamodb.endpoint, &user).await;
+            assert_eq!(used, 245 + 156 + 100 + 7, "{end:?}");
         }
         let logged: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ai_conversation_logs WHERE success")
             .fetch_one(&mut database.connect().await)

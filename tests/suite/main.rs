@@ -7,6 +7,7 @@
 mod ai;
 mod ai_limiter;
 mod ai_logs;
+mod ai_tokens;
 mod auth;
 mod concurrency;
 mod dashboard;

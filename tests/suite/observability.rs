@@ -157,7 +157,8 @@ async fn every_metric_is_emitted() {
     ];
     let entered = [("JournalFailures", zero), ("DatabaseStatements", Some(3.0)), ("BrokenAnswers", zero)];
     let not_asked = [("UpstreamErrors", none), ("UpstreamTimeToFirstByte", none), ("InputTokens", none)];
-    let refused = [("RateLimitRefused", one), ("RateLimitAdmitted", zero), ("Errors", zero)];
+    let refused =
+        [("RateLimitRefused", one), ("RateLimitAdmitted", zero), ("TokenLimitRefused", zero), ("Errors", zero)];
     let misconfigured =
         [("UpstreamMisconfigured", one), ("UpstreamErrors", one), ("Errors", one), ("InputTokens", none)];
     let fault_of_client = [("UpstreamErrors", zero), ("UpstreamMisconfigured", zero), ("Errors", zero)];
@@ -222,6 +223,20 @@ async fn every_metric_is_emitted() {
     assert_eq!(line["outcome"], "client left");
     assert_values(&line, &[("InputTokens", Some(245.0)), ("BrokenAnswers", zero), ("UpstreamErrors", zero)]);
     assert_values(&line, &[("JournalFailures", zero), ("DatabaseStatements", Some(3.0))]);
+    ai.stop().await;
+
+    // The tokens of the day are used up.
+    let ai =
+        emulator.ai(&database, &anthropic, &dynamodb, &[as_on_lambda(), ("AI_TOKENS_PER_DAY", "1".to_owned())]).await;
+    for (number, (status, out_of_tokens)) in [(200, zero), (429, one)].into_iter().enumerate() {
+        let body = chat(&json!({ "userId": "thrifty" }));
+        assert_eq!(ask(client().post(&url).json(&body)).await, status);
+        let line = ai.metrics(number + 1).await.swap_remove(number);
+        assert_values(
+            &line,
+            &[("TokenLimitRefused", out_of_tokens), ("RateLimitAdmitted", one), ("RateLimitRefused", zero)],
+        );
+    }
     ai.stop().await;
 
     // Neither DynamoDB nor the database is reachable.

@@ -129,10 +129,15 @@ impl App {
 
     /// `ai-logs` on a new database, with tokens of `issuer`.
     pub async fn ai_logs_for(issuer: &Issuer) -> Self {
+        Self::ai_logs_with(&issuer.config(clock())).await
+    }
+
+    /// `ai-logs` on a new database, with this configuration.
+    pub async fn ai_logs_with(config: &HttpConfig) -> Self {
         let database = TestDatabase::migrated().await;
         let (pool, clock) = (database.large_pool(), clock());
         let routes = ai_logs::router(AiLogsState { db: pool.clone(), clock: clock.clone() });
-        Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
+        Self::with(config, routes, clock, database, pool)
     }
 
     /// `inventory` on a new database.

@@ -1,16 +1,17 @@
 //! The `ai` function's router with a fake Anthropic, a DynamoDB emulator and a database.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use ai::{
     AiState,
     anthropic::{Anthropic, AnthropicConfig, Timeouts},
     conversation_log::ConversationLog,
-    limiter::{Limiter, LimiterConfig, RequestLimit},
+    limiter::{Limiter, LimiterConfig, OnFailure, RequestLimit},
     models::Models,
 };
-use app_core::{config::HttpConfig, http::with_layers, lambda::Delivery};
+use app_core::{clock::Clock, config::HttpConfig, http::with_layers, lambda::Delivery};
 use axum::{Router, body::Body};
+use chrono_tz::Tz;
 use futures_util::StreamExt;
 use http::{Request, header};
 use rotracker_cli::dynamodb::DynamoDb;
@@ -32,6 +33,12 @@ pub const CANARY_KEY: &str = "sk-canary-7f3a91";
 pub struct Options {
     /// Requests per minute and user.
     pub limit: u32,
+    /// Tokens per day and user; 0 for no limit.
+    pub tokens_per_day: u64,
+    /// The decision while DynamoDB fails.
+    pub on_failure: OnFailure,
+    /// The time zone of the business.
+    pub zone: Tz,
     pub timeouts: Timeouts,
     /// Whether an API key is configured.
     pub has_key: bool,
@@ -41,7 +48,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limit: 50, timeouts: Timeouts::default(), has_key: true, http: http_config() }
+        Self {
+            limit: 50,
+            tokens_per_day: 0,
+            on_failure: OnFailure::Deny,
+            zone: Tz::UTC,
+            timeouts: Timeouts::default(),
+            has_key: true,
+            http: http_config(),
+        }
     }
 }
 
@@ -65,8 +80,18 @@ impl Assistant {
     /// Starts the function with `options`.
     pub async fn with(anthropic: FakeAnthropic, options: Options) -> Self {
         let dynamodb = emulator().await;
+        let endpoint = dynamodb.endpoint.clone();
+        Self::on(&endpoint, anthropic, dynamodb, options).await
+    }
+
+    /// Starts the function with `options`. It calls `dynamodb` at `endpoint`, which may be a proxy.
+    pub async fn on(endpoint: &str, anthropic: FakeAnthropic, dynamodb: DynamoDb, options: Options) -> Self {
         let policy = RequestLimit { limit: options.limit, window_seconds: 60 };
-        let limiter = limiter_config(&dynamodb.endpoint, policy);
+        let limiter = LimiterConfig {
+            tokens_per_day: NonZeroU64::new(options.tokens_per_day),
+            on_failure: options.on_failure,
+            ..limiter_config(endpoint, policy)
+        };
         let url = anthropic.url.clone();
         let app = app(&url, &limiter, &options).await;
         Self { limiter: Limiter::new(&limiter, app.clock.clone()), app, anthropic, dynamodb }
@@ -122,7 +147,7 @@ pub struct Logged {
 pub async fn app(anthropic_url: &str, limiter: &LimiterConfig, options: &Options) -> App {
     let database = TestDatabase::migrated().await;
     let pool = database.large_pool();
-    let clock = clock();
+    let clock = Clock::standing_at(clock().now(), options.zone);
     let config = AnthropicConfig {
         base_url: anthropic_url.to_owned(),
         key: options.has_key.then(|| CANARY_KEY.into()),

@@ -10,6 +10,7 @@ use ai::limiter::{
     Limiter, LimiterConfig, RequestLimit,
     recent_requests::ConditionalUpdate,
     store::{self, Item, UpdateOutcome},
+    tokens::{self, UserDay},
 };
 use app_core::{clock::Clock, config::Env};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,6 +19,7 @@ use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 /// The configuration of a limiter that uses `endpoint`.
@@ -36,6 +38,28 @@ pub async fn emulator() -> DynamoDb {
     emulator
 }
 
+/// Reads the tokens that `user` has used on the current day of `clock`, directly from the emulator at `endpoint`.
+pub async fn used_tokens(endpoint: &str, user: &str, clock: &Clock) -> u64 {
+    let day = UserDay::new(&store::key(user), clock.now(), clock.zone());
+    tokens::used_tokens(item(endpoint, &day.key).await.as_ref()).expect("a sum")
+}
+
+/// Reads the tokens that `user` has used on all days, for functions whose clock cannot be set.
+pub async fn used_tokens_of_all_days(endpoint: &str, user: &str) -> u64 {
+    let config = limiter_config(endpoint, RequestLimit { limit: 1, window_seconds: 1 });
+    let scan =
+        store::client(&config.store).scan().table_name(&config.table).send().await.expect("the emulator answers");
+    let is_of_user = |item: &Item| item[store::KEY].as_s().is_ok_and(|key| key.ends_with(&format!(":{user}")));
+    let sums = scan.items().iter().filter(|item| is_of_user(item));
+    sums.map(|item| tokens::used_tokens(Some(item)).expect("a sum")).sum()
+}
+
+/// Reads the item of `key`, if there is one.
+pub async fn item(endpoint: &str, key: &str) -> Option<Item> {
+    let config = limiter_config(endpoint, RequestLimit { limit: 1, window_seconds: 1 });
+    store::Store::new(&config.store, &config.table).get(key).await.expect("the emulator answers")
+}
+
 /// A limiter that does not cache refusals, so that every decision reaches `endpoint`.
 pub fn uncached_limiter(endpoint: &str, policy: RequestLimit, clock: &Clock) -> Limiter {
     let config = LimiterConfig { cached_refusals: 0, ..limiter_config(endpoint, policy) };
@@ -49,6 +73,21 @@ pub enum Loss {
     Closed,
     /// Nothing more is sent on the connection.
     Silent,
+    /// The call is lost already: it does not reach the emulator, and the connection is closed.
+    CallLost,
+    /// The call does not reach the emulator. The response is that another transaction used an item at the same time.
+    Conflict,
+}
+
+/// The responses that are lost.
+struct Losses {
+    /// The operation; any if `None`.
+    operation: Option<&'static str>,
+    loss: Loss,
+    /// How many more.
+    count: usize,
+    /// Whether one was lost.
+    has_lost: watch::Sender<bool>,
 }
 
 /// A proxy in front of an emulator.
@@ -66,7 +105,21 @@ struct ProxyState {
 struct Seen {
     connections: usize,
     operations: Vec<String>,
-    loss: Option<Loss>,
+    losses: Option<Losses>,
+}
+
+impl Seen {
+    /// Records a call, and returns whether its response is lost.
+    fn record(&mut self, operation: String) -> Option<(Loss, watch::Sender<bool>)> {
+        let losses = self.losses.as_mut();
+        let losses = losses.filter(|losses| losses.count > 0 && losses.operation.is_none_or(|lost| lost == operation));
+        let loss = losses.map(|losses| {
+            losses.count -= 1;
+            (losses.loss, losses.has_lost.clone())
+        });
+        self.operations.push(operation);
+        loss
+    }
 }
 
 impl ProxyState {
@@ -94,7 +147,22 @@ impl DynamoDbProxy {
 
     /// Drops the response to the next call; the emulator still executes it.
     pub fn lose_next_response(&self, loss: Loss) {
-        self.state.seen().loss = Some(loss);
+        self.plan(None, loss, 1);
+    }
+
+    /// Drops the responses to the next `count` calls of `operation`.
+    pub fn lose(&self, operation: &'static str, loss: Loss, count: usize) {
+        self.plan(Some(operation), loss, count);
+    }
+
+    fn plan(&self, operation: Option<&'static str>, loss: Loss, count: usize) {
+        self.state.seen().losses = Some(Losses { operation, loss, count, has_lost: watch::Sender::new(false) });
+    }
+
+    /// Waits until one of the responses is lost.
+    pub async fn lost(&self) {
+        let has_lost = self.state.seen().losses.as_ref().map(|losses| losses.has_lost.subscribe());
+        has_lost.expect("a loss is planned").wait_for(|has_lost| *has_lost).await.expect("the plan is kept");
     }
 
     /// The number of connections accepted so far.
@@ -108,26 +176,36 @@ impl DynamoDbProxy {
     }
 }
 
+/// The response to a transaction that another one prevented.
+const CONFLICT: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 198\r\n\r\n\
+    {\"__type\":\"com.amazonaws.dynamodb.v20120810#TransactionCanceledException\",\"Message\":\"Transaction cancelled\",\
+    \"CancellationReasons\":[{\"Code\":\"TransactionConflict\",\"Message\":\"In use\"},{\"Code\":\"None\"}]}";
+
 async fn relay(client: TcpStream, state: Arc<ProxyState>) {
     let Ok(server) = TcpStream::connect(&state.upstream).await else { return };
     let [mut client, mut server] = [client, server].map(BufStream::new);
     while let Some((request, operation)) = read_message(&mut client).await {
-        let loss = {
-            let mut seen = state.seen();
-            seen.operations.push(operation);
-            seen.loss.take()
+        let loss = state.seen().record(operation);
+        let is_executed = !matches!(loss, Some((Loss::CallLost | Loss::Conflict, _)));
+        let response = if is_executed {
+            if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
+                return;
+            }
+            let Some((response, _)) = read_message(&mut server).await else { return };
+            response
+        } else {
+            CONFLICT.as_bytes().to_vec()
         };
-        if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
-            return;
+        if let Some((_, has_lost)) = &loss {
+            has_lost.send_replace(true);
         }
-        let Some((response, _)) = read_message(&mut server).await else { return };
-        match loss {
-            None => {
+        match loss.map(|(loss, _)| loss) {
+            None | Some(Loss::Conflict) => {
                 if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
                     return;
                 }
             }
-            Some(Loss::Closed) => return,
+            Some(Loss::Closed | Loss::CallLost) => return,
             Some(Loss::Silent) => {
                 // Holds the connection until the client closes it.
                 let _ = client.read_u8().await;

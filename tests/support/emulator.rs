@@ -134,8 +134,8 @@ impl Emulator {
     }
 
     /// Starts an instance of `ai-logs` on `database`.
-    pub async fn ai_logs(&self, database: &TestDatabase) -> Instance {
-        self.function("ai-logs", database, &[]).await
+    pub async fn ai_logs(&self, database: &TestDatabase, variables: &[(&str, String)]) -> Instance {
+        self.function("ai-logs", database, variables).await
     }
 
     /// Starts an instance of `ai` with `anthropic`, the rate limit in `dynamodb`, and the conversation log in
@@ -245,6 +245,12 @@ impl Instance {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
+    }
+
+    /// Kills the process, whose log can still be read.
+    pub async fn kill(&self) {
+        self.signal(Signal::KILL);
+        self.process.wait().await;
     }
 
     /// Suspends the process, as Lambda does between two invocations.

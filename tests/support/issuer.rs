@@ -12,7 +12,7 @@ use std::{
 use app_core::{
     auth::{AuthConfig, Authentication, IssuerConfig},
     clock::Clock,
-    config::HttpConfig,
+    config::{Env, HttpConfig, Stage},
 };
 use axum::{
     Router,
@@ -46,6 +46,7 @@ struct Served {
     keys: Mutex<BTreeMap<String, Arc<SigningKey>>>,
     is_down: AtomicBool,
     is_silent: AtomicBool,
+    has_unnamed_keys: AtomicBool,
     discoveries: AtomicUsize,
     /// The URL that requests for the key set are redirected to.
     moved_to: Mutex<Option<String>>,
@@ -73,6 +74,7 @@ impl Issuer {
             keys: Mutex::default(),
             is_down: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
+            has_unnamed_keys: AtomicBool::new(false),
             discoveries: AtomicUsize::new(0),
             moved_to: Mutex::default(),
             fetches: AtomicUsize::new(0),
@@ -111,6 +113,11 @@ impl Issuer {
     /// Stops responding to requests for the discovery document.
     pub fn fall_silent(&self) {
         self.served.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Leaves the ids of keys out of the key set.
+    pub fn leave_out_key_ids(&self) {
+        self.served.has_unnamed_keys.store(true, Ordering::SeqCst);
     }
 
     /// Counts the requests for the discovery document.
@@ -156,21 +163,25 @@ impl Issuer {
 
     /// The configuration of a function that accepts these tokens. The age of cached keys is read from `clock`.
     pub fn config(&self, clock: Clock) -> HttpConfig {
-        let config = IssuerConfig {
-            issuer: self.url.clone(),
-            accepted: vec![self.url.clone()],
-            audiences: vec![AUDIENCE.to_owned(), "client-1".to_owned()],
-            admin_role: Some(ADMIN_ROLE.to_owned()),
-        };
+        self.config_of(&self.variables(), clock)
+    }
+
+    /// The configuration of a function with these variables. Keys are this issuer's, also where `AUTH_ISSUER` is another.
+    pub fn config_of(&self, variables: &[(&str, String)], clock: Clock) -> HttpConfig {
+        let mut env: Env = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let stage = Stage::read(&mut env);
+        let config = AuthConfig::read(&mut env, stage, false);
+        let Ok(AuthConfig::Issuer(config)) = env.finish(config) else { panic!("no issuer in {variables:?}") };
+        let config = IssuerConfig { issuer: self.url.clone(), ..config };
         let auth = Authentication::new(AuthConfig::Issuer(config), clock).expect("TLS can be set up");
         HttpConfig { auth, ..http_config() }
     }
 
-    /// The same configuration as environment variables.
+    /// The environment variables of a function that accepts these tokens.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AUTH_ISSUER", self.url.clone()),
-            ("AUTH_AUDIENCE", AUDIENCE.to_owned()),
+            ("AUTH_AUDIENCE", format!("{AUDIENCE}, client-1")),
             ("AUTH_ADMIN_ROLE", ADMIN_ROLE.to_owned()),
         ]
     }
@@ -195,7 +206,12 @@ async fn keys(State(issuer): State<Arc<Served>>) -> Response {
     if let Some(other) = &*issuer.moved_to.lock().expect("not poisoned") {
         return Redirect::temporary(other).into_response();
     }
-    let keys: Vec<Value> = issuer.keys.lock().expect("not poisoned").values().map(|key| key.jwk()).collect();
+    let mut keys: Vec<Value> = issuer.keys.lock().expect("not poisoned").values().map(|key| key.jwk()).collect();
+    if issuer.has_unnamed_keys.load(Ordering::SeqCst) {
+        for key in keys.iter_mut().filter_map(Value::as_object_mut) {
+            key.remove("kid");
+        }
+    }
     // Unknown kinds of keys must not affect the others.
     let odd = [json!({ "kty": "OKP", "crv": "X448", "x": "AA", "kid": "odd" }), json!({ "kty": "new" }), json!(5)];
     let keys = [odd.as_slice(), &keys].concat();

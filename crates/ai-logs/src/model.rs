@@ -1,11 +1,11 @@
 //! The domain: log entries, usage, and the rules that need no database.
 
 use app_core::{
-    http::{ApiError, FieldProblems, Period, Summary},
+    http::{ApiError, Caller, FieldProblems, Period, Summary},
     values::{Timestamp, blank_as_none},
 };
 use chrono::NaiveDate;
-use conversations::{ConversationId, Count, Exchange, LoggedText, Model, Tokens, User};
+use conversations::{ConversationId, Count, Exchange, LoggedText, Model, Tokens, User, UserName};
 use serde::{Deserialize, Serialize, Serializer};
 use sqlx::FromRow;
 use utoipa::ToSchema;
@@ -18,8 +18,8 @@ pub struct NewLog {
     #[schema(value_type = ConversationId)]
     conversation_id: Option<ConversationId>,
     /// The user who asked.
-    #[schema(value_type = User)]
-    user: Option<User>,
+    #[schema(value_type = UserName)]
+    user: Option<UserName>,
     /// The question.
     #[schema(value_type = LoggedText)]
     user_message: Option<LoggedText>,
@@ -48,14 +48,15 @@ pub struct NewLog {
 }
 
 impl NewLog {
-    /// Returns the exchange to be inserted. The answer may be empty but not missing.
+    /// Returns the exchange to be inserted, as `caller` sent it. The answer may be empty but not missing.
     ///
     /// # Errors
-    /// [`ApiError::Invalid`] naming each field that is missing.
-    pub fn into_exchange(self) -> Result<Exchange, ApiError> {
+    /// [`ApiError::Invalid`] naming each field that is missing or wrong.
+    pub fn into_exchange(self, caller: &Caller) -> Result<Exchange, ApiError> {
         let mut problems = FieldProblems::default();
         let conversation_id = problems.require("conversationId", self.conversation_id);
-        let user = problems.require("user", self.user);
+        let user = problems.require("user", self.user.as_deref());
+        let user = problems.parse("user", user, |user| User::named_by(caller, user));
         let user_message = problems.require("userMessage", self.user_message);
         let ai_response = problems.require("aiResponse", self.ai_response);
         let success = problems.require("success", self.success);
@@ -123,8 +124,6 @@ pub struct LogFilter {
     pub user: Option<User>,
     pub conversation_id: Option<ConversationId>,
     pub period: Period,
-    /// The only user whose entries the caller may see.
-    pub owner: Option<User>,
 }
 
 /// The members of a conversation beside its entries.
@@ -200,8 +199,6 @@ pub struct UsageFilter {
     /// The model that answered.
     pub model: Option<Model>,
     pub period: Period,
-    /// The only user whose usage the caller may see.
-    pub owner: Option<User>,
 }
 
 /// The usage of a model by a user on a day.

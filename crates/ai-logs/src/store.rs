@@ -59,7 +59,7 @@ pub fn conversation(
                WHERE conversation_id = "
     ));
     statement.push_bind(&**id);
-    push_owner(&mut statement, owner);
+    push_user(&mut statement, owner);
     statement.push(
         ") entries
          JOIN ai_conversation_logs ON id = entry_id
@@ -72,22 +72,14 @@ pub fn conversation(
 pub async fn delete(connection: &mut MySqlConnection, id: i64, owner: Option<&User>) -> Result<bool, ApiError> {
     let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE id = ");
     statement.push_bind(id);
-    push_owner(&mut statement, owner);
+    push_user(&mut statement, owner);
     Ok(statement.build().execute(connection).await?.rows_affected() > 0)
 }
 
-/// Deletes the entries of a user and returns how many there were. A subject of tokens is compared byte by byte, another name
-/// without case.
-pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User, is_subject: bool) -> Result<u64, ApiError> {
-    let mut statement = QueryBuilder::new("DELETE FROM ai_conversation_logs WHERE TRUE");
-    if is_subject {
-        push_owner(&mut statement, Some(user));
-    } else {
-        // The first condition uses the index. Its collation takes é for e; the second condition does not.
-        statement.push(" AND user = ").push_bind(&**user);
-        statement.push(" AND CAST(LOWER(TRIM(user)) AS BINARY) = CAST(LOWER(").push_bind(&**user).push(") AS BINARY)");
-    }
-    Ok(statement.build().execute(connection).await?.rows_affected())
+/// Deletes the entries of a user and returns how many there were.
+pub async fn delete_of_user(connection: &mut MySqlConnection, user: &User) -> Result<u64, ApiError> {
+    let query = sqlx::query("DELETE FROM ai_conversation_logs WHERE user = ?");
+    Ok(query.bind(&**user).execute(connection).await?.rows_affected())
 }
 
 /// Reads the figures of the log; if there is an `owner`, only those of that user's entries.
@@ -125,29 +117,29 @@ pub fn totals_statement(owner: Option<&User>) -> QueryBuilder<MySql> {
          FROM ai_conversation_logs
          WHERE TRUE",
     );
-    push_owner(&mut statement, owner);
+    push_user(&mut statement, owner);
     statement
 }
 
-/// Returns the statement that reads the top lists of [`stats`]: the ten models and the ten users with the most entries. Names
-/// that the collation takes for the same are one.
+/// Returns the statement that reads the top lists of [`stats`]: the ten models and the ten users with the most entries. Models
+/// whose names differ only in case are one.
 pub fn top_lists_statement(owner: Option<&User>) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(
         "(SELECT 'models' AS list, MIN(model) AS name, COUNT(*) AS entries
           FROM ai_conversation_logs
           WHERE model IS NOT NULL",
     );
-    push_owner(&mut statement, owner);
+    push_user(&mut statement, owner);
     statement.push(
         " GROUP BY model
           ORDER BY entries DESC, name
           LIMIT 10)
          UNION ALL
-         (SELECT 'users', MIN(user) AS name, COUNT(*) AS entries
+         (SELECT 'users', user AS name, COUNT(*) AS entries
           FROM ai_conversation_logs
           WHERE user IS NOT NULL",
     );
-    push_owner(&mut statement, owner);
+    push_user(&mut statement, owner);
     statement.push(
         " GROUP BY user
           ORDER BY entries DESC, name
@@ -166,7 +158,7 @@ pub fn usage(db: Pool, filter: &UsageFilter) -> impl Stream<Item = Result<Usage,
 pub fn usage_statement(filter: &UsageFilter) -> QueryBuilder<MySql> {
     let mut statement = QueryBuilder::new(
         "SELECT day,
-                MIN(user) AS user_name,
+                user AS user_name,
                 MIN(model) AS model_name,
                 COUNT(*) AS exchanges,
                 CAST(COALESCE(SUM(input_tokens), 0) AS SIGNED) AS input_tokens,
@@ -178,14 +170,11 @@ pub fn usage_statement(filter: &UsageFilter) -> QueryBuilder<MySql> {
                FROM ai_conversation_logs
                WHERE TRUE",
     );
-    if let Some(user) = &filter.user {
-        statement.push(" AND user = ").push_bind(&**user);
-    }
+    push_user(&mut statement, filter.user.as_ref());
     if let Some(model) = &filter.model {
         statement.push(" AND model = ").push_bind(&**model);
     }
     push_period(&mut statement, "timestamp", filter.period);
-    push_owner(&mut statement, filter.owner.as_ref());
     statement.push(
         ") used
          GROUP BY day, user, model
@@ -219,22 +208,16 @@ pub async fn delete_older(
 }
 
 fn push_filter(statement: &mut QueryBuilder<MySql>, filter: &LogFilter) {
-    if let Some(user) = &filter.user {
-        statement.push(" AND user = ").push_bind(&**user);
-    }
+    push_user(statement, filter.user.as_ref());
     if let Some(id) = &filter.conversation_id {
         statement.push(" AND conversation_id = ").push_bind(&**id);
     }
     push_period(statement, "timestamp", filter.period);
-    push_owner(statement, filter.owner.as_ref());
 }
 
-/// Adds the condition that entries belong to `owner`, if there is one. The first part uses the index, whose collation takes A for
-/// a and é for e. The second compares byte by byte, because issuers give subjects that differ only in such letters to different
-/// people.
-fn push_owner(statement: &mut QueryBuilder<MySql>, owner: Option<&User>) {
-    if let Some(owner) = owner {
-        statement.push(" AND user = ").push_bind(&**owner);
-        statement.push(" AND CAST(user AS BINARY) = CAST(").push_bind(&**owner).push(" AS BINARY)");
+/// Adds the condition that entries belong to `user`, if there is one.
+fn push_user(statement: &mut QueryBuilder<MySql>, user: Option<&User>) {
+    if let Some(user) = user {
+        statement.push(" AND user = ").push_bind(&**user);
     }
 }

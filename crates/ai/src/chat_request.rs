@@ -5,7 +5,7 @@ use app_core::{
     values::{BoundedInt, TrimmedText},
 };
 use bytes::Bytes;
-use conversations::{ConversationId, Count, User};
+use conversations::{ConversationId, Count, User, UserName};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -45,7 +45,7 @@ pub struct ChatBody {
     #[schema(value_type = Option<bool>)]
     stream: Option<Box<RawValue>>,
     /// The user who asks.
-    #[schema(value_type = Option<TrimmedText<255>>)]
+    #[schema(value_type = Option<UserName>)]
     user_id: Option<Box<RawValue>>,
     /// The conversation to log the exchange under.
     #[schema(value_type = Option<ConversationId>)]
@@ -154,7 +154,7 @@ struct Block {
 impl ChatBody {
     /// Returns the user that the body names, if that is a valid name.
     pub fn user_id(&self) -> Option<User> {
-        trimmed(self.user_id.as_ref()?.get()).ok()
+        user(self.user_id.as_ref()?.get()).ok()
     }
 
     /// Validates the body and makes the request to Anthropic.
@@ -172,7 +172,7 @@ impl ChatBody {
         let context_ro_count = problems.parse("contextRoCount", raw(&self.context_ro_count), |json| {
             typed::<Count>(json, "must be a whole number from 0 to 2147483647")
         });
-        problems.parse("userId", raw(&self.user_id), trimmed::<255>);
+        problems.parse("userId", raw(&self.user_id), user);
         problems.parse("systemPrompt", raw(&self.system_prompt), |json| typed::<String>(json, "must be text"));
         problems.parse("tools", raw(&self.tools), |json| {
             typed::<Vec<serde_json::Map<String, serde_json::Value>>>(json, "must be a list of tools")
@@ -217,6 +217,10 @@ fn typed<T: DeserializeOwned>(json: &str, expected: &str) -> Result<T, String> {
 
 fn trimmed<const MAX: usize>(json: &str) -> Result<TrimmedText<MAX>, String> {
     TrimmedText::parse(&typed::<String>(json, "must be text")?)
+}
+
+fn user(json: &str) -> Result<User, String> {
+    User::name(&typed::<String>(json, "must be text")?)
 }
 
 fn model<'m>(json: &str, models: &'m Models) -> Result<&'m Model, String> {

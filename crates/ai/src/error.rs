@@ -22,8 +22,8 @@ pub enum AiError {
     /// 503: no API key is configured.
     #[error("the assistant has no API key")]
     NotConfigured,
-    /// 429: the user has asked too often.
-    #[error("too many requests")]
+    /// 429: the user has asked too often, or has used the tokens of the day.
+    #[error("too many requests or tokens")]
     Limited(Decision),
     /// 503: the rate limit cannot be checked.
     #[error(transparent)]
@@ -52,6 +52,12 @@ impl IntoResponse for AiError {
                 "Service unavailable",
                 "The assistant is not available: no Anthropic API key is configured.".to_owned(),
                 HeaderMap::new(),
+            ),
+            Self::Limited(Decision::OutOfTokens(refusal)) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Token limit exceeded",
+                refusal.message(),
+                Decision::OutOfTokens(refusal).headers(),
             ),
             Self::Limited(decision) => {
                 let seconds = decision.retry_after().unwrap_or_default();

@@ -1,10 +1,11 @@
-//! The AI assistant: a proxy for Anthropic's Messages API. It holds the API key, limits the requests of each user, streams answers,
-//! and logs exchanges.
+//! The AI assistant: a proxy for Anthropic's Messages API. It holds the API key, limits the requests and tokens of each user,
+//! streams answers, and logs exchanges.
 
 pub mod anthropic;
 pub mod chat_request;
 pub mod conversation_log;
 mod error;
+mod exchange;
 pub mod limiter;
 pub mod models;
 mod routes;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 
 use app_core::{
     clock::Clock,
-    config::{ConfigError, Env, HttpConfig, Stage},
+    config::{ConfigError, Env, HttpConfig, Stage, business_time_zone},
     db::{DatabaseConfig, Pool},
 };
+use chrono_tz::Tz;
 
 pub use error::AiError;
 pub use routes::{openapi, router};
@@ -47,6 +49,8 @@ pub struct AiConfig {
     /// The models that clients may ask for.
     pub models: Models,
     pub limiter: LimiterConfig,
+    /// The time zone of the days of the token limit.
+    zone: Tz,
     /// The main database, in which conversations are logged if `AI_LOG_CONVERSATIONS` is true.
     database: Option<(DatabaseConfig, String)>,
 }
@@ -64,6 +68,7 @@ impl AiConfig {
             anthropic: AnthropicConfig::read(&mut env),
             models: Models::read(&mut env),
             limiter: LimiterConfig::read(&mut env),
+            zone: business_time_zone(&mut env),
             database: logs_conversations
                 .then(|| (DatabaseConfig::read(&mut env), DatabaseConfig::main_database(&mut env, stage))),
         };
@@ -86,8 +91,7 @@ impl AiConfig {
         &self,
         pool: impl FnOnce(&DatabaseConfig, &str) -> Pool,
     ) -> Result<AiState, Box<dyn std::error::Error + Send + Sync>> {
-        // This function has no dates, only instants, for which the time zone does not matter.
-        let clock = Clock::system(chrono_tz::Tz::UTC);
+        let clock = Clock::system(self.zone);
         let db = self.database.as_ref().map(|(server, database)| pool(server, database));
         Ok(AiState {
             anthropic: Anthropic::new(&self.anthropic)?,

@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     anthropic::{Events, ResponseSummary, UpstreamError},
-    conversation_log::{Outcome, PendingEntry},
+    conversation_log::Outcome,
+    exchange::RunningExchange,
 };
 
 /// The most events that wait for a slow client. When as many wait, Anthropic has to wait, too.
@@ -32,19 +33,19 @@ enum StreamError {
 }
 
 /// Creates the body of a response of `model`: the data of each event in an event of its own, and then `[DONE]`. A failure is an
-/// event, too. When everything is sent, or the client has disconnected, `log_entry` is inserted.
-pub(crate) fn body(events: Events, model: String, log_entry: PendingEntry) -> Body {
+/// event, too. When everything is sent, or the client has disconnected, `exchange` ends.
+pub(crate) fn body(events: Events, model: String, exchange: RunningExchange) -> Body {
     let (sender, mut receiver) = mpsc::channel(MAX_WAITING_EVENTS);
     // In a task of its own, so that the exchange is logged even if nobody reads the rest of the body.
-    telemetry::spawn(forward(events, model, log_entry, sender));
+    telemetry::spawn(forward(events, model, exchange, sender));
     Body::from_stream(stream::poll_fn(move |context| {
         receiver.poll_recv(context).map(|event| event.map(Ok::<Bytes, StreamError>))
     }))
 }
 
-async fn forward(mut events: Events, model: String, log_entry: PendingEntry, client: mpsc::Sender<Bytes>) {
+async fn forward(mut events: Events, model: String, exchange: RunningExchange, client: mpsc::Sender<Bytes>) {
     let mut summary = ResponseSummary::default();
-    let outcome = match forward_events(&mut events, &mut summary, log_entry.needs_text(), &client).await {
+    let outcome = match forward_events(&mut events, &mut summary, exchange.needs_text(), &client).await {
         Err(StreamError::ClientDisconnected) => Outcome::ClientDisconnected,
         Err(StreamError::Upstream(error)) => {
             error.count();
@@ -65,7 +66,7 @@ async fn forward(mut events: Events, model: String, log_entry: PendingEntry, cli
     summary.usage.count(&model);
     // Close the connection to Anthropic before the log is written.
     drop(events);
-    log_entry.insert(summary, outcome).await;
+    exchange.end(summary, outcome).await;
     // End the body last, because the instance may be frozen as soon as it has ended.
     drop(client);
 }

@@ -14,6 +14,9 @@ const ABOUT: &str = "GenThrust's repair orders, its inventory, and an assistant 
 - Instants are in UTC with milliseconds. Days are shown as midnight in UTC. Amounts of money are strings with two decimals.
 - Every request except health checks needs a bearer token of the configured issuer: otherwise 401, or 503 while the keys \
   of the issuer cannot be fetched. On a developer's machine no token is needed unless an issuer is configured.
+- Users of the assistant and conversations compare byte for byte. With a token, the user is its subject as the issuer spells \
+  it, and users in parameters and bodies are subjects, too. Without one, the name of a user is first put in lower case and in \
+  Unicode's NFC.
 - Every response has the header `x-request-id`, which is also in its log line, together with the `traceparent` of the \
   request. Pages of the configured origins may send and read all headers that this description names. API Gateway renames \
   `WWW-Authenticate` to `x-amzn-remapped-www-authenticate`.

@@ -2,6 +2,7 @@
 //! (which logs those that clients send) share it, because domains do not depend on each other.
 
 mod cut;
+mod user;
 
 use app_core::{
     http::{ApiError, Caller},
@@ -11,12 +12,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::MySqlConnection;
 
 pub use cut::{CUT_MARK, cut_text};
+pub use user::{User, UserName};
 
-/// The name that a client gives a conversation.
+/// The name that a client gives a conversation. Conversations, like users, compare byte for byte.
 pub type ConversationId = TrimmedText<100>;
-
-/// The user who asked: the subject of a token, or an email address or another name that the client knows.
-pub type User = TrimmedText<255>;
 
 /// Returns the only user whose entries `caller` may see and delete: the caller. Administrators may see and delete all, which is
 /// `None`.
@@ -28,8 +27,8 @@ pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
     match caller.subject() {
         // Without authentication every caller is an administrator.
         _ if caller.is_administrator() => Ok(None),
-        Some(subject) => User::parse(subject).map(Some).map_err(ApiError::internal),
-        None => Err(ApiError::Forbidden("Only callers with a token may use the log of the assistant.".to_owned())),
+        Some(subject) => User::subject(subject).map(Some).map_err(ApiError::internal),
+        None => Err(caller.forbidden("Only callers with a token may use the log of the assistant.")),
     }
 }
 

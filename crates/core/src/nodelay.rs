@@ -6,16 +6,20 @@
 
 use std::net::SocketAddr;
 
-/// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts. This takes about ten system calls, and
-/// up to five more for each open file.
-pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) {
+/// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts, and returns whether one of
+/// them did not have it. This takes about ten system calls, and up to six more for each open file.
+pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> bool {
     // A failure only costs time, so it is logged and not returned.
     #[cfg(target_os = "linux")]
-    if let Err(error) = linux::set_nodelay(is_meant) {
+    return linux::set_nodelay(is_meant).unwrap_or_else(|error| {
         tracing::debug!(error = %crate::telemetry::error_chain(&error), "TCP_NODELAY cannot be set");
-    }
+        false
+    });
     #[cfg(not(target_os = "linux"))]
-    let _ = is_meant;
+    {
+        let _ = is_meant;
+        false
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -36,18 +40,21 @@ mod linux {
     /// The size of the buffer for the names of some hundred descriptors. More are read in several parts.
     const NAMES: usize = 8192;
 
-    pub(super) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<()> {
+    pub(super) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<bool> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
         let folder = open("/proc/self/fd", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut names = Vec::with_capacity(NAMES);
         let mut entries = RawDir::new(&folder, names.spare_capacity_mut());
+        let mut is_new = false;
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name();
+            // Neither the folder itself, its parent, nor the standard streams.
+            let number = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
+            let Some(number) = number.filter(|number| *number > 2) else { continue };
             // Other files must not be opened a second time: closing the second descriptor would release the locks on the file.
             let is_socket = statat(&folder, name, AtFlags::empty())
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
-            let Some(number) = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
             if !is_socket {
                 continue;
             }
@@ -63,11 +70,11 @@ mod linux {
                 }
                 peer => peer.ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok()),
             };
-            if peer.is_some_and(&is_meant) {
-                let _ = sockopt::set_tcp_nodelay(&socket, true);
+            if peer.is_some_and(&is_meant) && !sockopt::tcp_nodelay(&socket).unwrap_or(true) {
+                is_new |= sockopt::set_tcp_nodelay(&socket, true).is_ok();
             }
         }
-        Ok(())
+        Ok(is_new)
     }
 }
 
@@ -92,7 +99,7 @@ mod tests {
         let inode = format!(":{} ", file.metadata().unwrap().ino());
         let is_locked = || fs::read_to_string("/proc/locks").unwrap().lines().any(|lock| lock.contains(&inode));
         assert!(is_locked());
-        set_nodelay(|_| true);
+        let _ = set_nodelay(|_| true);
         assert!(is_locked());
         fs::remove_file(path).unwrap();
     }
@@ -102,7 +109,8 @@ mod tests {
         let [meant, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let address = meant.local_addr().unwrap();
         let [to_meant, to_other] = [&meant, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
-        set_nodelay(|peer| peer == address);
+        assert!(set_nodelay(|peer| peer == address));
+        assert!(!set_nodelay(|peer| peer == address));
         assert!(to_meant.nodelay().unwrap());
         assert!(!to_other.nodelay().unwrap());
     }

@@ -84,7 +84,29 @@ async fn the_user_comes_from_body_header_or_is_anonymous() {
     assert_eq!(ask(Some("h"), chat(&json!({ "userId": null }))).await, 429);
     assert_eq!(ask(None, chat(&json!({}))).await, 200);
     assert_eq!(ask(Some(" "), chat(&json!({}))).await, 429);
+    assert_eq!(ask(Some("jos\u{e9}"), chat(&json!({}))).await, 200, "a header may be UTF-8");
     assert_eq!(ask(None, chat(&json!({ "userId": "anonymous" }))).await, 429);
+}
+
+#[tokio::test]
+async fn a_user_counts_as_one_in_all_spellings() {
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, Options { limit: 1, ..Options::default() }).await;
+    let ask = async |user: &str| {
+        let chat = chat(&json!({ "userId": user, "conversationId": "c" }));
+        assistant.ask(&chat).await.status.as_u16()
+    };
+    assert_eq!((ask("tech@example.com").await, ask(" Tech@example.com").await), (200, 429));
+    let header = Request::post("/api/ai/chat").header("x-user-id", "TECH@EXAMPLE.com");
+    let header = header.header(header::CONTENT_TYPE, "application/json").body(Body::from(chat(&json!({})).to_string()));
+    assert_eq!(assistant.app.send(header.unwrap()).await.status, 429);
+    assert_eq!((ask("JOS\u{c9}").await, ask("jose\u{301}").await, ask("jose").await), (200, 429, 200));
+    let clear = json!({ "userId": "TECH@example.com" });
+    assistant.app.post("/api/ai/clear-rate-limit", &clear).await.expect(200);
+    assert_eq!(ask("Tech@Example.com").await, 200);
+    let users: Vec<String> = assistant.log().await.into_iter().map(|entry| entry.user).collect();
+    assert_eq!(users, ["tech@example.com", "jos\u{e9}", "jose", "tech@example.com"]);
+    let long = assistant.ask(&chat(&json!({ "userId": "\u{130}".repeat(128) }))).await.expect(400);
+    assert_eq!(long["details"]["fields"]["userId"], "must be at most 255 characters long");
 }
 
 #[tokio::test]

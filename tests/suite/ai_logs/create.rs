@@ -20,7 +20,7 @@ async fn an_entry_is_returned_as_sent() {
     assert_eq!(created, json!({ "success": true, "id": id }));
     let entry = json!({
         "id": id, "conversationId": "conv-abc-123", "timestamp": "2024-11-23T12:00:00.000Z",
-        "user": "User@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
+        "user": "user@example.com", "userMessage": " Show me overdue ROs\n", "aiResponse": "部品 🛩 'q' \"\\%_",
         "success": false, "error": "overloaded", "model": "claude-sonnet-4", "durationMs": 1250, "contextRoCount": 100,
         "inputTokens": 1, "outputTokens": 2, "cachedTokens": 3, "cacheCreationTokens": 2_147_483_647,
     });
@@ -135,7 +135,7 @@ async fn the_assistants_own_entries_are_the_same() {
     let app = App::ai_logs_on(database, pool);
     let exchange = conversations::Exchange {
         conversation_id: conversations::ConversationId::parse("c").unwrap(),
-        user: conversations::User::parse("u").unwrap(),
+        user: conversations::User::name("u").unwrap(),
         user_message: conversations::cut_text(&"🛩".repeat(MEGABYTE)),
         ai_response: conversations::cut_text("ok\0"),
         success: true,

@@ -9,6 +9,7 @@ mod plans;
 mod prune;
 mod stats;
 mod usage;
+mod users;
 
 use rotracker_tests::{App, database::execute};
 use serde_json::{Value, json};

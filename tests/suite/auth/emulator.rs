@@ -7,7 +7,7 @@ use rotracker_tests::{
     app::{bearer, new_order},
     dynamodb,
     emulator::Emulator,
-    issuer::Issuer,
+    issuer::{ADMIN_ROLE, Issuer},
 };
 use serde_json::{Value, json};
 
@@ -48,6 +48,42 @@ async fn each_rejected_token_is_logged_once_without_the_token() {
         let (start, end) = (&token[..40], &token[token.len() - 40..]);
         assert!(!lines.iter().any(|line| line.contains(start) || line.contains(end)), "{case}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_why_a_caller_is_no_administrator() {
+    let (issuer, database, emulator) = (Issuer::start().await, TestDatabase::migrated().await, Emulator::start().await);
+    let logs = emulator.ai_logs(&database, &issuer.variables()).await;
+    let client = local_client().build().unwrap();
+    let url = format!("{}/lambda-url/ai-logs/api/ai-logs", emulator.url);
+    let missing = "The token does not have the role of administrators";
+    let left_out = "its groups were left out because there are too many (_claim_names or hasgroups)";
+    let graph = "https://graph.microsoft.com/v1.0/users/5d0c/getMemberObjects";
+    for (claims, reason) in [
+        (json!({ "roles": ["Reader"] }), "administrators.".to_owned()),
+        (
+            json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": { "src1": { "endpoint": graph } } }),
+            format!("{missing}, and {left_out}"),
+        ),
+        (json!({ "hasgroups": true, "roles": ["Reader"] }), format!("{missing}, and {left_out}")),
+        (json!({ "_claim_names": { "address": "src1" } }), format!("{missing}.")),
+    ] {
+        let token = bearer(&issuer.token_with("ann", claims.clone()));
+        for request in [client.delete(format!("{url}/user/bob")), client.get(format!("{url}?user=bob"))] {
+            let before = logs.log().len();
+            let response = request.header("authorization", &token).send().await.unwrap();
+            assert_eq!(response.status(), 403, "{claims}");
+            assert!(!response.text().await.unwrap().contains("groups"), "{claims}");
+            let log = logs.log();
+            let [line] = &requests(&log[before..])[..] else { panic!("{log:#?}") };
+            assert!(line.contains("refusal") && line.contains(&reason), "{claims}: {line}");
+        }
+    }
+    // Groups that are left out do not matter to an administrator.
+    let token = issuer.token_with("eve", json!({ "roles": [ADMIN_ROLE], "_claim_names": { "groups": "src1" } }));
+    let response =
+        client.delete(format!("{url}/user/bob")).header("authorization", bearer(&token)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -147,12 +147,46 @@ async fn an_outage_is_503_for_new_keys_only() {
 }
 
 #[tokio::test]
+async fn a_token_that_names_no_key_is_signed_with_the_only_one() {
+    for has_ids in [true, false] {
+        let issuer = Issuer::start().await;
+        if !has_ids {
+            issuer.leave_out_key_ids();
+        }
+        let app = App::start_for(&issuer).await;
+        let claims = issuer.claims("ann", json!({}));
+        let token =
+            |key: &SigningKey| key.sign_with(&json!({ "alg": key.algorithm(), "typ": "JWT" }), &claims).unwrap();
+        // Of two keys a token must name one.
+        app.get_as(&token(&issuer.key("ec")), PATH).await.expect_error(401);
+        let first = token(&issuer.withdraw("rsa"));
+        later(&app, TimeDelta::seconds(31));
+        app.get_as(&token(&issuer.key("ec")), PATH).await.expect(200);
+        app.get_as(&first, PATH).await.expect_error(401);
+
+        // The issuer replaces the key.
+        let former = token(&issuer.withdraw("ec"));
+        issuer.publish("new", rsa("new", RSA_TWO));
+        let new = token(&issuer.key("new"));
+        app.get_as(&new, PATH).await.expect_error(401);
+        later(&app, TimeDelta::seconds(31));
+        issuer.set_down(true);
+        app.get_as(&new, PATH).await.expect_error(503);
+        app.get_as(&former, PATH).await.expect(200);
+        issuer.set_down(false);
+        later(&app, TimeDelta::seconds(31));
+        app.get_as(&new, PATH).await.expect(200);
+        app.get_as(&former, PATH).await.expect_error(401);
+    }
+}
+
+#[tokio::test]
 async fn waiting_requests_share_one_timeout() {
     let issuer = Issuer::start().await;
     issuer.fall_silent();
     // This test needs the system clock, because it measures how long a fetch takes.
     let keys = Keys::new(&issuer.url, Clock::system(chrono_tz::Tz::UTC)).unwrap();
-    for found in join_all((0..10).map(|_| keys.find("ec"))).await {
+    for found in join_all((0..10).map(|_| keys.find(Some("ec")))).await {
         assert!(matches!(found, Err(KeyError::Unavailable)));
     }
     assert_eq!(issuer.discoveries(), 2);

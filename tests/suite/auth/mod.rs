@@ -1,6 +1,7 @@
 //! Authentication and authorization.
 
 mod emulator;
+mod issuers;
 mod keys;
 mod ownership;
 mod proxy;

@@ -96,6 +96,14 @@ async fn administrators_may_name_a_subject() {
         let usage = app.get_as(&eve, &format!("{LOGS}/usage?user={user}")).await.expect(200);
         assert_eq!(usage["totals"]["exchanges"], 1);
     }
+    // No subject is spelled so, nor does one become another in lower case.
+    assert_eq!(app.get_as(&eve, &format!("{LOGS}?user=AB")).await.expect(200)["total"], 0);
+    let ab = app.get_as(&issuer.token("Ab"), &format!("{LOGS}?user=Ab")).await.expect(200);
+    assert_eq!(users(&ab), ["Ab"]);
+    app.get_as(&issuer.token("Ab"), &format!("{LOGS}?user=ab")).await.expect_error(403);
+    log(&app, &eve, " Dora@X ", "c").await;
+    assert_eq!(users(&app.get_as(&eve, &format!("{LOGS}?user=Dora@X")).await.expect(200)), ["Dora@X"]);
+    app.send_as(&eve, "DELETE", &format!("{LOGS}/user/Dora@X"), &Value::Null).await.expect(200);
     let deleted = app.send_as(&eve, "DELETE", &format!("{LOGS}/user/Ab"), &Value::Null).await.expect(200);
     assert_eq!(deleted["deletedCount"], 1);
     assert_eq!(users(&app.get_as(&eve, LOGS).await.expect(200)), ["\u{e1}b", "ab"]);

@@ -18,23 +18,35 @@ fn expect_forbidden(response: TestResponse) {
 }
 
 #[tokio::test]
-async fn roles_are_read_from_each_claim() {
+async fn roles_are_read_from_one_claim() {
     let issuer = Issuer::start().await;
-    let app = App::ai_logs_for(&issuer).await;
     let path = "/api/ai-logs/user/bob";
-    for (claims, may) in [
-        (json!({ "roles": [ADMIN_ROLE] }), true),
-        (json!({ "groups": ["x", ADMIN_ROLE] }), true),
-        (json!({ "cognito:groups": [ADMIN_ROLE] }), true),
-        (json!({ "roles": ADMIN_ROLE }), true),
-        (json!({}), false),
-        (json!({ "roles": ["Reader"], "scp": ADMIN_ROLE, "role": ADMIN_ROLE }), false),
-        (json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
-        (json!({ "roles": { ADMIN_ROLE: true } }), false),
+    let namespaced = "https://ro-tracker.example/roles";
+    for (claim, claims, may) in [
+        ("", json!({ "roles": [ADMIN_ROLE] }), true),
+        ("", json!({ "roles": ADMIN_ROLE }), true),
+        ("", json!({}), false),
+        (
+            "",
+            json!({ "roles": ["Reader"], "groups": [ADMIN_ROLE], "cognito:groups": [ADMIN_ROLE], "scp": ADMIN_ROLE }),
+            false,
+        ),
+        ("", json!({ "roles": [ADMIN_ROLE.to_lowercase(), format!("{ADMIN_ROLE}2")] }), false),
+        // One text is one role.
+        ("", json!({ "roles": format!("Reader {ADMIN_ROLE}") }), false),
+        ("", json!({ "roles": { ADMIN_ROLE: true } }), false),
+        (namespaced, json!({ namespaced: ["Reader", ADMIN_ROLE] }), true),
+        (namespaced, json!({ "roles": [ADMIN_ROLE] }), false),
+        ("cognito:groups", json!({ "cognito:groups": [ADMIN_ROLE] }), true),
+        // A dot is a part of the name and leads into no object.
+        ("realm_access.roles", json!({ "realm_access": { "roles": [ADMIN_ROLE] } }), false),
+        (" realm_access.roles ", json!({ "realm_access.roles": [ADMIN_ROLE] }), true),
     ] {
+        let variables = [issuer.variables(), vec![("AUTH_ROLES_CLAIM", claim.to_owned())]].concat();
+        let app = App::ai_logs_with(&issuer.config_of(&variables, clock())).await;
         let response = app.send_as(&issuer.token_with("ann", claims.clone()), "DELETE", path, &Value::Null).await;
         if may {
-            assert_eq!(response.status, 200, "{claims}");
+            assert_eq!(response.status, 200, "{claim}: {claims}");
         } else {
             expect_forbidden(response);
         }
@@ -57,6 +69,20 @@ async fn only_administrators_adjust_stock() {
     assert_eq!(taken["newQty"], 4);
     let counted = app.send_as(&issuer.admin("eve"), "POST", "/api/inventory/adjust", &count).await.expect(200);
     assert_eq!(counted["newQty"], 9);
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_cleared_for_the_subject_as_it_is_spelled() {
+    let issuer = Issuer::start().await;
+    let options = Options { limit: 1, http: issuer.config(clock()), ..Options::default() };
+    let assistant = Assistant::with(FakeAnthropic::start([]).await, options).await;
+    let ask = async |subject: &str| {
+        assistant.app.send_as(&issuer.token(subject), "POST", "/api/ai/chat", &chat(&json!({}))).await.status.as_u16()
+    };
+    assert_eq!((ask("Ann").await, ask("ann").await, ask("Ann").await, ask("ann").await), (200, 200, 429, 429));
+    let body = json!({ "userId": " Ann " });
+    assistant.app.send_as(&issuer.admin("eve"), "POST", "/api/ai/clear-rate-limit", &body).await.expect(200);
+    assert_eq!((ask("Ann").await, ask("ann").await), (200, 429));
 }
 
 #[tokio::test]

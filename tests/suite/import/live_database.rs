@@ -211,14 +211,18 @@ async fn shops_and_the_log_of_the_assistant_come_in() {
         .change_source(
             "INSERT INTO shops (Customer, Business_Name, Email, YTD_Sales) VALUES (17, 'Núñez Aero ', 'a@b.example', 1234.5), (NULL, 'ABC', NULL, NULL);
              INSERT INTO logs (Timestamp, Date, User, User_Message, AI_Response, Duration_ms, Success) VALUES
-                 ('11/3/2025, 10:05:00 PM', '2025-11-03 00:00:00', 'Ann@x.example', 'how many?', 'three', 812.4, 'TRUE'),
-                 ('2025-11-04T02:59:00.000Z', NULL, 'ann@x.example ', 'and now?', NULL, NULL, 'false'),
+                 ('11/3/2025, 10:05:00 PM', '2025-11-03 00:00:00', 'José@x.example', 'how many?', 'three', 812.4, 'TRUE'),
+                 ('2025-11-04T02:59:00.000Z', NULL, 'JOSÉ@x.example ', 'and now?', NULL, NULL, 'false'),
                  (NULL, NULL, 'bob', 'when?', 'never', NULL, NULL)",
         )
         .await;
     let report = importer.run().await;
     assert_eq!(classes(&report), [("imported", 1), ("corrected", 3), ("rejected", 1)]);
     assert_eq!(outcome(&report, "logs", 3), "rejected: the entry has no time that can be read");
+    let corrected = report.rows().unwrap().into_iter().find(|row| row.table == "logs" && row.row == 1).unwrap();
+    let user = corrected.corrections.iter().find(|correction| correction.column == "User").unwrap();
+    assert_eq!((&*user.found, user.stored.as_deref()), ("José@x.example", Some("josé@x.example")));
+    assert_eq!(user.rule, "users are in lower case and in Unicode's NFC");
     let mut connection = importer.ros.database.connect().await;
     let shops: Vec<(Option<i64>, String, Option<f64>)> =
         sqlx::query_as("SELECT Customer, Business_Name, YTD_Sales FROM shops ORDER BY id")
@@ -239,8 +243,8 @@ async fn shops_and_the_log_of_the_assistant_come_in() {
     assert_eq!(
         times,
         [
-            ("2025-11-04 03:05:00", "ann@x.example", Some(812), true),
-            ("2025-11-04 02:59:00", "ann@x.example", None, false),
+            ("2025-11-04 03:05:00", "josé@x.example", Some(812), true),
+            ("2025-11-04 02:59:00", "josé@x.example", None, false),
         ]
     );
 }

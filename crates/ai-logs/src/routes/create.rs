@@ -29,7 +29,7 @@ pub(super) async fn create(
     caller: Caller,
     Idempotent { body: log, key }: Idempotent<NewLog>,
 ) -> Result<JsonResponse, ApiError> {
-    let mut exchange = log.into_exchange()?;
+    let mut exchange = log.into_exchange(&caller)?;
     if let Some(owner) = conversations::owner(&caller)? {
         exchange.user = owner;
     }

@@ -6,7 +6,7 @@ use app_core::{
     openapi::Forbidden,
 };
 use axum::extract::State;
-use conversations::User;
+use conversations::{User, UserName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,17 +20,14 @@ pub(super) struct LogsDeleted {
 }
 
 /// Deletes all entries of a user for good; there may be none. Only administrators may do this.
-#[utoipa::path(delete, path = "", operation_id = "deleteLogsOfUser", params(("user" = inline(User), Path, description = "The user who asked")),
+#[utoipa::path(delete, path = "", operation_id = "deleteLogsOfUser", params(("user" = inline(UserName), Path, description = "The user who asked")),
     responses((status = 200, description = "The entries are deleted", body = LogsDeleted), (status = 403, response = Forbidden)))]
 pub(super) async fn delete_of_user(
     State(state): State<AiLogsState>,
     Administrator(caller): Administrator,
     Path(user): Path<String>,
 ) -> Result<Json<LogsDeleted>, ApiError> {
-    let user = User::parse(&user).map_err(|problem| ApiError::invalid("user", problem))?;
-    // Subjects are compared byte by byte. Without authentication, users are names, which are compared without case.
-    let is_subject = caller.subject().is_some();
-    let deleted_count =
-        db::transaction!(state.db, |connection| store::delete_of_user(connection, &user, is_subject).await)?;
+    let user = User::named_by(&caller, &user).map_err(|problem| ApiError::invalid("user", problem))?;
+    let deleted_count = db::transaction!(state.db, |connection| store::delete_of_user(connection, &user).await)?;
     Ok(Json(LogsDeleted { success: true, deleted_count }))
 }

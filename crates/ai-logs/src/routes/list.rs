@@ -4,13 +4,14 @@ use app_core::{
     db,
     http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::{BoundedInt, TrimmedText},
+    values::BoundedInt,
 };
 use axum::{extract::State, response::Response};
+use conversations::{ConversationId, User};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::owner_among;
+use super::visible_user;
 use crate::{
     AiLogsState,
     model::{LogEntry, LogFilter},
@@ -43,13 +44,12 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn parse(self) -> Result<(LogFilter, Page), ApiError> {
+    fn parse(self, caller: &Caller) -> Result<(LogFilter, Page), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = LogFilter {
-            user: problems.parse("user", self.user.as_deref(), TrimmedText::parse),
-            conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), TrimmedText::parse),
+            user: problems.parse("user", self.user.as_deref(), |user| User::named_by(caller, user)),
+            conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), ConversationId::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
-            owner: None,
         };
         let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
         problems.into_result()?;
@@ -74,8 +74,8 @@ pub(super) async fn list(
     caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let (mut filter, page) = parameters.parse()?;
-    filter.owner = owner_among(&caller, filter.user.as_ref())?;
+    let (mut filter, page) = parameters.parse(&caller)?;
+    filter.user = visible_user(&caller, filter.user)?;
     let total = db::read!(state.db, |connection| store::count(connection, &filter).await)?;
     json_page("logs", || store::list(state.db.clone(), &filter, page), page, total).await
 }

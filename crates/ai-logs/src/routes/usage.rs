@@ -3,14 +3,13 @@
 use app_core::{
     http::{ApiError, Caller, FieldProblems, Period, Query, json_object, trimmed},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::TrimmedText,
 };
 use axum::{extract::State, response::Response};
-use conversations::Model;
+use conversations::{Model, User};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::owner_among;
+use super::visible_user;
 use crate::{
     AiLogsState,
     model::{Usage, UsageFilter, UsageSummary},
@@ -38,13 +37,12 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    fn parse(self) -> Result<UsageFilter, ApiError> {
+    fn parse(self, caller: &Caller) -> Result<UsageFilter, ApiError> {
         let mut problems = FieldProblems::default();
         let filter = UsageFilter {
-            user: problems.parse("user", self.user.as_deref(), TrimmedText::parse),
+            user: problems.parse("user", self.user.as_deref(), |user| User::named_by(caller, user)),
             model: problems.parse("model", self.model.as_deref(), |model| Model::parse(model.to_owned())),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
-            owner: None,
         };
         problems.into_result()?;
         Ok(filter)
@@ -69,7 +67,7 @@ pub(super) async fn usage(
     caller: Caller,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let mut filter = parameters.parse()?;
-    filter.owner = owner_among(&caller, filter.user.as_ref())?;
+    let mut filter = parameters.parse(&caller)?;
+    filter.user = visible_user(&caller, filter.user)?;
     json_object("usage", || store::usage(state.db.clone(), &filter), UsageSummary::default()).await
 }

@@ -1,6 +1,6 @@
 //! The configuration of the limiter.
 
-use std::{str::FromStr, time::Duration};
+use std::{num::NonZeroU64, str::FromStr, time::Duration};
 
 use app_core::config::Env;
 use aws_sdk_dynamodb::config::{Credentials, Region};
@@ -12,6 +12,8 @@ use super::recent_requests::RequestLimit;
 pub struct LimiterConfig {
     /// `AI_RATE_LIMIT` (3) requests in `AI_RATE_WINDOW_SECONDS` (60).
     pub policy: RequestLimit,
+    /// `AI_TOKENS_PER_DAY`: the tokens of a user's day; `None`, the default, for no limit.
+    pub tokens_per_day: Option<NonZeroU64>,
     /// `AI_RATE_TABLE`: the DynamoDB table.
     pub table: String,
     /// `RATE_LIMIT_ON_FAILURE`.
@@ -76,6 +78,7 @@ impl LimiterConfig {
         let window_seconds = read_bounded(env, "AI_RATE_WINDOW_SECONDS", DEFAULT_WINDOW_SECONDS, MAX_WINDOW_SECONDS);
         Self {
             policy: RequestLimit { limit, window_seconds },
+            tokens_per_day: NonZeroU64::new(env.parsed("AI_TOKENS_PER_DAY", 0, "a whole number, or 0 for no limit")),
             table: env.optional("AI_RATE_TABLE").unwrap_or(DEFAULT_TABLE).trim().to_owned(),
             on_failure: env.parsed("RATE_LIMIT_ON_FAILURE", OnFailure::default(), "deny or allow"),
             store: StoreConfig::read(env),
@@ -181,6 +184,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.policy, RequestLimit { limit: 3, window_seconds: 60 });
         assert_eq!((config.table.as_str(), config.on_failure), ("ro-tracker-ai-rate-limit", OnFailure::Deny));
+        assert_eq!(config.tokens_per_day, None);
         assert_eq!((config.store.region.as_ref(), config.store.endpoint_url), ("eu-central-1", None));
         assert_eq!(config.store.credentials.session_token(), Some("token"));
         let debug = format!("{:?}", config.store.credentials);
@@ -193,12 +197,14 @@ mod tests {
             ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000"),
             ("AI_RATE_LIMIT", "20"),
             ("AI_RATE_WINDOW_SECONDS", "5"),
+            ("AI_TOKENS_PER_DAY", "1000000"),
             ("AI_RATE_TABLE", "other"),
             ("RATE_LIMIT_ON_FAILURE", "Allow"),
         ])
         .unwrap();
         assert_eq!(config.policy, RequestLimit { limit: 20, window_seconds: 5 });
         assert_eq!((config.table.as_str(), config.on_failure), ("other", OnFailure::Allow));
+        assert_eq!(config.tokens_per_day.map(NonZeroU64::get), Some(1_000_000));
         assert_eq!(config.store.region.as_ref(), "us-east-1");
     }
 
@@ -207,6 +213,7 @@ mod tests {
         let message = read(&[
             ("AI_RATE_LIMIT", "0"),
             ("AI_RATE_WINDOW_SECONDS", "a minute"),
+            ("AI_TOKENS_PER_DAY", "-1"),
             ("RATE_LIMIT_ON_FAILURE", "perhaps"),
             ("AWS_SECRET_ACCESS_KEY", "half a pair"),
         ])
@@ -214,6 +221,7 @@ mod tests {
         for named in [
             "AI_RATE_LIMIT must be a whole number from 1 to 50",
             "AI_RATE_WINDOW_SECONDS must be a whole number from 1 to 86400",
+            "AI_TOKENS_PER_DAY must be a whole number, or 0 for no limit",
             "RATE_LIMIT_ON_FAILURE must be deny or allow",
             "AWS_REGION is missing",
             "AWS_ACCESS_KEY_ID is missing",

@@ -1,11 +1,13 @@
 //! The headers of the rate limit: `X-RateLimit-…`, which the dashboard reads, and those of the IETF draft
 //! draft-ietf-httpapi-ratelimit-headers, which say the same for libraries.
 //!
-//! All times among them are the time from which one more request would be admitted, so that `Retry-After` agrees with the others.
+//! All times among them are the time from which the rate limit would admit one more request, so that `Retry-After` agrees with the
+//! others. Only if the tokens of the day are used up is `Retry-After` the time until the next day: the rate limit has admitted such a
+//! request, and the other headers are those of an admitted request.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::RETRY_AFTER};
 
-use super::{Decision, RequestLimit};
+use super::{Decision, RequestLimit, TokenRefusal};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -18,18 +20,20 @@ impl Decision {
     /// `RateLimit` in seconds from now.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let (Self::Admitted(quota) | Self::Refused(quota)) = self else {
-            // The state of the user is unknown.
-            return headers;
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        let quota = match self {
+            Self::Admitted(quota) | Self::Refused(quota) => quota,
+            Self::OutOfTokens(TokenRefusal { window: Some(quota), .. }) => quota,
+            // The state of the window is unknown.
+            Self::OutOfTokens(TokenRefusal { window: None, .. }) | Self::Unchecked(_) => return headers,
         };
         let RequestLimit { limit, window_seconds } = quota.policy;
         let reset_in = quota.reset_in();
         headers.insert(LIMIT, limit.into());
         headers.insert(REMAINING, quota.remaining.into());
         headers.insert(RESET, quota.reset_at().into());
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
         let fields = [
             (RATE_LIMIT, format!(r#""default";r={};t={reset_in}"#, quota.remaining)),
             (RATE_LIMIT_POLICY, format!(r#""default";q={limit};w={window_seconds}"#)),

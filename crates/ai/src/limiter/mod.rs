@@ -1,6 +1,7 @@
-//! The rate limiter. It admits at most N requests of a user in any window of time, exactly, over all instances.
+//! The limits of each user. The rate limit admits at most N requests of a user in any window of time, exactly, over all instances. The
+//! limit of [`tokens`], if there is one, refuses a user whose tokens of the day are used up.
 //!
-//! One DynamoDB item per user has the last admissions ([`recent_requests`]), and a decision is one conditional update
+//! For the rate limit, one DynamoDB item per user has the last admissions ([`recent_requests`]), and a decision is one conditional update
 //! ([`store`]). Refusals are cached for a few seconds ([`refusal_cache`]), because a rejected update costs as much as another.
 
 pub mod config;
@@ -9,22 +10,27 @@ mod http_client;
 pub mod recent_requests;
 pub mod refusal_cache;
 pub mod store;
+pub mod tokens;
 
-use std::{error::Error, time::Instant};
+use std::{error::Error, num::NonZeroU64, time::Instant};
 
 use app_core::{
     clock::Clock,
+    http::RequestId,
     metrics::{self, Metric},
     telemetry,
 };
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use config::{LimiterConfig, OnFailure, StoreConfig};
 pub use recent_requests::{Quota, RequestLimit};
+pub use tokens::{PendingTokens, TokenRefusal};
 
 use recent_requests::RecentRequests;
 use refusal_cache::RefusalCache;
 use store::{Store, UpdateOutcome};
+use tokens::{PendingSum, UserDay, used_tokens};
 
 /// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub enum Decision {
     Admitted(Quota),
     /// The request must wait for [`Quota::reset_in`] seconds. It does not count.
     Refused(Quota),
+    /// The rate limit admitted the request, and it counts there, but the user's tokens of the day are used up.
+    OutOfTokens(TokenRefusal),
     /// The request goes on uncounted, because the store failed and the configuration says so.
     Unchecked(RequestLimit),
 }
@@ -52,6 +60,7 @@ pub enum LimiterError {
 #[derive(Clone)]
 pub struct Limiter {
     policy: RequestLimit,
+    tokens_per_day: Option<NonZeroU64>,
     on_failure: OnFailure,
     store: Store,
     refusals: RefusalCache,
@@ -63,6 +72,7 @@ impl Limiter {
     pub fn new(config: &LimiterConfig, clock: Clock) -> Self {
         Self {
             policy: config.policy,
+            tokens_per_day: config.tokens_per_day,
             on_failure: config.on_failure,
             store: Store::new(&config.store, &config.table),
             refusals: RefusalCache::new(config.cached_refusals),
@@ -70,7 +80,7 @@ impl Limiter {
         }
     }
 
-    /// Decides on a request of `user` with at most one update.
+    /// Decides on a request of `user` with at most one update and, if tokens are limited, one read beside it.
     ///
     /// The id by which a repeated update is recognised is made here. A client that could choose it would bypass the limit by
     /// sending one id again and again.
@@ -81,11 +91,15 @@ impl Limiter {
         let started = Instant::now();
         let decided = self.check_cache_and_store(user).await;
         metrics::add_time(Metric::RateLimitTime, started.elapsed());
+        let out_of_tokens = if let Ok(Decision::OutOfTokens(refusal)) = decided { Some(refusal) } else { None };
+        let was_admitted = out_of_tokens.is_some_and(|refusal| refusal.window.is_some());
+        let was_unchecked = out_of_tokens.is_some_and(|refusal| refusal.window.is_none());
         for (metric, applies) in [
-            (Metric::RateLimitAdmitted, matches!(decided, Ok(Decision::Admitted(_)))),
+            (Metric::RateLimitAdmitted, was_admitted || matches!(decided, Ok(Decision::Admitted(_)))),
             (Metric::RateLimitRefused, matches!(decided, Ok(Decision::Refused(_)))),
-            (Metric::RateLimitUnchecked, matches!(decided, Ok(Decision::Unchecked(_)))),
+            (Metric::RateLimitUnchecked, was_unchecked || matches!(decided, Ok(Decision::Unchecked(_)))),
             (Metric::RateLimitUnavailable, decided.is_err()),
+            (Metric::TokenLimitRefused, out_of_tokens.is_some()),
         ] {
             metrics::count(metric, applies.into());
         }
@@ -94,18 +108,53 @@ impl Limiter {
 
     async fn check_cache_and_store(&self, user: &str) -> Result<Decision, LimiterError> {
         let key = store::key(user);
-        let now = self.clock.now().timestamp_millis();
-        if let Some(next_admission) = self.refusals.next_admission(&key, now) {
-            return Ok(Decision::Refused(self.policy.refusal(next_admission, now)));
+        let now = self.clock.now();
+        if let Some(next_admission) = self.refusals.next_admission(&key, now.timestamp_millis()) {
+            return Ok(Decision::Refused(self.policy.refusal(next_admission, now.timestamp_millis())));
         }
-        let decided = self.decide(&key, now).await;
-        match (decided, self.on_failure) {
+        let (decided, tokens) = tokio::join!(self.decide(&key, now.timestamp_millis()), self.check_tokens(&key, now));
+        let decision =
+            self.unless_allowed(decided, Decision::Unchecked(self.policy), "the rate limit was not checked")?;
+        if !decision.may_proceed() {
+            return Ok(decision);
+        }
+        let refusal = self.unless_allowed(tokens, None, "the tokens of the day were not checked")?;
+        let window = if let Decision::Admitted(quota) = decision { Some(quota) } else { None };
+        Ok(refusal.map_or(decision, |refusal| Decision::OutOfTokens(TokenRefusal { window, ..refusal })))
+    }
+
+    /// Returns `unchecked` for an error if the configuration lets requests go on when the store fails.
+    fn unless_allowed<T>(
+        &self,
+        checked: Result<T, LimiterError>,
+        unchecked: T,
+        message: &'static str,
+    ) -> Result<T, LimiterError> {
+        match (checked, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(error = %telemetry::error_chain(&error), "the rate limit was not checked");
-                Ok(Decision::Unchecked(self.policy))
+                tracing::warn!(error = %telemetry::error_chain(&error), "{message}");
+                Ok(unchecked)
             }
-            (decided, _) => decided,
+            (checked, _) => checked,
         }
+    }
+
+    /// Returns a refusal if the tokens of the day are used up, which an instance remembers for a few seconds.
+    async fn check_tokens(&self, user_key: &str, now: DateTime<Utc>) -> Result<Option<TokenRefusal>, LimiterError> {
+        let Some(limit) = self.tokens_per_day else { return Ok(None) };
+        let UserDay { key, date, end } = UserDay::new(user_key, now, self.clock.zone());
+        let now = now.timestamp_millis();
+        let refusal = TokenRefusal { window: None, date, next_day: end, now };
+        if self.refusals.next_admission(&key, now).is_some() {
+            return Ok(Some(refusal));
+        }
+        let item = self.store.get(&key).await?;
+        let used = used_tokens(item.as_ref()).map_err(|error| LimiterError::Unusable(error.into()))?;
+        if used < limit.get() {
+            return Ok(None);
+        }
+        self.refusals.insert(&key, now, end.timestamp_millis());
+        Ok(Some(refusal))
     }
 
     async fn decide(&self, key: &str, now: i64) -> Result<Decision, LimiterError> {
@@ -127,7 +176,17 @@ impl Limiter {
         RecentRequests::from_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
     }
 
-    /// Forgets the recent requests of `user`. Other instances may refuse for up to [`refusal_cache::CACHED_FOR_MS`].
+    /// Begins to count the tokens of a request of `user` that was admitted.
+    pub fn begin_tokens(&self, user: &str, RequestId(id): &RequestId) -> PendingTokens {
+        PendingTokens(self.tokens_per_day.map(|_| PendingSum {
+            store: self.store.clone(),
+            day: UserDay::new(&store::key(user), self.clock.now(), self.clock.zone()),
+            request_id: id.clone(),
+        }))
+    }
+
+    /// Forgets the recent requests of `user`, but not the tokens of the day. Other instances may refuse for up to
+    /// [`refusal_cache::CACHED_FOR_MS`].
     ///
     /// # Errors
     /// When the store fails, also if the configuration lets requests pass then.
@@ -140,9 +199,11 @@ impl Limiter {
         cleared
     }
 
-    /// Opens the connection to the store during Init. A failure is logged, and the first request tries again.
+    /// Opens the connections to the store during Init: one, or two if a request makes two calls at once. A failure is logged, and the
+    /// first request tries again.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.store.connect().await {
+        let second = async { if self.tokens_per_day.is_some() { self.store.connect().await } else { Ok(()) } };
+        if let Err(error) = tokio::try_join!(self.store.connect(), second) {
             tracing::warn!(error = %telemetry::error_chain(&*error), "the store of the rate limit was not reached during start-up");
         }
     }
@@ -151,13 +212,14 @@ impl Limiter {
 impl Decision {
     /// Returns whether the request may go on.
     pub fn may_proceed(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::OutOfTokens(_))
     }
 
     /// Returns the seconds after which a refused request would be admitted, and not a second earlier.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Refused(quota) => Some(quota.reset_in()),
+            Self::OutOfTokens(refusal) => Some(refusal.retry_after()),
             Self::Admitted(_) | Self::Unchecked(_) => None,
         }
     }

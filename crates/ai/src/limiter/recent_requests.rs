@@ -54,6 +54,13 @@ pub struct RecentRequests {
 #[error("the attribute {0} has the wrong type")]
 pub struct MalformedItem(String);
 
+impl MalformedItem {
+    /// Creates the error for `attribute`.
+    pub(super) fn of(attribute: &str) -> Self {
+        Self(attribute.to_owned())
+    }
+}
+
 /// The conditional update that makes a decision, in the terms of DynamoDB.
 #[derive(Clone, Debug)]
 pub struct ConditionalUpdate {
@@ -184,7 +191,7 @@ fn number(value: i64) -> AttributeValue {
 }
 
 /// Converts milliseconds to seconds, rounded up.
-fn seconds_up(milliseconds: i64) -> i64 {
+pub(super) fn seconds_up(milliseconds: i64) -> i64 {
     milliseconds.div_euclid(1_000) + i64::from(milliseconds.rem_euclid(1_000) > 0)
 }
 

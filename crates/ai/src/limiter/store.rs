@@ -1,4 +1,4 @@
-//! The DynamoDB table of the rate limit. Nothing else calls DynamoDB.
+//! The DynamoDB table of the rate limit and of the tokens of each day. Nothing else calls DynamoDB.
 
 use std::{
     collections::HashMap,
@@ -11,10 +11,12 @@ use std::{
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
-    error::{ProvideErrorMetadata, SdkError},
-    operation::{RequestId, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    error::{BuildError, ProvideErrorMetadata, SdkError},
+    operation::{RequestId, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
+use backon::{ExponentialBuilder, Retryable};
+use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 use tracing::Span;
 
@@ -22,7 +24,8 @@ use super::{
     LimiterError,
     config::{StoreConfig, Timeouts},
     http_client::SdkHttpClient,
-    recent_requests::ConditionalUpdate,
+    recent_requests::{ConditionalUpdate, EXPIRES_AT},
+    tokens::{USED_TOKENS, UserDay},
 };
 
 /// The attributes of an item.
@@ -34,10 +37,21 @@ pub const KEY: &str = "pk";
 /// The longest user whose name is the key. DynamoDB takes 2,048 bytes.
 const MAX_KEY: usize = 256;
 
+/// The beginning of the keys of users whose name is not the key.
+const HASHED: &str = "sha256:";
+
+/// The beginning of all keys that are not those of users' windows.
+const TOKENS: &str = "tokens:";
+
 /// The most attempts of a call. The random pauses between them are short, up to 25 and 50 milliseconds, because the most likely
 /// cause is a lost connection, and a new one can be had at once.
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
+
+/// The most attempts after the first of a transaction that was cancelled because another one used an item, and the shortest and the
+/// longest random pause before them. Answers of one user may end at the same time.
+const TRANSACTION_RETRIES: usize = 7;
+const TRANSACTION_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
 /// How long opening the connection during Init may take, when no request waits. TLS is slow on a small instance.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -106,6 +120,59 @@ impl Store {
         }
     }
 
+    /// Reads the item of `key`, as the last update has left it.
+    ///
+    /// # Errors
+    /// [`LimiterError`].
+    pub async fn get(&self, key: &str) -> Result<Option<Item>, LimiterError> {
+        let key = AttributeValue::S(key.to_owned());
+        let read = self.client.get_item().table_name(&self.table).key(KEY, key).consistent_read(true).send().await;
+        read.map(|read| read.item).map_err(limiter_error)
+    }
+
+    /// Adds tokens to those of `day`, unless those of the request were added before.
+    ///
+    /// # Errors
+    /// [`LimiterError`]. If there was no response, they may have been added nevertheless.
+    pub async fn add_tokens(&self, day: &UserDay, tokens: u64, request_id: &str) -> Result<(), LimiterError> {
+        let unusable = |error: BuildError| LimiterError::Unusable(error.into());
+        let expires_at = AttributeValue::N(day.expires_at().to_string());
+        let add = Update::builder()
+            .table_name(&self.table)
+            .key(KEY, AttributeValue::S(day.key.clone()))
+            .update_expression(format!("ADD {USED_TOKENS} :tokens SET {EXPIRES_AT} = :expires_at"))
+            .expression_attribute_values(":tokens", AttributeValue::N(tokens.to_string()))
+            .expression_attribute_values(":expires_at", expires_at.clone())
+            .build()
+            .map_err(unusable)?;
+        let mark = Update::builder()
+            .table_name(&self.table)
+            .key(KEY, AttributeValue::S(answer_key(request_id)))
+            .update_expression(format!("SET {EXPIRES_AT} = :expires_at"))
+            .condition_expression(format!("attribute_not_exists({KEY})"))
+            .expression_attribute_values(":expires_at", expires_at)
+            .build()
+            .map_err(unusable)?;
+        let [min, max] = TRANSACTION_PAUSES;
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(min)
+            .with_max_delay(max)
+            .with_max_times(TRANSACTION_RETRIES)
+            .with_jitter();
+        let attempt = || self.transact([add.clone(), mark.clone()]);
+        match attempt.retry(pauses).when(|error| error.is_conflict).await {
+            Err(error) if !error.is_repeated => Err(error.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs both updates or none.
+    async fn transact(&self, updates: [Update; 2]) -> Result<(), TransactionError> {
+        let items = updates.map(|update| TransactWriteItem::builder().update(update).build());
+        let sent = self.client.transact_write_items().set_transact_items(Some(items.into())).send().await;
+        sent.map(drop).map_err(TransactionError::from)
+    }
+
     /// Deletes the item of `key`, if there is one.
     ///
     /// # Errors
@@ -134,16 +201,49 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Returns the key of a user's item: the user's name, so that an administrator finds it, or a hash of it if it is too long.
+/// A transaction that was not applied, or whose response was lost.
+struct TransactionError {
+    error: LimiterError,
+    /// Whether the condition of the second update was false, because the transaction had been applied before.
+    is_repeated: bool,
+    /// Whether another transaction used an item at the same time.
+    is_conflict: bool,
+}
+
+impl From<SdkError<TransactWriteItemsError>> for TransactionError {
+    fn from(error: SdkError<TransactWriteItemsError>) -> Self {
+        let cancelled = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons(),
+            _ => &[],
+        };
+        let has_reason = |code| cancelled.iter().any(|reason| reason.code() == Some(code));
+        let (is_repeated, is_conflict) = (has_reason("ConditionalCheckFailed"), has_reason("TransactionConflict"));
+        Self { error: limiter_error(error), is_repeated, is_conflict }
+    }
+}
+
+/// Returns the key of a user's window: the user's name, so that an administrator finds it, or a hash of it if it is too long or begins
+/// like another key.
 pub fn key(user: &str) -> String {
-    if (1..=MAX_KEY).contains(&user.len()) {
+    let is_key = (1..=MAX_KEY).contains(&user.len()) && !user.starts_with(HASHED) && !user.starts_with(TOKENS);
+    if is_key {
         return user.to_owned();
     }
-    let mut key = "sha256:".to_owned();
+    let mut key = HASHED.to_owned();
     for byte in Sha256::digest(user) {
         let _ = write!(key, "{byte:02x}");
     }
     key
+}
+
+/// Returns the key of the item with the tokens that the user of a window has used on a day.
+pub fn sum_key(user_key: &str, date: NaiveDate) -> String {
+    format!("{TOKENS}{date}:{user_key}")
+}
+
+/// Returns the key of the item that shows that the tokens of a request were added. No sum has it, since a date has no letters.
+pub fn answer_key(request_id: &str) -> String {
+    format!("{TOKENS}answer:{request_id}")
 }
 
 /// Creates a client with our timeouts, retries and HTTP client.
@@ -216,12 +316,31 @@ mod tests {
     }
 
     #[test]
+    fn a_user_has_the_key_of_no_other_item() {
+        let day: NaiveDate = "2026-03-08".parse().unwrap();
+        let users =
+            ["ann", "2026-03-08:ann", "answer:1", "tokens:2026-03-08:ann", "tokens:answer:1", "", &"x".repeat(300)];
+        let windows = users.map(key);
+        let sums = windows.clone().map(|key| sum_key(&key, day));
+        let answers = users.map(answer_key);
+        let all: std::collections::BTreeSet<&String> = windows.iter().chain(&sums).chain(&answers).collect();
+        assert_eq!(all.len(), 3 * users.len(), "{all:?}");
+        assert!(windows.iter().all(|key| !key.starts_with(TOKENS)));
+        assert!(sums.iter().chain(&answers).all(|key| key.starts_with(TOKENS) && key.len() <= 2_048));
+    }
+
+    #[test]
     fn keys_are_user_names_or_their_hashes() {
         assert_eq!(key("alice@example.com"), "alice@example.com");
         assert_eq!(key(&"x".repeat(256)), "x".repeat(256));
         let long = key(&"x".repeat(257));
         assert_eq!((long.len(), &long[..7]), (71, "sha256:"));
         assert_ne!(long, key(&"x".repeat(258)));
+        // Names that begin like other keys are hashed, so that no user has the key of another item.
+        for user in ["tokens:2026-03-08:ann", "tokens:answer:1", "tokens:", &*long] {
+            assert!(key(user).starts_with(HASHED) && key(user) != user, "{user}");
+        }
+        assert_eq!(key("tokens"), "tokens");
         // DynamoDB rejects empty keys.
         assert_eq!(key(""), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }

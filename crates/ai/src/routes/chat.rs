@@ -19,7 +19,8 @@ use crate::{
     AiError, AiState,
     anthropic::{Anthropic, ResponseSummary, UpstreamError},
     chat_request::{ChatBody, ChatRequest},
-    conversation_log::{Outcome, PendingEntry},
+    conversation_log::Outcome,
+    exchange::RunningExchange,
     stream,
 };
 
@@ -39,7 +40,9 @@ data: [DONE]
 ///
 /// The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and then with 400 if it is not
 /// valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A rejected request does
-/// not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
+/// not count. Where the tokens of a user's day are limited, a request that comes after they are used up fails with 429 and
+/// `Token limit exceeded` until the next day begins, which is checked after the rate limit, where the request counts; answers that are
+/// under way may exceed the limit. All tokens that Anthropic counts are counted, also those of the prompt cache. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored. `Idempotency-Key` is ignored.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
     params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored.")),
     responses(
@@ -62,10 +65,10 @@ pub(super) async fn chat(
     let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
     // With authentication the user is the subject of the token. Without it, the request names the user.
     let (user, body) = match caller.subject() {
-        Some(subject) => (User::parse(subject), body),
+        Some(subject) => (User::subject(subject), body),
         None => {
             let body = body?;
-            (body.user_id().or(named).map_or_else(|| User::parse(ANONYMOUS), Ok), Ok(body))
+            (body.user_id().or(named).map_or_else(|| User::name(ANONYMOUS), Ok), Ok(body))
         }
     };
     let user = user.map_err(ApiError::internal)?;
@@ -76,8 +79,11 @@ pub(super) async fn chat(
     }
     let response = match body.and_then(|body| body.parse(&state.models)) {
         Ok(request) => {
-            let log_entry = state.conversation_log.begin(&user, &request);
-            ask(anthropic, request, &id, log_entry).await
+            let exchange = RunningExchange {
+                log_entry: state.conversation_log.begin(&user, &request),
+                tokens: state.limiter.begin_tokens(&user, &id),
+            };
+            ask(anthropic, request, &id, exchange).await
         }
         Err(error) => Err(error.into()),
     };
@@ -91,19 +97,19 @@ pub(super) async fn chat(
 
 /// Reads the user from the header.
 fn user_header(headers: &HeaderMap) -> Option<User> {
-    User::parse(headers.get(USER_ID)?.to_str().ok()?).ok()
+    User::name(str::from_utf8(headers.get(USER_ID)?.as_bytes()).ok()?).ok()
 }
 
 async fn ask(
     anthropic: &Anthropic,
     request: ChatRequest,
     id: &RequestId,
-    log_entry: PendingEntry,
+    exchange: RunningExchange,
 ) -> Result<Response, AiError> {
     let started = Instant::now();
     let ChatRequest { model, stream, body, .. } = request;
     let received = match anthropic.send(body, id).await {
-        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, log_entry))),
+        Ok(response) if stream => return Ok(streamed(stream::body(response.events(), model, exchange))),
         Ok(response) => response
             .bytes()
             .await
@@ -113,15 +119,21 @@ async fn ask(
     match received {
         Ok((response, summary)) => {
             summary.usage.count(&model);
-            let cached = summary.usage.is_cached();
-            log_entry.insert(summary, Outcome::Complete).await;
+            let (cached, usage) = (summary.usage.is_cached(), summary.usage);
+            exchange.end(summary, Outcome::Complete).await;
             let duration_ms = started.elapsed().as_millis();
-            let metadata = Metadata { duration_ms, model, cached };
+            let metadata = Metadata {
+                duration_ms,
+                model,
+                cached,
+                cached_tokens: usage.cache_read_input_tokens,
+                cache_creation_tokens: usage.cache_creation_input_tokens,
+            };
             Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
         }
         Err(error) => {
             error.count();
-            log_entry.insert(ResponseSummary::default(), Outcome::Failed(error.message())).await;
+            exchange.end(ResponseSummary::default(), Outcome::Failed(error.message())).await;
             Err(error.into())
         }
     }
@@ -152,6 +164,10 @@ struct Metadata {
     model: String,
     /// Whether a part of the question was read from the prompt cache.
     cached: bool,
+    /// The input tokens that were read from the prompt cache.
+    cached_tokens: Option<i64>,
+    /// The input tokens that were written to the prompt cache.
+    cache_creation_tokens: Option<i64>,
 }
 
 /// Anthropic's message, byte for byte.

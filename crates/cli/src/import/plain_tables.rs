@@ -196,14 +196,10 @@ pub(super) fn read_log_entry(table: &SourceTable, layout: &Layout, row: &SourceR
     // Tables with conversations come from a service, which wrote UTC; those without were sheets.
     let zone_of_times = if layout.position("conversation_id").is_some() { Tz::UTC } else { zone };
     let timestamp = instant(&mut reader, &["timestamp", "date"], zone_of_times);
-    let user = reader.text::<255>("user").unwrap_or_else(|| "anonymous".to_owned());
-    let lower_case = user.to_lowercase();
-    if lower_case != user {
-        reader.correct("user", Some(lower_case.clone()), "users are in lower case");
-    }
+    let user = reader.user("user").unwrap_or_else(|| "anonymous".to_owned());
     let conversation = reader.text::<100>("conversation_id").unwrap_or_else(|| {
         let day = timestamp.map(|instant| instant.with_timezone(&zone).date_naive().to_string()).unwrap_or_default();
-        format!("import-{day}-{}", short_digest(&lower_case))
+        format!("import-{day}-{}", short_digest(&user))
     });
     let success = match reader.text::<500>("success").as_deref().map(str::to_lowercase).as_deref() {
         None => None,
@@ -214,11 +210,11 @@ pub(super) fn read_log_entry(table: &SourceTable, layout: &Layout, row: &SourceR
             None
         }
     };
-    let key = timestamp.map(|instant| format!("{instant} {lower_case}")).unwrap_or_default();
+    let key = timestamp.map(|instant| format!("{instant} {user}")).unwrap_or_default();
     let fields = fields_of([
         ("conversation_id", Some(conversation)),
         ("timestamp", timestamp.map(stored_instant)),
-        ("user", Some(lower_case)),
+        ("user", Some(user)),
         ("user_message", Some(reader.long_text::<MAX_LOG_TEXT_BYTES>("user_message").unwrap_or_default())),
         ("ai_response", Some(reader.long_text::<MAX_LOG_TEXT_BYTES>("ai_response").unwrap_or_default())),
         ("success", success),

@@ -3,6 +3,7 @@
 use app_core::values::{BoundedText, Text};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use conversations::User;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,16 @@ impl<'row> RowReader<'row> {
     pub(super) fn text<const MAX: usize>(&mut self, field: &str) -> Option<String> {
         let text = self.any_text(field)?;
         self.fitting(field, Text::<MAX>::parse(text).map(Text::into_inner))
+    }
+
+    /// Reads the name of a user of the assistant, as requests are read.
+    pub(super) fn user(&mut self, field: &str) -> Option<String> {
+        let found = self.any_text(field)?;
+        let user = self.fitting(field, User::name(&found).map(User::into_inner))?;
+        if user != found {
+            self.correct(field, Some(user.clone()), "users are in lower case and in Unicode's NFC");
+        }
+        Some(user)
     }
 
     /// Reads text of at most `MAX_BYTES` bytes.

@@ -7,6 +7,9 @@ use reqwest::Url;
 use super::ProxySecrets;
 use crate::config::{Env, Stage};
 
+/// The claim with the roles, unless the configuration names another.
+const ROLES_CLAIM: &str = "roles";
+
 /// How requests are authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthConfig {
@@ -34,6 +37,8 @@ pub struct IssuerConfig {
     pub accepted: Vec<String>,
     /// `AUTH_AUDIENCE`: the values that the claim `aud` may have, one or a comma-separated list.
     pub audiences: Vec<String>,
+    /// `AUTH_ROLES_CLAIM`: the claim with the roles, a list of texts or one text. Dots and slashes are a part of its name.
+    pub roles_claim: String,
     /// `AUTH_ADMIN_ROLE`: the role or group of administrators. Without it nobody is one.
     pub admin_role: Option<String>,
 }
@@ -90,8 +95,9 @@ impl IssuerConfig {
         let audiences: Vec<String> =
             env.required("AUTH_AUDIENCE").split(',').map(|audience| audience.trim().to_owned()).collect();
         let audiences = audiences.into_iter().filter(|audience| !audience.is_empty()).collect();
+        let roles_claim = env.optional("AUTH_ROLES_CLAIM").unwrap_or(ROLES_CLAIM).trim().to_owned();
         let admin_role = env.optional("AUTH_ADMIN_ROLE").map(|role| role.trim().to_owned());
-        Self { accepted: accepted(&issuer), issuer, audiences, admin_role }
+        Self { accepted: accepted(&issuer), issuer, audiences, roles_claim, admin_role }
     }
 }
 

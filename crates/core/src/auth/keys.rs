@@ -2,7 +2,6 @@
 //! when a token names an unknown one, but not too often. While the issuer is down, cached keys serve for a day.
 
 use std::{
-    collections::HashMap,
     error::Error,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -47,6 +46,8 @@ const DOCUMENT_LIMIT_BYTES: usize = 512 * 1024;
 /// A key and the only algorithm that it is used with.
 #[derive(Clone, Debug)]
 pub struct Key {
+    /// The name by which tokens refer to it.
+    id: Option<String>,
     /// RS256 or ES256, according to the kind of the key.
     pub algorithm: Algorithm,
     pub key: Arc<DecodingKey>,
@@ -78,7 +79,7 @@ struct SharedKeys {
 
 #[derive(Clone, Default)]
 struct KeyCache {
-    keys: Arc<HashMap<String, Key>>,
+    keys: Arc<[Key]>,
     /// The time of the last successful fetch.
     fetched: Option<DateTime<Utc>>,
     /// The time of the last attempt.
@@ -88,6 +89,16 @@ struct KeyCache {
 }
 
 impl KeyCache {
+    /// Returns the key that a token with this `kid` is signed with. A token that names none is signed with the only key; where there
+    /// are several it must name one (OpenID Connect Core, section 10.1).
+    fn find(&self, id: Option<&str>) -> Option<&Key> {
+        match (id, &*self.keys) {
+            (Some(_), keys) => keys.iter().find(|key| key.id.as_deref() == id),
+            (None, [key]) => Some(key),
+            (None, _) => None,
+        }
+    }
+
     fn is_younger_than(&self, age: TimeDelta, now: DateTime<Utc>) -> bool {
         self.fetched.is_some_and(|fetched| now.signed_duration_since(fetched).abs() < age)
     }
@@ -110,14 +121,14 @@ impl Keys {
         self.refresh(TimeDelta::zero()).await;
     }
 
-    /// Returns the key with the id `id`.
+    /// Returns the key with the id `id`, or without one the only key.
     ///
     /// # Errors
     /// [`KeyError`] within seconds.
-    pub async fn find(&self, id: &str) -> Result<Key, KeyError> {
+    pub async fn find(&self, id: Option<&str>) -> Result<Key, KeyError> {
         let now = self.0.clock.now();
         let cached = self.cached();
-        let min_interval = match cached.keys.get(id) {
+        let min_interval = match cached.find(id) {
             Some(key) if cached.is_younger_than(MAX_AGE, now) => return Ok(key.clone()),
             Some(key) if cached.is_younger_than(STALE_LIMIT, now) => {
                 // Use the old key instead of waiting for another request's fetch.
@@ -131,13 +142,23 @@ impl Keys {
         };
         self.refresh(min_interval).await;
         let cached = self.cached();
-        match cached.keys.get(id) {
+        match cached.find(id) {
             _ if !cached.is_younger_than(STALE_LIMIT, self.0.clock.now()) => Err(KeyError::Unavailable),
             Some(key) => Ok(key.clone()),
             // It may be a new key.
             None if cached.is_issuer_down => Err(KeyError::Unavailable),
             None => Err(KeyError::Unknown),
         }
+    }
+
+    /// Returns the only key after fetching it again, unless that was done less than half a minute ago. Call it when the cached one
+    /// does not verify a token that names none: the issuer may have replaced it.
+    ///
+    /// # Errors
+    /// [`KeyError`] within seconds.
+    pub async fn find_replacement(&self) -> Result<Key, KeyError> {
+        self.refresh(MIN_INTERVAL).await;
+        if self.cached().is_issuer_down { Err(KeyError::Unavailable) } else { self.find(None).await }
     }
 
     fn cached(&self) -> KeyCache {
@@ -159,7 +180,7 @@ impl Keys {
         let mut cached = self.0.cache.write().unwrap_or_else(PoisonError::into_inner);
         (cached.tried, cached.is_issuer_down) = (Some(now), fetched.is_err());
         match fetched {
-            Ok(keys) => (cached.keys, cached.fetched) = (Arc::new(keys), Some(now)),
+            Ok(keys) => (cached.keys, cached.fetched) = (keys.into(), Some(now)),
             Err(error) => {
                 tracing::warn!(error = %telemetry::error_chain(&error), "the keys of the issuer could not be fetched");
             }
@@ -205,7 +226,7 @@ struct KeySet {
 }
 
 impl SharedKeys {
-    async fn fetch(&self) -> Result<HashMap<String, Key>, FetchError> {
+    async fn fetch(&self) -> Result<Vec<Key>, FetchError> {
         let discovery: Discovery = self.get(&format!("{}/.well-known/openid-configuration", self.issuer)).await?;
         if discovery.issuer.trim_end_matches('/') != self.issuer {
             return Err(FetchError::OtherIssuer);
@@ -216,8 +237,7 @@ impl SharedKeys {
             return Err(FetchError::NoKeySet);
         }
         let KeySet { keys } = self.get(key_set.as_str()).await?;
-        let keys: HashMap<String, Key> =
-            keys.into_iter().filter_map(|key| usable(&serde_json::from_value(key).ok()?)).collect();
+        let keys: Vec<Key> = keys.into_iter().filter_map(|key| usable(&serde_json::from_value(key).ok()?)).collect();
         if keys.is_empty() { Err(FetchError::NoKeys) } else { Ok(keys) }
     }
 
@@ -240,9 +260,9 @@ impl SharedKeys {
     }
 }
 
-/// Returns the key with its id if it verifies RS256 or ES256 signatures, else `None`. The type of the key decides the
+/// Returns the key if it verifies RS256 or ES256 signatures, else `None`. The type of the key decides the
 /// algorithm; the header of the token does not.
-fn usable(jwk: &Jwk) -> Option<(String, Key)> {
+fn usable(jwk: &Jwk) -> Option<Key> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,
         AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
@@ -254,6 +274,5 @@ fn usable(jwk: &Jwk) -> Option<(String, Key)> {
     {
         return None;
     }
-    let key = Key { algorithm, key: Arc::new(DecodingKey::from_jwk(jwk).ok()?) };
-    Some((common.key_id.clone()?, key))
+    Some(Key { id: common.key_id.clone(), algorithm, key: Arc::new(DecodingKey::from_jwk(jwk).ok()?) })
 }

@@ -1,5 +1,5 @@
-//! Authentication by bearer tokens of an OpenID Connect issuer (Microsoft Entra ID, Amazon Cognito, Auth0). Every function checks
-//! them, because REST APIs of API Gateway cannot.
+//! Authentication by bearer tokens of an OpenID Connect issuer (Microsoft Entra ID, Amazon Cognito, Auth0, Okta, Keycloak). Every
+//! function checks them, because REST APIs of API Gateway cannot.
 //!
 //! A token is a signed JWT. [`verify`] checks its signature with the issuer's public keys ([`keys`]) and its claims with the
 //! configuration ([`config`]), and makes a [`Caller`](crate::http::Caller) of them.

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::{
     config::IssuerConfig,
-    keys::{KeyError, Keys},
+    keys::{Key, KeyError, Keys},
 };
-use crate::http::Caller;
+use crate::http::{Caller, NotAdministrator};
 
 /// How far clocks may be apart.
 const LEEWAY_SECONDS: u64 = 60;
@@ -84,6 +84,15 @@ pub enum VerifyError {
     NoProxySecret,
 }
 
+impl From<KeyError> for VerifyError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unknown => Self::Rejected(TokenError::Signature),
+            KeyError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
 /// Returns the bearer token in `headers` (RFC 6750, section 2.1).
 pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -108,25 +117,28 @@ pub(super) async fn verify(token: &str, config: &IssuerConfig, keys: &Keys) -> R
     if header.crit.is_some() {
         return Err(TokenError::Malformed.into());
     }
-    let key = match keys.find(header.kid.as_deref().ok_or(TokenError::Signature)?).await {
-        Ok(key) => key,
-        Err(KeyError::Unknown) => return Err(TokenError::Signature.into()),
-        Err(KeyError::Unavailable) => return Err(VerifyError::Unavailable),
+    let key = keys.find(header.kid.as_deref()).await?;
+    let claims = match claims(token, &key, config) {
+        Err(TokenError::Signature) if header.kid.is_none() => claims(token, &keys.find_replacement().await?, config)?,
+        claims => claims?,
     };
-    let mut rules = Validation::new(key.algorithm);
-    rules.leeway = LEEWAY_SECONDS;
-    rules.validate_nbf = true;
-    // Checked below.
-    rules.validate_aud = false;
-    rules.set_issuer(&config.accepted);
-    rules.set_required_spec_claims(&["exp", "iss", "sub"]);
-    let claims =
-        jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &rules).map_err(|error| token_error(&error))?;
-    let claims = claims.claims;
     if !is_for_us(&claims, &config.audiences) {
         return Err(TokenError::Audience.into());
     }
     caller(&claims, config).ok_or_else(|| TokenError::Subject.into())
+}
+
+/// Checks the signature, the issuer and the times of `token`, and returns its claims.
+fn claims(token: &str, key: &Key, config: &IssuerConfig) -> Result<Map<String, Value>, TokenError> {
+    let mut rules = Validation::new(key.algorithm);
+    rules.leeway = LEEWAY_SECONDS;
+    rules.validate_nbf = true;
+    // `verify` checks it.
+    rules.validate_aud = false;
+    rules.set_issuer(&config.accepted);
+    rules.set_required_spec_claims(&["exp", "iss", "sub"]);
+    let token = jsonwebtoken::decode(token, &key.key, &rules).map_err(|error| token_error(&error))?;
+    Ok(token.claims)
 }
 
 fn token_error(error: &jsonwebtoken::errors::Error) -> TokenError {
@@ -155,9 +167,6 @@ fn is_for_us(claims: &Map<String, Value>, audiences: &[String]) -> bool {
     }
 }
 
-/// The claims with roles: Entra's roles of an application, its groups, and Cognito's groups.
-const ROLE_CLAIMS: [&str; 3] = ["roles", "groups", "cognito:groups"];
-
 fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> {
     let subject = claims.get("sub")?.as_str()?;
     // Users are stored without white space around them, and two subjects must not become one user.
@@ -165,9 +174,27 @@ fn caller(claims: &Map<String, Value>, config: &IssuerConfig) -> Option<Caller> 
     if subject.is_empty() || !is_plain || subject.chars().count() > MAX_SUBJECT_CHARS {
         return None;
     }
-    let mut roles = ROLE_CLAIMS.iter().filter_map(|claim| claims.get(*claim)).flat_map(texts);
-    let is_administrator = config.admin_role.as_deref().is_some_and(|admin| roles.any(|role| role == admin));
-    Some(Caller::verified(subject, is_administrator))
+    Some(Caller::verified(subject, administrator(claims, config)))
+}
+
+/// Checks that the claim of roles has that of administrators. A text is one role, also if it has blanks.
+fn administrator(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<(), NotAdministrator> {
+    let admin = config.admin_role.as_deref().ok_or(NotAdministrator::NoRoleConfigured)?;
+    let mut roles = claims.get(&config.roles_claim).into_iter().flat_map(texts);
+    if roles.any(|role| role == admin) {
+        Ok(())
+    } else if are_groups_left_out(claims) {
+        Err(NotAdministrator::GroupsLeftOut)
+    } else {
+        Err(NotAdministrator::RoleMissing)
+    }
+}
+
+/// Returns whether the token says that it does not name the groups of its user. Entra does so from 201 groups on, or from six in the
+/// implicit flow. For the former it names a service that knows them (OpenID Connect Core, section 5.6.2), for the latter it
+/// only says that there are some.
+fn are_groups_left_out(claims: &Map<String, Value>) -> bool {
+    claims.get("_claim_names").is_some_and(|names| names.get("groups").is_some()) || claims.contains_key("hasgroups")
 }
 
 /// Returns the texts of a claim that is a text or a list of texts.

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     str::FromStr,
+    task::Poll,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -172,11 +173,15 @@ pub async fn connect(config: &DatabaseConfig, database: Option<&str>) -> sqlx::R
 pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
     let port = options.get_port();
     let mut connecting = pin!(MySqlConnection::connect_with(options));
+    let mut is_set = false;
     poll_fn(|context| {
         let connected = connecting.as_mut().poll(context);
         // While sqlx connects, its socket cannot be reached in another way. It is found as soon as it is connected, which is before
-        // TLS begins. A fast server may have answered by then, and sqlx is ready at once.
-        set_nodelay(|peer| peer.port() == port);
+        // TLS begins. A fast server may have answered by then, and sqlx is ready at once. If several connections are being
+        // opened, the first that is found may be another one, so this looks once more at the end.
+        if !is_set || matches!(connected, Poll::Ready(Ok(_))) {
+            is_set |= set_nodelay(|peer| peer.port() == port);
+        }
         connected
     })
     .await

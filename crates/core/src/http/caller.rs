@@ -11,24 +11,44 @@ use super::ApiError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     subject: Option<Arc<str>>,
-    is_administrator: bool,
+    administrator: Result<(), NotAdministrator>,
+}
+
+/// The reason why a caller is no administrator. The log line of a request that only administrators may make has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdministrator {
+    /// The request came through the proxy in front of the legacy dashboard.
+    #[error("The request has no token.")]
+    NoToken,
+    /// The configuration names no role of administrators.
+    #[error("AUTH_ADMIN_ROLE is not set, so nobody is an administrator.")]
+    NoRoleConfigured,
+    /// The claim with the roles is missing, or does not have the role.
+    #[error("The token does not have the role of administrators.")]
+    RoleMissing,
+    /// The same, but the role may be among the groups that Entra leaves out of the token of a user who is in very many.
+    #[error(
+        "The token does not have the role of administrators, and its groups were left out because there are too many \
+         (_claim_names or hasgroups)."
+    )]
+    GroupsLeftOut,
 }
 
 impl Caller {
     /// Returns the caller when authentication is off: one without a name who may do everything.
     pub fn unknown() -> Self {
-        Self { subject: None, is_administrator: true }
+        Self { subject: None, administrator: Ok(()) }
     }
 
     /// Returns the caller with a verified token.
-    pub fn verified(subject: &str, is_administrator: bool) -> Self {
-        Self { subject: Some(subject.into()), is_administrator }
+    pub fn verified(subject: &str, administrator: Result<(), NotAdministrator>) -> Self {
+        Self { subject: Some(subject.into()), administrator }
     }
 
     /// Returns the caller of a request that came through the proxy in front of the legacy dashboard: one without a name who is no
     /// administrator.
     pub fn behind_proxy() -> Self {
-        Self { subject: None, is_administrator: false }
+        Self { subject: None, administrator: Err(NotAdministrator::NoToken) }
     }
 
     /// Returns the subject of the verified token, 1 to 255 characters without white space around them. An issuer never gives it to
@@ -38,7 +58,12 @@ impl Caller {
     }
 
     pub fn is_administrator(&self) -> bool {
-        self.is_administrator
+        self.administrator.is_ok()
+    }
+
+    /// Returns the error for a request that only administrators may make, with `message` for the client.
+    pub fn forbidden(&self, message: &str) -> ApiError {
+        ApiError::Forbidden(message.to_owned(), self.administrator.err())
     }
 }
 
@@ -64,7 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Administrator {
         if caller.is_administrator() {
             Ok(Self(caller))
         } else {
-            Err(ApiError::Forbidden("Only administrators may do this.".to_owned()))
+            Err(caller.forbidden("Only administrators may do this."))
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::{Json, JsonResponse};
+use super::{Json, JsonResponse, NotAdministrator, observe::Refusal};
 use crate::{
     auth::{TokenError, VerifyError},
     db::{Failure, classify},
@@ -28,9 +28,9 @@ pub enum ApiError {
     /// 401: the request has no valid token.
     #[error("{0}")]
     Unauthenticated(TokenError),
-    /// 403: the caller is known and may not do this.
+    /// 403: the caller is known and may not do this, for a reason that the log line has.
     #[error("{0}")]
-    Forbidden(String),
+    Forbidden(String, Option<NotAdministrator>),
     /// 404.
     #[error("{0}")]
     NotFound(String),
@@ -168,7 +168,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) | Self::Outdated { .. } | Self::KeyInUse => StatusCode::CONFLICT,
@@ -229,7 +229,7 @@ impl ApiError {
     fn challenge(&self) -> Option<String> {
         match self {
             Self::Unauthenticated(error) => Some(error.challenge()),
-            Self::Forbidden(_) => Some("Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"".to_owned()),
+            Self::Forbidden(..) => Some("Bearer realm=\"ro-tracker\", error=\"insufficient_scope\"".to_owned()),
             _ => None,
         }
     }
@@ -311,9 +311,13 @@ impl ApiError {
             // The encodings that are accepted (RFC 9110, section 12.5.3).
             response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        if let Self::Unauthenticated(error) = self {
-            // For the log line of the request.
-            response.extensions_mut().insert(*error);
+        let refusal = match self {
+            Self::Unauthenticated(error) => Some(error.to_string()),
+            Self::Forbidden(_, reason) => reason.map(|reason| reason.to_string()),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            response.extensions_mut().insert(Refusal(refusal));
         }
         response
     }

@@ -20,7 +20,7 @@ mod stack;
 
 pub use actor::Actor;
 pub use base_path::BasePath;
-pub use caller::{Administrator, Caller, RequestId};
+pub use caller::{Administrator, Caller, NotAdministrator, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use csv::{Cell, Record, csv_chunks, csv_file};
 pub use error::{ApiError, FieldProblems};

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use super::{RequestId, prefixes::without_prefix};
-use crate::{auth::TokenError, metrics};
+use crate::metrics;
 
 /// The header that carries the request's id in every response. It is Lambda's own id, which is what CloudWatch shows.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,7 +60,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         method,
         route: response.extensions().get::<MatchedRoute>().map(|route| route.0.clone()),
         status: response.status(),
-        refusal: response.extensions().get().copied(),
+        refusal: response.extensions_mut().remove(),
         started,
         span,
         measured,
@@ -95,14 +95,17 @@ pub(super) async fn add_matched_route(request: Request, next: Next) -> Response 
     response
 }
 
+/// The reason why the caller's token was rejected, or why the caller may not do this. The error passes it to [`observe`].
+#[derive(Clone)]
+pub(super) struct Refusal(pub String);
+
 struct RequestLine {
     id: Arc<str>,
     trace_id: Option<String>,
     method: Method,
     route: Option<MatchedPath>,
     status: StatusCode,
-    /// The reason why the caller's token was rejected.
-    refusal: Option<TokenError>,
+    refusal: Option<Refusal>,
     started: Instant,
     span: Span,
     measured: Option<Arc<metrics::RequestMetrics>>,
@@ -123,7 +126,7 @@ impl RequestLine {
                 duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
                 request.id = &*self.id,
                 outcome = outcome.name(),
-                refusal = self.refusal.map(tracing::field::display),
+                refusal = self.refusal.as_ref().map(|Refusal(reason)| &**reason),
                 "request"
             );
         });

@@ -96,7 +96,7 @@ pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
     let addresses = runtime_addresses();
     let router = router.layer(map_request(move |request: Request| {
         // The runtime's client writes a streamed response in several small pieces.
-        set_nodelay(|peer| addresses.contains(&peer));
+        let _ = set_nodelay(|peer| addresses.contains(&peer));
         ready(request)
     }));
     let serve = || async {

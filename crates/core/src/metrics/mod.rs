@@ -115,6 +115,8 @@ metrics! {
     RateLimitUnchecked: COUNT, BY_FUNCTION;
     /// 1 for a request that failed because the rate limit could not be checked.
     RateLimitUnavailable: COUNT, BY_FUNCTION;
+    /// 1 for a request that was refused because the user's tokens of the day are used up, else 0.
+    TokenLimitRefused: COUNT, IN_LOG_ONLY;
     /// The time of the decision.
     RateLimitTime: MILLISECONDS, IN_LOG_ONLY;
     /// The time from the first attempt of a request to Anthropic until the response began. A response that is not streamed begins

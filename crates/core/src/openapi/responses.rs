@@ -80,7 +80,7 @@ errors! {
     KeyReused(UNPROCESSABLE_ENTITY, "Idempotency key reused", "The `Idempotency-Key` came with another request before.",
         "This Idempotency-Key was sent with another request, which has been answered. Use a new one.");
     /// 429.
-    TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asks too often; `Retry-After` says when to try again.",
+    TooManyRequests(TOO_MANY_REQUESTS, "Rate limit exceeded", "The user asks too often, or has used up the tokens of the day (`Token limit exceeded`); `Retry-After` says when to try again.",
         "Too many requests. Try again in 42 seconds.");
     /// 431.
     HeadersTooLarge(REQUEST_HEADER_FIELDS_TOO_LARGE, "Request header fields too large",
@@ -100,8 +100,8 @@ errors! {
 }
 
 /// The kinds of errors that no operation lists: those of routing, of the rate limiter and of the gateway.
-const OTHER_KINDS: [&str; 4] =
-    ["Method not allowed", "Rate limiter unavailable", "Request refused", "Too many requests"];
+const OTHER_KINDS: [&str; 5] =
+    ["Method not allowed", "Rate limiter unavailable", "Request refused", "Token limit exceeded", "Too many requests"];
 
 /// The header `If-Match`, for `params(…)`.
 #[derive(Debug, IntoParams)]

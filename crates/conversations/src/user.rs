@@ -1,0 +1,89 @@
+//! Who is the same user.
+
+use std::ops::Deref;
+
+use app_core::{http::Caller, values::TrimmedText};
+use unicode_normalization::UnicodeNormalization;
+
+/// A user as a request names one, before [`User::named_by`] reads it.
+pub type UserName = TrimmedText<255>;
+
+/// A user of the assistant: the subject of a token, or a name that the client knows, such as an email address.
+///
+/// Users compare byte for byte, in the rate limit and in the log. So that a person who is typed in several ways is one user, a name
+/// is brought into one form when it comes in: trimmed, in lower case and in Unicode's NFC. A subject stays as the issuer spells it,
+/// because subjects that differ only in case may be different people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User(UserName);
+
+impl User {
+    /// Returns the user with this subject.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
+    pub fn subject(subject: &str) -> Result<Self, String> {
+        UserName::parse(subject).map(Self)
+    }
+
+    /// Returns the user with this name.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name. A name may be longer in lower case.
+    pub fn name(name: &str) -> Result<Self, String> {
+        let name: String = name.to_lowercase().nfc().collect();
+        UserName::parse(&name).map(Self)
+    }
+
+    /// Returns the user whom a request of `caller` names, also in filters: a subject if the caller has a token, so that
+    /// administrators can name each, and else a name.
+    ///
+    /// # Errors
+    /// The problem, as the rest of a sentence that begins with the field's name.
+    pub fn named_by(caller: &Caller, text: &str) -> Result<Self, String> {
+        if caller.subject().is_some() { Self::subject(text) } else { Self::name(text) }
+    }
+
+    pub fn into_inner(self) -> String {
+        self.0.into_inner()
+    }
+}
+
+impl Deref for User {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_form() {
+        for (sent, kept) in [
+            (" Tech@Example.com\n", "tech@example.com"),
+            ("JOSÉ.R@x", "josé.r@x"),
+            ("Jose\u{301}.R@x", "josé.r@x"),
+            ("Jose.R@x", "jose.r@x"),
+            ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+        ] {
+            let user = User::name(sent).unwrap();
+            assert_eq!(&*user, kept, "{sent:?}");
+            assert_eq!(User::name(kept), Ok(user), "{sent:?}");
+        }
+        for sent in ["", " \t ", "a\0b", &"x".repeat(256), &"İ".repeat(128)] {
+            assert!(User::name(sent).is_err(), "{sent:?}");
+        }
+        assert!(User::name(&"É".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn callers_with_a_token_name_subjects_and_others_names() {
+        let named = |caller: Caller| User::named_by(&caller, " Ab-É ").unwrap().into_inner();
+        assert_eq!(named(Caller::verified("eve", Ok(()))), "Ab-É");
+        assert_eq!(named(Caller::unknown()), "ab-é");
+        assert_eq!(named(Caller::behind_proxy()), "ab-é");
+    }
+}
