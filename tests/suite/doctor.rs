@@ -416,6 +416,6 @@ async fn the_command_prints_lines_or_json_and_fails_on_errors() {
     std::fs::create_dir_all(&authority).unwrap();
     std::fs::write(authority.join("ca.pem"), "to be replaced").unwrap();
     let (_, lines) = doctor(&[&samconfig, "--config-env=prod"], &[]).await;
-    assert!(lines.contains("infra/database-ca/ca.pem, which is not a PEM certificate"), "{lines}");
+    assert!(lines.contains("infra/database-ca/ca.pem, which has no PEM certificate"), "{lines}");
     drop_account(&installation.user).await;
 }
