@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout)]
 
-fn main() {
+pub(crate) fn main() {
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
         println!("cargo:rustc-link-arg-bins=-no-pie");
     }

@@ -45,6 +45,12 @@ WILDCARDS = {
     "ec2:UnassignPrivateIpAddresses": "as above",
     "ec2:DescribeSecurityGroups": "not limited to a resource in EC2",
     "ec2:DescribeVpcs": "not limited to a resource in EC2",
+    "cloudfront:CreateDistribution": "CloudFront generates the id",
+    "codedeploy:StopDeployment": "not limited to a resource in CodeDeploy",
+    "logs:DescribeIndexPolicies": "not limited to a log group",
+    "logs:DescribeLogGroups": "not limited to a log group",
+    "logs:DescribeResourcePolicies": "not limited to a log group",
+    "route53:ListHostedZones": "not limited to a zone",
     "cloudwatch:DescribeAlarms": "CloudWatch checks it on all alarms",
     "codedeploy:PutLifecycleEventHookExecutionStatus": "the groups of the stack's own application",
 }
@@ -305,6 +311,18 @@ def one_role_per_function(template, resources):
         text = json.dumps(document)
         if holder != "AiRole" and ("dynamodb:" in text or "RateLimitTable" in text):
             yield f"{holder} may use the table"
+
+
+def functions_may_use_what_they_have(template, resources):
+    """The policies that all functions in Rust share: for traces, the VPC and the key."""
+    policies_of_all = [
+        {"Ref": "TracePolicy"},
+        {"Fn::If": ["InVpc", {"Ref": "VpcPolicy"}, NO_VALUE]},
+        {"Fn::If": ["HasKey", {"Ref": "KeyPolicy"}, NO_VALUE]},
+    ]
+    for name in BINARIES:
+        role = resources[name]["Properties"]["Role"].get("Fn::GetAtt", [None])[0]
+        yield from differences(role, resources[role]["Properties"], {"ManagedPolicyArns": policies_of_all})
 
 
 def every_function_has_a_log_group(template, resources):
@@ -1065,9 +1083,11 @@ def deploys_nothing_but_the_stack(role):
     generated = {
         "::/restapis/*": "the gateway generates the id of an API",
         "::/tags/*": "as above",
-        "log-group:*": "DescribeLogGroups lists",
         ":alarm:*": WILDCARDS["cloudwatch:DescribeAlarms"],
-        ":key/*": "the key is a parameter of the stack, and has a policy of its own",
+        ":deploymentconfig:CodeDeployDefault.*": "those of AWS",
+        ":distribution/*": "CloudFront generates the id",
+        "::/domainnames/${DomainName}/*": "what belongs to the stage's own domain",
+        ":change/*": "Route 53 generates the id of a change",
     }
     for name, document in policies(resources):
         for statement in document["Statement"]:
@@ -1163,6 +1183,10 @@ MUTATIONS = {
         ("Resources AiRole Properties Policies 1 PolicyDocument Statement 0 Action 0", "dynamodb:Scan"),
         (f"{CHECK_STATEMENT} Resource 0", {"Fn::Sub": "${MigrateFunction.Arn}:*"}),
         (f"{CHECK_STATEMENT} Action", "lambda:UpdateFunctionCode"),
+    ],
+    functions_may_use_what_they_have: [
+        ("Resources RosRole Properties ManagedPolicyArns 1", GONE),
+        ("Resources AiRole Properties ManagedPolicyArns", [{"Ref": "TracePolicy"}]),
     ],
     every_function_has_a_log_group: [
         (f"{FUNCTION} LoggingConfig", GONE),
@@ -1376,9 +1400,9 @@ ROLE_MUTATIONS = {
         ("Resources Boundary Properties PolicyDocument Statement 3 Condition", GONE),
     ],
     makes_no_role_beyond_the_boundary: [
-        (f"{MAKER} 2 PolicyDocument Statement 0 Condition", GONE),
-        (f"{MAKER} 2 PolicyDocument Statement 3 Condition", GONE),
-        (f"{MAKER} 2 PolicyDocument Statement 1 Action 0", "iam:DeleteRolePermissionsBoundary"),
+        (f"{MAKER} 3 PolicyDocument Statement 0 Condition", GONE),
+        (f"{MAKER} 3 PolicyDocument Statement 3 Condition", GONE),
+        (f"{MAKER} 3 PolicyDocument Statement 1 Action 0", "iam:DeleteRolePermissionsBoundary"),
         (f"{HANDED} 0 Action 0", "lambda:UpdateFunctionCode"),
         ("Resources Boundary Properties PolicyDocument Statement 1 Action 0", "dynamodb:Query"),
     ],

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use app_core::{
     config::HttpConfig,
     http::{ApiError, json_array, with_layers},
-    lambda::{self, Delivery},
+    lambda::{self, Delivery, DeploymentCheck},
 };
 use axum::{
     Router,
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         .route("/api/odd/endless", get(endless));
     let delivery = Delivery::of_process();
     let config = HttpConfig::local(Vec::new());
-    lambda::start(lambda::run(with_layers(routes, &config, delivery), delivery)).await
+    lambda::start(lambda::run(with_layers(routes, &config, delivery), delivery, DeploymentCheck::new("odd"))).await
 }
 
 #[expect(clippy::panic, reason = "it is what this route is for")]

@@ -147,7 +147,7 @@ async fn the_assistant_works_after_a_freeze() {
     let ai = FreezableFunction::start("ai", &database, &variables).await;
     for (round, end) in DISCONNECTIONS.into_iter().enumerate() {
         for stream in [false, true] {
-            let user = format!("{end:?} {stream}");
+            let user = format!("{end:?} {stream}").to_lowercase();
             let body = chat(&json!({ "userId": user, "conversationId": "c", "stream": stream }));
             ai.freeze(&database, end).await;
             if let Disconnection::Network(disconnect) = end {

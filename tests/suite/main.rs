@@ -4,6 +4,7 @@
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod accounts;
 mod ai;
 mod ai_limiter;
 mod ai_logs;
@@ -12,9 +13,11 @@ mod auth;
 mod concurrency;
 mod dashboard;
 mod dev;
+mod doctor;
 mod emulator;
 mod examples;
 mod export;
+mod export_since;
 mod faults;
 mod framing;
 mod freeze;
@@ -25,10 +28,13 @@ mod import;
 mod inventory;
 mod legacy_dashboard;
 mod migrate;
+mod migrate_function;
 mod observability;
 mod openapi;
+mod released_migrations;
 mod ros;
 mod serve;
+mod smoke;
 mod statements;
 mod tls;
 mod variables;

@@ -5,11 +5,20 @@ use std::{
     os::fd::{AsFd, RawFd},
 };
 
-use rotracker_tests::tls_server::{TlsServer, authority};
+use rotracker_cli::migrate::{Databases, Options, migrate_all};
+use rotracker_tests::{
+    anthropic::FakeAnthropic,
+    dynamodb,
+    emulator::{Instance, assistant_variables, binary, template_variables},
+    gateway::{Call, Gateway},
+    runtime_api::{Outcome, RuntimeApi},
+    tls_server::{TlsServer, authority, long_authority},
+};
 use rustix::{
     net::{getpeername, sockopt::tcp_nodelay},
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
+use serde_json::{Value, json};
 
 /// The cipher of a connection with these variables, or the error.
 async fn cipher(tls: &TlsServer, host: &str, variables: &[(&str, &str)]) -> Result<String, String> {
@@ -74,5 +83,90 @@ async fn packets_are_sent_without_delay() {
         let connection = tls.pool("localhost", &[("DB_SSL_MODE", mode)]).unwrap().acquire().await.unwrap();
         assert_eq!(nodelay_of_connections_to(tls.server.port), [true], "{mode}");
         drop(connection);
+    }
+}
+
+/// Starts the function `name` on the main database of `tls`, with additional `variables`.
+async fn start(lambda: &RuntimeApi, name: &str, tls: &TlsServer, variables: &[(&'static str, String)]) -> Instance {
+    let ours = [
+        ("DB_HOST", "localhost".to_owned()),
+        ("DB_PORT", tls.server.port.to_string()),
+        ("DB_USER", "root".to_owned()),
+        ("DB_PASSWORD", String::new()),
+        ("DB_SSL_MODE", "VERIFY_IDENTITY".to_owned()),
+        ("DB_NAME_DEV", "tracker".to_owned()),
+        ("DB_NAME_INVENTORY", "tracker".to_owned()),
+        ("APP_ENV", "development".to_owned()),
+    ];
+    Instance::start(&lambda.address, &binary(name).await, &[ours.as_slice(), &template_variables(), variables].concat())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_accept_either_authority_while_the_server_changes_it() {
+    let [old, new] = [long_authority(0), long_authority(1)];
+    let tls = TlsServer::start_with(&new, |_| {}).await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let both = write("both.pem", format!("{}{}", old.pem(), new.pem()));
+    let only_old = write("old.pem", old.pem());
+    // This is why it is a file: with other variables it would not fit into the 4 KB that Lambda allows.
+    assert!(old.pem().len() + new.pem().len() > 3400, "{}", old.pem().len());
+    let config = tls.config("localhost", &[("DB_SSL_CA", &both)]).unwrap();
+    let databases = Databases { server: config, main: "tracker".to_owned(), inventory: "tracker".to_owned() };
+    migrate_all(&databases, Options { dry_run: false }).await.unwrap();
+
+    let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
+    for function in ["ros", "inventory", "ai-logs", "ai"] {
+        // Without the new authority each function waits ten seconds for the server, so one is enough.
+        let cas = if function == "ros" { vec![(&both, true), (&only_old, false)] } else { vec![(&both, true)] };
+        for (ca, works) in cas {
+            let lambda = RuntimeApi::start().await;
+            let ours = assistant_variables(&anthropic.url, &dynamodb.endpoint);
+            let variables = [ours.as_slice(), &[("DB_SSL_CA", ca.clone())]].concat();
+            let _instance = start(&lambda, function, &tls, &variables).await;
+            let Outcome::Response(posted) = lambda.invoke(&json!({ "deploymentCheck": true })).await else {
+                panic!("an error")
+            };
+            let report = posted.read_document().await;
+            assert_eq!(report["ok"], works, "{function}: {report}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_names_the_step_that_was_forgotten() {
+    let [ours, other] = ["the authority", "another authority"].map(authority);
+    let sound = TlsServer::start_with(&ours, |_| {}).await;
+    let expired = TlsServer::start_with(&ours, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1)).await;
+    let early = TlsServer::start_with(&ours, |params| params.not_before = rcgen::date_time_ymd(2090, 1, 1)).await;
+    let ca = |pem: String| ("DB_SSL_CA_CONTENT", pem);
+    for (tls, variables, hint) in [
+        (&sound, vec![ca(ours.pem()), ("DB_PASSWORD", "wrong".to_owned())], "another SecretsRevision"),
+        (&sound, vec![ca(ours.pem()), ("DB_USER", "nobody".to_owned())], "does not accept DB_USER and DB_PASSWORD"),
+        (&sound, vec![ca(ours.pem()), ("DB_NAME_DEV", "nothing".to_owned())], "has no such database"),
+        (&sound, vec![ca(other.pem())], "add the certificate of the new one"),
+        (&sound, vec![ca(ours.pem()), ("DB_HOST", "127.0.0.1".to_owned())], "for another name than DB_HOST"),
+        (&expired, vec![ca(ours.pem())], "has expired"),
+        (&early, vec![ca(ours.pem())], "not valid yet"),
+        // The database is there, but its tables are not.
+        (&sound, vec![ca(ours.pem()), ("DB_NAME_DEV", "mysql".to_owned())], "run `rotracker migrate`"),
+    ] {
+        let lambda = RuntimeApi::start().await;
+        let instance = start(&lambda, "ros", tls, &variables).await;
+        let response = lambda.call(Gateway::RestApi, &Call::get("/api/ros?limit=1")).await;
+        assert!(response.status() >= 500, "{hint}");
+        let body = String::from_utf8(response.body).unwrap();
+        assert!(!body.contains("DB_") && !body.contains("migrate"), "{body}");
+        let log = instance.log();
+        let failures: Vec<Value> = log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let failed = failures.iter().find(|line| line["message"] == "request failed").unwrap();
+        assert!(failed["hint"].as_str().is_some_and(|found| found.contains(hint)), "{hint}: {log:#?}");
+        // What is refused is known when the function starts, before anybody asks.
+        let early = failures.iter().find(|line| line["message"] == "the database was not reached during start-up");
+        assert_eq!(early.map(|line| &line["hint"]), (hint != "run `rotracker migrate`").then_some(&failed["hint"]));
     }
 }

@@ -12,15 +12,16 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json, value::RawValue};
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
 
 /// A request that the fake received.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// `POST` for a message, or `HEAD` when a client only opens a connection.
+    /// `POST` for a message, `GET` for a model, or `HEAD` when a client only opens a connection.
     pub method: Method,
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -185,13 +186,20 @@ impl Drop for FakeAnthropic {
     }
 }
 
-async fn respond(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap, body: Bytes) -> Response {
+async fn respond(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     // Only this member is read, because numbers in the others may be too large for any type.
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&body).unwrap_or_default();
     let streams = members.get("stream").is_some_and(|stream| stream.get() == "true");
-    let is_message = method == Method::POST;
-    shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { method, headers, body });
-    if !is_message {
+    let is_head = method == Method::HEAD;
+    let received = Received { method, path: uri.path().to_owned(), headers, body };
+    shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+    if is_head {
         return Response::new(Body::empty());
     }
     let script = shared.scripts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

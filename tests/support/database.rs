@@ -81,7 +81,7 @@ impl TestDatabase {
     pub async fn migrated() -> Self {
         let database = Self::empty().await;
         let pool = database.pool(1);
-        migrate::migrate_main(&pool).await.expect("the migrations apply");
+        ::migrate::migrate_main(&pool).await.expect("the migrations apply");
         pool.close();
         database
     }
@@ -90,7 +90,7 @@ impl TestDatabase {
     pub async fn inventory() -> Self {
         let database = Self::empty().await;
         let pool = database.pool(1);
-        migrate::migrate_inventory(&pool).await.expect("the migrations apply");
+        ::migrate::migrate_inventory(&pool).await.expect("the migrations apply");
         pool.close();
         database
     }

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod app;
 pub mod assistant;
+pub mod cloudformation;
 pub mod counters;
 pub mod csv_file;
 pub mod database;

@@ -30,8 +30,8 @@ use crate::gateway::{Call, Gateway};
 /// Timeout after which a test fails, so that a function that exits or blocks does not stall the suite.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The deadline of each invocation in milliseconds since 1970: the start of 2100.
-const DEADLINE: &str = "4102444800000";
+/// The deadline of an invocation in milliseconds since 1970, unless the test sets another one: the start of 2100.
+const DEADLINE: u64 = 4_102_444_800_000;
 
 /// Separates the prelude of a streamed response from its body.
 const DELIMITER: [u8; 8] = [0; 8];
@@ -54,6 +54,7 @@ struct Shared {
 struct Waiting {
     id: String,
     event: String,
+    deadline: u64,
     outcome: oneshot::Sender<Outcome>,
 }
 
@@ -112,9 +113,14 @@ impl RuntimeApi {
 
     /// Delivers `event` to the next instance that polls, and returns when the response begins.
     pub async fn invoke(&self, event: &Value) -> Outcome {
+        self.invoke_until(DEADLINE, event).await
+    }
+
+    /// Delivers `event` like [`invoke`](Self::invoke), for an invocation that ends at `deadline`, in milliseconds since 1970.
+    pub async fn invoke_until(&self, deadline: u64, event: &Value) -> Outcome {
         let (sender, outcome) = oneshot::channel();
         let id = Uuid::new_v4().to_string();
-        let waiting = Waiting { id, event: event.to_string(), outcome: sender };
+        let waiting = Waiting { id, event: event.to_string(), deadline, outcome: sender };
         assert!(self.shared.events.send(waiting).is_ok(), "the queue is there as long as we are");
         let outcome = timeout(PATIENCE, outcome).await.expect("the function responds");
         outcome.expect("the server is there as long as we are")
@@ -247,14 +253,14 @@ fn status(status: StatusCode) -> Response {
 }
 
 async fn next(shared: &Shared) -> Response {
-    let Some(Waiting { id, event, outcome }) = shared.queue.lock().await.recv().await else {
+    let Some(Waiting { id, event, deadline, outcome }) = shared.queue.lock().await.recv().await else {
         return status(StatusCode::GONE);
     };
     shared.under_way().insert(id.clone(), outcome);
     Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", id)
-        .header("lambda-runtime-deadline-ms", DEADLINE)
+        .header("lambda-runtime-deadline-ms", deadline)
         .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:function")
         .header("lambda-runtime-trace-id", "Root=1-65a1b2c3-0123456789abcdef01234567;Sampled=0")
         .body(Body::from(event))

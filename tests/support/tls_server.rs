@@ -21,21 +21,39 @@ pub struct TlsServer {
 
 /// Creates a certificate authority.
 pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    authority_with(name, KeyPair::generate().expect("a key"))
+}
+
+/// Creates a certificate authority with an RSA key of 4,096 bits: the first or second one of this folder.
+pub fn long_authority(number: usize) -> CertifiedIssuer<'static, KeyPair> {
+    let keys: [&[u8]; 2] = [include_bytes!("keys/rsa-4096-one.pk8"), include_bytes!("keys/rsa-4096-two.pk8")];
+    authority_with(&format!("authority {number}"), KeyPair::try_from(keys[number]).expect("an RSA key"))
+}
+
+/// Creates a certificate authority with this key.
+fn authority_with(name: &str, key: KeyPair) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("no names are valid names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
+    CertifiedIssuer::self_signed(params, key).expect("a certificate")
 }
 
 impl TlsServer {
     /// Starts the server.
     pub async fn start() -> Self {
+        Self::start_with(&authority("the authority"), |_| {}).await
+    }
+
+    /// Starts the server with a certificate that `authority` signs after `change` has changed it.
+    pub async fn start_with(
+        authority: &CertifiedIssuer<'static, KeyPair>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let authority = authority("the authority");
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|params| params.signed_by(&key, &authority))
-            .expect("a certificate");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        change(&mut params);
+        let certificate = params.signed_by(&key, authority).expect("a certificate");
         let file = |name: &str, content: String| {
             let path = folder.path().join(name);
             std::fs::write(&path, content).expect("a file");

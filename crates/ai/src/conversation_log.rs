@@ -3,6 +3,7 @@
 use app_core::{
     clock::Clock,
     db::{self, Pool},
+    lambda::CheckResult,
     metrics::{self, Metric},
     telemetry,
 };
@@ -50,6 +51,16 @@ impl ConversationLog {
         if let Some(db) = &self.db {
             db.warm_up().await;
         }
+    }
+
+    /// Checks that the table of entries is there, if exchanges are logged.
+    ///
+    /// # Errors
+    /// The reason why entries cannot be inserted.
+    pub async fn check(&self) -> CheckResult {
+        let Some(db) = &self.db else { return Ok(()) };
+        let checked = db::read!(db, |connection| conversations::check(connection).await);
+        checked.map_err(|error| telemetry::error_chain(&error).to_string())
     }
 
     /// Begins the log entry of a request.

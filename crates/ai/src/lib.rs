@@ -13,12 +13,13 @@ pub mod models;
 mod routes;
 mod stream;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use app_core::{
     clock::Clock,
     config::{ConfigError, Env, HttpConfig, Stage, business_time_zone},
     db::{DatabaseConfig, Pool},
+    lambda::DeploymentCheck,
 };
 use chrono_tz::Tz;
 
@@ -120,5 +121,23 @@ impl AiState {
             }
         };
         tokio::join!(anthropic, self.limiter.warm_up(), self.conversation_log.warm_up());
+    }
+
+    /// Returns the checks of a deployment. None of them calls Anthropic, which costs money.
+    pub fn deployment_check(&self) -> DeploymentCheck {
+        let has_key = self.anthropic.is_some();
+        let (limiter, log) = (self.limiter.clone(), self.conversation_log.clone());
+        DeploymentCheck::new("ai")
+            .check("API key", move || {
+                ready(has_key.then_some(()).ok_or_else(|| "ANTHROPIC_API_KEY is not set".to_owned()))
+            })
+            .check("rate limit", move || {
+                let limiter = limiter.clone();
+                async move { limiter.check().await }
+            })
+            .check("conversation log", move || {
+                let log = log.clone();
+                async move { log.check().await }
+            })
     }
 }

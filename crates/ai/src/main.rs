@@ -10,7 +10,9 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = AiConfig::read(Env::of_process())?;
         let state = config.state()?;
-        lambda::serve(ai::router(state.clone()), &config.http, state.warm_up()).await
+        let routes = ai::router(state.clone());
+        let check = state.deployment_check().get("health", &routes, "/api/ai/health");
+        lambda::serve(routes, &config.http, state.warm_up(), check).await
     })
     .await
 }

@@ -1,11 +1,12 @@
 //! The commands of `rotracker`. It serves the API, runs the whole system on this machine, migrates databases, fills them with sample
-//! data, exports them, repairs the inventory's index, deletes old entries of the AI log, and prints the API description. The commands
-//! are in a library, so that the tests can use them.
+//! data, exports them, repairs the inventory's index, deletes old entries of the AI log, examines an installation, tests a deployed
+//! API, and prints the API description. The commands are in a library, so that the tests can use them.
 
 pub mod cargo_lambda;
 pub mod database_server;
 pub mod dev;
 pub mod docs;
+pub mod doctor;
 pub mod dynamodb;
 pub mod export;
 pub mod fake_anthropic;
@@ -22,4 +23,5 @@ pub mod sam_local;
 pub mod seed;
 pub mod serve;
 mod signals;
+pub mod smoke;
 pub mod supervise;

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use ::migrate::error_line;
 use clap::{Parser, Subcommand};
-use rotracker_cli::{dev, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve};
+use rotracker_cli::{
+    dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve, smoke,
+};
 
 /// Runs, migrates and fills the repair order tracker
 #[derive(Debug, Parser)]
@@ -31,6 +34,8 @@ enum AsyncCommand {
     Serve(serve::Options),
     /// Bring the databases to the state that the functions expect
     Migrate(migrate::Options),
+    /// Say what would fail in the configuration, the databases and the other services
+    Doctor(doctor::Options),
     /// Fill empty databases with sample data
     Seed,
     /// Import the rows of another database
@@ -41,6 +46,8 @@ enum AsyncCommand {
     Reindex(reindex::Options),
     /// Delete old entries of the AI log
     PruneAiLogs(prune_ai_logs::Options),
+    /// Test a deployed API, step by step
+    Smoke(smoke::Options),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
 }
@@ -58,6 +65,8 @@ async fn run(command: AsyncCommand) -> ExitCode {
     let result = match command {
         AsyncCommand::Import(options) => return exit(import::run(options).await),
         AsyncCommand::Export(options) => return exit(export::run(options).await),
+        AsyncCommand::Doctor(options) => return exit(doctor::run(options).await),
+        AsyncCommand::Smoke(options) => return exit(smoke::run(options).await),
         AsyncCommand::Dev(options) => dev::run(options).await,
         AsyncCommand::Serve(options) => serve::run(options).await,
         AsyncCommand::Migrate(options) => migrate::run(options).await,
@@ -75,17 +84,4 @@ fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
         output::progress(&format!("error: {}", error_line(&error)));
         ExitCode::FAILURE
     })
-}
-
-/// Returns the error and its causes in one line, without the causes that are already part of the text.
-fn error_line(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }

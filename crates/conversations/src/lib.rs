@@ -80,6 +80,15 @@ pub struct Tokens {
     pub cache_creation: Option<i64>,
 }
 
+/// Checks that the table of the log can be read.
+///
+/// # Errors
+/// When the database fails.
+pub async fn check(connection: &mut MySqlConnection) -> Result<(), ApiError> {
+    sqlx::query("SELECT id FROM ai_conversation_logs LIMIT 1").fetch_optional(connection).await?;
+    Ok(())
+}
+
 /// Inserts an exchange that ended at `ended` into the log of the main database, and returns the id of the entry.
 ///
 /// # Errors

@@ -27,6 +27,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// Returns the problems, each of which names a variable.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(|problem| problem.trim())
+    }
+
     /// Joins the errors of several functions. A problem that several of them have is named once.
     pub fn join(errors: impl IntoIterator<Item = Self>) -> Self {
         let mut problems = Vec::new();
@@ -229,6 +234,10 @@ impl HttpConfig {
                 }
             }
         }
+        let has_only_commas = urls.trim_matches([',', ' ']).is_empty();
+        if has_only_commas && env.optional("FRONTEND_URL").is_some() {
+            env.problem("FRONTEND_URL", "must name an origin such as https://example.com");
+        }
         let base_path = env.parsed("BASE_PATH", BasePath::default(), BasePath::EXPECTED);
         let legacy_dashboard = env.parsed("LEGACY_DASHBOARD", false, "true or false");
         let auth = AuthConfig::read(env, stage, legacy_dashboard);
@@ -293,5 +302,8 @@ mod tests {
         let mut variables = env([("FRONTEND_URL", "https://Repairs.example/, http://localhost:5173")]);
         let config = HttpConfig::read(&mut variables, Stage::Production);
         assert_eq!(config.frontend_origins, ["https://repairs.example", "http://localhost:5173"]);
+        let mut variables = env([("FRONTEND_URL", " , ")]);
+        HttpConfig::read(&mut variables, Stage::Production);
+        assert!(variables.finish(()).unwrap_err().to_string().contains("FRONTEND_URL must name an origin"));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use app_core::{config::Env, lambda};
+use app_core::{
+    config::Env,
+    lambda::{self, DeploymentCheck},
+};
 use inventory::InventoryConfig;
 
 #[tokio::main(flavor = "current_thread")]
@@ -10,8 +13,12 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = InventoryConfig::read(Env::of_process())?;
         let state = config.state();
-        lambda::serve(inventory::router(state.clone(), config.http.legacy_dashboard), &config.http, state.db.warm_up())
-            .await
+        let routes = inventory::router(state.clone(), config.http.legacy_dashboard);
+        // Both are short: the parts without a piece, of all tables, and the changes of a part that nobody has.
+        let check = DeploymentCheck::new("inventory")
+            .get("low stock", &routes, "/api/inventory/low-stock?threshold=1")
+            .get("ledger", &routes, "/api/inventory/transactions?partNumber=DEPLOYMENT-CHECK&limit=1");
+        lambda::serve(routes, &config.http, state.db.warm_up(), check).await
     })
     .await
 }

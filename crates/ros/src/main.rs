@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use app_core::{config::Env, lambda};
+use app_core::{
+    config::Env,
+    lambda::{self, DeploymentCheck},
+};
 use ros::RosConfig;
 
 #[tokio::main(flavor = "current_thread")]
@@ -10,7 +13,10 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = RosConfig::read(Env::of_process())?;
         let state = config.state();
-        lambda::serve(ros::router(state.clone(), config.http.legacy_dashboard), &config.http, state.db.warm_up()).await
+        let routes = ros::router(state.clone(), config.http.legacy_dashboard);
+        let check =
+            DeploymentCheck::new("ros").get("health", &routes, "/health").get("list", &routes, "/api/ros?limit=1");
+        lambda::serve(routes, &config.http, state.db.warm_up(), check).await
     })
     .await
 }

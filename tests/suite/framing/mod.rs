@@ -1,6 +1,7 @@
 //! Runs the real binaries against the runtime API with the events of every gateway, and checks the responses as they
 //! are posted to Lambda.
 
+mod deployment_check;
 mod failures;
 mod requests;
 mod responses;

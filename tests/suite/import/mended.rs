@@ -11,7 +11,7 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 
 /// Opens a file of rejected rows in a spreadsheet, sets cells by `source_row` and column, and saves it under another name.
-fn mend(importer: &Importer, file: &str, cells: &[(&str, &str, &str)]) -> PathBuf {
+pub(crate) fn mend(importer: &Importer, file: &str, cells: &[(&str, &str, &str)]) -> PathBuf {
     let mut workbook: Xlsx<_> = open_workbook(importer.reports.path().join(file)).unwrap();
     let sheet = workbook.worksheet_range_at(0).unwrap().unwrap();
     let mut rows: Vec<Vec<String>> = sheet.rows().map(|row| row.iter().map(Data::to_string).collect()).collect();

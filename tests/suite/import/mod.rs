@@ -5,7 +5,7 @@ mod exports;
 mod files;
 mod interrupted;
 mod live_database;
-mod mended;
+pub(crate) mod mended;
 mod moved_aside;
 mod related_rows;
 mod report;

@@ -16,6 +16,7 @@ use app_core::{
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
@@ -48,6 +49,12 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long opening the connection ahead of the first request may take.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The characters to encode in a model's name in a path: all but those that URLs never encode.
+const MODEL_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How long a request for a model's description may take.
+const MODEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The configuration of the client.
 #[derive(Clone, Debug)]
@@ -166,6 +173,24 @@ impl Anthropic {
                 error = %telemetry::error_chain(&error.without_url()),
                 "Anthropic was not reached during start-up"
             );
+        }
+    }
+
+    /// Returns whether Anthropic has this model. The request costs nothing, and shows whether the key is accepted.
+    ///
+    /// # Errors
+    /// When Anthropic does not answer or does not accept the key.
+    pub async fn has_model(&self, model: &str) -> Result<bool, UpstreamError> {
+        let url = format!("{}/v1/models/{}", self.base_url, utf8_percent_encode(model, MODEL_IN_PATH));
+        let response = self.http.get(url).headers(self.headers.clone()).timeout(MODEL_TIMEOUT).send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        match status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => {
+                let body = response.bytes().await.unwrap_or_default();
+                Err(UpstreamError::from_response(status, &headers, &body, &self.key))
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use std::{error::Error, num::NonZeroU64, time::Instant};
 use app_core::{
     clock::Clock,
     http::RequestId,
+    lambda::CheckResult,
     metrics::{self, Metric},
     telemetry,
 };
@@ -201,6 +202,16 @@ impl Limiter {
         let cleared = self.store.delete(&key).await;
         self.refusals.remove(&key);
         cleared
+    }
+
+    /// Checks that decisions can be made, with one on a user that no client has: the names of users are in lower case, and tokens
+    /// have no such subject.
+    ///
+    /// # Errors
+    /// The reason why no decision can be made, also if the configuration lets requests pass then.
+    pub async fn check(&self) -> CheckResult {
+        let decided = self.decide("DEPLOYMENT CHECK", self.clock.now().timestamp_millis()).await;
+        decided.map(drop).map_err(|error| telemetry::error_chain(&error).to_string())
     }
 
     /// Opens the connections to the store during Init: one, or two if a request makes two calls at once. A failure is logged, and the

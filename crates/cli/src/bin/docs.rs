@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use app_core::lambda::{self, Delivery};
+use app_core::lambda::{self, Delivery, DeploymentCheck};
 use rotracker_cli::docs;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    lambda::start(async { lambda::run(docs::router()?, Delivery::Streaming).await }).await
+    lambda::start(async { lambda::run(docs::router()?, Delivery::Streaming, DeploymentCheck::new("docs")).await }).await
 }

@@ -1,5 +1,7 @@
-//! `rotracker export`: writes orders and parts into files, as the routes `…/export` send them, or as Excel workbooks.
+//! `rotracker export`: writes orders and parts into files, as the routes `…/export` send them, or as Excel workbooks. With `--since`
+//! it writes the changes of a period instead.
 
+mod since;
 mod workbook;
 
 use std::{
@@ -20,13 +22,14 @@ use app_core::{
     db::{Connection, Pool},
     http::{ApiError, ListRange, Record, csv_chunks},
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{FutureExt, Stream, TryStreamExt};
 use inventory::model::{ExportedTable, FoundPart, InventoryItem, ItemFilter};
 use ros::model::{ArchiveSelection, OrderFilter, OrderSort, RepairOrder};
 use sqlx::Executor;
 use tempfile::NamedTempFile;
 
+pub use since::{ChangesExport, WrittenChanges};
 pub use workbook::LeftOutRow;
 
 use crate::{
@@ -34,7 +37,7 @@ use crate::{
     output::{print, progress},
 };
 
-/// The exit status of an export that left rows out.
+/// The exit status of an export that left something out.
 const LEFT_OUT: u8 = 3;
 
 /// The options of `rotracker export`.
@@ -49,6 +52,9 @@ pub struct Options {
     /// The format of the files
     #[arg(long, value_enum, default_value = "csv")]
     pub format: Format,
+    /// Export what has changed since this instant, as CSV files and as SQL for the database that was imported
+    #[arg(long, value_name = "INSTANT", value_parser = since::parse_instant, conflicts_with_all = ["tables", "format"])]
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// The format of the files.
@@ -104,11 +110,14 @@ impl Table {
 pub async fn run(options: Options) -> Result<ExitCode> {
     let mut env = Env::of_process();
     let zone = business_time_zone(&mut env);
-    let Options { directory, mut tables, format } = options;
+    let Options { directory, mut tables, format, since } = options;
+    let today = Clock::system(zone).today();
+    if let Some(since) = since {
+        return run_since(ChangesExport { databases: Databases::read(env)?, directory, since, today }).await;
+    }
     if tables.is_empty() {
         tables = Table::all().collect();
     }
-    let today = Clock::system(zone).today();
     let export = Export { databases: Databases::read(env)?, directory, tables, format, today };
     let files = export.run().await?;
     for ExportedFile { path, rows, left_out } in &files {
@@ -119,6 +128,18 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     }
     let is_complete = files.iter().all(|file| file.left_out.is_empty());
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(LEFT_OUT) })
+}
+
+/// Exports changes, and returns the exit status: 3 if the old database cannot hold all of them.
+async fn run_since(export: ChangesExport) -> Result<ExitCode> {
+    let WrittenChanges { files, not_expressed } = export.run().await?;
+    for (path, rows) in &files {
+        print(&format!("{}: {rows} changes", path.display()));
+    }
+    for sentence in &not_expressed {
+        progress(&format!("not in the SQL file: {sentence}"));
+    }
+    Ok(if not_expressed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LEFT_OUT) })
 }
 
 /// An export, as the command line describes it.

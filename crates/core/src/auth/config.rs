@@ -94,7 +94,10 @@ impl IssuerConfig {
         }
         let audiences: Vec<String> =
             env.required("AUTH_AUDIENCE").split(',').map(|audience| audience.trim().to_owned()).collect();
-        let audiences = audiences.into_iter().filter(|audience| !audience.is_empty()).collect();
+        let audiences: Vec<String> = audiences.into_iter().filter(|audience| !audience.is_empty()).collect();
+        if audiences.is_empty() && env.optional("AUTH_AUDIENCE").is_some() {
+            env.problem("AUTH_AUDIENCE", "must name an audience");
+        }
         let roles_claim = env.optional("AUTH_ROLES_CLAIM").unwrap_or(ROLES_CLAIM).trim().to_owned();
         let admin_role = env.optional("AUTH_ADMIN_ROLE").map(|role| role.trim().to_owned());
         Self { accepted: accepted(&issuer), issuer, audiences, roles_claim, admin_role }
@@ -201,6 +204,7 @@ mod tests {
         let audience = ("AUTH_AUDIENCE", "api");
         for (variables, said) in [
             (vec![issuer], "AUTH_AUDIENCE is missing"),
+            (vec![issuer, ("AUTH_AUDIENCE", " , ")], "AUTH_AUDIENCE must name"),
             (vec![issuer, audience, ("AUTH_MODE", "none")], "AUTH_MODE must not be none"),
             (vec![("AUTH_MODE", "off")], "AUTH_MODE must be none"),
             (vec![LEGACY, SECRET, ("AUTH_MODE", "none")], "AUTH_MODE must not be none where PROXY_SECRET"),

@@ -3,6 +3,7 @@
 //! down, cached keys serve for a day.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -122,6 +123,25 @@ impl Keys {
         self.refresh(TimeDelta::zero()).await;
     }
 
+    /// Fetches the keys and returns the names of their algorithms, such as `RS256`. For examining a configuration.
+    ///
+    /// # Errors
+    /// When the issuer does not answer, or has no usable keys.
+    pub async fn algorithms(&self) -> Result<BTreeSet<String>, FetchError> {
+        let fetch = tokio::time::timeout(FETCH_TIMEOUT, self.0.fetch()).await;
+        let keys = fetch.unwrap_or(Err(FetchError::TimedOut))?;
+        Ok(keys.iter().map(|key| format!("{:?}", key.algorithm)).collect())
+    }
+
+    /// Returns whether there are keys that tokens can be checked with. Fetches them if there are none.
+    pub async fn are_available(&self) -> bool {
+        let has_keys = || self.cached().is_younger_than(STALE_LIMIT, self.0.clock.now());
+        if !has_keys() {
+            self.refresh(MIN_INTERVAL_WITHOUT_KEYS).await;
+        }
+        has_keys()
+    }
+
     /// Returns the key with the id `id`, or without one the only key.
     ///
     /// # Errors
@@ -189,8 +209,9 @@ impl Keys {
     }
 }
 
+/// The reason why the keys could not be fetched.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub enum FetchError {
     #[error("the issuer did not answer")]
     Http(#[source] reqwest::Error),
     #[error("the issuer did not answer in time")]

@@ -84,6 +84,20 @@ impl Authentication {
         }
     }
 
+    /// Checks that requests can be authenticated: that it is configured, and that the issuer's keys can be had.
+    ///
+    /// # Errors
+    /// The reason why every request would be refused.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        match &*self.0 {
+            Policy::Off { .. } | Policy::Proxy(_) => Ok(()),
+            Policy::Missing => Err("AUTH_ISSUER is not set, so no request is let in"),
+            Policy::MissingProxySecret => Err("PROXY_SECRET is not set, so no request is let in"),
+            Policy::Issuer { keys, .. } if keys.are_available().await => Ok(()),
+            Policy::Issuer { .. } => Err("the keys of AUTH_ISSUER cannot be fetched, so no token can be checked"),
+        }
+    }
+
     /// Returns the caller of a request with these headers.
     ///
     /// # Errors

@@ -8,6 +8,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, MySqlConnection,
@@ -32,7 +36,9 @@ pub struct DatabaseConfig {
     pub password: SecretString,
     /// `DB_SSL_MODE`; see [`TlsMode`].
     pub tls: TlsMode,
-    /// The certificate authority as PEM: `DB_SSL_CA_CONTENT` (PEM or bare base64), else the file that `DB_SSL_CA` names.
+    /// The certificates of authorities as PEM: those of `DB_SSL_CA_CONTENT` (PEM or bare base64) and of the file that `DB_SSL_CA`
+    /// names. While a server changes its authority, both are needed, and two long ones fit into a file only: Lambda limits all
+    /// variables together to 4 KB.
     pub certificate_authority: Option<Vec<u8>>,
     /// `DB_MAX_CONNECTIONS`: the most connections of one instance, 2 by default.
     pub max_connections: u32,
@@ -115,50 +121,70 @@ fn read_tls_mode(env: &mut Env, has_authority: bool) -> TlsMode {
     }
 }
 
+/// Reads the certificates of both variables. For a wrong one it returns no certificates.
 fn read_certificate_authority(env: &mut Env) -> Option<Vec<u8>> {
-    if let Some(content) = env.optional("DB_SSL_CA_CONTENT") {
-        let pem = pem_from(content);
-        if pem.is_none() {
-            env.problem("DB_SSL_CA_CONTENT", "must be a certificate as PEM, or its base64 lines alone");
-        }
-        return pem;
+    let content = env.optional("DB_SSL_CA_CONTENT").map(pem_from);
+    let path = env.optional("DB_SSL_CA").map(str::trim).map(str::to_owned);
+    if content.is_none() && path.is_none() {
+        return None;
     }
-    let path = env.optional("DB_SSL_CA")?.to_owned();
-    match std::fs::read(&path) {
-        Ok(pem) if is_pem(&String::from_utf8_lossy(&pem)) => Some(pem),
-        Ok(_) => {
-            env.problem("DB_SSL_CA", &format!("names {path}, which is not a PEM certificate"));
-            None
+    let mut all = Vec::new();
+    if let Some(pem) = content {
+        match check_certificates(&pem) {
+            Ok(()) => all.extend(pem),
+            Err(problem) => env.problem("DB_SSL_CA_CONTENT", &problem),
         }
-        Err(error) => {
-            env.problem("DB_SSL_CA", &format!("names {path}, which cannot be read: {error}"));
-            None
+    }
+    if let Some(path) = path {
+        let file = std::fs::read(&path).map_err(|error| format!("which cannot be read: {error}"));
+        match file.and_then(|pem| check_certificates(&pem).map(|()| pem).map_err(|problem| format!("which {problem}")))
+        {
+            Ok(pem) => {
+                // The last line of the content may lack its end.
+                all.push(b'\n');
+                all.extend(pem);
+            }
+            Err(problem) => env.problem("DB_SSL_CA", &format!("names {path}, {problem}")),
         }
+    }
+    Some(all)
+}
+
+/// Checks that `pem` has one certificate or more, all of which can be used. Otherwise every connection would fail.
+///
+/// # Errors
+/// The problem, as the end of a sentence.
+fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        count += 1;
+        let is_usable = certificate.is_ok_and(|certificate| RootCertStore::empty().add(certificate).is_ok());
+        if !is_usable {
+            return Err(format!("is damaged: its certificate number {count} cannot be read"));
+        }
+    }
+    match count {
+        0 => Err("has no PEM certificate".to_owned()),
+        _ => Ok(()),
     }
 }
 
 const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const PEM_END: &str = "-----END CERTIFICATE-----";
 
-fn is_pem(text: &str) -> bool {
-    text.contains(PEM_BEGIN) && text.contains(PEM_END)
-}
-
 /// Returns PEM from PEM (in which editors of environments often turn line breaks into `\n`) or from bare base64, which may be the
-/// certificate itself or a whole PEM file.
-fn pem_from(content: &str) -> Option<Vec<u8>> {
+/// certificate itself or a whole PEM file. Other texts are returned as they are.
+fn pem_from(content: &str) -> Vec<u8> {
     let content = content.replace("\\n", "\n");
-    if is_pem(&content) {
-        return Some(content.into_bytes());
+    if content.contains(PEM_BEGIN) {
+        return content.into_bytes();
     }
     let base64: String = content.split_whitespace().collect();
-    let decoded = STANDARD.decode(&base64).ok()?;
-    if is_pem(&String::from_utf8_lossy(&decoded)) {
-        return Some(decoded);
+    match STANDARD.decode(&base64) {
+        Ok(decoded) if decoded.starts_with(PEM_BEGIN.as_bytes()) => decoded,
+        Ok(_) => format!("{PEM_BEGIN}\n{base64}\n{PEM_END}\n").into_bytes(),
+        Err(_) => content.into_bytes(),
     }
-    // A DER certificate is an ASN.1 sequence.
-    let is_certificate = decoded.first() == Some(&0x30);
-    is_certificate.then(|| format!("{PEM_BEGIN}\n{base64}\n{PEM_END}\n").into_bytes())
 }
 
 /// Connects to `database`, or to the server without a database.
@@ -225,7 +251,8 @@ pub(super) fn connect_options(config: &DatabaseConfig, database: Option<&str>) -
 mod tests {
     use super::*;
 
-    const CERTIFICATE: &str = "MIIBfTCCASOgAwIBAgIUZ0AA";
+    // openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=test -days 36500
+    const CERTIFICATE: &str = "MIIBdTCCARugAwIBAgIUPQRH+Q9Xx5lYNjJBtSF6R4ZENxQwCgYIKoZIzj0EAwIwDzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjgwODQ0MDBaGA8yMTI2MTEwNDA4NDQwMFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCDkLRqY0JjE4ofFoHe4IBg1wZjUvKZ5v/r0iBPczwzPjETxPelxjptP+Xvx0SoS2e2wWBIupI7fBWVIq2tsi8OjUzBRMB0GA1UdDgQWBBScsbLqPDlpVmAayuBgPy2sqQjl7TAfBgNVHSMEGDAWgBScsbLqPDlpVmAayuBgPy2sqQjl7TAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIASVw0OZWoT+rqWc1gBHsSLSZOyOCPD+il5KSLdDDaOiAiEAtOVZZq8Rkpc1j452zJAYDnNFJfVfYiI2/rUyT3M0NfA=";
 
     fn read<const N: usize>(variables: [(&str, &str); N]) -> Result<DatabaseConfig, String> {
         let base = [("DB_HOST", "db.example"), ("DB_USER", "app"), ("DB_PASSWORD", "")];
@@ -247,8 +274,48 @@ mod tests {
             assert_eq!(authority, pem, "from {content}");
             assert_eq!(config.tls, TlsMode::VerifyCa);
         }
-        assert!(read([("DB_SSL_CA_CONTENT", "not base64!")]).unwrap_err().contains("DB_SSL_CA_CONTENT"));
-        assert!(read([("DB_SSL_CA", "/does/not/exist")]).unwrap_err().contains("DB_SSL_CA names"));
+    }
+
+    #[test]
+    fn a_ca_that_cannot_be_used_is_the_only_problem() {
+        let pem = format!("{PEM_BEGIN}\n{CERTIFICATE}\n{PEM_END}\n");
+        let cut = pem.replace(PEM_END, "");
+        let damaged = format!("{pem}{}", pem.replace("MIIB", "MIIC"));
+        let key = pem.replace("CERTIFICATE", "PRIVATE KEY");
+        let file = std::env::temp_dir().join(format!("rotracker-ca-{}.pem", std::process::id()));
+        let path = file.to_str().unwrap();
+        for (content, problem) in [
+            ("not base64!", "has no certificate"),
+            ("bm8gY2VydGlmaWNhdGU=", "certificate number 1 cannot be read"),
+            (&cut, "certificate number 1 cannot be read"),
+            (&damaged, "certificate number 2 cannot be read"),
+            (&key, "has no certificate"),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let is_bare = !content.contains("-----") && !content.contains('!');
+            let of_file = if is_bare { "has no certificate" } else { problem };
+            for (variable, named, problem) in [
+                (("DB_SSL_CA_CONTENT", content), "DB_SSL_CA_CONTENT ", problem),
+                (("DB_SSL_CA", path), &*format!("DB_SSL_CA names {path}, which "), of_file),
+            ] {
+                let error = read([("DB_SSL_MODE", "VERIFY_IDENTITY"), variable]).unwrap_err();
+                assert!(error.contains(named) && error.contains(problem), "{content}: {error}");
+                assert_eq!(error.lines().count(), 2, "{error}");
+            }
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(read([("DB_SSL_CA", path)]).unwrap_err().contains("which cannot be read"));
+    }
+
+    #[test]
+    fn the_certificates_of_both_variables_count() {
+        let pem = format!("{PEM_BEGIN}\n{CERTIFICATE}\n{PEM_END}");
+        let file = std::env::temp_dir().join(format!("rotracker-two-cas-{}.pem", std::process::id()));
+        std::fs::write(&file, format!("{pem}\n{pem}")).unwrap();
+        let config = read([("DB_SSL_CA", file.to_str().unwrap()), ("DB_SSL_CA_CONTENT", &pem)]).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let authority = config.certificate_authority.unwrap();
+        assert_eq!(CertificateDer::pem_slice_iter(&authority).filter(Result::is_ok).count(), 3);
     }
 
     #[test]

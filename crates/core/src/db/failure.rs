@@ -1,5 +1,6 @@
 //! Classifies database errors by what a request can do about them.
 
+use rustls::CertificateError;
 use sqlx::{Error, mysql::MySqlDatabaseError};
 
 /// The kinds of database errors.
@@ -26,6 +27,18 @@ mod code {
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
     /// A text that the character set does not have, or a number that is none.
     pub(super) const INCORRECT_VALUE: u16 = 1366;
+    pub(super) const DATABASE_ACCESS_DENIED: u16 = 1044;
+    pub(super) const ACCESS_DENIED: u16 = 1045;
+    /// MariaDB's, for an account whose plugin takes no password.
+    pub(super) const ACCESS_DENIED_WITHOUT_PASSWORD: u16 = 1698;
+    pub(super) const UNKNOWN_DATABASE: u16 = 1049;
+    pub(super) const UNKNOWN_COLUMN: u16 = 1054;
+    pub(super) const HOST_NOT_PRIVILEGED: u16 = 1130;
+    pub(super) const PASSWORD_MUST_CHANGE: u16 = 1820;
+    pub(super) const PASSWORD_EXPIRED: u16 = 1862;
+    pub(super) const ACCOUNT_LOCKED: u16 = 3118;
+    pub(super) const ACCOUNT_LOCKED_MARIADB: u16 = 4151;
+    pub(super) const SECURE_TRANSPORT_REQUIRED: u16 = 3159;
     pub(super) const TOO_MANY_CONNECTIONS: u16 = 1040;
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
@@ -61,6 +74,68 @@ pub fn classify(error: &Error) -> Failure {
             _ => Failure::Other,
         },
     }
+}
+
+/// Returns the step that a person has forgotten, if `error` shows one: how a connection is refused, and what to do about it. It is for
+/// the log.
+pub fn hint(error: &Error) -> Option<&'static str> {
+    if let Some(error) = tls_error(error) {
+        return tls_hint(error);
+    }
+    Some(match number(error)? {
+        code::ACCESS_DENIED | code::ACCESS_DENIED_WITHOUT_PASSWORD => {
+            "the server does not accept DB_USER and DB_PASSWORD: if the password was changed on the server or in the secret, deploy \
+             with another SecretsRevision, because functions keep the password that the secret had when they were deployed"
+        }
+        code::PASSWORD_EXPIRED | code::PASSWORD_MUST_CHANGE => {
+            "the password of DB_USER has expired on the server: set another one, put it into the secret, and deploy with another \
+             SecretsRevision"
+        }
+        code::ACCOUNT_LOCKED | code::ACCOUNT_LOCKED_MARIADB => {
+            "the account DB_USER is locked on the server: ALTER USER ... ACCOUNT UNLOCK"
+        }
+        code::DATABASE_ACCESS_DENIED => {
+            "the account DB_USER has no privileges on this database: GRANT them, or check the DB_NAME_* variables"
+        }
+        code::UNKNOWN_DATABASE => "the server has no such database: check the DB_NAME_* variables, and create it",
+        code::HOST_NOT_PRIVILEGED => {
+            "the server accepts DB_USER from other addresses only: check the account's host and the server's allow list"
+        }
+        code::SECURE_TRANSPORT_REQUIRED => "the server accepts encrypted connections only: check DB_SSL_MODE",
+        code::NO_SUCH_TABLE | code::UNKNOWN_COLUMN => {
+            "the migrations of this version have not run on this database: run `rotracker migrate`"
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the error of TLS that `error` was made of.
+fn tls_error(error: &Error) -> Option<&rustls::Error> {
+    match error {
+        Error::Io(error) => error.get_ref()?.downcast_ref(),
+        Error::Tls(error) => error.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(problem) = error else { return None };
+    Some(match problem {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "no authority in DB_SSL_CA or DB_SSL_CA_CONTENT has signed the server's certificate: if the server has changed its \
+             authority, add the certificate of the new one"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the certificate of the server, or that of its authority, has expired: it must be renewed on the server"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet: check the clocks of both machines"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name than DB_HOST: set DB_HOST to the name that the server's provider shows"
+        }
+        _ => return None,
+    })
 }
 
 /// Returns whether a unique key refused the row.

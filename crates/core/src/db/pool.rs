@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::{
     DatabaseConfig, Failure, classify,
     config::{connect_options, connect_with},
+    failure,
 };
 use crate::{
     http::ApiError,
@@ -138,7 +139,11 @@ impl Pool {
             match opened {
                 Ok(connection) => connection.release(),
                 Err(error) => {
-                    tracing::warn!(error = %telemetry::error_chain(&error), "the database was not reached during start-up");
+                    tracing::warn!(
+                        error = %telemetry::error_chain(&error),
+                        hint = failure::hint(&error),
+                        "the database was not reached during start-up"
+                    );
                 }
             }
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Json, JsonResponse, NotAdministrator, observe::Refusal};
 use crate::{
     auth::{TokenError, VerifyError},
-    db::{Failure, classify},
+    db::{Failure, classify, hint},
     metrics::{self, Metric},
     telemetry,
 };
@@ -272,7 +272,11 @@ impl ApiError {
         if is_from_database && self.status() == StatusCode::SERVICE_UNAVAILABLE {
             metrics::count(Metric::DatabaseUnavailable, 1);
         }
-        tracing::error!(error = %telemetry::error_chain(self), "{message}");
+        let hint = match self {
+            Self::Database(error) | Self::OutcomeUnknown(error) => hint(error),
+            _ => None,
+        };
+        tracing::error!(error = %telemetry::error_chain(self), hint, "{message}");
     }
 
     /// Returns the response if the request was valid but the data did not allow it (404, 409, 412). For errors of the request

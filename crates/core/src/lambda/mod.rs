@@ -1,11 +1,13 @@
 //! The Lambda runner, which serves invocations with a router.
 
+mod deployment_check;
 mod framing;
 
 use std::{
     future::ready,
     net::{SocketAddr, ToSocketAddrs},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +18,18 @@ use axum::{
     response::Response,
 };
 use backon::{ConstantBuilder, Retryable};
+use bytes::Bytes;
+use deployment_check::Report;
+pub use deployment_check::{CheckResult, DeploymentCheck};
+use futures_util::Stream;
 pub use lambda_http::Error;
+use lambda_http::{
+    Adapter, LambdaEvent, Service, StreamAdapter,
+    lambda_runtime::{self, FunctionResponse},
+    request::LambdaRequest,
+    service_fn,
+};
+use serde::Serialize;
 use tokio::task::yield_now;
 
 use crate::{config::HttpConfig, http::with_layers, metrics, nodelay::set_nodelay, telemetry};
@@ -61,11 +74,17 @@ pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
 const MAX_RESUMPTIONS: usize = 500;
 
 /// Serves the routes of a function, with the layers of every function, until the instance ends. Before the first request it waits
-/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile.
+/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile. A deployment gets `check`, and
+/// whether requests can be authenticated.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(routes: Router, config: &HttpConfig, warm_up: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn serve(
+    routes: Router,
+    config: &HttpConfig,
+    warm_up: impl Future<Output = ()>,
+    check: DeploymentCheck,
+) -> Result<(), Error> {
     let delivery = Delivery::of_process();
     let router = async {
         // Connections are opened in the first turn of all three, and requests sent on them in the second. The layers are put
@@ -76,17 +95,22 @@ pub async fn serve(routes: Router, config: &HttpConfig, warm_up: impl Future<Out
         with_layers(routes, config, delivery)
     };
     let ((), (), router) = tokio::join!(warm_up, config.auth.warm_up(), router);
-    run(router, delivery).await
+    let auth = config.auth.clone();
+    let check = check.check("authentication", move || {
+        let auth = auth.clone();
+        async move { auth.check().await.map_err(str::to_owned) }
+    });
+    run(router, delivery, check).await
 }
 
-/// Serves invocations with `router` until the instance ends.
+/// Serves invocations until the instance ends: those of gateways with `router`, and that of a deployment with `check`.
 ///
 /// The runtime ends when a response cannot be delivered, for example because the client disconnects in the middle of it. The
 /// instance is sound then, so the runtime is started again.
 ///
 /// # Errors
 /// When the runtime API cannot be reached; the instance is then lost.
-pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
+pub async fn run(router: Router, delivery: Delivery, check: DeploymentCheck) -> Result<(), Error> {
     metrics::ready();
     let router = router.layer(map_response(|response: Response| ready(framing::join_headers(response))));
     // Outside the router, because it changes the path before routing.
@@ -99,15 +123,67 @@ pub async fn run(router: Router, delivery: Delivery) -> Result<(), Error> {
         let _ = set_nodelay(|peer| addresses.contains(&peer));
         ready(request)
     }));
+    let check = Arc::new(check);
     let serve = || async {
         match delivery {
             // One invocation at a time, unless the environment asks for more.
-            Delivery::Streaming => lambda_http::run_with_streaming_response_concurrent(router.clone()).await,
-            Delivery::Buffered => lambda_http::run(router.clone()).await,
+            Delivery::Streaming => {
+                let (router, check) = (router.clone(), check.clone());
+                let respond = move |event| stream_response(router.clone(), check.clone(), event);
+                lambda_runtime::run_concurrent(service_fn(respond)).await
+            }
+            Delivery::Buffered => {
+                let respond = |event| whole_response(router.clone(), check.clone(), event);
+                lambda_runtime::run(service_fn(respond)).await
+            }
         }
     };
     let again = ConstantBuilder::new().with_delay(Duration::from_millis(10)).with_max_times(MAX_RESUMPTIONS);
     serve.retry(again).notify(|error, _| tracing::warn!(error = %error, "a response could not be delivered")).await
+}
+
+/// Responds to an invocation with a stream, or with the report of a check.
+async fn stream_response(
+    router: Router,
+    check: Arc<DeploymentCheck>,
+    event: LambdaEvent<LambdaRequest>,
+) -> Result<FunctionResponse<Report, impl Stream<Item = Result<Bytes, axum::Error>> + Unpin + Send + 'static>, Error> {
+    if is_deployment_check(&event.payload)? {
+        return Ok(FunctionResponse::BufferedResponse(check.run().await));
+    }
+    let response = StreamAdapter::from(router).call(event);
+    Ok(FunctionResponse::StreamingResponse(response.await?))
+}
+
+/// Responds to an invocation with one document.
+async fn whole_response(
+    router: Router,
+    check: Arc<DeploymentCheck>,
+    event: LambdaEvent<LambdaRequest>,
+) -> Result<impl Serialize, Error> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Document<R> {
+        Report(Report),
+        Response(R),
+    }
+    if is_deployment_check(&event.payload)? {
+        return Ok(Document::Report(check.run().await));
+    }
+    Ok(Document::Response(Adapter::from(router).call(event).await?))
+}
+
+/// Returns whether the event asks for the check of a deployment. `lambda_http` looks for that of a gateway first, so only other events
+/// are parsed again.
+///
+/// # Errors
+/// When the event is neither.
+fn is_deployment_check(event: &LambdaRequest) -> Result<bool, Error> {
+    match event {
+        LambdaRequest::PassThrough(event) if deployment_check::is_requested(event) => Ok(true),
+        LambdaRequest::PassThrough(_) => Err("the event is neither a gateway's nor the check of a deployment".into()),
+        _ => Ok(false),
+    }
 }
 
 /// Returns the addresses of the runtime API, which `AWS_LAMBDA_RUNTIME_API` names.

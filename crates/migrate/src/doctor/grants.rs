@@ -1,0 +1,104 @@
+//! The privileges of an account, from `SHOW GRANTS`.
+
+use std::collections::BTreeSet;
+
+/// The privileges that an account has on a database.
+#[derive(Debug, Default)]
+pub(super) struct Privileges {
+    /// Their names, such as `SELECT`; `ALL PRIVILEGES` stands for all.
+    pub(super) names: BTreeSet<String>,
+    /// Whether the account also has roles, whose privileges are not listed.
+    pub(super) has_roles: bool,
+}
+
+impl Privileges {
+    /// Reads the privileges on `database` from the lines of `SHOW GRANTS`.
+    pub(super) fn on(database: &str, grants: &[String]) -> Self {
+        let mut privileges = Self::default();
+        for grant in grants {
+            let Some((granted, scope)) = grant.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON ")) else {
+                privileges.has_roles = true;
+                continue;
+            };
+            let (scope, rest) = scope.split_once(" TO ").unwrap_or((scope, ""));
+            if !includes(scope, database) {
+                continue;
+            }
+            privileges.names.extend(granted.split(',').map(|name| name.trim().to_owned()));
+            if rest.contains("WITH GRANT OPTION") {
+                privileges.names.insert("GRANT OPTION".to_owned());
+            }
+        }
+        privileges.names.remove("USAGE");
+        privileges
+    }
+
+    /// Returns those of `needed` that the account lacks.
+    pub(super) fn missing<'n>(&self, needed: &[&'n str]) -> Vec<&'n str> {
+        let has = |name: &str| self.names.contains(name) || self.names.contains("ALL PRIVILEGES");
+        needed.iter().filter(|name| !has(name)).copied().collect()
+    }
+
+    /// Returns those that the account has beyond `needed`.
+    pub(super) fn beyond(&self, needed: &[&str]) -> Vec<&str> {
+        self.names.iter().map(String::as_str).filter(|name| !needed.contains(name)).collect()
+    }
+}
+
+/// Returns whether the scope of a grant, such as `*.*` or `` `ro\_tracker%`.* ``, is `database` or includes it.
+fn includes(scope: &str, database: &str) -> bool {
+    if scope == "*.*" {
+        return true;
+    }
+    let pattern = scope.strip_suffix(".*").and_then(|name| name.strip_prefix('`')?.strip_suffix('`'));
+    pattern.is_some_and(|pattern| {
+        let pattern: Vec<char> = pattern.replace("``", "`").chars().collect();
+        matches(&pattern, &database.chars().collect::<Vec<_>>())
+    })
+}
+
+/// Returns whether `text` matches a pattern of GRANT, in which `_` is any character, `%` any text, and `\` takes their meaning away.
+fn matches(pattern: &[char], text: &[char]) -> bool {
+    match (pattern, text) {
+        ([], text) => text.is_empty(),
+        (['%', pattern @ ..], text) => (0..=text.len()).any(|skipped| matches(pattern, &text[skipped..])),
+        (['_', pattern @ ..], [_, text @ ..]) => matches(pattern, text),
+        (['\\', wanted, pattern @ ..] | [wanted, pattern @ ..], [found, text @ ..]) => {
+            wanted == found && matches(pattern, text)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(grants: &[&str]) -> Vec<String> {
+        let grants: Vec<String> = grants.iter().map(|grant| (*grant).to_owned()).collect();
+        Privileges::on("ro_tracker_dev", &grants).names.into_iter().collect()
+    }
+
+    #[test]
+    fn grants_on_the_database_or_on_all_of_them_count() {
+        for scope in ["*.*", "`ro_tracker_dev`.*", r"`ro\_tracker\_dev`.*", "`ro\\_%`.*", "`%`.*"] {
+            assert_eq!(
+                names(&[&format!("GRANT SELECT, CREATE ROUTINE ON {scope} TO `a`@`%`")]),
+                ["CREATE ROUTINE", "SELECT"]
+            );
+        }
+        for scope in [r"`ro\_tracker`.*", "`ro_tracker_dev`.`active`", "`other`.*", r"`ro\\tracker\_dev`.*"] {
+            assert_eq!(names(&[&format!("GRANT SELECT ON {scope} TO `a`@`%`")]), [""; 0], "{scope}");
+        }
+        assert_eq!(names(&["GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*0'"]), [""; 0]);
+    }
+
+    #[test]
+    fn all_privileges_and_roles_are_known() {
+        let grants = ["GRANT ALL PRIVILEGES ON *.* TO `a`@`%` WITH GRANT OPTION", "GRANT `writer`@`%` TO `a`@`%`"];
+        let privileges = Privileges::on("a", &grants.map(str::to_owned));
+        assert_eq!(privileges.missing(&["SELECT", "TRIGGER"]), [""; 0]);
+        assert_eq!(privileges.beyond(&["SELECT"]), ["ALL PRIVILEGES", "GRANT OPTION"]);
+        assert!(privileges.has_roles);
+    }
+}
