@@ -6,8 +6,10 @@ mod databases;
 pub mod doctor;
 pub mod function;
 mod migrations;
+mod parts;
 
 pub use databases::{Databases, error_line};
 pub use migrations::{
     MOVED_ASIDE, MigratedDatabase, Run, migrate_all, migrate_inventory, migrate_main, our_tables, summary,
 };
+pub use parts::parts;

@@ -16,7 +16,10 @@ use sqlx::{
     mysql::MySqlDatabaseError,
 };
 
-use crate::databases::{Databases, connect, error_line};
+use crate::{
+    databases::{Databases, connect, error_line},
+    parts::missing_parts,
+};
 
 /// The main database: repair orders and AI logs.
 pub(crate) static MAIN: LazyLock<Migrator> =
@@ -152,6 +155,10 @@ pub async fn migrate_all(databases: &Databases, dry_run: bool, run: &Run) -> Res
         let migrated = migrate(&pool, name, migrator, dry_run, run).await;
         pool.close();
         done.push(migrated.with_context(|| format!("the database {name} was not migrated"))?);
+        let mut connection = connect(server, Some(name)).await?;
+        if let MigrationState::Incomplete(missing) = migration_state(&mut connection, migrator).await? {
+            bail!("the database {name} is not as its migrations made it: {missing}");
+        }
     }
     Ok(done)
 }
@@ -217,6 +224,8 @@ pub(crate) enum MigrationState {
     Behind(String),
     /// The versions that a later version of this program has applied.
     Ahead(Vec<i64>),
+    /// All are applied, but tables, columns, unique keys or triggers are missing: their names, and what to do.
+    Incomplete(String),
     /// Why the database must not be migrated.
     Refused(String),
 }
@@ -235,6 +244,11 @@ pub(crate) async fn migration_state(connection: &mut MySqlConnection, migrator: 
         .iter()
         .map(|migration| format!("{:04} {}", migration.version, migration.description))
         .collect();
+    if names.is_empty()
+        && let Some(missing) = missing_parts(connection, migrator).await?
+    {
+        return Ok(MigrationState::Incomplete(missing));
+    }
     let ahead = unknown_versions(&begun);
     Ok(match (names.is_empty(), ahead.is_empty()) {
         (false, _) => MigrationState::Behind(names.join(", ")),
@@ -275,7 +289,7 @@ async fn migrate_locked(
     if !pending.is_empty() && !dry_run {
         apply(connection, migrator).await?;
     }
-    if pending.is_empty() {
+    if pending.is_empty() && missing_parts(connection, migrator).await?.is_none() {
         run.report(&format!("{name}: up to date"));
     }
     if !ahead.is_empty() {
@@ -401,7 +415,7 @@ fn moving_aside(foreign: &[&str], tables: &[String]) -> String {
 }
 
 /// Returns the names of the tables that a migration creates.
-fn created_tables(migration: &Migration) -> impl Iterator<Item = &str> {
+pub(crate) fn created_tables(migration: &Migration) -> impl Iterator<Item = &str> {
     let statements = migration.sql.as_str().lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS "));
     statements.filter_map(|statement| statement.split(' ').next()).map(|name| name.trim_matches('`'))
 }

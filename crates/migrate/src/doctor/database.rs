@@ -2,18 +2,23 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use anyhow::Result;
 use app_core::{
     clock::Clock,
     db::{DatabaseConfig, TlsMode},
 };
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use sqlx::{FromRow, MySqlConnection, mysql::MySqlDatabaseError};
+use sqlx::{FromRow, MySqlConnection, migrate::Migrator, mysql::MySqlDatabaseError};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
 
-use super::{Account, Finding, grants::Privileges};
+use super::{
+    Account, Finding,
+    grants::{Privileges, wider_scopes},
+    triggers,
+};
 use crate::{
     databases::{Databases, connect, error_line},
     migrations::{INVENTORY, MAIN, MigrationState, exists, migration_state},
@@ -61,7 +66,11 @@ pub async fn examine(databases: &Databases, account: Account, connections: Optio
             Ok(false) => {
                 findings.push(Finding::error(
                     &check,
-                    format!("{} sees no database of this name: migrations/accounts.sql creates it", server.user),
+                    format!(
+                        "{} sees no database of this name. Check DB_NAME_DEV, DB_NAME_PROD (with APP_ENV=production) and \
+                         DB_NAME_INVENTORY, or create it with migrations/accounts.sql",
+                        server.user
+                    ),
                 ));
                 continue;
             }
@@ -70,16 +79,28 @@ pub async fn examine(databases: &Databases, account: Account, connections: Optio
                 continue;
             }
         }
-        let state = match connect(server, Some(name)).await {
-            Ok(mut connection) => migration_state(&mut connection, migrator).await,
-            Err(error) => Err(error),
-        };
-        findings.push(match state {
-            Ok(state) => describe_migrations(&check, &state, account),
-            Err(error) => Finding::error(&check, error_line(&error)),
-        });
+        match examine_database(databases, name, migrator, account).await {
+            Ok(found) => findings.extend(found),
+            Err(error) => findings.push(Finding::error(&check, error_line(&error))),
+        }
     }
     findings
+}
+
+/// Compares a database with its migrations, and tries its triggers if it is up to date.
+async fn examine_database(
+    databases: &Databases,
+    name: &str,
+    migrator: &Migrator,
+    account: Account,
+) -> Result<Vec<Finding>> {
+    let mut connection = connect(&databases.server, Some(name)).await?;
+    let state = migration_state(&mut connection, migrator).await?;
+    let mut findings = vec![describe_migrations(&format!("database {name}"), &state, account)];
+    if matches!(state, MigrationState::UpToDate | MigrationState::Ahead(_)) {
+        findings.push(triggers::examine(&mut connection, name, migrator).await);
+    }
+    Ok(findings)
 }
 
 /// Looks the name of the server up, and opens a connection.
@@ -156,6 +177,16 @@ async fn examine_server(
     names.dedup();
     for name in names {
         findings.push(describe_privileges(name, &Privileges::on(name, &grants), account));
+    }
+    let wider = wider_scopes(&[&databases.main, &databases.inventory], &grants);
+    if !wider.is_empty() {
+        findings.push(Finding::warning(
+            "privileges elsewhere",
+            format!(
+                "this account also has privileges on {}, which it does not need. Use the accounts of migrations/accounts.sql",
+                wider.join(", ")
+            ),
+        ));
     }
     let max_connections: u64 =
         sqlx::query_scalar("SELECT CAST(@@max_connections AS UNSIGNED)").fetch_one(&mut *connection).await?;
@@ -282,7 +313,7 @@ fn describe_privileges(database: &str, privileges: &Privileges, account: Account
             ),
         );
     }
-    Finding::ok(&check, format!("{name} has those that it needs, and no others"))
+    Finding::ok(&check, format!("{name} has those that it needs on it, and no others"))
 }
 
 fn describe_connections(max_connections: u64, connections: Option<u64>) -> Finding {
@@ -391,7 +422,7 @@ fn describe_migrations(check: &str, state: &MigrationState, account: Account) ->
                 Account::Migrator => Finding::warning(check, message),
             }
         }
-        MigrationState::Refused(reason) => Finding::error(check, reason.clone()),
+        MigrationState::Incomplete(reason) | MigrationState::Refused(reason) => Finding::error(check, reason.clone()),
     }
 }
 

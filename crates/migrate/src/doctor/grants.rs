@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 /// The privileges that an account has on a database.
 #[derive(Debug, Default)]
-pub(super) struct Privileges {
+pub(crate) struct Privileges {
     /// Their names, such as `SELECT`; `ALL PRIVILEGES` stands for all.
-    pub(super) names: BTreeSet<String>,
+    pub(crate) names: BTreeSet<String>,
     /// Whether the account also has roles, whose privileges are not listed.
-    pub(super) has_roles: bool,
+    pub(crate) has_roles: bool,
 }
 
 impl Privileges {
     /// Reads the privileges on `database` from the lines of `SHOW GRANTS`.
-    pub(super) fn on(database: &str, grants: &[String]) -> Self {
+    pub(crate) fn on(database: &str, grants: &[String]) -> Self {
         let mut privileges = Self::default();
         for grant in grants {
             let Some((granted, scope)) = grant.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON ")) else {
@@ -34,15 +34,34 @@ impl Privileges {
     }
 
     /// Returns those of `needed` that the account lacks.
-    pub(super) fn missing<'n>(&self, needed: &[&'n str]) -> Vec<&'n str> {
+    pub(crate) fn missing<'n>(&self, needed: &[&'n str]) -> Vec<&'n str> {
         let has = |name: &str| self.names.contains(name) || self.names.contains("ALL PRIVILEGES");
         needed.iter().filter(|name| !has(name)).copied().collect()
     }
 
     /// Returns those that the account has beyond `needed`.
-    pub(super) fn beyond(&self, needed: &[&str]) -> Vec<&str> {
+    pub(crate) fn beyond(&self, needed: &[&str]) -> Vec<&str> {
         self.names.iter().map(String::as_str).filter(|name| !needed.contains(name)).collect()
     }
+}
+
+/// Returns the scopes of the grants on all databases and on others than `databases`, such as `*.*`. A pattern that includes one of
+/// `databases` may be meant for it.
+pub(crate) fn wider_scopes<'g>(databases: &[&str], grants: &'g [String]) -> Vec<&'g str> {
+    let scope_of = |grant: &'g String| {
+        let (granted, scope) = grant.strip_prefix("GRANT ")?.split_once(" ON ")?;
+        (granted != "USAGE").then(|| scope.split_once(" TO ").map_or(scope, |(scope, _)| scope))
+    };
+    let scopes = grants.iter().filter_map(scope_of);
+    scopes
+        .filter(|scope| *scope == "*.*" || !databases.iter().any(|database| includes_database(scope, database)))
+        .collect()
+}
+
+/// Returns whether the scope is `database`, or an object in it.
+fn includes_database(scope: &str, database: &str) -> bool {
+    let own = format!("`{}`.", database.replace('`', "``"));
+    includes(scope, database) || scope.starts_with(&own)
 }
 
 /// Returns whether the scope of a grant, such as `*.*` or `` `ro\_tracker%`.* ``, is `database` or includes it.
@@ -91,6 +110,19 @@ mod tests {
             assert_eq!(names(&[&format!("GRANT SELECT ON {scope} TO `a`@`%`")]), [""; 0], "{scope}");
         }
         assert_eq!(names(&["GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*0'"]), [""; 0]);
+    }
+
+    #[test]
+    fn grants_on_other_databases_are_wider() {
+        let grants = [
+            "GRANT USAGE ON *.* TO `a`@`%`",
+            "GRANT SELECT ON *.* TO `a`@`%`",
+            r"GRANT SELECT ON `ro\_tracker\_dev`.* TO `a`@`%`",
+            "GRANT SELECT ON `ro_tracker_dev`.`active` TO `a`@`%`",
+            "GRANT SELECT ON `other`.* TO `a`@`%`",
+            "GRANT `writer`@`%` TO `a`@`%`",
+        ];
+        assert_eq!(wider_scopes(&["ro_tracker_dev"], &grants.map(str::to_owned)), ["*.*", "`other`.*"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Examines the databases and says what would fail, and what to do about it. `rotracker doctor` adds the other services.
 
 mod database;
-mod grants;
+pub(crate) mod grants;
+mod triggers;
 
 use serde::Serialize;
 
