@@ -18,6 +18,7 @@ use sqlx::{
 
 use crate::{
     databases::{Databases, connect, error_line},
+    doctor::grants::Privileges,
     parts::missing_parts,
 };
 
@@ -200,10 +201,23 @@ pub(crate) async fn exists(connection: &mut MySqlConnection, name: &str) -> Resu
         .await
 }
 
+/// What to do about a database that does not exist.
+const NAME_ADVICE: &str = "Check DB_NAME_DEV, DB_NAME_PROD (with APP_ENV=production) and DB_NAME_INVENTORY, or create it with \
+                           migrations/accounts.sql";
+
 /// Creates the database if it does not exist and this is no dry run. Returns whether it exists afterwards.
 async fn create_database(server: &DatabaseConfig, name: &str, dry_run: bool, run: &Run) -> Result<bool> {
     let mut connection = connect(server, None).await?;
     let exists = exists(&mut connection, name).await?;
+    if !exists && dry_run {
+        let grants: Vec<String> = sqlx::query_scalar("SHOW GRANTS").fetch_all(&mut connection).await?;
+        let privileges = Privileges::on(name, &grants);
+        if !privileges.has_roles && !privileges.missing(&["CREATE"]).is_empty() {
+            bail!(
+                "the database {name} does not exist, and this account lacks the privilege to create it. {NAME_ADVICE}"
+            );
+        }
+    }
     if !exists && !dry_run {
         let quoted = name.replace('`', "``");
         let create = format!("CREATE DATABASE `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci");
@@ -211,7 +225,7 @@ async fn create_database(server: &DatabaseConfig, name: &str, dry_run: bool, run
         connection
             .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(create)))
             .await
-            .with_context(|| format!("the database {name} does not exist and cannot be created"))?;
+            .with_context(|| format!("the database {name} does not exist and cannot be created. {NAME_ADVICE}"))?;
         run.report(&format!("{name}: created"));
     }
     Ok(exists || !dry_run)
@@ -220,8 +234,12 @@ async fn create_database(server: &DatabaseConfig, name: &str, dry_run: bool, run
 /// The migrations of a database, compared with those of this program.
 pub(crate) enum MigrationState {
     UpToDate,
-    /// The names of the migrations that are not applied.
-    Behind(String),
+    Behind {
+        /// The names of the migrations that are not applied.
+        pending: String,
+        /// Whether none was applied yet.
+        is_new: bool,
+    },
     /// The versions that a later version of this program has applied.
     Ahead(Vec<i64>),
     /// All are applied, but tables, columns, unique keys or triggers are missing: their names, and what to do.
@@ -251,7 +269,7 @@ pub(crate) async fn migration_state(connection: &mut MySqlConnection, migrator: 
     }
     let ahead = unknown_versions(&begun);
     Ok(match (names.is_empty(), ahead.is_empty()) {
-        (false, _) => MigrationState::Behind(names.join(", ")),
+        (false, _) => MigrationState::Behind { pending: names.join(", "), is_new: begun.is_empty() },
         (true, false) => MigrationState::Ahead(ahead),
         (true, true) => MigrationState::UpToDate,
     })

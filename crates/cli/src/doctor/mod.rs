@@ -100,7 +100,8 @@ pub async fn examine(
     findings.extend(configuration::examine(&env));
     // Their faults are among those of the functions. A service is examined if its own variables are right.
     if let Ok(databases) = Databases::read(env()) {
-        findings.extend(examine_databases(&databases, Account::Service, connections, clock).await);
+        let account = if options.samconfig.is_some() { Account::NewService } else { Account::Service };
+        findings.extend(examine_databases(&databases, account, connections, clock).await);
     }
     findings.extend(services::examine(&env, clock).await);
     // The table of a stack has a name of CloudFormation's.

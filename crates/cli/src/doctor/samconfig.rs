@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use ::migrate::doctor::Finding;
 use anyhow::{Context, Result};
+use regex_lite::Regex;
 use toml::{Table, Value};
 
 use crate::sam_local::VARIABLES;
@@ -17,8 +18,53 @@ pub(super) struct SamConfig {
     parameters: Vec<(String, String)>,
     /// Whether they are texts of `Name=value`, which SAM cuts at blanks.
     are_texts: bool,
-    /// The parameters of the template, and whether each has a default.
-    in_template: BTreeMap<String, bool>,
+    /// The parameters of the template.
+    in_template: BTreeMap<String, Parameter>,
+    /// The name of the stage in the file.
+    stage: String,
+    /// The region of the stack.
+    region: Option<String>,
+}
+
+/// What the template says about a parameter.
+#[derive(Default)]
+struct Parameter {
+    has_default: bool,
+    is_number: bool,
+    /// Empty if each value is allowed.
+    allowed_values: Vec<String>,
+    allowed_pattern: Option<String>,
+    least: Option<f64>,
+    greatest: Option<f64>,
+    may_not_be_empty: bool,
+}
+
+impl Parameter {
+    /// Says why the template refuses `value`, or does not say it is right.
+    fn fault(&self, value: &str) -> Option<String> {
+        if !self.allowed_values.is_empty() && !self.allowed_values.iter().any(|allowed| allowed == value) {
+            return Some(format!("must be one of {}", self.allowed_values.join(", ")));
+        }
+        if self.may_not_be_empty && value.is_empty() {
+            return Some("must not be empty".to_owned());
+        }
+        if self.is_number {
+            let number: Option<f64> = value.trim().parse().ok();
+            let is_within = number.is_some_and(|number| {
+                self.least.is_none_or(|least| number >= least)
+                    && self.greatest.is_none_or(|greatest| number <= greatest)
+            });
+            if !is_within {
+                let least = self.least.map(|least| format!(", at least {least}")).unwrap_or_default();
+                let greatest = self.greatest.map(|greatest| format!(", at most {greatest}")).unwrap_or_default();
+                return Some(format!("must be a number{least}{greatest}"));
+            }
+        }
+        let pattern = self.allowed_pattern.as_deref()?;
+        // A pattern that looks ahead is CloudFormation's to check.
+        let is_refused = Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| !pattern.is_match(value));
+        is_refused.then(|| format!("must match {pattern}"))
+    }
 }
 
 impl SamConfig {
@@ -29,6 +75,8 @@ impl SamConfig {
     pub(super) fn read(file: &Path, stage: &str) -> Result<Self> {
         let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()));
         let table: Table = toml::from_str(&read(file)?).with_context(|| format!("{} is malformed", file.display()))?;
+        let region = table.get(stage).and_then(|stage| stage.get("deploy")?.get("parameters")?.get("region")?.as_str());
+        let region = region.map(str::to_owned);
         let path = [stage, "deploy", "parameters", "parameter_overrides"];
         let mut overrides = Some(Value::Table(table));
         for name in path {
@@ -40,6 +88,8 @@ impl SamConfig {
             are_texts: !overrides.is_table(),
             parameters: parameters(&overrides),
             in_template: parameters_of_template(&template),
+            stage: stage.to_owned(),
+            region,
         })
     }
 
@@ -65,6 +115,7 @@ impl SamConfig {
             .collect();
         let stage = if is_production { "production" } else { "development" };
         variables.insert("APP_ENV".to_owned(), stage.to_owned());
+        variables.extend(self.region.clone().map(|region| ("AWS_REGION".to_owned(), region)));
         variables
     }
 
@@ -96,13 +147,19 @@ impl SamConfig {
                     format!("SAM cuts {name} at the first blank, to {first:?}. Write parameter_overrides as a table"),
                 ));
             }
-            if !self.in_template.contains_key(name) {
-                findings
-                    .push(Finding::error(check, format!("{name} is no parameter of template.yaml. Remove the line")));
+            match self.in_template.get(name) {
+                Some(parameter) => findings.extend(
+                    parameter
+                        .fault(value)
+                        .map(|fault| Finding::error(check, format!("{name} is {value:?}, and {fault}"))),
+                ),
+                None => findings
+                    .push(Finding::error(check, format!("{name} is no parameter of template.yaml. Remove the line"))),
             }
         }
-        for (name, has_default) in &self.in_template {
-            match (self.value(name), has_default) {
+        findings.extend(self.broken_rules().map(|broken| Finding::error(check, broken)));
+        for (name, parameter) in &self.in_template {
+            match (self.value(name), parameter.has_default) {
                 (Some(_), _) => {}
                 (None, true) => findings.push(Finding::warning(
                     check,
@@ -121,9 +178,47 @@ impl SamConfig {
             ));
         }
         if findings.is_empty() {
-            findings.push(Finding::ok(check, format!("all {} parameters have values", self.parameters.len())));
+            findings.push(Finding::ok(check, format!(
+                    "all {} parameters have values that their lines in template.yaml allow. CloudFormation checks all Rules of the \
+                     template before it creates anything",
+                    self.parameters.len()
+                ),
+            ));
         }
         findings
+    }
+}
+
+/// The databases of the stages as the template knows them.
+const OF_DEV: [&str; 2] = ["ro_tracker_dev", "genthrust_inventory_dev"];
+const OF_PROD: [&str; 2] = ["ro_tracker_prod", "genthrust_inventory"];
+
+impl SamConfig {
+    /// Names the most likely faults that the Rules of the template refuse, and a stage in the part of another one.
+    fn broken_rules(&self) -> impl Iterator<Item = String> {
+        let is = |name: &str, value: &str| self.value(name) == Some(value);
+        let is_production = is("Stage", "prod");
+        let (mine, others) = if is_production { ("prod", OF_DEV) } else { ("dev", OF_PROD) };
+        let is_of_other = |name: &str| self.value(name).is_some_and(|value| others.contains(&value));
+        let mut broken = Vec::new();
+        if matches!(&*self.stage, "default" | "prod") && is_production != (self.stage == "prod") {
+            broken.push(format!("Stage is {mine} in the part [{}] of the file", self.stage));
+        }
+        for name in ["DbName", "DbNameInventory"].into_iter().filter(|name| is_of_other(name)) {
+            broken.push(format!("{name} is a database of the other stage, which {mine} must not use"));
+        }
+        if is_production {
+            if self.value("DbSslMode").is_some_and(|mode| mode != "VERIFY_IDENTITY") {
+                broken.push("prod needs DbSslMode = VERIFY_IDENTITY".to_owned());
+            }
+            if is("AuthMode", "none") {
+                broken.push("prod does not run with AuthMode = none".to_owned());
+            }
+            if is("AlarmEmail", "") {
+                broken.push("prod needs AlarmEmail".to_owned());
+            }
+        }
+        broken.into_iter()
     }
 }
 
@@ -138,9 +233,9 @@ fn parameters(overrides: &Value) -> Vec<(String, String)> {
     }
 }
 
-/// Returns the parameters of a template and whether each has a default. The names are indented by two blanks and their members by
-/// four, as in our template.
-fn parameters_of_template(template: &str) -> BTreeMap<String, bool> {
+/// Returns the parameters of a template. The names are indented by two blanks and their members by four, and each list is in its
+/// line, as in our template.
+fn parameters_of_template(template: &str) -> BTreeMap<String, Parameter> {
     let lines = template.lines().skip_while(|line| *line != "Parameters:").skip(1);
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
     let mut parameters = BTreeMap::new();
@@ -148,15 +243,28 @@ fn parameters_of_template(template: &str) -> BTreeMap<String, bool> {
     for line in lines {
         let name = line
             .strip_prefix("  ")
-            .filter(|rest| !rest.starts_with([' ', '#']))
+            .filter(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
             .and_then(|rest| rest.split(':').next());
         if let Some(name) = name {
-            parameters.insert(name.to_owned(), false);
+            parameters.insert(name.to_owned(), Parameter::default());
             current = Some(name);
-        } else if line.starts_with("    Default:")
-            && let Some(has_default) = current.and_then(|name| parameters.get_mut(name))
+        } else if let Some((member, value)) = line.strip_prefix("    ").and_then(|member| member.split_once(": "))
+            && let Some(parameter) = current.and_then(|name| parameters.get_mut(name))
         {
-            *has_default = true;
+            let value = value.trim();
+            match member {
+                "Default" => parameter.has_default = true,
+                "Type" => parameter.is_number = value == "Number",
+                "AllowedValues" => {
+                    let list = value.trim_matches(['[', ']']).split(',');
+                    parameter.allowed_values = list.map(|value| value.trim().trim_matches('"').to_owned()).collect();
+                }
+                "AllowedPattern" => parameter.allowed_pattern = Some(value.to_owned()),
+                "MinValue" => parameter.least = value.parse().ok(),
+                "MaxValue" => parameter.greatest = value.parse().ok(),
+                "MinLength" => parameter.may_not_be_empty = true,
+                _ => {}
+            }
         }
     }
     parameters
@@ -225,6 +333,55 @@ mod tests {
     }
 
     #[test]
+    fn values_that_the_template_refuses_are_named() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(root.join("template.yaml"), folder.path().join("template.yaml")).unwrap();
+        let file = folder.path().join("samconfig.toml");
+        let ours = fs::read_to_string(root.join("samconfig.toml")).unwrap();
+        let own = ours
+            .replace("db.example.com", "db.genthrust.com")
+            .replace("dashboard.example.com", "genthrust.com")
+            .replace("operator@example.com", "ops@genthrust.com")
+            .replace("00000000-0000-0000-0000-000000000000", "11111111-2222-3333-4444-555555555555");
+        let (dev, prod) = own.split_at(own.find("[prod.build").unwrap());
+        let errors = |prod: &str| {
+            fs::write(&file, format!("{dev}{prod}")).unwrap();
+            let findings = SamConfig::read(&file, "prod").unwrap().examine();
+            let bad = findings.into_iter().filter(|finding| finding.status != Status::Ok);
+            bad.map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        assert_eq!(errors(prod), [""; 0]);
+        for (good, bad, said) in [
+            (
+                "FrontendUrl = \"https://genthrust.com\"",
+                "FrontendUrl = \"https://genthrust.com/app\"",
+                "must match ^https?",
+            ),
+            (
+                "FrontendUrl = \"https://genthrust.com\"",
+                "FrontendUrl = \"https://genthrust.com/\"",
+                "must match ^https?",
+            ),
+            ("DbSslMode = \"VERIFY_IDENTITY\"", "DbSslMode = \"verify\"", "must be one of DISABLED, PREFERRED"),
+            ("DbSslMode = \"VERIFY_IDENTITY\"", "DbSslMode = \"REQUIRED\"", "prod needs DbSslMode"),
+            ("DbPort = \"3306\"", "DbPort = \"66000\"", "must be a number, at least 1, at most 65535"),
+            ("DbPort = \"3306\"", "DbPort = \"many\"", "must be a number"),
+            ("LogRetentionDays = \"90\"", "LogRetentionDays = \"91\"", "must be one of 1, 3"),
+            ("DbHost = \"db.genthrust.com\"", "DbHost = \"\"", "must not be empty"),
+            ("AlarmEmail = \"ops@genthrust.com\"", "AlarmEmail = \"ops\"", "must match"),
+            ("AlarmEmail = \"ops@genthrust.com\"", "AlarmEmail = \"\"", "prod needs AlarmEmail"),
+            ("DbName = \"ro_tracker_prod\"", "DbName = \"ro_tracker_dev\"", "DbName is a database of the other stage"),
+            ("AuthMode = \"\"", "AuthMode = \"none\"", "prod does not run with AuthMode"),
+            ("Stage = \"prod\"", "Stage = \"dev\"", "Stage is dev in the part [prod]"),
+        ] {
+            assert!(prod.contains(good), "{good}");
+            let found = errors(&prod.replace(good, bad));
+            assert!(found.iter().any(|message| message.contains(said)), "{bad}: {found:?}");
+        }
+    }
+
+    #[test]
     fn our_own_files_are_understood() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samconfig.toml");
         for stage in ["default", "prod"] {
@@ -255,11 +412,14 @@ mod tests {
             parameters: parameters(&Value::Table(overrides)),
             are_texts: false,
             in_template: BTreeMap::new(),
+            stage: "prod".to_owned(),
+            region: Some("eu-west-1".to_owned()),
         };
         let variables: Vec<_> = config.variables().into_iter().collect();
         let expected = [
             ("AI_LOG_CONVERSATIONS", "false"),
             ("APP_ENV", "production"),
+            ("AWS_REGION", "eu-west-1"),
             ("DB_MAX_CONNECTIONS", "2"),
             ("DB_NAME_PROD", "ro"),
         ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::migrate::doctor::Finding;
 use ai::{
-    anthropic::{Anthropic, AnthropicConfig},
+    anthropic::{Anthropic, AnthropicConfig, UpstreamError},
     limiter::{LimiterConfig, StoreConfig, config::Timeouts, recent_requests, store},
     models::{Model, Models},
 };
@@ -104,7 +104,14 @@ async fn anthropic(mut env: Env) -> Vec<Finding> {
             Ok(true) => {}
             Ok(false) => missing.push(model),
             Err(error) => {
-                let message = format!("{}. Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL", error_chain(&error));
+                let advice = match &error {
+                    UpstreamError::ConnectionLost(_) | UpstreamError::TimedOut => {
+                        "Check ANTHROPIC_BASE_URL, and whether this machine reaches that host"
+                    }
+                    UpstreamError::Misconfigured { .. } => "Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL",
+                    _ => "Try again later, and check ANTHROPIC_BASE_URL",
+                };
+                let message = format!("{}. {advice}", error_chain(&error));
                 return vec![Finding::error(check, message)];
             }
         }

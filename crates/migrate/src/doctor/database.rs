@@ -292,7 +292,7 @@ fn describe_version(version: &str) -> Finding {
 fn describe_privileges(database: &str, privileges: &Privileges, account: Account) -> Finding {
     let check = format!("privileges on {database}");
     let (needed, name): (&[&str], _) = match account {
-        Account::Service => (&OF_SERVICE, "the account that serves requests"),
+        Account::Service | Account::NewService => (&OF_SERVICE, "the account that serves requests"),
         Account::Migrator => (&OF_MIGRATOR, "the account that migrates"),
     };
     let missing = privileges.missing(needed);
@@ -415,10 +415,13 @@ fn describe_migrations(check: &str, state: &MigrationState, account: Account) ->
         MigrationState::Ahead(versions) => {
             Finding::warning(check, format!("it is {}", crate::migrations::ahead_by(versions)))
         }
-        MigrationState::Behind(pending) => {
+        MigrationState::Behind { pending, is_new: true } if account == Account::NewService => {
+            Finding::warning(check, format!("{pending} are not applied. The deployment applies them"))
+        }
+        MigrationState::Behind { pending, .. } => {
             let message = format!("{pending} are not applied. `rotracker migrate` applies them");
             match account {
-                Account::Service => Finding::error(check, message),
+                Account::Service | Account::NewService => Finding::error(check, message),
                 Account::Migrator => Finding::warning(check, message),
             }
         }

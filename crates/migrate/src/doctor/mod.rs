@@ -48,6 +48,8 @@ impl Finding {
 pub enum Account {
     /// The one that serves requests.
     Service,
+    /// The one that will serve requests of a stage that may not be deployed yet, so that its databases may be empty.
+    NewService,
     /// The one that migrates.
     Migrator,
 }

@@ -121,9 +121,11 @@ pub async fn respond(
         Some(error) => tracing::error!(error, "the databases were not migrated"),
     }
     let response = request.response(&outcome);
-    send(&request.response_url, &response).await.inspect_err(|error| {
-        tracing::error!(error = %telemetry::error_chain(&**error), "CloudFormation does not get the response");
-    })?;
+    if let Err(error) = send(&request.response_url, &response).await {
+        let error = telemetry::error_chain(&*error).to_string();
+        tracing::error!(error, "CloudFormation does not get the response");
+        return Err(format!("the response to CloudFormation could not be sent: {error}").into());
+    }
     Ok(response)
 }
 

@@ -146,11 +146,29 @@ async fn kill(databases: &Databases, id: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Takes the password out of `text`. One of less than eight characters is taken out as a whole word only, because its letters are also
+/// those of other words.
 fn without_password(text: &str, password: &SecretString) -> String {
-    match password.expose_secret() {
-        "" => text.to_owned(),
-        password => text.replace(password, "***"),
+    const SHORT: usize = 8;
+    let password = password.expose_secret();
+    if password.is_empty() {
+        return text.to_owned();
     }
+    let touches = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+    let mut result = String::with_capacity(text.len());
+    let mut end = 0;
+    for (start, _) in text.match_indices(password) {
+        let after = start + password.len();
+        let is_in_word = touches(text[..start].chars().next_back()) || touches(text[after..].chars().next());
+        if password.chars().count() < SHORT && is_in_word {
+            continue;
+        }
+        result.push_str(&text[end..start]);
+        result.push_str("***");
+        end = after;
+    }
+    result.push_str(&text[end..]);
+    result
 }
 
 #[cfg(test)]
@@ -161,6 +179,9 @@ mod tests {
     fn the_password_is_taken_out() {
         assert_eq!(without_password("no hunter2 here", &"hunter2".into()), "no *** here");
         assert_eq!(without_password("nothing", &"".into()), "nothing");
+        assert_eq!(without_password("xhunter22x", &"hunter22".into()), "x***x");
+        // A short one is not taken out of other words.
+        assert_eq!(without_password("cannot know 'no', no.", &"no".into()), "cannot know '***', ***.");
     }
 
     #[test]
