@@ -98,6 +98,7 @@ async fn the_accounts_of_the_file_are_as_they_should_be() {
     for name in [&main.name, &inventory.name] {
         assert_finding(&findings, &format!("privileges on {name}"), Status::Ok, "and no others");
         assert_finding(&findings, &format!("database {name}"), Status::Ok, "all migrations are applied");
+        assert_finding(&findings, &format!("triggers of {name}"), Status::Ok, "they fire");
     }
     let errors: Vec<_> = findings.iter().filter(|finding| finding.status == Status::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
@@ -122,6 +123,10 @@ async fn missing_and_superfluous_privileges_are_named() {
     drop_account(&user).await;
     let (user, service) = account(&main, &inventory, "SELECT, INSERT, UPDATE, DELETE, DROP").await;
     assert_finding(&examine_as(Account::Service, &service).await, &check, Status::Warning, "also has DROP,");
+    let everywhere = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON *.* TO '{user}'@'%'");
+    execute(&mut connect().await, &everywhere).await;
+    let findings = examine_as(Account::Service, &service).await;
+    assert_finding(&findings, "privileges elsewhere", Status::Warning, "privileges on *.*, which it does not need");
     drop_account(&user).await;
     // The suite's account may do everything.
     let findings = examine_as(Account::Service, &databases(&main, &inventory)).await;
@@ -159,6 +164,94 @@ async fn databases_that_are_missing_behind_ahead_or_foreign_are_named() {
     let findings = examine_as(Account::Service, &missing).await;
     assert_finding(&findings, "database rotest_no_such_database", Status::Error, "sees no database of this name");
     assert_finding(&findings, &format!("database {}", inventory.name), Status::Ok, "all migrations");
+}
+
+#[tokio::test]
+async fn a_stage_that_is_not_deployed_yet_may_have_empty_databases() {
+    let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    let installation = databases(&main, &inventory);
+    let check = format!("database {}", main.name);
+    let findings = examine_as(Account::NewService, &installation).await;
+    assert_finding(&findings, &check, Status::Warning, "The deployment applies them");
+    let findings = examine_as(Account::Service, &installation).await;
+    assert_finding(&findings, &check, Status::Error, "are not applied");
+    migrate(&main, &inventory, false).await.unwrap();
+    execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 7").await;
+    let findings = examine_as(Account::NewService, &installation).await;
+    assert_finding(&findings, &check, Status::Error, "0007 import rows are not applied");
+}
+
+#[tokio::test]
+async fn missing_parts_are_named() {
+    let (main, inventory) = migrated().await;
+    let (user, service) = account(&main, &inventory, "SELECT, INSERT, UPDATE, DELETE").await;
+    let all = databases(&main, &inventory);
+    let check = format!("database {}", main.name);
+    for (trigger, time, event) in [
+        ("register_inserted_net", "BEFORE INSERT", "an INSERT into net"),
+        ("register_updated_net", "BEFORE UPDATE", "an UPDATE of net"),
+        ("register_deleted_net", "AFTER DELETE", "a DELETE from net"),
+    ] {
+        let mut connection = main.connect().await;
+        let definition: String = sqlx::query_scalar(
+            "SELECT CONCAT('CREATE TRIGGER ', TRIGGER_NAME, ' ', ACTION_TIMING, ' ', EVENT_MANIPULATION, ' ON net FOR EACH ROW ', \
+             ACTION_STATEMENT) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = ?",
+        )
+        .bind(trigger)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        execute(&mut connection, &format!("DROP TRIGGER {trigger}")).await;
+        let findings = examine_as(Account::Migrator, &all).await;
+        assert_finding(&findings, &check, Status::Error, &format!("lacks the trigger {trigger}. "));
+        // An account that sees no triggers notices that nothing happens.
+        let idle = format!("CREATE TRIGGER {trigger} {time} ON net FOR EACH ROW SET @idle = 1");
+        execute(&mut connection, &idle).await;
+        let findings = examine_as(Account::Service, &service).await;
+        assert_finding(&findings, &check, Status::Ok, "all migrations are applied");
+        let fired = format!("no trigger fires after {event}.");
+        assert_finding(&findings, &format!("triggers of {}", main.name), Status::Error, &fired);
+        execute(&mut connection, &format!("DROP TRIGGER {trigger}")).await;
+        execute(&mut connection, &definition).await;
+    }
+    let idle = "DROP TRIGGER suffix_deleted_stock_room; \
+                CREATE TRIGGER suffix_deleted_stock_room AFTER DELETE ON stock_room FOR EACH ROW SET @idle = 1";
+    execute(&mut inventory.connect().await, idle).await;
+    let findings = examine_as(Account::Service, &service).await;
+    let check_inventory = format!("triggers of {}", inventory.name);
+    assert_finding(&findings, &check_inventory, Status::Error, "a DELETE from stock_room");
+    let mut connection = main.connect().await;
+    execute(&mut connection, "ALTER TABLE active DROP COLUMN NOTES; DROP TABLE shops").await;
+    let findings = examine_as(Account::Service, &service).await;
+    assert_finding(&findings, &check, Status::Error, "it lacks the column active.NOTES, the table shops. ");
+    drop_account(&user).await;
+}
+
+#[tokio::test]
+async fn triggers_whose_owner_is_gone_or_lacks_a_privilege_are_found_and_no_row_is_changed() {
+    let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    execute(&mut connect().await, "SET GLOBAL log_bin_trust_function_creators = 1").await;
+    let privileges = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, TRIGGER";
+    let (owner, migrator) = account(&main, &inventory, privileges).await;
+    rotracker_cli::migrate::migrate_all(&migrator, rotracker_cli::migrate::Options { dry_run: false }).await.unwrap();
+    let (user, service) = account(&main, &inventory, "SELECT, INSERT, UPDATE, DELETE").await;
+    let check = format!("triggers of {}", main.name);
+    assert_finding(&examine_as(Account::Service, &service).await, &check, Status::Ok, "they fire");
+    execute(&mut connect().await, &format!("REVOKE INSERT ON `{}`.* FROM '{owner}'@'%'", main.name)).await;
+    let findings = examine_as(Account::Service, &service).await;
+    assert_finding(&findings, &check, Status::Error, "lacks a privilege: it serves requests, or owns the triggers");
+    assert!(finding(&findings, &check).1.contains(&owner), "{findings:?}");
+    drop_account(&owner).await;
+    for (account, databases) in [(Account::Service, &service), (Account::Migrator, &databases(&main, &inventory))] {
+        let findings = examine_as(account, databases).await;
+        assert_finding(&findings, &check, Status::Error, "The account that owns the triggers is gone");
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT (SELECT COUNT(*) FROM active) + (SELECT COUNT(*) FROM ro_registry)")
+        .fetch_one(&mut main.connect().await)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+    drop_account(&user).await;
 }
 
 #[tokio::test]
@@ -309,7 +402,7 @@ async fn each_fault_of_the_environment_is_found() {
             &[("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")],
             "Anthropic",
             Status::Error,
-            "the connection to Anthropic was lost",
+            "Check ANTHROPIC_BASE_URL, and whether this machine reaches that host",
         ),
         (
             &[("AWS_ENDPOINT_URL_DYNAMODB", ""), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")],

@@ -109,6 +109,69 @@ async fn schema(connection: &mut MySqlConnection) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn the_lists_of_parts_are_those_of_new_databases() {
+    for (database, list) in [(TestDatabase::migrated().await, "main"), (TestDatabase::inventory().await, "inventory")] {
+        let parts = ::migrate::parts(&mut database.connect().await).await.unwrap().join("\n") + "\n";
+        let file = format!("{}/../crates/migrate/src/parts/{list}.txt", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_PARTS").is_some() {
+            std::fs::write(&file, &parts).unwrap();
+        }
+        let listed = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(listed, parts, "if that is meant: UPDATE_PARTS=1 cargo test --workspace the_lists_of_parts");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_its_triggers_is_not_up_to_date() {
+    let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    migrate(&main, &inventory).await.unwrap();
+    let mut connection = main.connect().await;
+    let whole = schema(&mut connection).await;
+    for archive in ["active", "paid", "net", "returns"] {
+        for event in ["inserted", "updated", "deleted"] {
+            execute(&mut connection, &format!("DROP TRIGGER register_{event}_{archive}")).await;
+        }
+    }
+    let mut failure = String::new();
+    for dry_run in [true, false] {
+        failure = rotracker_tests::database::migrate(&main, &inventory, dry_run).await.unwrap_err();
+        assert!(
+            failure.contains(&main.name) && failure.contains("the trigger register_deleted_active, the"),
+            "{failure}"
+        );
+    }
+    // The statement in the message leads back.
+    let statement = failure.split("after this statement: ").nth(1).unwrap().split(". ").next().unwrap();
+    execute(&mut connection, statement).await;
+    migrate(&main, &inventory).await.unwrap();
+    assert_eq!(schema(&mut connection).await, whole);
+    execute(&mut connection, "ALTER TABLE active DROP COLUMN NOTES; ALTER TABLE ro_registry DROP INDEX number_key")
+        .await;
+    let failure = migrate(&main, &inventory).await.unwrap_err();
+    let named = "it lacks the column active.NOTES, the unique key ro_registry.number_key. ";
+    assert!(failure.contains(named) && failure.contains("by hand"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_dry_run_says_if_the_account_may_not_create_a_database() {
+    let (main, inventory, mut databases) = new_databases();
+    std::mem::forget((main, inventory));
+    let mut root = connect().await;
+    let user = format!("u{}", &databases.main[databases.main.len() - 12..]);
+    execute(&mut root, &format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'pw'")).await;
+    (databases.server.user, databases.server.password) = (user.clone(), "pw".to_owned().into());
+    let mut failures = Vec::new();
+    for dry_run in [true, false] {
+        let failure = migrate::migrate_all(&databases, Options { dry_run }).await.unwrap_err();
+        failures.push(format!("{failure:#}"));
+    }
+    execute(&mut root, &format!("DROP USER '{user}'@'%'")).await;
+    for failure in failures {
+        assert!(failure.contains(&databases.main) && failure.contains("Check DB_NAME_DEV"), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_migration_that_was_cut_off_runs_again() {
     let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
     migrate(&main, &inventory).await.unwrap();

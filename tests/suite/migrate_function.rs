@@ -239,6 +239,7 @@ async fn the_response_is_sent_again_and_its_loss_repeats_the_event() {
     // Lambda repeats an event whose invocation fails.
     let error = result(function.lambda.invoke(&event).await).await.unwrap_err();
     assert!(error.contains("503") && !error.contains("signature"), "{error}");
+    assert!(error.contains("the response to CloudFormation could not be sent"), "{error}");
     assert!(function.cloudformation.responses().is_empty());
     assert!(function.instance.log().iter().any(|line| line.contains("CloudFormation does not get the response")));
 }
