@@ -194,8 +194,8 @@ async fn missing_parts_are_named() {
     ] {
         let mut connection = main.connect().await;
         let definition: String = sqlx::query_scalar(
-            "SELECT CONCAT('CREATE TRIGGER ', TRIGGER_NAME, ' ', ACTION_TIMING, ' ', EVENT_MANIPULATION, ' ON net FOR EACH ROW ', \
-             ACTION_STATEMENT) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = ?",
+            "SELECT CAST(CONCAT('CREATE TRIGGER ', TRIGGER_NAME, ' ', ACTION_TIMING, ' ', EVENT_MANIPULATION, ' ON net FOR EACH ROW ', \
+             ACTION_STATEMENT) AS CHAR) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = ?",
         )
         .bind(trigger)
         .fetch_one(&mut connection)
