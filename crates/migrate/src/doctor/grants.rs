@@ -15,7 +15,15 @@ impl Privileges {
     /// Reads the privileges on `database` from the lines of `SHOW GRANTS`.
     pub(super) fn on(database: &str, grants: &[String]) -> Self {
         let mut privileges = Self::default();
+        let mut revoked = Vec::new();
         for grant in grants {
+            // MySQL takes privileges on all databases away from some with these lines (`partial_revokes`).
+            if let Some((names, scope)) = grant.strip_prefix("REVOKE ").and_then(|revoke| revoke.split_once(" ON ")) {
+                if scope.split_once(" FROM ").is_some_and(|(scope, _)| includes(scope, database)) {
+                    revoked.extend(names.split(',').map(str::trim));
+                }
+                continue;
+            }
             let Some((granted, scope)) = grant.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON ")) else {
                 privileges.has_roles = true;
                 continue;
@@ -29,7 +37,7 @@ impl Privileges {
                 privileges.names.insert("GRANT OPTION".to_owned());
             }
         }
-        privileges.names.remove("USAGE");
+        privileges.names.retain(|name| name != "USAGE" && !revoked.contains(&&**name));
         privileges
     }
 
@@ -91,6 +99,16 @@ mod tests {
             assert_eq!(names(&[&format!("GRANT SELECT ON {scope} TO `a`@`%`")]), [""; 0], "{scope}");
         }
         assert_eq!(names(&["GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*0'"]), [""; 0]);
+    }
+
+    #[test]
+    fn privileges_that_were_revoked_on_the_database_do_not_count() {
+        let grant = "GRANT SELECT, INSERT, UPDATE ON *.* TO `a`@`%`";
+        for (scope, left) in [("ro_tracker_dev", &["UPDATE"][..]), ("mysql", &["INSERT", "SELECT", "UPDATE"])] {
+            let revoke = format!("REVOKE SELECT, INSERT ON `{scope}`.* FROM `a`@`%`");
+            assert_eq!(names(&[grant, &revoke]), left, "{scope}");
+        }
+        assert!(!Privileges::on("a", &["REVOKE SELECT ON `b`.* FROM `a`@`%`".to_owned()]).has_roles);
     }
 
     #[test]
