@@ -1,9 +1,11 @@
-"""Lets requests go to the newest versions of the functions that were published by a time in the past, within seconds.
+"""Lets requests go to the newest version that each function had at a time in the past, within seconds.
 
 `python infra/go_back.py prod 2026-11-27T18:00Z` changes the alias `live` of each function, and nothing else: code, variables and
-secrets of that time are in the versions, the databases stay as they are, and the next deployment goes ahead from here. Before that
-it asks the versions whether they can serve, because a deployment that was taken back has published versions, too.
-`pytest infra/go_back.py` tests it.
+secrets of that time are in the versions, the databases stay as they are, and the next deployment goes ahead from here.
+
+Lambda does not record which versions were live, and a deployment that failed leaves its versions, too. So they are asked first
+whether they can serve. Where the last deployment before the time had failed, name a time before it.
+`pytest infra/go_back.py` tests this file.
 """
 
 import argparse
@@ -22,18 +24,20 @@ from checks import FUNCTIONS, ROOT, STAGES
 
 
 def version_at(client, function, time):
-    """The newest version that was published at `time` or before, and the live one."""
+    """The newest version that was published at `time` or before, when that was, and the live version."""
     alias = client.get_alias(FunctionName=function, Name="live")
     if alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
         raise SystemExit(f"Requests to {function} are moving to a new version. Stop that deployment in CodeDeploy first.")
     published = []
     for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=function):
         for version in page["Versions"]:
-            if version["Version"] != "$LATEST" and datetime.datetime.fromisoformat(version["LastModified"]) <= time:
-                published.append(int(version["Version"]))
+            published_at = datetime.datetime.fromisoformat(version["LastModified"])
+            if version["Version"] != "$LATEST" and published_at <= time:
+                published.append((int(version["Version"]), published_at))
     if not published:
         raise SystemExit(f"{function} has no version of that time. Nothing was changed.")
-    return str(max(published)), alias["FunctionVersion"]
+    version, published_at = max(published)
+    return str(version), published_at, alias["FunctionVersion"]
 
 
 CHECK = '{"deploymentCheck": true}'
@@ -51,15 +55,15 @@ def go_back(client, stage, time, unchecked=False):
     functions = [f"ro-tracker-{stage}-{name}" for name in FUNCTIONS.values()]
     # All are looked up and asked before one is changed.
     versions = {function: version_at(client, function, time) for function in functions}
-    for function, (version, live) in versions.items():
+    for function, (version, _, live) in versions.items():
         if version != live and not unchecked:
             refuse_broken(client, function, version)
-    for function, (version, live) in versions.items():
+    for function, (version, published_at, live) in versions.items():
         if version == live:
-            yield f"{function}: stays at version {live}"
+            yield f"{function}: version {live} of {published_at:%Y-%m-%d %H:%M %Z} is live already"
         else:
             client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
-            yield f"{function}: from version {live} to {version}"
+            yield f"{function}: from version {live} to {version} of {published_at:%Y-%m-%d %H:%M %Z}"
 
 
 def parsed(text):
@@ -118,8 +122,8 @@ def test_functions_go_back_to_their_versions_of_a_time():
         change = {"FunctionName": f"ro-tracker-prod-{name}", "Name": "live", "FunctionVersion": "7"}
         stubber.add_response("update_alias", {}, change)
     lines = list(go_back(client, "prod", EVENING))
-    assert lines[0] == "ro-tracker-prod-ros: from version 8 to 7"
-    assert lines[1] == "ro-tracker-prod-inventory: stays at version 3"
+    assert lines[0] == "ro-tracker-prod-ros: from version 8 to 7 of 2026-11-20 10:00 UTC"
+    assert lines[1] == "ro-tracker-prod-inventory: version 3 of 2026-11-20 10:00 UTC is live already"
     stubber.assert_no_pending_responses()
 
 

@@ -439,7 +439,7 @@ async fn a_stage_is_examined_with_the_authority_that_its_functions_trust() {
             "VERIFY_IDENTITY",
             "configuration",
             Status::Error,
-            "infra/database-ca/ca.pem, which has no certificate as PEM",
+            "infra/database-ca/ca.pem, which has no PEM certificate",
         ),
     ] {
         let parameters = format!("[dev.deploy.parameters.parameter_overrides]\nDbSslMode = \"{mode}\"");

@@ -10,7 +10,7 @@ use rotracker_tests::{
     app::new_order,
     assistant::chat,
     database::{execute, fill, server},
-    dynamodb,
+    dynamodb::{self, DynamoDbProxy, Loss},
     emulator::{Emulator, binary, database_variables, example, free_port},
     held_connections::{Event, HeldConnections},
     metrics::names_in,
@@ -238,6 +238,23 @@ async fn every_metric_is_emitted() {
         );
     }
     ai.stop().await;
+
+    // DynamoDB decides on the rate but does not tell the tokens.
+    let proxy = DynamoDbProxy::start(&dynamodb).await;
+    for (on_failure, status, metric) in [("deny", 503, "RateLimitUnavailable"), ("allow", 200, "RateLimitUnchecked")] {
+        let variables = [
+            as_on_lambda(),
+            ("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint.clone()),
+            ("AI_TOKENS_PER_DAY", "1".to_owned()),
+            ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned()),
+        ];
+        proxy.lose("GetItem", Loss::Closed, usize::MAX);
+        let ai = emulator.ai(&database, &anthropic, &dynamodb, &variables).await;
+        assert_eq!(ask(client().post(&url).json(&chat(&json!({ "userId": on_failure })))).await, status);
+        let line = ai.metrics(1).await.swap_remove(0);
+        assert_values(&line, &[(metric, one), ("RateLimitAdmitted", zero), ("TokenLimitRefused", zero)]);
+        ai.stop().await;
+    }
 
     // Neither DynamoDB nor the database is reachable.
     let nowhere = database_at(free_port());

@@ -212,7 +212,7 @@ fn trimmed<const MAX: usize>(json: &str) -> Result<TrimmedText<MAX>, String> {
 }
 
 fn user(json: &str) -> Result<User, String> {
-    User::name(&typed::<String>(json, "must be text")?)
+    User::from_name(&typed::<String>(json, "must be text")?)
 }
 
 fn model<'m>(json: &str, models: &'m Models) -> Result<&'m Model, String> {

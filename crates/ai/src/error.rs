@@ -25,7 +25,7 @@ pub enum AiError {
     /// 429: the user has asked too often, or has used the tokens of the day.
     #[error("too many requests or tokens")]
     Limited(Decision),
-    /// 503: the rate limit cannot be checked.
+    /// 503: the rate limit or the tokens of the day cannot be checked.
     #[error(transparent)]
     Limiter(#[from] LimiterError),
     /// An error of Anthropic.

@@ -20,16 +20,16 @@ impl RunningExchange {
         self.log_entry.needs_text()
     }
 
-    /// Inserts the log entry, and then adds the tokens. Await it before the response ends, because the instance may be frozen then. A
-    /// failure goes to the function's own log, because the response matters more.
+    /// Inserts the log entry and adds the tokens, side by side, so that the tokens do not wait for a database that is down. Await it
+    /// before the response ends, because the instance may be frozen then. A failure goes to the function's own log, because the
+    /// response matters more.
     pub(crate) async fn end(self, summary: ResponseSummary, outcome: Outcome) {
         let used = used_tokens(&summary);
-        // Before all that may fail or take time.
+        // First, so that the log names the tokens also if the process ends before they are added.
         self.tokens.announce(used);
         // In a task of its own, so that it goes on if the client leaves meanwhile.
         let ended = telemetry::spawn(async move {
-            self.log_entry.insert(summary, outcome).await;
-            self.tokens.add(used).await;
+            tokio::join!(self.log_entry.insert(summary, outcome), self.tokens.add(used));
         });
         // It fails only if the task panicked, which is logged.
         let _ = ended.await;

@@ -27,7 +27,7 @@ pub fn owner(caller: &Caller) -> Result<Option<User>, ApiError> {
     match caller.subject() {
         // Without authentication every caller is an administrator.
         _ if caller.is_administrator() => Ok(None),
-        Some(subject) => User::subject(subject).map(Some).map_err(ApiError::internal),
+        Some(subject) => User::from_subject(subject).map(Some).map_err(ApiError::internal),
         None => Err(caller.forbidden("Only callers with a token may use the log of the assistant.")),
     }
 }

@@ -1,11 +1,11 @@
-//! Who is the same user.
+//! The rule that says which names are the same user.
 
 use std::ops::Deref;
 
 use app_core::{http::Caller, values::TrimmedText};
 use unicode_normalization::UnicodeNormalization;
 
-/// A user as a request names one, before [`User::named_by`] reads it.
+/// The name of a user as a request has it, before [`User::named_by`] brings it into its form.
 pub type UserName = TrimmedText<255>;
 
 /// A user of the assistant: the subject of a token, or a name that the client knows, such as an email address.
@@ -21,26 +21,27 @@ impl User {
     ///
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
-    pub fn subject(subject: &str) -> Result<Self, String> {
+    pub fn from_subject(subject: &str) -> Result<Self, String> {
         UserName::parse(subject).map(Self)
     }
 
     /// Returns the user with this name.
     ///
     /// # Errors
-    /// The problem, as the rest of a sentence that begins with the field's name. A name may be longer in lower case.
-    pub fn name(name: &str) -> Result<Self, String> {
+    /// The problem, as the rest of a sentence that begins with the field's name. In lower case, a name may be too long that was not
+    /// before.
+    pub fn from_name(name: &str) -> Result<Self, String> {
         let name: String = name.to_lowercase().nfc().collect();
         UserName::parse(&name).map(Self)
     }
 
-    /// Returns the user whom a request of `caller` names, also in filters: a subject if the caller has a token, so that
-    /// administrators can name each, and else a name.
+    /// Returns the user whom a request of `caller` names, in its body or in a filter. If the caller has a token, `text` is a subject, so
+    /// that administrators can name every user. Otherwise it is a name.
     ///
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn named_by(caller: &Caller, text: &str) -> Result<Self, String> {
-        if caller.subject().is_some() { Self::subject(text) } else { Self::name(text) }
+        if caller.subject().is_some() { Self::from_subject(text) } else { Self::from_name(text) }
     }
 
     pub fn into_inner(self) -> String {
@@ -69,14 +70,14 @@ mod tests {
             ("Jose.R@x", "jose.r@x"),
             ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
         ] {
-            let user = User::name(sent).unwrap();
+            let user = User::from_name(sent).unwrap();
             assert_eq!(&*user, kept, "{sent:?}");
-            assert_eq!(User::name(kept), Ok(user), "{sent:?}");
+            assert_eq!(User::from_name(kept), Ok(user), "{sent:?}");
         }
         for sent in ["", " \t ", "a\0b", &"x".repeat(256), &"İ".repeat(128)] {
-            assert!(User::name(sent).is_err(), "{sent:?}");
+            assert!(User::from_name(sent).is_err(), "{sent:?}");
         }
-        assert!(User::name(&"É".repeat(255)).is_ok());
+        assert!(User::from_name(&"É".repeat(255)).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use chrono_tz::America::New_York;
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script, events, sse},
     assistant::{Assistant, Options, chat},
+    database::execute,
     dynamodb::{DynamoDbProxy, Loss, emulator, used_tokens},
 };
 use serde_json::json;
@@ -165,6 +166,28 @@ async fn tokens_are_added_before_the_answer_ends() {
     let mut stream = assistant.stream(&chat(&json!({ "stream": true, "conversationId": "c" }))).await;
     while stream.next().await.is_some() {}
     assert_eq!((used(&assistant, "anonymous").await, assistant.log().await.len()), (TOKENS, 1));
+}
+
+#[tokio::test]
+async fn tokens_do_not_wait_for_the_log() {
+    let assistant = limited(10_000).await;
+    let mut connection = assistant.app.database.connect().await;
+    execute(&mut connection, "LOCK TABLES ai_conversation_logs WRITE").await;
+    let body = chat(&json!({ "conversationId": "c" }));
+    let used_meanwhile = async {
+        let mut tokens = 0;
+        for _ in 0..1_000 {
+            tokens = used(&assistant, "anonymous").await;
+            if tokens > 0 {
+                break;
+            }
+        }
+        execute(&mut connection, "UNLOCK TABLES").await;
+        tokens
+    };
+    let (response, tokens) = tokio::join!(assistant.ask(&body), used_meanwhile);
+    response.expect(200);
+    assert_eq!((tokens, assistant.log().await.len()), (TOKENS, 1));
 }
 
 /// An assistant whose calls of DynamoDB the proxy counts and loses.

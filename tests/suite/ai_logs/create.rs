@@ -136,7 +136,7 @@ async fn the_assistants_own_entries_are_the_same() {
     let app = App::ai_logs_on(database, pool);
     let exchange = conversations::Exchange {
         conversation_id: conversations::ConversationId::parse("c").unwrap(),
-        user: conversations::User::name("u").unwrap(),
+        user: conversations::User::from_name("u").unwrap(),
         user_message: conversations::cut_text(&"🛩".repeat(MEGABYTE)),
         ai_response: conversations::cut_text("ok\0"),
         success: true,

@@ -45,7 +45,11 @@ pub fn openapi() -> Description {
         .links("listLogs", 200, &[("conversationId", "$response.body#/logs/0/conversationId")])
 }
 
-/// Returns the only user whose entries `caller` sees when the request asks for those of `user`; `None` if those of all.
+/// Returns the user whose entries the response shows, or `None` for the entries of all users. `user` is the user that the request
+/// asks for, if any.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] if `caller` asks for the entries of somebody else and is no administrator.
 fn visible_user(caller: &Caller, user: Option<User>) -> Result<Option<User>, ApiError> {
     match (conversations::owner(caller)?, user) {
         (Some(owner), Some(user)) if owner != user => {

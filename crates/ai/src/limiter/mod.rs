@@ -42,7 +42,7 @@ pub enum Decision {
     Refused(Quota),
     /// The rate limit admitted the request, and it counts there, but the user's tokens of the day are used up.
     OutOfTokens(TokenRefusal),
-    /// The request goes on uncounted, because the store failed and the configuration says so.
+    /// The request goes on and is not counted by the rate limit, because the store failed and the configuration says so.
     Unchecked(RequestLimit),
 }
 
@@ -92,40 +92,44 @@ impl Limiter {
         let started = Instant::now();
         let decided = self.check_cache_and_store(user).await;
         metrics::add_time(Metric::RateLimitTime, started.elapsed());
-        let out_of_tokens = if let Ok(Decision::OutOfTokens(refusal)) = decided { Some(refusal) } else { None };
-        let was_admitted = out_of_tokens.is_some_and(|refusal| refusal.window.is_some());
-        let was_unchecked = out_of_tokens.is_some_and(|refusal| refusal.window.is_none());
+        let (decided, was_checked) = match decided {
+            Ok((decision, was_checked)) => (Ok(decision), was_checked),
+            Err(error) => (Err(error), false),
+        };
+        let is_refused = matches!(decided, Ok(Decision::Refused(_)));
         for (metric, applies) in [
-            (Metric::RateLimitAdmitted, was_admitted || matches!(decided, Ok(Decision::Admitted(_)))),
-            (Metric::RateLimitRefused, matches!(decided, Ok(Decision::Refused(_)))),
-            (Metric::RateLimitUnchecked, was_unchecked || matches!(decided, Ok(Decision::Unchecked(_)))),
+            (Metric::RateLimitAdmitted, was_checked && !is_refused),
+            (Metric::RateLimitRefused, is_refused),
+            (Metric::RateLimitUnchecked, decided.is_ok() && !was_checked),
             (Metric::RateLimitUnavailable, decided.is_err()),
-            (Metric::TokenLimitRefused, out_of_tokens.is_some()),
+            (Metric::TokenLimitRefused, matches!(decided, Ok(Decision::OutOfTokens(_)))),
         ] {
             metrics::count(metric, applies.into());
         }
         decided
     }
 
-    async fn check_cache_and_store(&self, user: &str) -> Result<Decision, LimiterError> {
+    /// Returns the decision, and whether the store has given everything that it depends on.
+    async fn check_cache_and_store(&self, user: &str) -> Result<(Decision, bool), LimiterError> {
         let key = store::key(user);
         let now = self.clock.now();
         if let Some(next_admission) = self.refusals.next_admission(&key, now.timestamp_millis()) {
-            return Ok(Decision::Refused(self.policy.refusal(next_admission, now.timestamp_millis())));
+            return Ok((Decision::Refused(self.policy.refusal(next_admission, now.timestamp_millis())), true));
         }
-        let (decided, tokens) = tokio::join!(self.decide(&key, now.timestamp_millis()), self.check_tokens(&key, now));
-        let decision =
-            self.unless_allowed(decided, Decision::Unchecked(self.policy), "the rate limit was not checked")?;
+        let (window, tokens) = tokio::join!(self.decide(&key, now.timestamp_millis()), self.check_tokens(&key, now));
+        let was_checked = window.is_ok() && tokens.is_ok();
+        let decision = self.or_unchecked(window, Decision::Unchecked(self.policy), "the rate limit was not checked")?;
         if !decision.may_proceed() {
-            return Ok(decision);
+            return Ok((decision, true));
         }
-        let refusal = self.unless_allowed(tokens, None, "the tokens of the day were not checked")?;
+        let refusal = self.or_unchecked(tokens, None, "the tokens of the day were not checked")?;
         let window = if let Decision::Admitted(quota) = decision { Some(quota) } else { None };
-        Ok(refusal.map_or(decision, |refusal| Decision::OutOfTokens(TokenRefusal { window, ..refusal })))
+        let decision = refusal.map_or(decision, |refusal| Decision::OutOfTokens(TokenRefusal { window, ..refusal }));
+        Ok((decision, was_checked))
     }
 
-    /// Returns `unchecked` for an error if the configuration lets requests go on when the store fails.
-    fn unless_allowed<T>(
+    /// Returns `unchecked` and logs `message` instead of an error, if the configuration lets requests go on when the store fails.
+    fn or_unchecked<T>(
         &self,
         checked: Result<T, LimiterError>,
         unchecked: T,
@@ -140,7 +144,7 @@ impl Limiter {
         }
     }
 
-    /// Returns a refusal if the tokens of the day are used up, which an instance remembers for a few seconds.
+    /// Returns a refusal if the tokens of the day are used up. It is cached for a few seconds, like those of the rate limit.
     async fn check_tokens(&self, user_key: &str, now: DateTime<Utc>) -> Result<Option<TokenRefusal>, LimiterError> {
         let Some(limit) = self.tokens_per_day else { return Ok(None) };
         let UserDay { key, date, end } = UserDay::new(user_key, now, self.clock.zone());

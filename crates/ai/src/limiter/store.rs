@@ -40,7 +40,7 @@ const MAX_KEY: usize = 256;
 /// The beginning of the keys of users whose name is not the key.
 const HASHED: &str = "sha256:";
 
-/// The beginning of all keys that are not those of users' windows.
+/// The beginning of the keys of all items for tokens. No key of a user's window begins with it.
 const TOKENS: &str = "tokens:";
 
 /// The most attempts of a call. The random pauses between them are short, up to 25 and 50 milliseconds, because the most likely
@@ -48,8 +48,8 @@ const TOKENS: &str = "tokens:";
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// The most attempts after the first of a transaction that was cancelled because another one used an item, and the shortest and the
-/// longest random pause before them. Answers of one user may end at the same time.
+/// If two answers of one user end at the same time, DynamoDB cancels one of their transactions. This is how often it is tried again,
+/// and the shortest and the longest random pause before that.
 const TRANSACTION_RETRIES: usize = 7;
 const TRANSACTION_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 

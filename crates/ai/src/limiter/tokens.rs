@@ -10,9 +10,11 @@
 //! - Nothing is reserved for requests that are under way. Each of them may exceed the limit, and a user can have as many as the rate
 //!   limit admits until the first of them has ended.
 //! - The tokens count for the day on which they were asked for, also if the answer ends after midnight.
-//! - A client that leaves and a stream that breaks use what Anthropic had counted until then.
-//! - The log has a line with the tokens before they are added, and another one afterwards. If the second line is missing because the
-//!   process ended between them, or says that they may be missing, then the item of the request's id tells whether they were added.
+//! - If a client leaves or a stream breaks, the tokens count that Anthropic had named until then: those of the input, but not those of
+//!   the output, which it names at the end.
+//! - The log has a line with the tokens before they are added, and another one afterwards. The second line is missing if the process
+//!   ended between them, and it is a warning if the transaction failed. In both cases the item of the request's id tells whether the
+//!   tokens were added.
 
 use std::sync::Arc;
 
@@ -55,7 +57,7 @@ pub struct UserDay {
     pub end: DateTime<Tz>,
 }
 
-/// The tokens of a running exchange, which are added to those of the user's day at its end. `None` without a limit.
+/// The sum to which the tokens of a running exchange are added at its end. `None` without a limit.
 pub struct PendingTokens(pub(super) Option<PendingSum>);
 
 pub(super) struct PendingSum {

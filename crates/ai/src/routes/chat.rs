@@ -42,15 +42,15 @@ data: [DONE]
 
 /// Asks the assistant.
 ///
-/// The body has the fields of Anthropic's Messages API, which are passed on, and some of our own. Anthropic judges what it gets; its
-/// 400 and 413 are repeated. The request fails with 503 if no API key is configured, then with 429 if the user asks too often, and
-/// then with 400 if it is not valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON object. A
-/// rejected request does not count. With a token, the user is its subject, and `userId` and `X-User-Id` are ignored.
-/// `Idempotency-Key` is ignored, and so are all headers of Anthropic's API but `anthropic-beta`.
+/// The body has the fields of Anthropic's Messages API, which are passed on, and some of our own. Anthropic judges what it gets;
+/// its 400 and 413 are repeated. The request fails with 503 if no API key is configured, then with 429 if the user asks too often,
+/// and then with 400 if it is not valid. An invalid body counts towards the rate limit; without a token, only if it is a JSON
+/// object. A request that the rate limit refuses does not count. With a token, the user is its subject, and `userId` and
+/// `X-User-Id` are ignored. `Idempotency-Key` is ignored, and so are all headers of Anthropic's API but `anthropic-beta`.
 ///
-/// Where the tokens of a user's day are limited, a request that comes after they are used up fails with 429 and
-/// `Token limit exceeded` until the next day begins. That is checked after the rate limit, where the request counts. Answers that are
-/// under way may exceed the limit. All tokens that Anthropic counts are counted, also those of the prompt cache.
+/// The tokens of a user's day may be limited, too. When they are used up, requests fail with 429 and `Token limit exceeded` until
+/// the next day begins. This is checked after the rate limit, so such a request counts there. Answers that are under way may exceed
+/// the limit. All tokens that Anthropic counts are counted, also those of the prompt cache.
 #[utoipa::path(post, path = "", operation_id = "chat", request_body = ChatBody,
     params(("X-User-Id" = Option<String>, Header, description = "The user, if neither a token nor the body names one: 1 to 255 characters. Other values are ignored."),
         ("anthropic-beta" = Option<String>, Header, description = "Beta features of Anthropic's API: names separated by commas. Each must be one that the configuration allows; by default none is.")),
@@ -75,10 +75,10 @@ pub(super) async fn chat(
     let body = Json::<ChatBody>::from_request(request, &()).await.map(|Json(body)| body);
     // With authentication the user is the subject of the token. Without it, the request names the user.
     let (user, body) = match caller.subject() {
-        Some(subject) => (User::subject(subject), body),
+        Some(subject) => (User::from_subject(subject), body),
         None => {
             let body = body?;
-            (body.user_id().or(named).map_or_else(|| User::name(ANONYMOUS), Ok), Ok(body))
+            (body.user_id().or(named).map_or_else(|| User::from_name(ANONYMOUS), Ok), Ok(body))
         }
     };
     let user = user.map_err(ApiError::internal)?;
@@ -107,7 +107,7 @@ pub(super) async fn chat(
 
 /// Reads the user from the header.
 fn user_header(headers: &HeaderMap) -> Option<User> {
-    User::name(str::from_utf8(headers.get(USER_ID)?.as_bytes()).ok()?).ok()
+    User::from_name(str::from_utf8(headers.get(USER_ID)?.as_bytes()).ok()?).ok()
 }
 
 async fn ask(

@@ -153,7 +153,7 @@ impl<'row> RowReader<'row> {
     /// Reads the name of a user of the assistant, as requests are read.
     pub(super) fn user(&mut self, field: &str) -> Option<String> {
         let found = self.any_text(field)?;
-        let user = self.fitting(field, User::name(&found).map(User::into_inner))?;
+        let user = self.fitting(field, User::from_name(&found).map(User::into_inner))?;
         if user != found {
             self.correct(field, Some(user.clone()), "users are in lower case and in Unicode's NFC");
         }

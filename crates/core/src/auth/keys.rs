@@ -1,5 +1,6 @@
-//! The issuer's public keys. They are found by OpenID Connect discovery and cached. They are fetched again when they are old, or
-//! when a token names an unknown one, but not too often. While the issuer is down, cached keys serve for a day.
+//! The issuer's public keys. They are found by OpenID Connect discovery and cached. They are fetched again when they are old, when a
+//! token names an unknown one, or when the only one does not verify a token that names none, but not too often. While the issuer is
+//! down, cached keys serve for a day.
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +29,7 @@ const MAX_AGE: TimeDelta = TimeDelta::hours(1);
 /// Cached keys serve for this time while the issuer is down.
 const STALE_LIMIT: TimeDelta = TimeDelta::hours(24);
 
-/// The shortest time between two fetches, however many tokens name unknown keys.
+/// The shortest time between two fetches, however many tokens name unknown keys or have a wrong signature.
 const MIN_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 
 /// The same while there are no usable keys, so that every request fails.
@@ -281,8 +282,8 @@ impl SharedKeys {
     }
 }
 
-/// Returns the key if it verifies RS256 or ES256 signatures, else `None`. The type of the key decides the
-/// algorithm; the header of the token does not.
+/// Returns the key if it verifies RS256 or ES256 signatures, else `None`. The type of the key decides the algorithm; the header of
+/// the token does not.
 fn usable(jwk: &Jwk) -> Option<Key> {
     let algorithm = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => Algorithm::RS256,

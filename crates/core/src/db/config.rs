@@ -164,7 +164,7 @@ fn check_certificates(pem: &[u8]) -> Result<(), String> {
         }
     }
     match count {
-        0 => Err("has no certificate as PEM".to_owned()),
+        0 => Err("has no PEM certificate".to_owned()),
         _ => Ok(()),
     }
 }

@@ -49,7 +49,6 @@ pub(crate) fn is_wanted(metrics: &str, logs_are_json: bool) -> bool {
 
 /// Begins to write metrics, at the start of the process.
 pub(crate) fn init() {
-    // A second call (tests start several functions in one process) changes nothing.
     // CloudWatch accepts no empty dimension.
     let dimension =
         |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or("local".to_owned());
@@ -58,6 +57,7 @@ pub(crate) fn init() {
         version: dimension("AWS_LAMBDA_FUNCTION_VERSION"),
         environment: dimension("APP_ENV"),
     };
+    // A second call (tests start several functions in one process) changes nothing.
     let _ = WRITER.set(Writer {
         process,
         started: Instant::now(),

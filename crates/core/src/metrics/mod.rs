@@ -46,7 +46,8 @@ impl Unit {
 const MILLISECONDS: Unit = Unit::Milliseconds;
 const COUNT: Unit = Unit::Count;
 
-// CloudWatch bills each metric under each value of its dimensions. So it stores only those that alarms watch, or should.
+// CloudWatch bills each metric under each value of its dimensions. So it stores only those that alarms watch, and `BrokenAnswers` and
+// `JournalFailures`, for which there may be alarms later.
 const BY_ENVIRONMENT: &[&[&str]] = &[&[ENVIRONMENT]];
 const BY_FUNCTION: &[&[&str]] = &[&[FUNCTION]];
 const BY_ENVIRONMENT_AND_VERSION: &[&[&str]] = &[&[ENVIRONMENT], &[FUNCTION, VERSION]];
@@ -107,13 +108,14 @@ metrics! {
     DatabaseRetries: COUNT, IN_LOG_ONLY;
     /// 1 for a request that failed because the database could not be reached or stayed busy, else 0.
     DatabaseUnavailable: COUNT, BY_ENVIRONMENT;
-    /// 1 for a request that the rate limit admitted. Every decision is 1 for one of these four metrics and 0 for the others.
+    /// 1 for a request that the rate limit admitted, also if the user's tokens are used up. Every decision is 1 for one of these four
+    /// metrics and 0 for the others.
     RateLimitAdmitted: COUNT, IN_LOG_ONLY;
     /// 1 for a request that the rate limit refused.
     RateLimitRefused: COUNT, IN_LOG_ONLY;
-    /// 1 for a request that went on unchecked (`RATE_LIMIT_ON_FAILURE=allow`).
+    /// 1 for a request whose rate or tokens could not be checked, and that did not fail for that (`RATE_LIMIT_ON_FAILURE=allow`).
     RateLimitUnchecked: COUNT, BY_FUNCTION;
-    /// 1 for a request that failed because the rate limit could not be checked.
+    /// 1 for a request that failed because its rate or tokens could not be checked.
     RateLimitUnavailable: COUNT, BY_FUNCTION;
     /// 1 for a request that was refused because the user's tokens of the day are used up, else 0.
     TokenLimitRefused: COUNT, IN_LOG_ONLY;
