@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-/// The privileges that an account has on a database.
+/// The scope of a grant on the whole server.
+const EVERYTHING: &str = "*.*";
+
+/// The privileges that an account has.
 #[derive(Debug, Default)]
 pub(super) struct Privileges {
     /// Their names, such as `SELECT`; `ALL PRIVILEGES` stands for all.
@@ -14,12 +17,22 @@ pub(super) struct Privileges {
 impl Privileges {
     /// Reads the privileges on `database` from the lines of `SHOW GRANTS`.
     pub(super) fn on(database: &str, grants: &[String]) -> Self {
+        Self::of_scopes(|scope| includes(scope, database), grants)
+    }
+
+    /// Reads the privileges on the whole server, such as SUPER.
+    pub(super) fn on_server(grants: &[String]) -> Self {
+        Self::of_scopes(|scope| scope == EVERYTHING, grants)
+    }
+
+    /// Reads the privileges of the grants for whose scope `counts` holds.
+    fn of_scopes(counts: impl Fn(&str) -> bool, grants: &[String]) -> Self {
         let mut privileges = Self::default();
         let mut revoked = Vec::new();
         for grant in grants {
             // MySQL takes privileges on all databases away from some with these lines (`partial_revokes`).
             if let Some((names, scope)) = grant.strip_prefix("REVOKE ").and_then(|revoke| revoke.split_once(" ON ")) {
-                if scope.split_once(" FROM ").is_some_and(|(scope, _)| includes(scope, database)) {
+                if scope.split_once(" FROM ").is_some_and(|(scope, _)| counts(scope)) {
                     revoked.extend(names.split(',').map(str::trim));
                 }
                 continue;
@@ -29,7 +42,7 @@ impl Privileges {
                 continue;
             };
             let (scope, rest) = scope.split_once(" TO ").unwrap_or((scope, ""));
-            if !includes(scope, database) {
+            if !counts(scope) {
                 continue;
             }
             privileges.names.extend(granted.split(',').map(|name| name.trim().to_owned()));
@@ -55,7 +68,7 @@ impl Privileges {
 
 /// Returns whether the scope of a grant, such as `*.*` or `` `ro\_tracker%`.* ``, is `database` or includes it.
 fn includes(scope: &str, database: &str) -> bool {
-    if scope == "*.*" {
+    if scope == EVERYTHING {
         return true;
     }
     let pattern = scope.strip_suffix(".*").and_then(|name| name.strip_prefix('`')?.strip_suffix('`'));
@@ -109,6 +122,14 @@ mod tests {
             assert_eq!(names(&[grant, &revoke]), left, "{scope}");
         }
         assert!(!Privileges::on("a", &["REVOKE SELECT ON `b`.* FROM `a`@`%`".to_owned()]).has_roles);
+    }
+
+    #[test]
+    fn privileges_on_every_database_are_none_on_the_server() {
+        let grants =
+            ["GRANT ALL PRIVILEGES ON `%`.* TO `a`@`%`".to_owned(), "GRANT SUPER ON *.* TO `a`@`%`".to_owned()];
+        assert!(Privileges::on_server(&grants[..1]).names.is_empty());
+        assert!(Privileges::on_server(&grants).names.contains("SUPER"));
     }
 
     #[test]
