@@ -435,12 +435,7 @@ async fn a_stage_is_examined_with_the_authority_that_its_functions_trust() {
     variables.insert("DB_SSL_CA_CONTENT".to_owned(), authority("another").pem());
     for (mode, check, status, said) in [
         ("PREFERRED", "database TLS", Status::Warning, "not encrypted"),
-        (
-            "VERIFY_IDENTITY",
-            "configuration",
-            Status::Error,
-            "infra/database-ca/ca.pem, which has no PEM certificate",
-        ),
+        ("VERIFY_IDENTITY", "configuration", Status::Error, "infra/database-ca/ca.pem, which has no PEM certificate"),
     ] {
         let parameters = format!("[dev.deploy.parameters.parameter_overrides]\nDbSslMode = \"{mode}\"");
         std::fs::write(&samconfig, parameters).unwrap();

@@ -216,7 +216,7 @@ async fn the_old_database_then_has_the_same_orders_and_stock() {
     ] {
         assert_eq!(value(&old, statement).await.as_deref(), expected, "{statement}");
     }
-    // Whoever imports it again gets what the API shows.
+    // Another import of it gives the orders and parts that the API shows.
     let again = Importer::of(old).await;
     again.ros.clock.set("2024-11-15T13:00:00Z".parse().unwrap());
     again.run().await;

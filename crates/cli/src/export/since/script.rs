@@ -341,7 +341,7 @@ fn number(text: &str) -> Option<&str> {
     (number.is_finite() && number.to_string() == text).then_some(text)
 }
 
-/// Returns `text` without what would end a comment or a text in quotation marks.
+/// Returns `text` with blanks for the characters that would end a comment or a text in quotation marks.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\'' | '\\') { ' ' } else { c }).collect()
 }
