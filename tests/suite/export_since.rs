@@ -396,13 +396,20 @@ async fn changes_that_did_not_reach_their_row_are_listed() {
     let day = SwitchOver::start().await;
     day.ros().create_with(json!({ "roNumber": "40001", "terms": "COD" })).await;
     day.patch("38462", &json!({ "terms": "COD" })).await;
+    day.change_stock("adjust", "622-5135-001", "terra", json!({ "newQty": 9, "notes": "counted" })).await;
     day.export("files").await;
     let old = old_database().await;
-    // Another order has the number, and the row was inserted anew.
-    let since = "INSERT INTO active (RO, TERMS) VALUES (40001, 'WIRE'); UPDATE active SET id = 999 WHERE id = 1";
+    // Another order has the number, and two rows were inserted anew.
+    let since = "INSERT INTO active (RO, TERMS) VALUES (40001, 'WIRE'); UPDATE active SET id = 999 WHERE id = 1;
+                 UPDATE terra SET id = 999 WHERE id = 1";
     execute(&mut old.connect().await, since).await;
     let problems = apply(&day.sql("files"), &old).await;
-    assert_eq!(problems, ["38462", "40001"].map(|number| format!("order {number} is not in active as it should be")));
+    let expected = [
+        "order 38462 is not in active as it should be",
+        "order 40001 is not in active as it should be",
+        "row 1 of terra does not have the quantity of 622-5135-001",
+    ];
+    assert_eq!(problems, expected);
 }
 
 #[tokio::test]

@@ -273,6 +273,11 @@ impl Script {
         if let Some(column) = old_row.original.keys().find(|column| column.eq_ignore_ascii_case("QTY")) {
             let column = quoted(column);
             let _ = writeln!(self.statements, "UPDATE {table} SET {column} = {quantity} WHERE `id` = {id};");
+            self.checks.push(format!(
+                "SELECT CONCAT('row {id} of ', {table_text}, ' does not have the quantity of ', {}) AS problem FROM DUAL WHERE NOT \
+                 EXISTS (SELECT 1 FROM {table} WHERE `id` = {id} AND {column} <=> {quantity})",
+                literal(name),
+            ));
         }
         let place = format!("`TableName` = {table_text} AND `RowId` = {id}");
         let texts = [&row.condition, &row.location]
