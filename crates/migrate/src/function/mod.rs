@@ -131,7 +131,7 @@ async fn out_of_time(databases: &Databases, run: &Run) -> String {
         None => String::new(),
     };
     format!(
-        "The migrations were not finished in the time that this function has.{ended} Run again, they go on from there. A change \
+        "The migrations were not finished in the time that this function has.{ended} When they run again, they go on from there. A change \
          that takes longer is made before the deployment, by `rotracker migrate` on a machine that reaches the database; see \
          migrations/README.md."
     )
