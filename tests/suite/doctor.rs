@@ -434,7 +434,7 @@ async fn a_stage_is_examined_with_the_authority_that_its_functions_trust() {
     // That of this machine does not count.
     variables.insert("DB_SSL_CA_CONTENT".to_owned(), authority("another").pem());
     for (mode, check, status, said) in [
-        ("PREFERRED", "database TLS", Status::Warning, "not encrypted"),
+        ("PREFERRED", "database TLS", Status::Warning, "DB_SSL_MODE=VERIFY_IDENTITY with"),
         ("VERIFY_IDENTITY", "configuration", Status::Error, "infra/database-ca/ca.pem, which has no PEM certificate"),
     ] {
         let parameters = format!("[dev.deploy.parameters.parameter_overrides]\nDbSslMode = \"{mode}\"");
