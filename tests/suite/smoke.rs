@@ -25,6 +25,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
     process::{Child, Command},
+    sync::Semaphore,
     task::AbortHandle,
 };
 
@@ -261,11 +262,14 @@ struct SpoilerState {
     spoil: Spoil,
     seen: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
+    /// One permit for each deletion that was answered.
+    deletions: Semaphore,
 }
 
 impl Spoiler {
     /// Starts it. `spoil` is asked with the method, the path and the number of earlier requests with both, and says which status the client
-    /// gets instead of that of the service, which gets every request.
+    /// gets instead of that of the service, which gets every request. 418 stands for no answer, and 425 for a request that the service
+    /// gets late.
     async fn start(service: &Service, spoil: Spoil) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -275,6 +279,7 @@ impl Spoiler {
             spoil,
             seen: seen.clone(),
             client: local_client().build().unwrap(),
+            deletions: Semaphore::new(0),
         };
         let routes = Router::new().fallback(relay).with_state(Arc::new(state));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
@@ -298,6 +303,16 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
         seen.iter().filter(|other| **other == line).count() - 1
     };
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let spoiled = (state.spoil)(&parts.method, &path, earlier);
+    if spoiled == Some(StatusCode::TOO_EARLY) {
+        // The client gets its answer, and the service gets the request after two deletions.
+        tokio::spawn(async move {
+            state.deletions.acquire_many(2).await.unwrap().forget();
+            let url = format!("{}{path}", state.upstream);
+            state.client.request(parts.method, url).headers(parts.headers).body(body).send().await.unwrap();
+        });
+        return gateway_error(StatusCode::GATEWAY_TIMEOUT);
+    }
     let url = format!("{}{path}", state.upstream);
     let answer =
         state.client.request(parts.method.clone(), url).headers(parts.headers).body(body).send().await.unwrap();
@@ -306,18 +321,35 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
         response = response.header(name, value);
     }
     let bytes = answer.bytes().await.unwrap();
-    match (state.spoil)(&parts.method, &path, earlier) {
+    if parts.method == Method::DELETE {
+        state.deletions.add_permits(1);
+    }
+    match spoiled {
         // No answer at all.
         Some(StatusCode::IM_A_TEAPOT) => std::future::pending().await,
-        // As the gateway says it.
-        Some(status) => {
-            let body = Body::from(r#"{"message": "Internal server error"}"#);
-            let mut response = Response::new(body);
-            *response.status_mut() = status;
-            response
-        }
+        Some(status) => gateway_error(status),
         None => response.body(Body::from(bytes)).unwrap(),
     }
+}
+
+/// An error as the gateway sends it.
+fn gateway_error(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::from(r#"{"message": "Internal server error"}"#));
+    *response.status_mut() = status;
+    response
+}
+
+#[tokio::test]
+async fn an_order_that_appears_late_is_deleted() {
+    let service = Service::start(&[], &off(), vec![]).await;
+    let spoiler = Spoiler::start(&service, |method, path, _| {
+        (*method == Method::POST && path == "/api/ros").then_some(StatusCode::TOO_EARLY)
+    })
+    .await;
+    let smoke = Smoke::test(&spoiler.url, &["--no-chat"]).await;
+    smoke.assert_failed(&["an order is created"], "Gateway errors");
+    assert!(smoke.lines.iter().any(|line| line.ends_with("it is deleted: deleted")), "{smoke:#?}");
+    assert_eq!(service.orders().await, 0);
 }
 
 #[tokio::test]

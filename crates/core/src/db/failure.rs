@@ -76,8 +76,7 @@ pub fn classify(error: &Error) -> Failure {
     }
 }
 
-/// Returns the step that a person has forgotten, if `error` shows one: how a connection is refused, and what to do about it. It is for
-/// the log.
+/// Returns advice for the log, if `error` has a cause that a person can remove: a wrong account, certificate, name or schema.
 pub fn hint(error: &Error) -> Option<&'static str> {
     if let Some(error) = tls_error(error) {
         return tls_hint(error);
