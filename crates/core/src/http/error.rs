@@ -180,8 +180,8 @@ impl ApiError {
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::OutcomeUnknown(_) | Self::TokenUncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) => match classify(error) {
-                Failure::Contention | Failure::ConnectionLost | Failure::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Other => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -276,7 +276,8 @@ impl ApiError {
             Self::Database(error) | Self::OutcomeUnknown(error) => hint(error),
             _ => None,
         };
-        tracing::error!(error = %telemetry::error_chain(self), hint, "{message}");
+        let fault = hint.map(|_| "configuration");
+        tracing::error!(error = %telemetry::error_chain(self), fault, hint, "{message}");
     }
 
     /// Returns the response if the request was valid but the data did not allow it (404, 409, 412). For errors of the request
