@@ -55,8 +55,9 @@ const PASSWORD_EXPIRED: Failure = Failure::Misconfigured(
 );
 const ACCOUNT_LOCKED: Failure =
     Failure::Misconfigured("the account DB_USER is locked on the server: ALTER USER ... ACCOUNT UNLOCK");
-const LOGIN_METHOD: Failure =
-    Failure::Misconfigured("the server does not offer the way in which DB_USER logs in: check the plugin of the account");
+const LOGIN_METHOD: Failure = Failure::Misconfigured(
+    "the server does not offer the way in which DB_USER logs in: check the plugin of the account",
+);
 const NO_DATABASE_PRIVILEGES: Failure = Failure::Misconfigured(
     "the account DB_USER has no privileges on this database: GRANT them, or check the DB_NAME_* variables",
 );
