@@ -1,5 +1,7 @@
 //! Errors of the database server that mean "not now", and connections that the server closes.
 
+use std::sync::Arc;
+
 use app_core::db::{self, DatabaseConfig, Pool, TlsMode};
 use futures_util::future::try_join_all;
 use rotracker_cli::{
@@ -9,7 +11,7 @@ use rotracker_cli::{
 use rotracker_tests::{
     App, TestDatabase, TestResponse,
     app::{new_order, path_of},
-    database::{connect, execute, server},
+    database::{connect, execute, server, try_execute},
 };
 use serde_json::json;
 use sqlx::Row;
@@ -138,6 +140,26 @@ async fn a_statement_that_takes_too_long_is_503() {
     assert_unavailable(app.get(&path).await, limit);
     execute(&mut other, "UNLOCK TABLES").await;
     app.get(&path).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_is_killed_is_run_again_on_another_connection() {
+    let app = Arc::new(app_with_one_connection().await);
+    let path = path_of(&app.create("RO1").await);
+    let killed = connection_id(&app).await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "START TRANSACTION; UPDATE active SET NOTES = 'theirs'").await;
+    let ours = tokio::spawn({
+        let app = app.clone();
+        async move { app.patch(&path, &json!({ "terms": "COD" })).await }
+    });
+    // As soon as a statement was killed, there is no such connection.
+    let mut root = connect().await;
+    while try_execute(&mut root, &format!("KILL QUERY {killed}")).await.is_ok() {
+        assert!(!ours.is_finished(), "the connection was kept");
+    }
+    execute(&mut other, "COMMIT").await;
+    assert_eq!(ours.await.unwrap().expect(200)["notes"], "theirs");
 }
 
 /// Creates an account on the server of `root`, and `ros` with it.

@@ -73,7 +73,7 @@ pub enum ApiError {
         "The body must not be encoded. Send it without the header Content-Encoding, or with Content-Encoding: identity."
     )]
     UnsupportedContentEncoding,
-    /// The database failed: 503 if trying again may help, else 500.
+    /// The database failed: 503 if the same request may succeed later, else 500.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
     /// 503: the connection was lost during a commit, so it is unknown whether the change was saved.
