@@ -53,8 +53,10 @@ const WRONG_PASSWORD: Failure = Failure::Misconfigured(
 const PASSWORD_EXPIRED: Failure = Failure::Misconfigured(
     "the password of DB_USER has expired on the server: set another one, put it into the secret, and deploy with another SecretsRevision",
 );
-const ACCOUNT_LOCKED: Failure =
-    Failure::Misconfigured("the account DB_USER is locked on the server: ALTER USER ... ACCOUNT UNLOCK");
+const ACCOUNT_LOCKED: Failure = Failure::Misconfigured(
+    "the account DB_USER is locked on the server: ALTER USER ... ACCOUNT UNLOCK, or on MariaDB after too many wrong \
+     passwords FLUSH PRIVILEGES",
+);
 const LOGIN_METHOD: Failure = Failure::Misconfigured(
     "the server does not offer the way in which DB_USER logs in: check the plugin of the account",
 );
@@ -125,7 +127,6 @@ const SERVER_ERRORS: &[(u16, &str, Failure)] = &[
     (1449, "ER_NO_SUCH_USER", MISSING_DEFINER),
     (1461, "ER_MAX_PREPARED_STMT_COUNT_REACHED", Failure::Exhausted),
     (1524, "ER_PLUGIN_IS_NOT_LOADED", LOGIN_METHOD),
-    (1587, "ER_TOO_MANY_FILES", Failure::Unavailable), // MariaDB
     (1615, "ER_NEED_REPREPARE", Failure::Contention),
     (1637, "ER_TOO_MANY_CONCURRENT_TRXS", Failure::Unavailable),
     (1689, "ER_LOCK_ABORTED", Failure::Contention),
