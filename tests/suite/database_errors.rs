@@ -143,6 +143,25 @@ async fn a_statement_that_takes_too_long_is_503() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_table_is_503_until_it_has_room() {
+    let app = app_with_one_connection().await;
+    let mut other = app.database.connect().await;
+    // A table in memory has a size that a test can choose.
+    execute(
+        &mut other,
+        "SET SESSION max_heap_table_size = 16384;
+         CREATE TABLE small (text CHAR(200)) ENGINE = MEMORY;
+         CREATE TRIGGER fill AFTER INSERT ON active FOR EACH ROW INSERT INTO small VALUES ('x')",
+    )
+    .await;
+    while try_execute(&mut other, "INSERT INTO small VALUES ('x')").await.is_ok() {}
+    assert_unavailable(create(&app).await, "a full table");
+    assert!(app.rows().await.is_empty());
+    execute(&mut other, "DELETE FROM small").await;
+    create(&app).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_is_killed_is_run_again_on_another_connection() {
     let app = Arc::new(app_with_one_connection().await);
     let path = path_of(&app.create("RO1").await);
