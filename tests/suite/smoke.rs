@@ -236,14 +236,13 @@ async fn chats_that_fail_are_found() {
 async fn a_database_that_is_gone_or_not_migrated_is_found() {
     let service = Service::start(&[], &off(), vec![chat(), chat()]).await;
     let mut connection = service.database.connect().await;
-    for (table, steps) in [
-        ("inventoryindex", vec!["search", "figures of the stock"]),
-        ("ai_conversation_logs", vec!["log of the assistant"]),
-    ] {
-        execute(&mut connection, &format!("RENAME TABLE {table} TO moved")).await;
-        Smoke::test(&service.url, &["--read-only"]).await.assert_failed(&steps, "Look for request.id = ");
-        execute(&mut connection, &format!("RENAME TABLE moved TO {table}")).await;
-    }
+    let table = "ALTER TABLE inventoryindex RENAME TO moved";
+    let column = "ALTER TABLE ai_conversation_logs RENAME COLUMN user_message TO moved";
+    execute(&mut connection, &format!("{table}; {column}")).await;
+    let smoke = Smoke::test(&service.url, &["--read-only"]).await;
+    let failed = ["search", "figures of the stock", "log of the assistant"];
+    smoke.assert_failed(&failed, "a line with a hint");
+    smoke.assert_failed(&failed, "Look for request.id = ");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     Smoke::test(&nobody, &[]).await.assert_failed(&["health"], "Check the address");
 }
