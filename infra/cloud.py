@@ -238,7 +238,7 @@ REFERENCE = re.compile(r'"Ref": "(\w+)"|"Fn::GetAtt": \["(\w+)"|\$\{(\w+)|"Depen
 
 
 def changes(resources, template, parameters=None):
-    """moto updates what names a changed parameter, but not what refers to that, and in any order."""
+    """moto updates only the resources that name a changed parameter, in any order. Those that refer to them follow here."""
     found = original_changes(resources, template, parameters)
     changed = {*found["Modify"], *found["Add"]}
     texts = {name: json.dumps(resource) for name, resource in template["Resources"].items()}
@@ -330,7 +330,7 @@ class Deployed:
         for stack in cloudformation_backends[DEFAULT_ACCOUNT_ID][REGION].stacks.values():
             if stack is self.stack or stack.name.startswith(f"{self.name}-Observability-"):
                 resources = stack.resource_map
-                for name, resource in there(resources).items():
+                for name, resource in existing(resources).items():
                     properties = json.dumps(parsing.clean_json(resource.get("Properties", {}), resources), default=identity)
                     physical_id = getattr(resources[name], "physical_resource_id", None)
                     properties = json.loads(properties, object_hook=without_null)
@@ -350,10 +350,10 @@ class Deployed:
         """Deletes the stack, and returns what remains of it, as the template has it."""
         self.client.delete_stack(StackName=self.name)
         self.expect("DELETE_COMPLETE")
-        return there(self.stack.resource_map)
+        return existing(self.stack.resource_map)
 
 
-def there(resources):
+def existing(resources):
     """The resources of a template that exist; the others depend on a condition, or are deleted."""
     return {name: one for name, one in resources._resource_json_map.items() if resources._parsed_resources.get(name)}
 

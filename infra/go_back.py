@@ -3,17 +3,21 @@
 `python infra/go_back.py prod 2026-11-27T18:00Z` changes the alias `live` of each function, and nothing else: code, variables and
 secrets of that time are in the versions, the databases stay as they are, and the next deployment goes ahead from here.
 
-Lambda does not record which versions were live, and a deployment that failed leaves its versions, too. Where the last deployment
-before the time had failed, name a time before it. `pytest infra/go_back.py` tests this file.
+Lambda does not record which versions were live, and a deployment that failed leaves its versions, too. So they are asked first
+whether they can serve. Where the last deployment before the time had failed, name a time before it.
+`pytest infra/go_back.py` tests this file.
 """
 
 import argparse
 import datetime
+import io
+import json
 import sys
 import tomllib
 
 import boto3
 import pytest
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from checks import FUNCTIONS, ROOT, STAGES
@@ -36,11 +40,25 @@ def version_at(client, function, time):
     return str(version), published_at, alias["FunctionVersion"]
 
 
-def go_back(client, stage, time):
+CHECK = '{"deploymentCheck": true}'
+
+
+def refuse_broken(client, function, version):
+    answer = client.invoke(FunctionName=function, Qualifier=version, Payload=CHECK)
+    report = json.load(answer["Payload"])
+    if report.get("ok") is not True:
+        raise SystemExit(f"Version {version} of {function} cannot serve: {json.dumps(report)}. Nothing was changed.")
+
+
+def go_back(client, stage, time, unchecked=False):
     """Yields a line for each function."""
     functions = [f"ro-tracker-{stage}-{name}" for name in FUNCTIONS.values()]
-    # All are looked up before one is changed.
-    for function, (version, published_at, live) in [(function, version_at(client, function, time)) for function in functions]:
+    # All are looked up and asked before one is changed.
+    versions = {function: version_at(client, function, time) for function in functions}
+    for function, (version, _, live) in versions.items():
+        if version != live and not unchecked:
+            refuse_broken(client, function, version)
+    for function, (version, published_at, live) in versions.items():
         if version == live:
             yield f"{function}: version {live} of {published_at:%Y-%m-%d %H:%M %Z} is live already"
         else:
@@ -59,11 +77,12 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("stage", choices=STAGES.values())
     parser.add_argument("time", type=parsed, help="such as 2026-11-27T18:00Z")
+    parser.add_argument("--unchecked", action="store_true", help="do not ask the versions whether they can serve")
     options = parser.parse_args(arguments)
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     [environment] = [name for name, stage in STAGES.items() if stage == options.stage]
     client = boto3.client("lambda", config[environment]["deploy"]["parameters"]["region"])
-    for line in go_back(client, options.stage, options.time):
+    for line in go_back(client, options.stage, options.time, options.unchecked):
         print(line)
 
 
@@ -87,15 +106,34 @@ def aws(versions_of, weights=None):
     return client, stubber
 
 
+def answers(stubber, name, report):
+    """Version 7 of the function reports this when it is asked."""
+    text = json.dumps(report).encode()
+    asked = {"FunctionName": f"ro-tracker-prod-{name}", "Qualifier": "7", "Payload": CHECK}
+    stubber.add_response("invoke", {"Payload": StreamingBody(io.BytesIO(text), len(text))}, asked)
+
+
 def test_functions_go_back_to_their_versions_of_a_time():
     unchanged = {"$LATEST": VERSIONS["7"], "3": VERSIONS["7"]}
     client, stubber = aws({"ros": VERSIONS, "inventory": unchanged, "ai": VERSIONS, "ai-logs": VERSIONS})
+    for name in ("ros", "ai", "ai-logs"):
+        answers(stubber, name, {"ok": True})
     for name in ("ros", "ai", "ai-logs"):
         change = {"FunctionName": f"ro-tracker-prod-{name}", "Name": "live", "FunctionVersion": "7"}
         stubber.add_response("update_alias", {}, change)
     lines = list(go_back(client, "prod", EVENING))
     assert lines[0] == "ro-tracker-prod-ros: from version 8 to 7 of 2026-11-20 10:00 UTC"
     assert lines[1] == "ro-tracker-prod-inventory: version 3 of 2026-11-20 10:00 UTC is live already"
+    stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("report", [{"ok": False, "checks": []}, {"errorMessage": "it does not start"}])
+def test_versions_that_cannot_serve_get_no_requests(report):
+    client, stubber = aws(dict.fromkeys(("ros", "inventory", "ai", "ai-logs"), VERSIONS))
+    answers(stubber, "ros", {"ok": True})
+    answers(stubber, "inventory", report)
+    with pytest.raises(SystemExit, match="Version 7 of ro-tracker-prod-inventory cannot serve"):
+        list(go_back(client, "prod", EVENING))
     stubber.assert_no_pending_responses()
 
 

@@ -1,4 +1,4 @@
-"""The role with which CloudFormation deploys, compared with what CloudFormation and the services say.
+"""The role with which CloudFormation deploys, compared with the schemas of CloudFormation and the reference of IAM.
 
 The public schema of each resource type lists the actions with which CloudFormation creates, reads, changes and deletes it.
 IAM's reference says on which resources an action can be allowed. cfn-lint brings both, as of the day of its release.
@@ -30,7 +30,7 @@ from samcli.commands.deploy.command import cli as sam_deploy
 from checks import GONE, ROOT, WILDCARDS, deploy, listed, mutated, policies, read, strings
 from cloud import REGION, schema_of
 
-# Actions that the schema of a type lists, but only for what our resources do not have.
+# Actions that the schema of a type lists for properties that our resources do not have.
 UNUSED = {
     "The API has no policy": ["apigateway:UpdateRestApiPolicy"],
     "The nested stack has no stack policy and no protection": [
@@ -247,7 +247,7 @@ def boundary(role):
 
 
 def boundary_reaches(allowing, resources):
-    """Whether the boundary leaves the roles of a stack what their policies allow, on the resources that they really have."""
+    """Yields the permissions that the boundary takes away from the roles of a stack, on the resources that they really have."""
     for name, document in policies(resources):
         for statement in document["Statement"]:
             for action in listed(statement["Action"]) if statement["Effect"] == "Allow" else []:
@@ -338,7 +338,7 @@ MUTATIONS = {
 }
 
 
-FROM_SAM = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its own code uses what is deprecated
+FROM_SAM = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # SAM itself calls deprecated functions
 
 
 @FROM_SAM

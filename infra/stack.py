@@ -111,8 +111,8 @@ def life(stage, different, template, report, skips):
         parameters = filled_in("default" if stage == "dev" else stage) | different
         parameters["PermissionsBoundaryArn"] = role.outputs["BoundaryArn"]
         stack = Deployed(f"ro-tracker-{stage}", template, parameters)
-        there = role.resources() | stack.resources()
-        report.append(f"  creates {len(there)} resources, {len(role.resources())} of them for the deployment")
+        created = role.resources() | stack.resources()
+        report.append(f"  creates {len(created)} resources, {len(role.resources())} of them for the deployment")
         yield from functions_are_configured(parameters, "first")
         deploying = {"Resources": role.resources()}
         yield from role_reaches(list(statements(deploying)), stack.resources())
@@ -130,8 +130,8 @@ def life(stage, different, template, report, skips):
 
         # A version has no life of its own: it disappears with its function.
         kept = {name for name, one in (stack.delete() | role.delete()).items() if one["Type"] != "AWS::Lambda::Version"}
-        report.append(f"  the deletion removes {len(there) - len(kept)}, and keeps {', '.join(sorted(kept))}")
-        for name in kept ^ (KEPT & there.keys()):
+        report.append(f"  the deletion removes {len(created) - len(kept)}, and keeps {', '.join(sorted(kept))}")
+        for name in kept ^ (KEPT & created.keys()):
             yield f"the deletion {'keeps' if name in kept else 'removes'} {name}"
         if boto3.client("lambda", REGION).list_functions()["Functions"]:
             yield "functions are left after the deletion"
@@ -139,7 +139,7 @@ def life(stage, different, template, report, skips):
 
 
 def functions_are_configured(parameters, password):
-    """Whether what callers reach has these parameters. They reach the version of an alias, if there is one."""
+    """Yields the differences from these parameters. Callers reach the version of an alias, if there is one."""
     client = boto3.client("lambda", REGION)
     for function in client.list_functions()["Functions"]:
         name = function["FunctionName"]

@@ -137,7 +137,7 @@ async fn the_service_account_serves_requests_of_every_kind() {
     // Without the account that owns the triggers no order is changed.
     execute(&mut connect().await, &format!("DROP USER '{migrator}'@'%'")).await;
     let app = App::on(main, Pool::new(&service.server, &service.main));
-    app.post("/api/ros", &once).await.expect(500);
+    app.post("/api/ros", &once).await.expect(503);
 }
 
 #[tokio::test]

@@ -505,10 +505,35 @@ async fn the_command_prints_lines_or_json_and_fails_on_errors() {
     ] {
         assert!(lines.contains(line), "{line}: {lines}");
     }
-    let authority = folder.path().join("infra/database-ca");
-    std::fs::create_dir_all(&authority).unwrap();
-    std::fs::write(authority.join("ca.pem"), "to be replaced").unwrap();
-    let (_, lines) = doctor(&[&samconfig, "--config-env=prod"], &[]).await;
-    assert!(lines.contains("infra/database-ca/ca.pem, which has no PEM certificate"), "{lines}");
+    drop_account(&installation.user).await;
+}
+
+#[tokio::test]
+async fn a_stage_is_examined_with_the_authority_that_its_functions_trust() {
+    let installation = Installation::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("infra/database-ca");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("ca.pem"), "to be replaced").unwrap();
+    std::fs::write(folder.path().join("template.yaml"), "Parameters:\n  DbSslMode:\nResources:\n").unwrap();
+    let samconfig = folder.path().join("samconfig.toml");
+    let options = doctor::Options {
+        json: false,
+        migrator: false,
+        samconfig: Some(samconfig.clone()),
+        config_env: "dev".to_owned(),
+    };
+    let mut variables = installation.variables();
+    // That of this machine does not count.
+    variables.insert("DB_SSL_CA_CONTENT".to_owned(), authority("another").pem());
+    for (mode, check, status, said) in [
+        ("PREFERRED", "database TLS", Status::Warning, "DB_SSL_MODE=VERIFY_IDENTITY with"),
+        ("VERIFY_IDENTITY", "configuration", Status::Error, "infra/database-ca/ca.pem, which has no PEM certificate"),
+    ] {
+        let parameters = format!("[dev.deploy.parameters.parameter_overrides]\nDbSslMode = \"{mode}\"");
+        std::fs::write(&samconfig, parameters).unwrap();
+        let findings = doctor::examine(variables.clone(), &options, &clock()).await.unwrap();
+        assert_finding(&findings, check, status, said);
+    }
     drop_account(&installation.user).await;
 }

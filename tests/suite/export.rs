@@ -351,8 +351,8 @@ async fn all_tables_are_read_in_one_snapshot() {
     timeout(Duration::from_secs(60), async {
         loop {
             let waiting = sqlx::query_scalar(waiting).bind(&installation.inventory.database.name);
-            let count: i64 = waiting.fetch_one(&mut observer).await.unwrap();
-            if count > 0 {
+            // MySQL cannot list a statement of another test that has a binary value.
+            if waiting.fetch_one(&mut observer).await.is_ok_and(|count: i64| count > 0) {
                 return;
             }
         }

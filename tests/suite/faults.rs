@@ -150,6 +150,18 @@ async fn a_locked_row_is_503_with_retry_after() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_table_is_503_with_retry_after() {
+    let app = App::start().await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "LOCK TABLES active WRITE").await;
+    let response = app.get("/api/ros/stats/dashboard").await;
+    assert!(response.header("retry-after").is_some());
+    response.expect_error(503);
+    execute(&mut other, "UNLOCK TABLES").await;
+    app.get("/api/ros/stats/dashboard").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deadlocks_are_retried() {
     let app = std::sync::Arc::new(App::start().await);
     let order = app.create("RO1").await;

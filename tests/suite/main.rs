@@ -12,6 +12,7 @@ mod ai_tokens;
 mod auth;
 mod concurrency;
 mod dashboard;
+mod database_errors;
 mod dev;
 mod doctor;
 mod emulator;

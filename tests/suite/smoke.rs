@@ -25,6 +25,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
     process::{Child, Command},
+    sync::Semaphore,
     task::AbortHandle,
 };
 
@@ -235,14 +236,13 @@ async fn chats_that_fail_are_found() {
 async fn a_database_that_is_gone_or_not_migrated_is_found() {
     let service = Service::start(&[], &off(), vec![chat(), chat()]).await;
     let mut connection = service.database.connect().await;
-    for (table, steps) in [
-        ("inventoryindex", vec!["search", "figures of the stock"]),
-        ("ai_conversation_logs", vec!["log of the assistant"]),
-    ] {
-        execute(&mut connection, &format!("RENAME TABLE {table} TO moved")).await;
-        Smoke::test(&service.url, &["--read-only"]).await.assert_failed(&steps, "Look for request.id = ");
-        execute(&mut connection, &format!("RENAME TABLE moved TO {table}")).await;
-    }
+    let table = "ALTER TABLE inventoryindex RENAME TO moved";
+    let column = "ALTER TABLE ai_conversation_logs RENAME COLUMN user_message TO moved";
+    execute(&mut connection, &format!("{table}; {column}")).await;
+    let smoke = Smoke::test(&service.url, &["--read-only"]).await;
+    let failed = ["search", "figures of the stock", "log of the assistant"];
+    smoke.assert_failed(&failed, "a line with a hint");
+    smoke.assert_failed(&failed, "Look for request.id = ");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     Smoke::test(&nobody, &[]).await.assert_failed(&["health"], "Check the address");
 }
@@ -261,11 +261,14 @@ struct SpoilerState {
     spoil: Spoil,
     seen: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
+    /// One permit for each deletion that was answered.
+    deletions: Semaphore,
 }
 
 impl Spoiler {
     /// Starts it. `spoil` is asked with the method, the path and the number of earlier requests with both, and says which status the client
-    /// gets instead of that of the service, which gets every request.
+    /// gets instead of that of the service, which gets every request. 418 stands for no answer, and 425 for a request that the service
+    /// gets late.
     async fn start(service: &Service, spoil: Spoil) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -275,6 +278,7 @@ impl Spoiler {
             spoil,
             seen: seen.clone(),
             client: local_client().build().unwrap(),
+            deletions: Semaphore::new(0),
         };
         let routes = Router::new().fallback(relay).with_state(Arc::new(state));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
@@ -298,6 +302,16 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
         seen.iter().filter(|other| **other == line).count() - 1
     };
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let spoiled = (state.spoil)(&parts.method, &path, earlier);
+    if spoiled == Some(StatusCode::TOO_EARLY) {
+        // The client gets its answer, and the service gets the request after two deletions.
+        tokio::spawn(async move {
+            state.deletions.acquire_many(2).await.unwrap().forget();
+            let url = format!("{}{path}", state.upstream);
+            state.client.request(parts.method, url).headers(parts.headers).body(body).send().await.unwrap();
+        });
+        return gateway_error(StatusCode::GATEWAY_TIMEOUT);
+    }
     let url = format!("{}{path}", state.upstream);
     let answer =
         state.client.request(parts.method.clone(), url).headers(parts.headers).body(body).send().await.unwrap();
@@ -306,18 +320,35 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
         response = response.header(name, value);
     }
     let bytes = answer.bytes().await.unwrap();
-    match (state.spoil)(&parts.method, &path, earlier) {
+    if parts.method == Method::DELETE {
+        state.deletions.add_permits(1);
+    }
+    match spoiled {
         // No answer at all.
         Some(StatusCode::IM_A_TEAPOT) => std::future::pending().await,
-        // As the gateway says it.
-        Some(status) => {
-            let body = Body::from(r#"{"message": "Internal server error"}"#);
-            let mut response = Response::new(body);
-            *response.status_mut() = status;
-            response
-        }
+        Some(status) => gateway_error(status),
         None => response.body(Body::from(bytes)).unwrap(),
     }
+}
+
+/// An error as the gateway sends it.
+fn gateway_error(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::from(r#"{"message": "Internal server error"}"#));
+    *response.status_mut() = status;
+    response
+}
+
+#[tokio::test]
+async fn an_order_that_appears_late_is_deleted() {
+    let service = Service::start(&[], &off(), vec![]).await;
+    let spoiler = Spoiler::start(&service, |method, path, _| {
+        (*method == Method::POST && path == "/api/ros").then_some(StatusCode::TOO_EARLY)
+    })
+    .await;
+    let smoke = Smoke::test(&spoiler.url, &["--no-chat"]).await;
+    smoke.assert_failed(&["an order is created"], "Gateway errors");
+    assert!(smoke.lines.iter().any(|line| line.ends_with("it is deleted: deleted")), "{smoke:#?}");
+    assert_eq!(service.orders().await, 0);
 }
 
 #[tokio::test]

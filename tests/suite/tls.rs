@@ -158,13 +158,14 @@ async fn the_log_names_the_step_that_was_forgotten() {
         let lambda = RuntimeApi::start().await;
         let instance = start(&lambda, "ros", tls, &variables).await;
         let response = lambda.call(Gateway::RestApi, &Call::get("/api/ros?limit=1")).await;
-        assert!(response.status() >= 500, "{hint}");
+        assert_eq!(response.status(), 503, "{hint}");
         let body = String::from_utf8(response.body).unwrap();
         assert!(!body.contains("DB_") && !body.contains("migrate"), "{body}");
         let log = instance.log();
         let failures: Vec<Value> = log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let failed = failures.iter().find(|line| line["message"] == "request failed").unwrap();
         assert!(failed["hint"].as_str().is_some_and(|found| found.contains(hint)), "{hint}: {log:#?}");
+        assert_eq!(failed["fault"], "configuration", "{hint}");
         // What is refused is known when the function starts, before anybody asks.
         let early = failures.iter().find(|line| line["message"] == "the database was not reached during start-up");
         assert_eq!(early.map(|line| &line["hint"]), (hint != "run `rotracker migrate`").then_some(&failed["hint"]));

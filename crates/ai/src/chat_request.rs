@@ -17,6 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     chat_fields::{PASSED_ON_FIELDS, READ_FIELDS, Role, SPELLINGS},
     models::{Model, Models},
+    raw_json::read,
 };
 
 /// The most tokens of an answer by default.
@@ -242,7 +243,7 @@ fn check_system_prompt(json: &str) -> Result<(), &'static str> {
 /// Reads the names of the tools. A tool without a name, such as all tools of a server, is called by its type.
 fn tool_names(json: &str) -> Result<Vec<String>, &'static str> {
     let tools = blocks(json).ok_or("must be a list of tools")?;
-    let name = |tool: Block<'_>| text(tool.name).or_else(|| text(tool.kind)).unwrap_or_else(|| "unnamed".to_owned());
+    let name = |tool: Block<'_>| read(tool.name).or_else(|| read(tool.kind)).unwrap_or_else(|| "unnamed".to_owned());
     Ok(tools.into_iter().map(name).collect())
 }
 
@@ -265,12 +266,12 @@ fn read_question(json: &str) -> Result<String, String> {
 
 /// Returns the text of a message's content. Blocks without a text are shown by their type, and content of another form as JSON.
 fn text_of(content: &RawValue) -> String {
-    if let Some(text) = text(Some(content)) {
+    if let Some(text) = read(Some(content)) {
         return text;
     }
     let Some(blocks) = blocks(content.get()) else { return content.get().to_owned() };
     let shown = |block: Block<'_>| {
-        text(block.text).unwrap_or_else(|| format!("[{}]", text(block.kind).unwrap_or_else(|| "block".to_owned())))
+        read(block.text).unwrap_or_else(|| format!("[{}]", read(block.kind).unwrap_or_else(|| "block".to_owned())))
     };
     blocks.into_iter().map(shown).collect::<Vec<_>>().join("\n")
 }
@@ -283,11 +284,7 @@ fn blocks(json: &str) -> Option<Vec<Block<'_>>> {
 
 /// Reads an object. (Serde would read a struct from an array, too.)
 fn object<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
-    serde_json::from_str(json.get()).ok().filter(|_| json.get().starts_with('{'))
-}
-
-fn text(json: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(json?.get()).ok()
+    read(Some(json)).filter(|_| json.get().starts_with('{'))
 }
 
 #[cfg(test)]

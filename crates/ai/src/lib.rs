@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 pub mod limiter;
 pub mod models;
+mod raw_json;
 mod routes;
 mod stream;
 

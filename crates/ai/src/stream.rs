@@ -90,7 +90,8 @@ async fn forward_events(
                 summary.record(&data, keep_text);
                 send(client, data).await?;
             }
-            Ok(None) if summary.is_complete || summary.error.is_some() => break Ok(()),
+            // After the last event of an answer, the end of the stream says nothing about it.
+            Ok(None) | Err(_) if summary.is_complete || summary.error.is_some() => break Ok(()),
             Ok(None) => break Err(UpstreamError::ConnectionLost("the stream ended before the message did".into())),
             Err(error) => break Err(error),
         }

@@ -26,7 +26,7 @@ use crate::{output::print, signals::Signals};
 /// How long a request may take. The gateway waits 29 seconds.
 const TIMEOUT: Duration = Duration::from_secs(35);
 
-/// How often the deletion of the order is tried, and the pause between.
+/// How often the deletion of the order is tried, and the pause in between.
 const DELETIONS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -287,7 +287,7 @@ impl Api {
         if is_created {
             report.step("it is found", self.find()).await;
         }
-        // If the creation failed, the order may be there nevertheless: the answer may have been lost.
+        // If the creation failed, the order may still be there: perhaps only the answer was lost.
         report.step("it is deleted", self.delete()).await;
         self.has_order.set(false);
     }
@@ -313,22 +313,22 @@ impl Api {
         }
     }
 
-    /// Deletes the order, and checks that it is gone. While nobody knows whether it was created, it may still appear, so a second
-    /// attempt comes after a pause.
+    /// Deletes the order, and checks that it is gone. An order that is not there may still be on its way, because nobody waited for
+    /// the answer to its creation, so all attempts are made before it counts as missing.
     async fn delete(&self) -> StepResult {
         let mut attempt = 1;
         loop {
-            let failure = match self.try_delete().await {
-                Ok(StatusCode::NOT_FOUND) if attempt == 1 => None,
-                Ok(StatusCode::NOT_FOUND) => return Ok("there is no such order".to_owned()),
+            let result = self.try_delete().await;
+            let is_last = attempt == DELETIONS;
+            match result {
+                Ok(StatusCode::NOT_FOUND) if is_last => return Ok(format!("there is no order {}", self.number)),
+                Ok(StatusCode::NOT_FOUND) => {}
                 Ok(_) => return Ok("deleted".to_owned()),
-                Err(failure) => Some(failure),
-            };
-            if let Some(Failure { reason, .. }) = failure
-                && attempt == DELETIONS
-            {
-                let advice = format!("The order {} may still be there: delete it by hand", self.number);
-                return Err(Failure { reason, advice });
+                Err(Failure { reason, .. }) if is_last => {
+                    let advice = format!("The order {} may still be there: delete it by hand", self.number);
+                    return Err(Failure { reason, advice });
+                }
+                Err(_) => {}
             }
             attempt += 1;
             sleep(PAUSE).await;
@@ -405,10 +405,10 @@ impl Api {
             answer.expect(StatusCode::OK)?;
         }
         let events: Vec<&str> = answer.body.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
-        let error = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
-        if let Some(error) = error.into_iter().find(|event| event["type"] == "error") {
+        let mut parsed = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
+        if let Some(event) = parsed.find(|event| event["type"] == "error") {
             return Err(Failure::new(
-                format!("the answer ends with an error: {}", error["error"]["message"]),
+                format!("the answer ends with an error: {}", event["error"]["message"]),
                 "See \"Upstream errors\" in infra/README.md",
             ));
         }

@@ -1,4 +1,4 @@
-//! Brings the databases to the state that the functions expect, and examines them. It knows only the files of SQL, and no domain.
+//! Migrates the databases, and examines them. It knows the files of SQL, and no domain.
 //!
 //! The `migrate` function runs it during a deployment, and `rotracker` from a machine that reaches the database.
 

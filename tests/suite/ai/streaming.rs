@@ -107,6 +107,24 @@ async fn upstream_error_events_are_passed_on() {
 }
 
 #[tokio::test]
+async fn a_connection_lost_after_the_last_event_changes_nothing() {
+    let error = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    let complete = events(&["one"]);
+    let failed = vec![complete[0].clone(), error];
+    for (all, error) in [(complete, None), (failed, Some("Overloaded"))] {
+        let sent = all.iter().map(|event| Part::Bytes(sse(event).into_bytes()));
+        let script = Script::parts(sent.chain([Part::Break]).collect());
+        let assistant = Assistant::start(FakeAnthropic::start([script]).await).await;
+        let body = chat(&json!({ "stream": true, "conversationId": "c-1" }));
+        let data = assistant.stream(&body).await.data().await;
+        let expected: Vec<String> = all.iter().map(Value::to_string).chain(["[DONE]".to_owned()]).collect();
+        assert_eq!(data, expected);
+        let logged = assistant.log().await.pop().unwrap();
+        assert_eq!((logged.success, logged.error.as_deref()), (error.is_none(), error));
+    }
+}
+
+#[tokio::test]
 async fn a_client_disconnect_cancels_the_request() {
     let first = sse(&events(&["one"])[0]).into_bytes();
     let assistant =

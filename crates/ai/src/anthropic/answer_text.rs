@@ -1,11 +1,13 @@
-//! The text of an answer as the log of conversations keeps it: the words of the assistant, and a line for everything else that it
-//! did.
+//! The text of an answer as the log of conversations keeps it: the words of the assistant, and a line for each block of another
+//! kind.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::raw_json::read;
+
 /// A text that grows with the blocks of an answer. Texts are appended as they are. Every other block is a line of its own: a call of a
-/// tool is `[tool_use NAME INPUT]`, and a block of another kind, such as what the model thought, is `[KIND]`.
+/// tool is `[tool_use NAME INPUT]`, and any other block, such as one of thoughts, is `[KIND]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AnswerText {
     text: String,
@@ -42,8 +44,8 @@ impl AnswerText {
     pub(super) fn begin_block(&mut self, block: &RawValue) {
         self.end_block();
         let Ok(Block { kind, text, name, input }) = serde_json::from_str(block.get()) else { return };
-        let kind = string(kind).unwrap_or_else(|| "block".to_owned());
-        match (string(text), string(name)) {
+        let kind = read(kind).unwrap_or_else(|| "block".to_owned());
+        match (read::<String>(text), read::<String>(name)) {
             (Some(text), _) => self.push_text(&text),
             (None, Some(name)) => {
                 self.call = Some(Call {
@@ -98,8 +100,4 @@ impl AnswerText {
         self.end_block();
         self.text
     }
-}
-
-fn string(json: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(json?.get()).ok()
 }

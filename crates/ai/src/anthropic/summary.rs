@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tracing::Span;
 
 use super::answer_text::AnswerText;
+use crate::raw_json::read;
 
 /// The stop reason of an answer that the model or a filter refused to give.
 const REFUSAL: &str = "refusal";
@@ -186,7 +187,7 @@ impl ResponseSummary {
         Span::current().record("upstream.stop_reason", self.stop_reason.as_deref());
     }
 
-    /// Takes the text of the answer, with what it did with tools, and a line that says that it is a refusal.
+    /// Takes the text of the answer, with a line for each call of a tool, and a last one if the answer is a refusal.
     pub fn take_text(&mut self) -> String {
         let mut answer = std::mem::take(&mut self.answer);
         answer.end_block();
@@ -195,11 +196,6 @@ impl ResponseSummary {
         }
         answer.finish()
     }
-}
-
-/// Reads a member. One that is missing or of another type is `None`.
-fn read<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(json?.get()).ok()
 }
 
 #[cfg(test)]

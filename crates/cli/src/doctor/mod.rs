@@ -29,8 +29,8 @@ pub struct Options {
     /// Only examine the databases, with the account that migrates in DB_USER and DB_PASSWORD
     #[arg(long)]
     pub migrator: bool,
-    /// Also examine this file, and take the values of its parameters instead of the environment's, and the authority of the
-    /// database server from infra/database-ca beside it. Secrets come from the environment
+    /// Also examine this file, and take the values of its parameters instead of the environment's, and the certificate authority
+    /// of the database server from infra/database-ca/ca.pem beside it. Secrets come from the environment
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "samconfig.toml")]
     pub samconfig: Option<PathBuf>,
     /// The stage in the file
@@ -78,10 +78,11 @@ pub async fn examine(
     if let Some(file) = &options.samconfig {
         let samconfig = SamConfig::read(file, &options.config_env)?;
         variables.extend(samconfig.variables());
-        // The functions get it as a file in a layer.
-        let authority = file.with_file_name("infra/database-ca/ca.pem");
-        let is_set = |name| variables.get(name).is_some_and(|value| !value.trim().is_empty());
-        if authority.exists() && !is_set("DB_SSL_CA") && !is_set("DB_SSL_CA_CONTENT") {
+        // The functions trust this file, and only if they check the server's certificate.
+        variables.remove("DB_SSL_CA_CONTENT");
+        variables.remove("DB_SSL_CA");
+        if samconfig.verifies_server() {
+            let authority = file.with_file_name("infra/database-ca/ca.pem");
             variables.insert("DB_SSL_CA".to_owned(), authority.to_string_lossy().into_owned());
         }
         findings.extend(samconfig.examine());

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use crate::sam_local::VARIABLES;
 
-/// Texts that stand in the file until somebody fills in a value.
+/// Texts in the file that somebody has to replace.
 const PLACEHOLDERS: [&str; 3] = ["example.com", "example.org", "00000000-0000-0000-0000-000000000000"];
 
 /// The parameters of a stage.
@@ -117,6 +117,11 @@ impl SamConfig {
         variables.insert("APP_ENV".to_owned(), stage.to_owned());
         variables.extend(self.region.clone().map(|region| ("AWS_REGION".to_owned(), region)));
         variables
+    }
+
+    /// Returns whether the functions check the certificate of the database server, as the condition `VerifiesServer` of the template.
+    pub(super) fn verifies_server(&self) -> bool {
+        matches!(self.value("DbSslMode"), Some("VERIFY_CA" | "VERIFY_IDENTITY"))
     }
 
     /// Returns the most connections that the functions open together; `None` if a function has no limit.

@@ -285,15 +285,15 @@ mod tests {
         let file = std::env::temp_dir().join(format!("rotracker-ca-{}.pem", std::process::id()));
         let path = file.to_str().unwrap();
         for (content, problem) in [
-            ("not base64!", "has no certificate"),
+            ("not base64!", "has no PEM certificate"),
             ("bm8gY2VydGlmaWNhdGU=", "certificate number 1 cannot be read"),
             (&cut, "certificate number 1 cannot be read"),
             (&damaged, "certificate number 2 cannot be read"),
-            (&key, "has no certificate"),
+            (&key, "has no PEM certificate"),
         ] {
             std::fs::write(&file, content).unwrap();
             let is_bare = !content.contains("-----") && !content.contains('!');
-            let of_file = if is_bare { "has no certificate" } else { problem };
+            let of_file = if is_bare { "has no PEM certificate" } else { problem };
             for (variable, named, problem) in [
                 (("DB_SSL_CA_CONTENT", content), "DB_SSL_CA_CONTENT ", problem),
                 (("DB_SSL_CA", path), &*format!("DB_SSL_CA names {path}, which "), of_file),

@@ -7,6 +7,7 @@
 //! | The connection is lost during COMMIT | no: the response is 503 and says that the outcome is unknown |
 //! | The server refuses the connection while a frozen instance wakes | by the pool, see `pool` |
 //! | No connection can be had | no: the response is 503 |
+//! | The server is read-only, out of something, or misconfigured (see `failure`) | no: the response is 503 |
 //! | A list or a file fails after its first part was sent | no: the response is cut, a list before its closing bracket |
 //! | Any other error | no: the response is 500 |
 

@@ -9,7 +9,7 @@ use std::{
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::{Executor, MySqlConnection};
 
-use super::{Connection, Failure, Pool, classify};
+use super::{Connection, Pool, classify};
 use crate::{
     http::ApiError,
     metrics::{self, Metric},
@@ -48,8 +48,7 @@ where
 
 /// Returns whether the same statements may succeed if they are run again at once.
 fn is_transient(error: &ApiError) -> bool {
-    let ApiError::Database(error) = error else { return false };
-    matches!(classify(error), Failure::Contention | Failure::ConnectionLost)
+    matches!(error, ApiError::Database(error) if classify(error).is_transient())
 }
 
 /// Reads from the database: runs the expression with a connection of the pool, again after a transient error, and
@@ -72,7 +71,7 @@ macro_rules! read {
                 let $connection = &mut *connection;
                 $crate::db::result_of(async { $work }).await
             };
-            connection.release_unless_lost(result)
+            connection.release_after(result)
         })
         .await
     };
@@ -163,18 +162,16 @@ impl Transaction {
                     connection.release();
                     Ok(value)
                 }
-                Err(error) => match classify(&error) {
-                    // The server refused the commit (for a deadlock, say) and rolled back.
-                    Failure::Contention | Failure::Other => Err(error.into()),
-                    Failure::ConnectionLost | Failure::Unreachable => Err(ApiError::OutcomeUnknown(error)),
-                },
+                Err(error) if classify(&error).may_have_committed() => Err(ApiError::OutcomeUnknown(error)),
+                // The server refused the commit (for a deadlock, say) and rolls back.
+                Err(error) => Err(error.into()),
             },
             Err(error) => {
                 // This fails only when the connection is lost, and then the server rolls back.
-                if connection.execute("ROLLBACK").await.is_ok() {
-                    connection.release();
+                if connection.execute("ROLLBACK").await.is_err() {
+                    return Err(error);
                 }
-                Err(error)
+                connection.release_after(Err(error))
             }
         }
     }

@@ -73,7 +73,7 @@ pub enum ApiError {
         "The body must not be encoded. Send it without the header Content-Encoding, or with Content-Encoding: identity."
     )]
     UnsupportedContentEncoding,
-    /// The database failed: 503 if trying again may help, else 500.
+    /// The database failed: 503 if the same request may succeed later, else 500.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
     /// 503: the connection was lost during a commit, so it is unknown whether the change was saved.
@@ -180,8 +180,8 @@ impl ApiError {
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::OutcomeUnknown(_) | Self::TokenUncheckable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(error) => match classify(error) {
-                Failure::Contention | Failure::ConnectionLost | Failure::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
                 Failure::Other => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -276,7 +276,8 @@ impl ApiError {
             Self::Database(error) | Self::OutcomeUnknown(error) => hint(error),
             _ => None,
         };
-        tracing::error!(error = %telemetry::error_chain(self), hint, "{message}");
+        let fault = hint.map(|_| "configuration");
+        tracing::error!(error = %telemetry::error_chain(self), fault, hint, "{message}");
     }
 
     /// Returns the response if the request was valid but the data did not allow it (404, 409, 412). For errors of the request

@@ -103,7 +103,7 @@ async fn examine_database(
     Ok(findings)
 }
 
-/// Looks the name of the server up, and opens a connection.
+/// Looks up the name of the server, and opens a TCP connection.
 async fn reach(server: &DatabaseConfig) -> Result<Finding, Finding> {
     let check = "database server";
     let DatabaseConfig { host, port, .. } = server;
@@ -193,8 +193,8 @@ async fn examine_server(
     findings.push(describe_connections(max_connections, connections));
     if account == Account::Migrator {
         let binary_log = BinaryLog::read(connection).await?;
-        let may_all = ["SUPER", "ALL PRIVILEGES"].iter().any(|name| Privileges::on("", &grants).names.contains(*name));
-        findings.push(describe_binary_log(binary_log, may_all));
+        let is_super = Privileges::on_server(&grants).missing(&["SUPER"]).is_empty();
+        findings.push(describe_binary_log(binary_log, is_super));
         findings.extend(describe_owners(connection, databases).await?);
     }
     let before = clock.now();
@@ -203,7 +203,7 @@ async fn examine_server(
     Ok(findings)
 }
 
-/// What the server says about the connection.
+/// The variables of the server that describe the connection.
 #[derive(Default)]
 struct TlsStatus {
     /// Empty without TLS.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-/// The privileges that an account has on a database.
+/// The scope of a grant on the whole server.
+const EVERYTHING: &str = "*.*";
+
+/// The privileges that an account has.
 #[derive(Debug, Default)]
 pub(crate) struct Privileges {
     /// Their names, such as `SELECT`; `ALL PRIVILEGES` stands for all.
@@ -14,14 +17,32 @@ pub(crate) struct Privileges {
 impl Privileges {
     /// Reads the privileges on `database` from the lines of `SHOW GRANTS`.
     pub(crate) fn on(database: &str, grants: &[String]) -> Self {
+        Self::of_scopes(|scope| includes(scope, database), grants)
+    }
+
+    /// Reads the privileges on the whole server, such as SUPER.
+    pub(crate) fn on_server(grants: &[String]) -> Self {
+        Self::of_scopes(|scope| scope == EVERYTHING, grants)
+    }
+
+    /// Reads the privileges of the grants for whose scope `counts` holds.
+    fn of_scopes(counts: impl Fn(&str) -> bool, grants: &[String]) -> Self {
         let mut privileges = Self::default();
+        let mut revoked = Vec::new();
         for grant in grants {
+            // MySQL takes privileges on all databases away from some with these lines (`partial_revokes`).
+            if let Some((names, scope)) = grant.strip_prefix("REVOKE ").and_then(|revoke| revoke.split_once(" ON ")) {
+                if scope.split_once(" FROM ").is_some_and(|(scope, _)| counts(scope)) {
+                    revoked.extend(names.split(',').map(str::trim));
+                }
+                continue;
+            }
             let Some((granted, scope)) = grant.strip_prefix("GRANT ").and_then(|grant| grant.split_once(" ON ")) else {
                 privileges.has_roles = true;
                 continue;
             };
             let (scope, rest) = scope.split_once(" TO ").unwrap_or((scope, ""));
-            if !includes(scope, database) {
+            if !counts(scope) {
                 continue;
             }
             privileges.names.extend(granted.split(',').map(|name| name.trim().to_owned()));
@@ -29,7 +50,7 @@ impl Privileges {
                 privileges.names.insert("GRANT OPTION".to_owned());
             }
         }
-        privileges.names.remove("USAGE");
+        privileges.names.retain(|name| name != "USAGE" && !revoked.contains(&&**name));
         privileges
     }
 
@@ -54,7 +75,7 @@ pub(crate) fn wider_scopes<'g>(databases: &[&str], grants: &'g [String]) -> Vec<
     };
     let scopes = grants.iter().filter_map(scope_of);
     scopes
-        .filter(|scope| *scope == "*.*" || !databases.iter().any(|database| includes_database(scope, database)))
+        .filter(|scope| *scope == EVERYTHING || !databases.iter().any(|database| includes_database(scope, database)))
         .collect()
 }
 
@@ -66,7 +87,7 @@ fn includes_database(scope: &str, database: &str) -> bool {
 
 /// Returns whether the scope of a grant, such as `*.*` or `` `ro\_tracker%`.* ``, is `database` or includes it.
 fn includes(scope: &str, database: &str) -> bool {
-    if scope == "*.*" {
+    if scope == EVERYTHING {
         return true;
     }
     let pattern = scope.strip_suffix(".*").and_then(|name| name.strip_prefix('`')?.strip_suffix('`'));
@@ -123,6 +144,24 @@ mod tests {
             "GRANT `writer`@`%` TO `a`@`%`",
         ];
         assert_eq!(wider_scopes(&["ro_tracker_dev"], &grants.map(str::to_owned)), ["*.*", "`other`.*"]);
+    }
+
+    #[test]
+    fn privileges_that_were_revoked_on_the_database_do_not_count() {
+        let grant = "GRANT SELECT, INSERT, UPDATE ON *.* TO `a`@`%`";
+        for (scope, left) in [("ro_tracker_dev", &["UPDATE"][..]), ("mysql", &["INSERT", "SELECT", "UPDATE"])] {
+            let revoke = format!("REVOKE SELECT, INSERT ON `{scope}`.* FROM `a`@`%`");
+            assert_eq!(names(&[grant, &revoke]), left, "{scope}");
+        }
+        assert!(!Privileges::on("a", &["REVOKE SELECT ON `b`.* FROM `a`@`%`".to_owned()]).has_roles);
+    }
+
+    #[test]
+    fn privileges_on_every_database_are_none_on_the_server() {
+        let grants =
+            ["GRANT ALL PRIVILEGES ON `%`.* TO `a`@`%`".to_owned(), "GRANT SUPER ON *.* TO `a`@`%`".to_owned()];
+        assert!(Privileges::on_server(&grants[..1]).names.is_empty());
+        assert!(Privileges::on_server(&grants).names.contains("SUPER"));
     }
 
     #[test]

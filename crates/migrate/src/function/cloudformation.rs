@@ -19,12 +19,12 @@ const PHYSICAL_RESOURCE_ID: &str = "migrations";
 /// The longest document that CloudFormation accepts, in bytes.
 const DOCUMENT_LIMIT_BYTES: usize = 4096;
 
-/// The attempts to send the response: three of at most three seconds.
+/// The response is sent in at most three attempts of three seconds.
 const PUT_TIMEOUT: Duration = Duration::from_secs(3);
 const PUT_RETRIES: usize = 2;
 const PUT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// A request of CloudFormation. What it lacks is empty.
+/// A request of CloudFormation. Members that it lacks are empty.
 #[derive(Debug)]
 pub struct Request {
     /// `Create`, `Update` or `Delete`.
@@ -148,7 +148,7 @@ fn shortened(reason: &str, response: &Value) -> String {
     shortened
 }
 
-/// Puts the response at the URL, which is signed for a request without a type of content.
+/// Puts the response at the URL, whose signature is for a request without a `Content-Type`.
 async fn send(url: &str, response: &Value) -> Result<(), Error> {
     let http: Client = outbound::client_builder()?.timeout(PUT_TIMEOUT).build()?;
     let document = response.to_string();

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::Executor;
+use sqlx::{Executor, mysql::MySqlDatabaseError};
 use tokio::time::timeout;
 
 use crate::{
@@ -122,16 +122,16 @@ async fn examine_within(time: Duration) -> Result<Vec<Finding>, String> {
 async fn out_of_time(databases: &Databases, run: &Run) -> String {
     let ended = match run.connection_id() {
         Some(id) => match timeout(KILL_TIMEOUT, kill(databases, id)).await {
-            Ok(Ok(())) => "Their statement was ended on the server.".to_owned(),
+            Ok(Ok(())) => " Their statement was ended on the server.".to_owned(),
             Ok(Err(error)) => {
-                format!("Their statement may still run, since it could not be ended: {}.", error_line(&error))
+                format!(" Their statement may still run, since it could not be ended: {}.", error_line(&error))
             }
-            Err(_) => "Their statement may still run, since the server does not answer.".to_owned(),
+            Err(_) => " Their statement may still run, since the server does not answer.".to_owned(),
         },
         None => String::new(),
     };
     format!(
-        "The migrations were not finished in the time that this function has. {ended} Run again, they go on from there. A change \
+        "The migrations were not finished in the time that this function has.{ended} When they run again, they go on from there. A change \
          that takes longer is made before the deployment, by `rotracker migrate` on a machine that reaches the database; see \
          migrations/README.md."
     )
@@ -142,8 +142,17 @@ async fn out_of_time(databases: &Databases, run: &Run) -> String {
 async fn kill(databases: &Databases, id: u64) -> anyhow::Result<()> {
     let mut connection = connect(&databases.server, None).await?;
     // KILL takes no placeholder, and an id is a number.
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {id}")))).await?;
-    Ok(())
+    match connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {id}")))).await {
+        Err(error) if !has_no_such_connection(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether KILL found no connection. That one has ended by itself, because its client is gone.
+fn has_no_such_connection(error: &sqlx::Error) -> bool {
+    const NO_SUCH_THREAD: u16 = 1094;
+    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+    error.is_some_and(|error| error.number() == NO_SUCH_THREAD)
 }
 
 /// Takes the password out of `text`. One of less than eight characters is taken out as a whole word only, because its letters are also

@@ -130,7 +130,16 @@ impl ChangesExport {
             );
         }
         for change in &changes.orders {
-            script.add_order(change);
+            let is_ambiguous = |other: &OrderChange| change.has_number_of(other) || other.has_number_of(change);
+            if changes.orders.iter().any(is_ambiguous) {
+                let OrderChange { before, now, .. } = change;
+                let number = if before.ro_number.is_empty() { &now.ro_number } else { &before.ro_number };
+                script.leave_out(format!(
+                    "order {number}: two orders have had the same number, by which alone the old database would know them"
+                ));
+            } else {
+                script.add_order(change);
+            }
         }
         for change in &changes.parts {
             script.add_part(change);

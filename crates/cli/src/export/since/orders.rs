@@ -50,6 +50,17 @@ impl ChangeKind {
     }
 }
 
+impl OrderChange {
+    /// Returns whether this order now has the number that `other` had, and the old database knows `other` by its number only. Then the
+    /// statements for the one could reach the row of the other.
+    pub(super) fn has_number_of(&self, other: &Self) -> bool {
+        self.now.id != other.now.id
+            && self.now.ro_number == other.before.ro_number
+            && other.kind != ChangeKind::Created
+            && other.old_row.is_none()
+    }
+}
+
 /// Lists the orders that are not as they were at `since`, by id. Orders that were created and deleted since are none.
 pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Vec<OrderChange>> {
     let history = store::history(connection, since).await?;

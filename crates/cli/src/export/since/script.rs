@@ -35,6 +35,9 @@ pub(super) struct Script {
     not_expressed: Vec<String>,
 }
 
+/// Columns and their new values, as SQL.
+type ColumnValues = Vec<(&'static str, String)>;
+
 /// The file.
 pub(super) struct Finished {
     pub(super) text: String,
@@ -97,27 +100,27 @@ impl Script {
             }
             ChangeKind::Deleted => writeln!(self.statements, "\n-- order {name}: deleted"),
         };
-        match kind {
+        let written = match kind {
             ChangeKind::Created => self.create_order(&name, now),
             ChangeKind::Changed => self.change_order(&name, change, &place),
             ChangeKind::Moved => self.move_order(&name, change, &place),
-            ChangeKind::Deleted => self.delete_order(&name, change, &place),
-        }
-        if *kind != ChangeKind::Deleted
-            && let Some(number) = number(&now.ro_number).or_else(|| number(&before.ro_number))
-        {
+            ChangeKind::Deleted => return self.delete_order(&name, change, &place),
+        };
+        if let Some(number) = number(&now.ro_number).or_else(|| number(&before.ro_number)) {
             let table = now.archive_status.table();
+            let values = written.iter().filter(|(column, _)| *column != "RO");
+            let values: String = values.map(|(column, value)| format!(" AND `{column}` <=> {value}")).collect();
             self.checks.push(format!(
-                "SELECT 'order {number} is not in {table}' AS problem FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM `{table}` \
-                 WHERE `RO` = {number})"
+                "SELECT 'order {number} is not in {table} as it should be' AS problem FROM DUAL WHERE NOT EXISTS (SELECT 1 \
+                 FROM `{table}` WHERE `RO` = {number}{values})"
             ));
         }
     }
 
-    /// Inserts an order, unless one of the four tables has its number.
-    fn create_order(&mut self, name: &str, order: &RepairOrder) {
-        let values = self.values(name, order, |_| true, None);
-        let given: Vec<_> = values.iter().filter(|(_, value)| value != "NULL").collect();
+    /// Inserts an order, unless one of the four tables has its number. Returns the values that it then has.
+    fn create_order(&mut self, name: &str, order: &RepairOrder) -> ColumnValues {
+        let mut given = self.values(name, order, |_| true, None);
+        given.retain(|(_, value)| value != "NULL");
         let columns = given.iter().map(|(column, _)| format!("`{column}`")).collect::<Vec<_>>().join(", ");
         let values = given.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
         let number = &order.ro_number;
@@ -127,10 +130,11 @@ impl Script {
         let table = order.archive_status.table();
         let _ =
             writeln!(self.statements, "INSERT INTO `{table}` ({columns})\nSELECT {values}\nFROM DUAL\nWHERE {is_new};");
+        given
     }
 
-    /// Updates the columns that were changed.
-    fn change_order(&mut self, name: &str, change: &OrderChange, place: &str) {
+    /// Updates the columns that were changed, and returns their values.
+    fn change_order(&mut self, name: &str, change: &OrderChange, place: &str) -> ColumnValues {
         let OrderChange { now, old_row, .. } = change;
         let changed = changed_columns(change);
         let values = self.values(name, now, |column| changed.contains(&column), old_row.as_ref());
@@ -139,10 +143,12 @@ impl Script {
             let table = now.archive_status.table();
             let _ = writeln!(self.statements, "UPDATE `{table}`\nSET {}\nWHERE {place};", set.join(",\n    "));
         }
+        values
     }
 
-    /// Copies the row to another table, with the columns that were changed and those that have another type there.
-    fn move_order(&mut self, name: &str, change: &OrderChange, place: &str) {
+    /// Copies the row to another table, with the columns that were changed and those that have another type there. Returns their
+    /// values.
+    fn move_order(&mut self, name: &str, change: &OrderChange, place: &str) -> ColumnValues {
         let OrderChange { before, now, old_row, .. } = change;
         let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
         let changed = changed_columns(change);
@@ -164,6 +170,7 @@ impl Script {
             columns.map(value_of).join(", "),
         );
         self.delete_copies(change);
+        written
     }
 
     fn delete_order(&mut self, name: &str, change: &OrderChange, place: &str) {
@@ -189,7 +196,7 @@ impl Script {
         order: &RepairOrder,
         is_written: impl Fn(&'static str) -> bool,
         old_row: Option<&OldRow>,
-    ) -> Vec<(&'static str, String)> {
+    ) -> ColumnValues {
         let table = order.archive_status.table();
         let mut values = Vec::new();
         for (column, value) in order.columns().into_iter().filter(|(column, _)| is_written(column)) {
@@ -266,6 +273,11 @@ impl Script {
         if let Some(column) = old_row.original.keys().find(|column| column.eq_ignore_ascii_case("QTY")) {
             let column = quoted(column);
             let _ = writeln!(self.statements, "UPDATE {table} SET {column} = {quantity} WHERE `id` = {id};");
+            self.checks.push(format!(
+                "SELECT CONCAT('row {id} of ', {table_text}, ' does not have the quantity of ', {}) AS problem FROM DUAL WHERE NOT \
+                 EXISTS (SELECT 1 FROM {table} WHERE `id` = {id} AND {column} <=> {quantity})",
+                literal(name),
+            ));
         }
         let place = format!("`TableName` = {table_text} AND `RowId` = {id}");
         let texts = [&row.condition, &row.location]
@@ -334,7 +346,7 @@ fn number(text: &str) -> Option<&str> {
     (number.is_finite() && number.to_string() == text).then_some(text)
 }
 
-/// Returns `text` without what would end a comment or a text in quotation marks.
+/// Returns `text` with blanks for the characters that would end a comment or a text in quotation marks.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\'' | '\\') { ' ' } else { c }).collect()
 }
