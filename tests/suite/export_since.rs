@@ -648,3 +648,42 @@ async fn the_command_line_is_checked() {
     let script = fs::read_to_string(script).unwrap();
     assert!(files.len() == 4 && !script.contains(&server().host), "the file can be sent by mail: {script}");
 }
+
+#[tokio::test]
+async fn numbers_that_went_from_one_order_to_another_change_no_wrong_row() {
+    let day = SwitchOver::start().await;
+    // An earlier file has brought these to the old database, so it knows them by their numbers only.
+    day.set_clock("2024-11-15T12:10:00Z");
+    for number in ["40010", "40011", "40020", "40030"] {
+        day.ros().create(number).await;
+    }
+    day.set_clock("2024-11-15T13:00:00Z");
+    for (from, to) in [("40010", "40012"), ("40011", "40010"), ("40012", "40011"), ("40020", "40021")] {
+        day.patch(from, &json!({ "roNumber": to })).await;
+    }
+    day.ros().create("40020").await;
+    // The numbers of rows that the importer has read may change in any way.
+    for (from, to) in [("38462", "40040"), ("38463", "38462"), ("40040", "38463")] {
+        day.patch(from, &json!({ "roNumber": to })).await;
+    }
+    day.ros().delete(&path_by_number("40030")).await.expect(200);
+    day.ros().create("40030").await;
+
+    let named = day.export("files").await.not_expressed;
+    let mut of: Vec<&str> = named.iter().map(|sentence| sentence.split(':').next().unwrap()).collect();
+    of.sort_unstable();
+    let expected = ["40010", "40011", "40020", "40020", "40030", "40030"].map(|number| format!("order {number}"));
+    assert_eq!(of, expected, "{named:?}");
+    let old = old_database().await;
+    let earlier = "INSERT INTO active (id, RO) VALUES (110, 40010), (111, 40011), (120, 40020), (130, 40030)";
+    execute(&mut old.connect().await, earlier).await;
+    for _ in 0..2 {
+        assert_eq!(apply(&day.sql("files"), &old).await, [] as [String; 0]);
+        for (statement, expected) in [
+            ("SELECT GROUP_CONCAT(RO ORDER BY id) FROM active WHERE id >= 110", "40010,40011,40020,40030"),
+            ("SELECT GROUP_CONCAT(RO ORDER BY id) FROM active WHERE id IN (1, 2)", "38463,38462"),
+        ] {
+            assert_eq!(value(&old, statement).await.as_deref(), Some(expected), "{statement}");
+        }
+    }
+}

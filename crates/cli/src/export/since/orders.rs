@@ -38,6 +38,23 @@ pub(super) struct OrderChange {
     changed_by: Option<String>,
 }
 
+impl OrderChange {
+    /// Whether the old database did not have the order at the start of the period.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.kind, ChangeKind::Created | ChangeKind::CreatedAndDeleted)
+    }
+
+    /// Whether the order can only be in the row that the importer has read, because no file of ours has moved it.
+    pub(super) fn is_known_by_id(&self) -> bool {
+        self.old_row.as_ref().is_some_and(|row| self.tables.iter().all(|table| *table == row.table))
+    }
+
+    /// Whether it is another order that has had one of the same numbers.
+    pub(super) fn shares_number_with(&self, other: &Self) -> bool {
+        self.now.id != other.now.id && !self.numbers.is_disjoint(&other.numbers)
+    }
+}
+
 /// What happened to an order, all changes taken together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ChangeKind {

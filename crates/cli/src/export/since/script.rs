@@ -89,6 +89,21 @@ impl Script {
         let mut ordered: Vec<&OrderChange> = changes.iter().collect();
         ordered.sort_by_key(step);
         for change in ordered {
+            let mut rivals = changes.iter().filter(|other| change.shares_number_with(other)).peekable();
+            let has_rival = rivals.peek().is_some();
+            // Of two new orders, either may get the other's row, since all columns are set.
+            if !change.is_known_by_id()
+                && rivals.any(|other| !(other.is_known_by_id() || change.is_new() && other.is_new()))
+            {
+                if change.kind.is_change() {
+                    let OrderChange { before, now, .. } = change;
+                    let name = comment(if change.is_new() { &now.ro_number } else { &before.ro_number });
+                    self.leave_out(format!(
+                        "order {name}: two orders have had the same number, by which alone the old database would know them"
+                    ));
+                }
+                continue;
+            }
             // A number that another order has by now means that order. A new order is inserted after the deletions.
             let is_of_another = |number: &str| {
                 changes.iter().any(|other| {
@@ -98,7 +113,8 @@ impl Script {
                         && !(change.kind.is_deletion() && other.kind == ChangeKind::Created)
                 })
             };
-            let numbers = change.numbers.iter().filter(|number| !is_of_another(number));
+            let is_by_id_only = has_rival && change.is_known_by_id();
+            let numbers = change.numbers.iter().filter(|number| !is_by_id_only && !is_of_another(number));
             let numbers: Vec<&str> = numbers.filter_map(|text| number(text)).collect();
             let has_successor = changes.iter().any(|other| {
                 other.kind == ChangeKind::Created
