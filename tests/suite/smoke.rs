@@ -98,9 +98,14 @@ struct Smoke {
 
 impl Smoke {
     async fn test(url: &str, arguments: &[&str]) -> Self {
+        Self::test_with(url, arguments, &[]).await
+    }
+
+    /// Tests with these variables.
+    async fn test_with(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary("rotracker").await);
-        let Output { status, stdout, stderr } =
-            command.arg("smoke").arg(url).args(arguments).env_remove("SMOKE_TOKEN").output().await.unwrap();
+        command.arg("smoke").arg(url).args(arguments).env_remove("SMOKE_TOKEN").env_remove("SMOKE_PROXY_SECRET");
+        let Output { status, stdout, stderr } = command.envs(variables.iter().copied()).output().await.unwrap();
         Self {
             lines: String::from_utf8(stdout).unwrap().lines().map(str::to_owned).collect(),
             errors: String::from_utf8(stderr).unwrap(),
@@ -142,7 +147,8 @@ const STEPS: [&str; 13] = [
 async fn a_sound_system_passes_at_every_address() {
     let issuer = Issuer::start().await;
     let variables = [issuer.variables(), vec![("BASE_PATH", "/ro".to_owned())]].concat();
-    let service = Service::start(&[], &variables, vec![chat(), chat()]).await;
+    // The routes under `/api` are the same ones with and without the legacy dashboard.
+    let service = Service::start(&["--legacy-dashboard"], &variables, vec![chat(), chat()]).await;
     let token = issuer.token("ann");
     for path in ["", "/ro/", "/api", "/.netlify/functions", "/ro/.netlify/functions/api"] {
         // The rate limit admits three chats a minute.
@@ -212,10 +218,16 @@ async fn faults_of_the_configuration_are_found() {
 
     let without_key = [off(), vec![("ANTHROPIC_API_KEY", String::new())]].concat();
     let service = Service::start(&[], &without_key, vec![]).await;
-    Smoke::test(&service.url, &[]).await.assert_failed(&["assistant", "chat"], "the function has no API key");
+    let smoke = Smoke::test(&service.url, &[]).await;
+    smoke.assert_failed(&["assistant", "chat"], "the function has no API key");
+    smoke.assert_failed(&["assistant", "chat"], "For `rotracker serve` set ANTHROPIC_API_KEY");
     let service = Service::start(&[], &[], vec![]).await;
     let every = ["without a token"].iter().chain(&reads).copied().collect::<Vec<_>>();
-    Smoke::test(&service.url, &["--read-only"]).await.assert_failed(&every, "a line with a hint");
+    let smoke = Smoke::test(&service.url, &["--read-only"]).await;
+    smoke.assert_failed(&every, "Set AUTH_ISSUER, or PROXY_SECRET");
+    assert!(!format!("{smoke:?}").contains("another service"), "{smoke:#?}");
+    let first = smoke.lines.iter().find(|line| line.contains("without a token")).unwrap();
+    assert!(first.contains("The authentication of this service is not configured"), "{first}");
 }
 
 #[tokio::test]
@@ -230,6 +242,75 @@ async fn chats_that_fail_are_found() {
     let service = Service::start(&[], &[off(), vec![("AI_RATE_LIMIT", "1".to_owned())]].concat(), vec![chat()]).await;
     assert_eq!(Smoke::test(&service.url, &[]).await.status, Some(0));
     Smoke::test(&service.url, &[]).await.assert_failed(&["chat"], "Wait a minute");
+    let few_tokens = [off(), vec![("AI_TOKENS_PER_DAY", "1".to_owned())]].concat();
+    let service = Service::start(&[], &few_tokens, vec![chat(), chat()]).await;
+    assert_eq!(Smoke::test(&service.url, &[]).await.status, Some(0));
+    Smoke::test(&service.url, &[]).await.assert_failed(&["chat"], "Try again on the next day");
+}
+
+#[tokio::test]
+async fn the_address_of_the_legacy_dashboard_must_have_its_shapes() {
+    let service = Service::start(&[], &off(), vec![]).await;
+    let url = format!("{}/.netlify/functions", service.url);
+    Smoke::test(&url, &["--read-only"]).await.assert_failed(&["figures of the orders"], "Set LEGACY_DASHBOARD");
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_if_the_new_order_was_refused() {
+    let issuer = Issuer::start().await;
+    let closed = Service::start(&[], &issuer.variables(), vec![]).await;
+    let unconfigured = Service::start(&[], &[], vec![]).await;
+    let open = Service::start(&[], &off(), vec![]).await;
+    let conflict =
+        Spoiler::start(&open, |method, _, _| (*method == Method::POST).then_some(StatusCode::CONFLICT)).await;
+    for url in [&closed.url, &unconfigured.url, &conflict.url] {
+        let smoke = Smoke::test(url, &["--no-chat"]).await;
+        assert!(smoke.steps("FAILED").contains(&"an order is created"), "{smoke:#?}");
+        let line = smoke.lines.iter().find(|line| line.contains("it is deleted")).unwrap();
+        assert!(line.starts_with('-') && line.contains("it was not created"), "{smoke:#?}");
+    }
+    let seen = conflict.seen.lock().unwrap().clone();
+    assert!(!seen.iter().any(|line| line.starts_with("DELETE")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_was_created_is_deleted_by_its_id() {
+    let service = Service::start(&[], &off(), vec![]).await;
+    // The routes with a number find nothing.
+    let spoiler =
+        Spoiler::start(&service, |_, path, _| path.contains("/by-number/").then_some(StatusCode::NOT_FOUND)).await;
+    Smoke::test(&spoiler.url, &["--no-chat"]).await.assert_failed(&["it is found"], "responds 404");
+    assert_eq!(service.orders().await, 0);
+    // Neither do those with an id.
+    let spoiler = Spoiler::start(&service, |method, path, _| {
+        (*method != Method::POST && path.starts_with("/api/ros/") && !path.contains("/stats/"))
+            .then_some(StatusCode::NOT_FOUND)
+    })
+    .await;
+    let smoke = Smoke::test(&spoiler.url, &["--no-chat"]).await;
+    smoke.assert_failed(&["it is found", "it is deleted"], "delete it by hand");
+    assert_eq!(service.orders().await, 1);
+}
+
+#[tokio::test]
+async fn blank_credentials_are_none_and_line_breaks_at_their_end_do_not_count() {
+    let issuer = Issuer::start().await;
+    let service = Service::start(&[], &issuer.variables(), vec![]).await;
+    let token = issuer.token("ann");
+    let (line, arguments) = (format!("{token}\r\n"), ["--read-only"]);
+    let of_variable = [("SMOKE_TOKEN", &*line), ("SMOKE_PROXY_SECRET", "")];
+    let smoke = Smoke::test_with(&service.url, &arguments, &of_variable).await;
+    assert_eq!(smoke.status, Some(0), "{smoke:#?}");
+    let smoke =
+        Smoke::test_with(&service.url, &["--read-only", "--token", &line], &[("SMOKE_PROXY_SECRET", " ")]).await;
+    assert_eq!(smoke.status, Some(0), "{smoke:#?}");
+    let open = Service::start(&[], &off(), vec![]).await;
+    let blank = [("SMOKE_TOKEN", ""), ("SMOKE_PROXY_SECRET", "")];
+    let smoke = Smoke::test_with(&open.url, &arguments, &blank).await;
+    assert_eq!(smoke.status, Some(0), "nothing is sent, so open access is right: {smoke:#?}");
+    let both = [("SMOKE_TOKEN", "canary"), ("SMOKE_PROXY_SECRET", "canary")];
+    let smoke = Smoke::test_with(&open.url, &arguments, &both).await;
+    assert!(smoke.status == Some(1) && smoke.errors.contains("cannot be used together"), "{smoke:#?}");
 }
 
 #[tokio::test]
@@ -267,8 +348,8 @@ struct SpoilerState {
 
 impl Spoiler {
     /// Starts it. `spoil` is asked with the method, the path and the number of earlier requests with both, and says which status the client
-    /// gets instead of that of the service, which gets every request. 418 stands for no answer, and 425 for a request that the service
-    /// gets late.
+    /// gets instead of that of the service, which gets every request unless it is 404. 418 stands for no answer, and 425 for a request
+    /// that the service gets late.
     async fn start(service: &Service, spoil: Spoil) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -301,8 +382,14 @@ async fn relay(State(state): State<Arc<SpoilerState>>, request: Request) -> Resp
         seen.push(line.clone());
         seen.iter().filter(|other| **other == line).count() - 1
     };
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let spoiled = (state.spoil)(&parts.method, &path, earlier);
+    if spoiled == Some(StatusCode::NOT_FOUND) {
+        // As if the service did not have it. It does not get the request.
+        let mut response = Response::new(Body::from(r#"{"error": "Not found", "message": "It is not there."}"#));
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     if spoiled == Some(StatusCode::TOO_EARLY) {
         // The client gets its answer, and the service gets the request after two deletions.
         tokio::spawn(async move {
@@ -354,7 +441,7 @@ async fn an_order_that_appears_late_is_deleted() {
 #[tokio::test]
 async fn the_order_is_deleted_whatever_fails_before() {
     let service = Service::start(&[], &off(), vec![chat(); 4]).await;
-    let is_order = |path: &str| path.starts_with("/api/ros/by-number/SMOKE-");
+    let is_order = |path: &str| path.starts_with("/api/ros/");
     // The answer to the creation is lost, though the order is there.
     let spoiler = Spoiler::start(&service, |method, path, _| {
         (*method == Method::POST && path == "/api/ros").then_some(StatusCode::GATEWAY_TIMEOUT)
@@ -431,6 +518,10 @@ async fn credentials_stay_secret() {
         ("https://repairs.example", vec!["--token", "canary", "--proxy-secret", "canary"], 2, "cannot be used with"),
         ("ftp://repairs.example", vec![], 2, "must be an address"),
         ("https://canary@repairs.example", vec![], 2, "must be an address"),
+        ("https://repairs.example", vec!["--origin", "dashboard.example"], 2, "must be an origin"),
+        ("https://repairs.example", vec!["--origin", "https://dashboard.example/page"], 2, "must be an origin"),
+        ("https://repairs.example", vec!["--origin", "https://dashboard.example/"], 2, "must be an origin"),
+        ("https://repairs.example", vec!["--origin", "ftp://dashboard.example"], 2, "must be an origin"),
     ] {
         let smoke = Smoke::test(url, &arguments).await;
         assert!(smoke.status == Some(status) && smoke.errors.contains(said), "{smoke:#?}");

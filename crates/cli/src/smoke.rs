@@ -2,12 +2,18 @@
 
 use std::{
     cell::Cell,
+    env,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use app_core::{auth::PROXY_SECRET, clock::Clock, http::TOTAL_COUNT, outbound};
+use app_core::{
+    auth::PROXY_SECRET,
+    clock::Clock,
+    http::{NOT_CONFIGURED, TOKEN_UNCHECKABLE, TOTAL_COUNT},
+    outbound,
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{
@@ -30,6 +36,12 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 const DELETIONS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The end of the address for the legacy dashboard.
+const LEGACY_PREFIX: &str = "/.netlify/functions";
+
+/// The characters of a body that is shown as a whole.
+const SHOWN: usize = 80;
+
 /// A text that most part numbers contain.
 const SEARCHED: &str = "1";
 
@@ -40,14 +52,14 @@ pub struct Options {
     /// end, the routes of the legacy dashboard are tested
     #[arg(value_name = "URL", value_parser = parse_url)]
     pub url: Url,
-    /// A token of the issuer, with which requests are sent. SMOKE_TOKEN keeps it out of the list of processes
-    #[arg(long, env = "SMOKE_TOKEN", hide_env_values = true, conflicts_with = "proxy_secret")]
+    /// A token of the issuer, with which requests are sent. The variable SMOKE_TOKEN keeps it out of the list of processes
+    #[arg(long, conflicts_with = "proxy_secret")]
     pub token: Option<SecretString>,
-    /// The secret that the proxy in front of the legacy dashboard adds to its requests
-    #[arg(long, env = "SMOKE_PROXY_SECRET", hide_env_values = true)]
+    /// The secret that the proxy in front of the legacy dashboard adds to its requests, or the variable SMOKE_PROXY_SECRET
+    #[arg(long)]
     pub proxy_secret: Option<SecretString>,
     /// The address of the dashboard, from which browsers must be allowed to call
-    #[arg(long)]
+    #[arg(long, value_parser = parse_origin)]
     pub origin: Option<HeaderValue>,
     /// Create no order and send no chat
     #[arg(long)]
@@ -65,6 +77,24 @@ fn parse_url(text: &str) -> Result<Url, String> {
     if is_usable { Ok(url) } else { Err("must be an address such as https://api.example.com/prod".to_owned()) }
 }
 
+/// Reads the origin of a page, as browsers send it.
+fn parse_origin(text: &str) -> Result<HeaderValue, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    match url.filter(|url| url.origin().ascii_serialization() == text).and_then(|_| HeaderValue::from_str(text).ok()) {
+        Some(origin) => Ok(origin),
+        None => {
+            Err("must be an origin such as https://dashboard.example.com, with its scheme and without a path"
+                .to_owned())
+        }
+    }
+}
+
+/// Returns the option, or else the variable. A blank one is none. A file from which it was read may end with a line break.
+fn credential(option: Option<&SecretString>, variable: Option<String>) -> Option<String> {
+    let given = [option.map(|secret| secret.expose_secret().to_owned()), variable];
+    given.into_iter().flatten().map(|text| text.trim().to_owned()).find(|text| !text.is_empty())
+}
+
 /// Tests the API and returns the exit status: 0 if every step succeeded, else 1.
 ///
 /// # Errors
@@ -78,7 +108,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         () = signals.received() => true,
     };
     if is_stopped {
-        if api.has_order.get() {
+        if api.order.get() != Order::Absent {
             report.step("it is deleted", api.delete()).await;
         }
         bail!("stopped before the last step");
@@ -143,8 +173,18 @@ struct Api {
     credentials: HeaderMap,
     /// The number of the order that is created. No real order can have it.
     number: String,
-    /// Whether the order may be there.
-    has_order: Cell<bool>,
+    order: Cell<Order>,
+}
+
+/// What is known of the order that the test creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// It is not there.
+    Absent,
+    /// It may be there: nobody knows what became of the request.
+    Unknown,
+    /// It was created with this id.
+    Created(i64),
 }
 
 /// A response that was read completely.
@@ -159,8 +199,18 @@ impl Api {
     fn new(options: &Options) -> Result<Self> {
         let is_local = matches!(options.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         let mut credentials = HeaderMap::new();
-        let token = options.token.as_ref().map(|token| (AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
-        let secret = options.proxy_secret.as_ref().map(|secret| (PROXY_SECRET, secret.expose_secret().to_owned()));
+        let mut token = credential(options.token.as_ref(), env::var("SMOKE_TOKEN").ok());
+        let mut secret = credential(options.proxy_secret.as_ref(), env::var("SMOKE_PROXY_SECRET").ok());
+        if token.is_some() && secret.is_some() {
+            // An option says which one is meant.
+            match (&options.token, &options.proxy_secret) {
+                (Some(_), _) => secret = None,
+                (None, Some(_)) => token = None,
+                (None, None) => bail!("SMOKE_TOKEN and SMOKE_PROXY_SECRET cannot be used together"),
+            }
+        }
+        let token = token.map(|token| (AUTHORIZATION, format!("Bearer {token}")));
+        let secret = secret.map(|secret| (PROXY_SECRET, secret));
         for (name, value) in token.into_iter().chain(secret) {
             if options.url.scheme() == "http" && !is_local {
                 bail!("over http:// everybody on the way could read the {name}; use https://");
@@ -176,7 +226,7 @@ impl Api {
             url: options.url.as_str().trim_end_matches('/').to_owned(),
             credentials,
             number: format!("SMOKE-{today}-{:08x}", random::<u32>()),
-            has_order: Cell::new(false),
+            order: Cell::new(Order::Absent),
         })
     }
 
@@ -263,12 +313,28 @@ impl Api {
                 format!("{} is let in", answer.request),
                 "Authentication is off: set AUTH_ISSUER, or PROXY_SECRET with LEGACY_DASHBOARD, and no AUTH_MODE",
             )),
+            _ if answer.is_ours() => Err(answer.unexpected()),
             _ => Err(answer.failure("it should be refused")),
         }
     }
 
     async fn dashboard(&self) -> StepResult {
-        let figures = self.get("/api/ros/stats/dashboard").await?.expect(StatusCode::OK)?;
+        let answer = self.get("/api/ros/stats/dashboard").await?;
+        let figures = answer.expect(StatusCode::OK)?;
+        // The legacy dashboard adds amounts up, and so gets numbers. Everybody else gets texts.
+        let is_legacy = self.url.ends_with(LEGACY_PREFIX);
+        let has_shape = if is_legacy { figures["totalValue"].is_number() } else { figures["totalValue"].is_string() };
+        if !has_shape {
+            let needed = if is_legacy { "numbers" } else { "texts" };
+            return Err(Failure::new(
+                format!("{} has amounts that are no {needed}", answer.request),
+                if is_legacy {
+                    "Set LEGACY_DASHBOARD (LegacyDashboard of the stack), without which this address has the shapes of /api"
+                } else {
+                    "The address is that of the legacy dashboard, or of another version"
+                },
+            ));
+        }
         Ok(format!("{} active orders, {} overdue", figures["totalActive"], figures["overdue"]))
     }
 
@@ -282,14 +348,15 @@ impl Api {
 
     /// Creates an order, reads it and deletes it, also if reading it fails.
     async fn order(&self, report: &mut Report) {
-        self.has_order.set(true);
-        let is_created = report.step("an order is created", self.create()).await;
-        if is_created {
+        if report.step("an order is created", self.create()).await {
             report.step("it is found", self.find()).await;
         }
-        // If the creation failed, the order may still be there: perhaps only the answer was lost.
-        report.step("it is deleted", self.delete()).await;
-        self.has_order.set(false);
+        if self.order.get() == Order::Absent {
+            report.skip("it is deleted", "it was not created");
+        } else {
+            report.step("it is deleted", self.delete()).await;
+            self.order.set(Order::Absent);
+        }
     }
 
     async fn create(&self) -> StepResult {
@@ -299,13 +366,20 @@ impl Api {
             "partDescription": "Not a real order. It can be deleted.",
             "currentStatus": "TO SEND",
         });
+        // Until the answer is there, and if it is lost, the order may be there.
+        self.order.set(Order::Unknown);
         let answer = self.send(Method::POST, "/api/ros", &self.credentials, Some(order)).await?;
-        answer.expect(StatusCode::CREATED)?;
+        if answer.is_refusal() {
+            self.order.set(Order::Absent);
+        }
+        let created = answer.expect(StatusCode::CREATED)?;
+        let id = created["id"].as_str().and_then(|id| id.parse().ok());
+        self.order.set(Order::Created(id.ok_or_else(|| answer.failure("it has no id"))?));
         Ok(self.number.clone())
     }
 
     async fn find(&self) -> StepResult {
-        let answer = self.get(&format!("/api/ros/by-number/{}", self.number)).await?;
+        let answer = self.get(&self.path_by_number()).await?;
         if answer.expect(StatusCode::OK)?["roNumber"] == *self.number {
             Ok("as it was created".to_owned())
         } else {
@@ -313,21 +387,32 @@ impl Api {
         }
     }
 
-    /// Deletes the order, and checks that it is gone. An order that is not there may still be on its way, because nobody waited for
-    /// the answer to its creation, so all attempts are made before it counts as missing.
+    fn path_by_number(&self) -> String {
+        format!("/api/ros/by-number/{}", self.number)
+    }
+
+    /// Deletes the order, and checks that it is gone. While nobody knows whether it was created, it may still be on its way, so all
+    /// attempts are made before it counts as missing. One that was created is there until an attempt deletes it.
     async fn delete(&self) -> StepResult {
+        let (path, is_created) = match self.order.get() {
+            Order::Created(id) => (format!("/api/ros/{id}"), true),
+            Order::Absent | Order::Unknown => (self.path_by_number(), false),
+        };
+        let advice = || format!("The order {} may still be there: delete it by hand", self.number);
         let mut attempt = 1;
         loop {
-            let result = self.try_delete().await;
             let is_last = attempt == DELETIONS;
-            match result {
+            match self.try_delete(&path).await {
+                Ok(StatusCode::NOT_FOUND) if attempt == 1 && is_created => {
+                    let reason = format!("DELETE {}{path} responds 404, though it was created", self.url);
+                    return Err(Failure::new(reason, advice()));
+                }
+                // An earlier attempt deleted it, and its answer was lost.
+                Ok(StatusCode::NOT_FOUND) if is_created => return Ok("deleted".to_owned()),
                 Ok(StatusCode::NOT_FOUND) if is_last => return Ok(format!("there is no order {}", self.number)),
                 Ok(StatusCode::NOT_FOUND) => {}
                 Ok(_) => return Ok("deleted".to_owned()),
-                Err(Failure { reason, .. }) if is_last => {
-                    let advice = format!("The order {} may still be there: delete it by hand", self.number);
-                    return Err(Failure { reason, advice });
-                }
+                Err(Failure { reason, .. }) if is_last => return Err(Failure::new(reason, advice())),
                 Err(_) => {}
             }
             attempt += 1;
@@ -336,14 +421,13 @@ impl Api {
     }
 
     /// Returns 200 if the order was there and is gone, or 404 if it was not there.
-    async fn try_delete(&self) -> Result<StatusCode, Failure> {
-        let path = format!("/api/ros/by-number/{}", self.number);
-        let deleted = self.send(Method::DELETE, &path, &self.credentials, None).await?;
-        if deleted.status != StatusCode::NOT_FOUND {
+    async fn try_delete(&self, path: &str) -> Result<StatusCode, Failure> {
+        let deleted = self.send(Method::DELETE, path, &self.credentials, None).await?;
+        if deleted.status != StatusCode::NOT_FOUND || !deleted.is_ours() {
             deleted.expect(StatusCode::OK)?;
         }
-        let found = self.get(&path).await?;
-        if found.status != StatusCode::NOT_FOUND {
+        let found = self.get(path).await?;
+        if found.status != StatusCode::NOT_FOUND || !found.is_ours() {
             return Err(found.failure("it should be gone"));
         }
         Ok(deleted.status)
@@ -387,7 +471,8 @@ impl Api {
         } else {
             Err(Failure::new(
                 "the function has no API key",
-                "Put it into the secret `ro-tracker/STAGE/anthropic`, raise SecretsRevision, and deploy",
+                "For `rotracker serve` set ANTHROPIC_API_KEY. On AWS put it into the secret `ro-tracker/STAGE/anthropic`, raise \
+                 SecretsRevision, and deploy",
             ))
         }
     }
@@ -458,15 +543,31 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
+    /// Whether it is an error of the API. Those have a kind and a message, those of the gateway only a message.
+    fn is_ours(&self) -> bool {
+        self.json()["error"].is_string()
+    }
+
+    /// Whether the request certainly had no effect: the client or its credentials were refused.
+    fn is_refusal(&self) -> bool {
+        let is_of_credentials = [NOT_CONFIGURED, TOKEN_UNCHECKABLE].iter().any(|text| self.json()["message"] == *text);
+        self.status.is_client_error() || is_of_credentials
+    }
+
     /// Returns the body if the response has this status.
     fn expect(&self, status: StatusCode) -> Result<Value, Failure> {
         if self.status == status {
-            return serde_json::from_str(&self.body).map_err(|_| self.failure("it is no JSON"));
+            serde_json::from_str(&self.body).map_err(|_| self.failure("it is no JSON"))
+        } else {
+            Err(self.unexpected())
         }
+    }
+
+    /// Returns the failure of a response with another status than the right one.
+    fn unexpected(&self) -> Failure {
         let body = self.json();
         let message = body["message"].as_str().unwrap_or_default();
-        // Errors of the API have both members, those of the gateway only a message.
-        let is_ours = body["error"].is_string();
+        let is_ours = self.is_ours();
         let advice = match self.status {
             StatusCode::UNAUTHORIZED => {
                 "Give a valid --token or --proxy-secret, and check AUTH_ISSUER and AUTH_AUDIENCE".to_owned()
@@ -478,8 +579,17 @@ impl Answer {
                     .to_owned()
             }
             StatusCode::NOT_FOUND => "Check BasePath".to_owned(),
+            StatusCode::TOO_MANY_REQUESTS if body["error"] == "Token limit exceeded" => {
+                "Try again on the next day, with the token of another person, or with a higher AI_TOKENS_PER_DAY".to_owned()
+            }
             StatusCode::TOO_MANY_REQUESTS if is_ours => "Wait a minute, and try again".to_owned(),
             StatusCode::TOO_MANY_REQUESTS => "See \"Throttles\" in infra/README.md".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE if message == NOT_CONFIGURED => {
+                "Set AUTH_ISSUER, or PROXY_SECRET with LEGACY_DASHBOARD; only on your own machine AUTH_MODE=none will do".to_owned()
+            }
+            StatusCode::SERVICE_UNAVAILABLE if message == TOKEN_UNCHECKABLE => {
+                "The keys of the issuer cannot be fetched: see \"Rejected tokens\" in infra/README.md".to_owned()
+            }
             StatusCode::SERVICE_UNAVAILABLE if self.request.contains("/ai/chat") => {
                 "See \"Upstream misconfigured\" and \"Rate limit store\" in infra/README.md, and the log of `ai`".to_owned()
             }
@@ -492,14 +602,18 @@ impl Answer {
                 None => "Look at the function's log".to_owned(),
             },
         };
-        Err(Failure::new(format!("{} responds {} {message:?}", self.request, self.status.as_u16()), advice))
+        Failure::new(format!("{} responds {} {message:?}", self.request, self.status.as_u16()), advice)
     }
 
     /// Returns the failure of a response whose content is not the right one; `reason` says why.
     fn failure(&self, reason: &str) -> Failure {
-        let beginning: String = self.body.chars().take(80).collect();
+        let shown = match self.json()["message"].as_str() {
+            Some(message) => format!("{message:?}"),
+            None if self.body.chars().count() > SHOWN => format!("with {} bytes", self.body.len()),
+            None => format!("{:?}", self.body),
+        };
         Failure::new(
-            format!("{} responds {} {beginning:?}; {reason}", self.request, self.status.as_u16()),
+            format!("{} responds {} {shown}; {reason}", self.request, self.status.as_u16()),
             "The address may be that of another service, or of another version",
         )
     }

@@ -96,6 +96,12 @@ impl From<VerifyError> for ApiError {
     }
 }
 
+/// The message of a 503 if the service lacks the configuration with which it would know who sends a request.
+pub const NOT_CONFIGURED: &str = "The authentication of this service is not configured. Its log says more.";
+
+/// The message of a 503 if the keys of the issuer are not available.
+pub const TOKEN_UNCHECKABLE: &str = "Your token cannot be checked at the moment. Try again.";
+
 /// The problems of a request, by field or parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldProblems(BTreeMap<String, String>);
@@ -215,10 +221,10 @@ impl ApiError {
                  before you try again, or send the request again with the same Idempotency-Key if it had one."
                     .to_owned()
             }
-            (Self::TokenUncheckable(VerifyError::NoProxySecret), _) => {
-                "The service is not configured completely. Its log says more.".to_owned()
+            (Self::TokenUncheckable(VerifyError::NotConfigured | VerifyError::NoProxySecret), _) => {
+                NOT_CONFIGURED.to_owned()
             }
-            (Self::TokenUncheckable(_), _) => "Your token cannot be checked at the moment. Try again.".to_owned(),
+            (Self::TokenUncheckable(_), _) => TOKEN_UNCHECKABLE.to_owned(),
             (_, StatusCode::SERVICE_UNAVAILABLE) => "The database is busy or cannot be reached. Try again.".to_owned(),
             (_, StatusCode::INTERNAL_SERVER_ERROR) => "An unexpected error occurred.".to_owned(),
             _ => self.to_string(),

@@ -23,7 +23,7 @@ pub use base_path::BasePath;
 pub use caller::{Administrator, Caller, NotAdministrator, RequestId};
 pub use conditional::{Preconditions, entity_tag};
 pub use csv::{Cell, Record, csv_chunks, csv_file};
-pub use error::{ApiError, FieldProblems};
+pub use error::{ApiError, FieldProblems, NOT_CONFIGURED, TOKEN_UNCHECKABLE};
 pub use extract::{Json, Path, Query, body_bytes};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;

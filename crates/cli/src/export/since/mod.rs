@@ -23,7 +23,7 @@ use self::{
     orders::{ChangedOrder, OrderChange},
     parts::{PartChange, StockChangeRow},
     script::Script,
-    store::{LogRow, OldRow},
+    store::{LogRow, OldRow, OldTable},
 };
 use super::{cannot_be_read, snapshot, temporary_file};
 use crate::migrate::Databases;
@@ -62,6 +62,7 @@ pub struct WrittenChanges {
 /// All changes of the period.
 struct Changes {
     orders: Vec<OrderChange>,
+    old_tables: Vec<OldTable>,
     stock: Vec<StockChangeRow>,
     parts: Vec<PartChange>,
     log: Vec<LogRow>,
@@ -83,7 +84,8 @@ impl ChangesExport {
         }
         let changes = self.read().await?;
         let sql = self.script(&changes);
-        let changed_orders: Vec<ChangedOrder> = changes.orders.into_iter().map(ChangedOrder::from).collect();
+        let changed_orders: Vec<ChangedOrder> =
+            changes.orders.into_iter().filter(|change| change.kind.is_change()).map(ChangedOrder::from).collect();
         let number_of_changes = (changed_orders.len() + changes.parts.len()) as u64;
         let files = [
             (orders, changed_orders.len() as u64, self.csv_file(&ChangedOrder::default(), changed_orders).await?),
@@ -108,11 +110,12 @@ impl ChangesExport {
         let read = async {
             let mut connection = snapshot(&pool).await?;
             let orders = orders::changes(&mut connection, self.since).await?;
+            let old_tables = store::old_tables(&mut connection).await?;
             let log = store::log_entries(&mut connection, self.since).await?;
             use_database(&mut connection, inventory).await.with_context(|| cannot_be_read(inventory))?;
             let (stock, parts) = parts::changes(&mut connection, self.since).await?;
             // The connection is dropped and so closed, since it has the other database by now.
-            anyhow::Ok(Changes { orders, stock, parts, log })
+            anyhow::Ok(Changes { orders, old_tables, stock, parts, log })
         };
         let read = read.await.with_context(|| cannot_be_read(main));
         pool.close();
@@ -129,18 +132,7 @@ impl ChangesExport {
                     .to_owned(),
             );
         }
-        for change in &changes.orders {
-            let is_ambiguous = |other: &OrderChange| change.has_number_of(other) || other.has_number_of(change);
-            if changes.orders.iter().any(is_ambiguous) {
-                let OrderChange { before, now, .. } = change;
-                let number = if before.ro_number.is_empty() { &now.ro_number } else { &before.ro_number };
-                script.leave_out(format!(
-                    "order {number}: two orders have had the same number, by which alone the old database would know them"
-                ));
-            } else {
-                script.add_order(change);
-            }
-        }
+        script.add_orders(&changes.orders, &changes.old_tables);
         for change in &changes.parts {
             script.add_part(change);
         }

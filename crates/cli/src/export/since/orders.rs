@@ -1,5 +1,7 @@
 //! The orders that were changed: as the old database has them, and as they are now.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use app_core::{
     http::{Cell, Record},
@@ -25,8 +27,32 @@ pub(super) struct OrderChange {
     pub(super) old_row: Option<OldRow>,
     /// Further rows of the same order in the old database, which count no more.
     pub(super) copies: Vec<OldRow>,
+    /// The columns that were changed in the period, also those that have their old values again. An earlier file may have brought the
+    /// values between to the old database.
+    pub(super) columns: BTreeSet<&'static str>,
+    /// The numbers that the order has had since the start of the period.
+    pub(super) numbers: BTreeSet<String>,
+    /// The tables that it was in since the start of the period.
+    pub(super) tables: BTreeSet<&'static str>,
     changed_at: Timestamp,
     changed_by: Option<String>,
+}
+
+impl OrderChange {
+    /// Whether the old database did not have the order at the start of the period.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.kind, ChangeKind::Created | ChangeKind::CreatedAndDeleted)
+    }
+
+    /// Whether the order can only be in the row that the importer has read, because no file of ours has moved it.
+    pub(super) fn is_known_by_id(&self) -> bool {
+        self.old_row.as_ref().is_some_and(|row| self.tables.iter().all(|table| *table == row.table))
+    }
+
+    /// Whether it is another order that has had one of the same numbers.
+    pub(super) fn shares_number_with(&self, other: &Self) -> bool {
+        self.now.id != other.now.id && !self.numbers.is_disjoint(&other.numbers)
+    }
 }
 
 /// What happened to an order, all changes taken together.
@@ -37,6 +63,10 @@ pub(super) enum ChangeKind {
     Changed,
     Moved,
     Deleted,
+    /// It was changed, and then changed back.
+    ChangedBack,
+    /// It was created and deleted.
+    CreatedAndDeleted,
 }
 
 impl ChangeKind {
@@ -46,22 +76,23 @@ impl ChangeKind {
             Self::Changed => "CHANGED",
             Self::Moved => "MOVED",
             Self::Deleted => "DELETED",
+            Self::ChangedBack => "CHANGED BACK",
+            Self::CreatedAndDeleted => "CREATED AND DELETED",
         }
     }
-}
 
-impl OrderChange {
-    /// Returns whether this order now has the number that `other` had, and the old database knows `other` by its number only. Then the
-    /// statements for the one could reach the row of the other.
-    pub(super) fn has_number_of(&self, other: &Self) -> bool {
-        self.now.id != other.now.id
-            && self.now.ro_number == other.before.ro_number
-            && other.kind != ChangeKind::Created
-            && other.old_row.is_none()
+    /// Whether the order is now other than at the start of the period.
+    pub(super) fn is_change(self) -> bool {
+        !matches!(self, Self::ChangedBack | Self::CreatedAndDeleted)
+    }
+
+    /// Whether the order does not exist any more.
+    pub(super) fn is_deletion(self) -> bool {
+        matches!(self, Self::Deleted | Self::CreatedAndDeleted)
     }
 }
 
-/// Lists the orders that are not as they were at `since`, by id. Orders that were created and deleted since are none.
+/// Lists the orders that were changed since, by id, also those that are as they were again.
 pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Vec<OrderChange>> {
     let history = store::history(connection, since).await?;
     let skipped = store::skipped_orders(connection).await?;
@@ -69,18 +100,22 @@ pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Ut
     for entries in history.chunk_by(|one, next| one.order_id == next.order_id) {
         let Some(last) = entries.last() else { continue };
         let id: i64 = last.order_id.parse()?;
-        let before = state_before(entries, since).with_context(|| format!("the history of the order {id}"))?;
+        let Course { before, last_state, mut columns, mut numbers, mut tables } =
+            Course::of(entries, since).with_context(|| format!("the history of the order {id}"))?;
         let now = ros::store::find(connection, &OrderKey::Id(id)).await?.map(|detail| detail.order);
         let (kind, before, now) = match (before, now) {
-            (None, None) => continue,
+            (None, None) => (ChangeKind::CreatedAndDeleted, RepairOrder::default(), last_state),
             (None, Some(now)) => (ChangeKind::Created, RepairOrder::default(), now),
             (Some(before), None) => (ChangeKind::Deleted, before.clone(), before),
             (Some(before), Some(now)) if before.archive_status != now.archive_status => {
                 (ChangeKind::Moved, before, now)
             }
-            (Some(before), Some(now)) if before.columns() == now.columns() => continue,
+            (Some(before), Some(now)) if before.columns() == now.columns() => (ChangeKind::ChangedBack, before, now),
             (Some(before), Some(now)) => (ChangeKind::Changed, before, now),
         };
+        columns.extend(different_columns(&before, &now));
+        numbers.insert(now.ro_number.clone());
+        tables.insert(now.archive_status.table());
         let old_row = store::old_row(connection, "ro_registry", id).await?;
         changes.push(OrderChange {
             kind,
@@ -88,6 +123,9 @@ pub(super) async fn changes(connection: &mut MySqlConnection, since: DateTime<Ut
             copies: skipped.iter().filter(|row| row.order_number() == before.ro_number).cloned().collect(),
             before,
             now: RepairOrder { id, ..now },
+            columns,
+            numbers,
+            tables,
             changed_at: last.timestamp,
             changed_by: last.user.clone(),
         });
@@ -102,25 +140,69 @@ struct FieldChange {
     new: Value,
 }
 
-/// Returns the order as the old database has it: as it was at `since`, or as a later import has read it. `None` if it did not exist.
-fn state_before(entries: &[HistoryEntry], since: DateTime<Utc>) -> serde_json::Result<Option<RepairOrder>> {
-    let mut fields = Map::new();
-    for entry in entries {
-        if entry.timestamp.0 >= since && entry.action != HistoryAction::Imported.name() {
-            continue;
+/// What the history tells of an order.
+#[derive(Debug, Default)]
+struct Course {
+    /// The order as the old database has it: as it was at the start of the period, or as a later import has read it. `None` if it did
+    /// not exist.
+    before: Option<RepairOrder>,
+    /// The order as it last was.
+    last_state: RepairOrder,
+    columns: BTreeSet<&'static str>,
+    numbers: BTreeSet<String>,
+    tables: BTreeSet<&'static str>,
+}
+
+impl Course {
+    /// Applies the entries one after the other.
+    fn of(entries: &[HistoryEntry], since: DateTime<Utc>) -> serde_json::Result<Self> {
+        let (mut before, mut fields, mut course) = (Map::new(), Map::new(), Self::default());
+        for entry in entries {
+            let is_ours = entry.timestamp.0 >= since && entry.action != HistoryAction::Imported.name();
+            if !is_ours {
+                apply(entry, &mut before)?;
+            }
+            apply(entry, &mut fields)?;
+            let Some(state) = order_of(&fields)? else { continue };
+            if is_ours {
+                course.numbers.insert(state.ro_number.clone());
+                course.columns.extend(different_columns(&course.last_state, &state));
+                course.tables.insert(state.archive_status.table());
+            }
+            course.last_state = state;
         }
-        // Such an entry has the whole order.
-        if entry.action == HistoryAction::Found.name() {
-            fields.clear();
+        course.before = order_of(&before)?;
+        if let Some(before) = &course.before {
+            course.numbers.insert(before.ro_number.clone());
+            course.tables.insert(before.archive_status.table());
         }
-        for FieldChange { field, new } in serde_json::from_str::<Vec<FieldChange>>(entry.changes.get())? {
-            fields.insert(field, new);
-        }
-        if entry.action == HistoryAction::Deleted.name() {
-            fields.clear();
-        }
+        Ok(course)
     }
-    if fields.is_empty() { Ok(None) } else { serde_json::from_value(Value::Object(fields)).map(Some) }
+}
+
+/// Makes the change of an entry to the fields of the order.
+fn apply(entry: &HistoryEntry, fields: &mut Map<String, Value>) -> serde_json::Result<()> {
+    // Such an entry has the whole order.
+    if entry.action == HistoryAction::Found.name() {
+        fields.clear();
+    }
+    for FieldChange { field, new } in serde_json::from_str::<Vec<FieldChange>>(entry.changes.get())? {
+        fields.insert(field, new);
+    }
+    if entry.action == HistoryAction::Deleted.name() {
+        fields.clear();
+    }
+    Ok(())
+}
+
+fn order_of(fields: &Map<String, Value>) -> serde_json::Result<Option<RepairOrder>> {
+    if fields.is_empty() { Ok(None) } else { serde_json::from_value(Value::Object(fields.clone())).map(Some) }
+}
+
+/// Lists the columns in which the two differ.
+fn different_columns(one: &RepairOrder, other: &RepairOrder) -> Vec<&'static str> {
+    let pairs = one.columns().into_iter().zip(other.columns());
+    pairs.filter(|(one, other)| one != other).map(|((column, _), _)| column).collect()
 }
 
 /// A changed order as the CSV file has it.

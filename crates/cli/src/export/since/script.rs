@@ -3,7 +3,7 @@
 //! That database was loaded from worksheets: numbers of orders are DOUBLE, most other columns are VARCHAR(500), and a few have
 //! different types in different tables. Only what has changed here is written, so that everything else stays as people typed it.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use app_core::values::Day;
 use ros::model::{ArchiveStatus, ColumnValue, RepairOrder};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     orders::{ChangeKind, OrderChange},
     parts::PartChange,
-    store::{IndexRow, OldRow},
+    store::{IndexRow, OldRow, OldTable},
 };
 
 /// The most characters of a text.
@@ -21,6 +21,9 @@ const MAX_TEXT: usize = 500;
 /// The beginning of a line that the importer has added to the notes, for a value that it could not read. The old database still has
 /// the value in its place.
 const IMPORTED_NOTE: &str = "[import] ";
+
+/// The beginning of the names of the columns that only `active` has.
+const ERP: &str = "erp_";
 
 /// What the old service writes before the notes of an order that has a history, and between the two.
 const OLD_HISTORY: &str = "HISTORY:";
@@ -34,9 +37,6 @@ pub(super) struct Script {
     checks: Vec<String>,
     not_expressed: Vec<String>,
 }
-
-/// Columns and their new values, as SQL.
-type ColumnValues = Vec<(&'static str, String)>;
 
 /// The file.
 pub(super) struct Finished {
@@ -57,8 +57,9 @@ impl Script {
         let mut text = format!(
             "-- The changes since {since}, for the database that `rotracker import` has read, as it was at that time:\n\
              --     mysql DATABASE < FILE\n\
-             -- All changes are made in one transaction, and running the file again changes nothing more. At the end it lists what\n\
-             -- the database still lacks; if all went well, it prints nothing.\n\
+             -- All changes are made in one transaction, and running the file again changes nothing more. Files of the same period that\n\
+             -- were written earlier may have been applied or not. At the end it lists what the database still lacks; if all went\n\
+             -- well, it prints nothing.\n\
              -- The assistant's log is not in this file, because the columns of the old one are too short.\n"
         );
         if !not_expressed.is_empty() {
@@ -78,108 +79,212 @@ impl Script {
         Finished { text, not_expressed }
     }
 
-    /// Adds the change of an order.
-    pub(super) fn add_order(&mut self, change: &OrderChange) {
-        let OrderChange { kind, before, now, old_row, .. } = change;
-        let is_created = *kind == ChangeKind::Created;
-        let name = comment(if is_created { &now.ro_number } else { &before.ro_number });
-        let place =
-            if is_created { number(&now.ro_number).map(str::to_owned) } else { place_of(before, old_row.as_ref()) };
-        let Some(place) = place else {
-            self.leave_out(format!(
-                "order {name}: its number is none for the old database, in which numbers are DOUBLE"
-            ));
-            return;
+    /// Adds the changes of orders. Deletions come first and new orders last, so that a number that is free again can be taken.
+    pub(super) fn add_orders(&mut self, changes: &[OrderChange], tables: &[OldTable]) {
+        let step = |change: &&OrderChange| match change.kind {
+            kind if kind.is_deletion() => 0,
+            ChangeKind::Created => 2,
+            _ => 1,
         };
-        let _ = match kind {
-            ChangeKind::Created => writeln!(self.statements, "\n-- order {name}: created"),
-            ChangeKind::Changed => writeln!(self.statements, "\n-- order {name}: changed"),
-            ChangeKind::Moved => {
-                let [from, to] = [before, now].map(|order| order.archive_status.table());
-                writeln!(self.statements, "\n-- order {name}: moved from {from} to {to}")
+        let mut ordered: Vec<&OrderChange> = changes.iter().collect();
+        ordered.sort_by_key(step);
+        for change in ordered {
+            let mut rivals = changes.iter().filter(|other| change.shares_number_with(other)).peekable();
+            let has_rival = rivals.peek().is_some();
+            // Of two new orders, either may get the other's row, since all columns are set.
+            if !change.is_known_by_id()
+                && rivals.any(|other| !(other.is_known_by_id() || change.is_new() && other.is_new()))
+            {
+                if change.kind.is_change() {
+                    let OrderChange { before, now, .. } = change;
+                    let name = comment(if change.is_new() { &now.ro_number } else { &before.ro_number });
+                    self.leave_out(format!(
+                        "order {name}: two orders have had the same number, by which alone the old database would know them"
+                    ));
+                }
+                continue;
             }
-            ChangeKind::Deleted => writeln!(self.statements, "\n-- order {name}: deleted"),
-        };
-        let written = match kind {
-            ChangeKind::Created => self.create_order(&name, now),
-            ChangeKind::Changed => self.change_order(&name, change, &place),
-            ChangeKind::Moved => self.move_order(&name, change, &place),
-            ChangeKind::Deleted => return self.delete_order(&name, change, &place),
-        };
-        if let Some(number) = number(&now.ro_number).or_else(|| number(&before.ro_number)) {
-            let table = now.archive_status.table();
-            let values = written.iter().filter(|(column, _)| *column != "RO");
-            let values: String = values.map(|(column, value)| format!(" AND `{column}` <=> {value}")).collect();
-            self.checks.push(format!(
-                "SELECT 'order {number} is not in {table} as it should be' AS problem FROM DUAL WHERE NOT EXISTS (SELECT 1 \
-                 FROM `{table}` WHERE `RO` = {number}{values})"
-            ));
+            // A number that another order has by now means that order. A new order is inserted after the deletions.
+            let is_of_another = |number: &str| {
+                changes.iter().any(|other| {
+                    other.now.id != change.now.id
+                        && other.now.ro_number == number
+                        && !other.kind.is_deletion()
+                        && !(change.kind.is_deletion() && other.kind == ChangeKind::Created)
+                })
+            };
+            let is_by_id_only = has_rival && change.is_known_by_id();
+            let numbers = change.numbers.iter().filter(|number| !is_by_id_only && !is_of_another(number));
+            let numbers: Vec<&str> = numbers.filter_map(|text| number(text)).collect();
+            let has_successor = changes.iter().any(|other| {
+                other.kind == ChangeKind::Created
+                    && other.now.id != change.now.id
+                    && change.numbers.contains(&other.now.ro_number)
+            });
+            self.add_order(&Places { change, tables, numbers, has_successor });
         }
     }
 
-    /// Inserts an order, unless one of the four tables has its number. Returns the values that it then has.
-    fn create_order(&mut self, name: &str, order: &RepairOrder) -> ColumnValues {
-        let mut given = self.values(name, order, |_| true, None);
-        given.retain(|(_, value)| value != "NULL");
+    /// Adds the change of an order.
+    fn add_order(&mut self, places: &Places<'_>) {
+        let OrderChange { kind, before, now, .. } = places.change;
+        let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
+        let is_new = matches!(kind, ChangeKind::Created | ChangeKind::CreatedAndDeleted);
+        let name = comment(if is_new { &now.ro_number } else { &before.ro_number });
+        let cannot_be_named = *kind == ChangeKind::Created && number(&now.ro_number).is_none();
+        if *kind == ChangeKind::CreatedAndDeleted && !places.knows_inserted() {
+            return;
+        }
+        if cannot_be_named || places.all().next().is_none() {
+            if kind.is_change() {
+                self.leave_out(format!(
+                    "order {name}: its number is none for the old database, in which numbers are DOUBLE"
+                ));
+            }
+            return;
+        }
+        let happened = match kind {
+            ChangeKind::Created => "created".to_owned(),
+            ChangeKind::Changed => "changed".to_owned(),
+            ChangeKind::Moved => format!("moved from {old_table} to {table}"),
+            ChangeKind::Deleted => "deleted".to_owned(),
+            ChangeKind::ChangedBack => "changed and changed back".to_owned(),
+            ChangeKind::CreatedAndDeleted => "created and deleted".to_owned(),
+        };
+        let _ = writeln!(self.statements, "\n-- order {name}: {happened}");
+        match kind {
+            ChangeKind::Created => self.create_order(&name, places),
+            ChangeKind::Changed | ChangeKind::Moved | ChangeKind::ChangedBack => self.change_order(&name, places),
+            ChangeKind::Deleted | ChangeKind::CreatedAndDeleted => self.delete_order(&name, places, None),
+        }
+        if matches!(kind, ChangeKind::Moved | ChangeKind::Deleted) {
+            self.delete_copies(places.change);
+        }
+    }
+
+    /// Inserts an order, unless one of the four tables has its number. If an earlier file has inserted it, sets all columns.
+    fn create_order(&mut self, name: &str, places: &Places<'_>) {
+        let order = &places.change.now;
+        let table = order.archive_status.table();
+        let values = self.values(name, places.change, |_| true);
+        if places.knows_inserted() {
+            self.delete_order(name, places, Some(table));
+            self.update_order(places, table, &values);
+        }
+        let given: Vec<_> = values.iter().filter(|(_, value)| value != "NULL").collect();
         let columns = given.iter().map(|(column, _)| format!("`{column}`")).collect::<Vec<_>>().join(", ");
-        let values = given.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
+        let given = given.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
         let number = &order.ro_number;
         let is_new = ArchiveStatus::ALL
             .map(|archive| format!("NOT EXISTS (SELECT 1 FROM `{}` WHERE `RO` = {number})", archive.table()))
             .join("\n  AND ");
-        let table = order.archive_status.table();
         let _ =
-            writeln!(self.statements, "INSERT INTO `{table}` ({columns})\nSELECT {values}\nFROM DUAL\nWHERE {is_new};");
-        given
+            writeln!(self.statements, "INSERT INTO `{table}` ({columns})\nSELECT {given}\nFROM DUAL\nWHERE {is_new};");
+        self.check_order(places, table, &values);
     }
 
-    /// Updates the columns that were changed, and returns their values.
-    fn change_order(&mut self, name: &str, change: &OrderChange, place: &str) -> ColumnValues {
-        let OrderChange { now, old_row, .. } = change;
-        let changed = changed_columns(change);
-        let values = self.values(name, now, |column| changed.contains(&column), old_row.as_ref());
-        if !values.is_empty() {
-            let set: Vec<String> = values.iter().map(|(column, value)| format!("`{column}` = {value}")).collect();
-            let table = now.archive_status.table();
-            let _ = writeln!(self.statements, "UPDATE `{table}`\nSET {}\nWHERE {place};", set.join(",\n    "));
+    /// Moves the row to its table from wherever it is, and sets the columns that were changed.
+    fn change_order(&mut self, name: &str, places: &Places<'_>) {
+        let change = places.change;
+        let table = change.now.archive_status.table();
+        if change.kind == ChangeKind::Moved {
+            self.name_lost_values(name, change);
         }
-        values
+        for (other, place) in places.all().filter(|(other, _)| *other != table) {
+            self.move_order(places, other, &place);
+        }
+        let changed = changed_columns(change);
+        let values = self.values(name, change, |column| changed.contains(column));
+        self.update_order(places, table, &values);
+        self.check_order(places, table, &values);
     }
 
-    /// Copies the row to another table, with the columns that were changed and those that have another type there. Returns their
-    /// values.
-    fn move_order(&mut self, name: &str, change: &OrderChange, place: &str) -> ColumnValues {
-        let OrderChange { before, now, old_row, .. } = change;
-        let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
-        let changed = changed_columns(change);
-        let has_other_type = |column: &str| column_type(table, column) != column_type(old_table, column);
-        let is_written = |column: &str| changed.contains(&column) || has_other_type(column);
-        let written = self.values(name, now, is_written, old_row.as_ref());
-        self.name_lost_values(name, change);
-        let columns = now.columns().map(|(column, _)| column);
-        let value_of = |column: &str| match written.iter().find(|(written, _)| *written == column) {
-            Some((_, value)) => value.clone(),
-            None if has_other_type(column) => "NULL".to_owned(),
-            None => format!("`{column}`"),
-        };
+    /// Copies the row from `from` to its table. Columns with another type there get the value that the old database had in that type,
+    /// or else ours.
+    fn move_order(&mut self, places: &Places<'_>, from: &str, place: &str) {
+        let OrderChange { now, old_row, .. } = places.change;
+        let table = now.archive_status.table();
+        let mut columns: Vec<(&str, String)> = Vec::new();
+        for (column, value) in now.columns() {
+            let copied = if column == "RO"
+                && let Some(number) = number(&now.ro_number)
+            {
+                // The row is known by it there.
+                number.to_owned()
+            } else if column_type(table, column) == column_type(from, column) {
+                format!("`{column}`")
+            } else if let Some(original) = original_value(old_row.as_ref(), table, column) {
+                original
+            } else {
+                sql_value(table, column, value, old_row.as_ref()).unwrap_or_else(|_| "NULL".to_owned())
+            };
+            columns.push((column, copied));
+        }
+        if places.has_created_at(from) && places.has_created_at(table) {
+            columns.push(("created_at", "`created_at`".to_owned()));
+        }
+        // An earlier file may have moved it away from the only table that has these columns.
+        if let Some(old_row) = old_row.as_ref().filter(|row| row.table == table) {
+            let of_erp = old_row.original.iter().filter(|(column, _)| column.starts_with(ERP));
+            columns.extend(of_erp.map(|(column, value)| (column.as_str(), json_literal(value))));
+        }
         let _ = writeln!(
             self.statements,
-            "INSERT INTO `{table}` ({})\nSELECT {}\nFROM `{old_table}`\nWHERE {place};\n\
-             DELETE FROM `{old_table}` WHERE {place};",
-            columns.map(|column| format!("`{column}`")).join(", "),
-            columns.map(value_of).join(", "),
+            "INSERT INTO `{table}` ({})\nSELECT {}\nFROM `{from}`\nWHERE {place};\nDELETE FROM `{from}` WHERE {place};",
+            columns.iter().map(|(column, _)| quoted(column)).collect::<Vec<_>>().join(", "),
+            columns.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", "),
         );
-        self.delete_copies(change);
-        written
     }
 
-    fn delete_order(&mut self, name: &str, change: &OrderChange, place: &str) {
-        let table = change.before.archive_status.table();
-        let _ = writeln!(self.statements, "DELETE FROM `{table}` WHERE {place};");
+    fn update_order(&mut self, places: &Places<'_>, table: &str, values: &[(&'static str, String)]) {
+        if let Some(place) = places.within(table)
+            && !values.is_empty()
+        {
+            let set: Vec<String> = values.iter().map(|(column, value)| format!("`{column}` = {value}")).collect();
+            let _ = writeln!(self.statements, "UPDATE `{table}`\nSET {}\nWHERE {place};", set.join(",\n    "));
+        }
+    }
+
+    /// Deletes the order from all tables but `kept`.
+    fn delete_order(&mut self, name: &str, places: &Places<'_>, kept: Option<&str>) {
+        for (table, place) in places.all().filter(|(table, _)| Some(*table) != kept) {
+            let _ = writeln!(self.statements, "DELETE FROM `{table}` WHERE {place};");
+            // A new order with its number is inserted later.
+            if places.change.kind == ChangeKind::Deleted && !places.has_successor {
+                self.checks.push(format!(
+                    "SELECT 'order {name} is still in {table}' AS problem FROM DUAL WHERE EXISTS (SELECT 1 FROM `{table}` WHERE {place})"
+                ));
+            }
+        }
+    }
+
+    /// Adds the checks that the order is in `table` only, and that its row has these values.
+    fn check_order(&mut self, places: &Places<'_>, table: &str, values: &[(&'static str, String)]) {
+        let OrderChange { before, now, .. } = places.change;
+        let name = comment(if number(&now.ro_number).is_some() { &now.ro_number } else { &before.ro_number });
+        let Some(place) = places.within(table) else { return };
         self.checks.push(format!(
-            "SELECT 'order {name} is still in {table}' AS problem FROM DUAL WHERE EXISTS (SELECT 1 FROM `{table}` WHERE {place})"
+            "SELECT 'order {name} is not in {table}' AS problem FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM `{table}` WHERE {place})"
         ));
-        self.delete_copies(change);
+        for (other, place) in places.all().filter(|(other, _)| *other != table) {
+            self.checks.push(format!(
+                "SELECT 'order {name} is still in {other}' AS problem FROM DUAL WHERE EXISTS (SELECT 1 FROM `{other}` WHERE {place})"
+            ));
+        }
+        if values.is_empty() {
+            return;
+        }
+        let other_values = values.iter().map(|(column, value)| {
+            // Texts must be the same letter by letter.
+            let is_text = value.starts_with('\'') && column_type(table, column) == ColumnType::Text;
+            let collation = if is_text { " COLLATE utf8mb4_bin" } else { "" };
+            format!("IF(`{column}` <=> {value}{collation}, NULL, '{column}')")
+        });
+        self.checks.push(format!(
+            "SELECT CONCAT('order {name} in {table} has other values in ', columns) AS problem FROM (SELECT CONCAT_WS(', ', {}) AS columns \
+             FROM `{table}` WHERE {place}) AS found WHERE columns <> ''",
+            other_values.collect::<Vec<_>>().join(", ")
+        ));
     }
 
     /// Deletes older rows of the same order, which did not count beside the one that is gone from its place.
@@ -193,26 +298,20 @@ impl Script {
     fn values(
         &mut self,
         name: &str,
-        order: &RepairOrder,
+        change: &OrderChange,
         is_written: impl Fn(&'static str) -> bool,
-        old_row: Option<&OldRow>,
-    ) -> ColumnValues {
-        let table = order.archive_status.table();
+    ) -> Vec<(&'static str, String)> {
+        let OrderChange { before, now, old_row, .. } = change;
+        let table = now.archive_status.table();
         let mut values = Vec::new();
-        for (column, value) in order.columns().into_iter().filter(|(column, _)| is_written(column)) {
-            let written = match (column, value) {
-                ("RO", ColumnValue::Text(number_text)) => number(number_text.unwrap_or_default())
-                    .map(str::to_owned)
-                    .ok_or_else(|| format!("the number {}", comment(&order.ro_number))),
-                ("NOTES", ColumnValue::Text(Some(notes))) => text(&old_notes(notes, old_row), column),
-                (_, ColumnValue::Text(Some(value))) => text(value, column),
-                (_, ColumnValue::Day(Some(day))) => Ok(date(day, column_type(table, column))),
-                (_, ColumnValue::Money(Some(amount))) => Ok(amount.to_string()),
-                (_, ColumnValue::Text(None) | ColumnValue::Day(None) | ColumnValue::Money(None)) => {
-                    Ok("NULL".to_owned())
-                }
-            };
-            match written {
+        for ((column, value), (_, value_before)) in now.columns().into_iter().zip(before.columns()) {
+            if !is_written(column) {
+                continue;
+            }
+            // A value that has come back is as people typed it.
+            let original = original_value(old_row.as_ref(), table, column)
+                .filter(|_| value == value_before && column != "RO" && change.kind != ChangeKind::Created);
+            match original.map_or_else(|| sql_value(table, column, value, old_row.as_ref()), Ok) {
                 Ok(value) => values.push((column, value)),
                 Err(problem) => self.leave_out(format!("order {name}: {problem}; its other changes are there")),
             }
@@ -232,7 +331,8 @@ impl Script {
         for (column, value) in &old_row.original {
             let has_other_type = column_type(table, column) != column_type(&old_row.table, column);
             // Only `active` has the columns of the ERP.
-            let is_of_erp = column.starts_with("erp_") && column != "erp_sync_status";
+            let is_default = column == "erp_sync_status" && value == "LOCAL_ONLY";
+            let is_of_erp = column.starts_with(ERP) && !is_default;
             let is_lost = is_of_erp || (has_other_type && is_empty(before, column) && is_empty(now, column));
             let shown = match value {
                 Value::Null => continue,
@@ -274,9 +374,10 @@ impl Script {
             let column = quoted(column);
             let _ = writeln!(self.statements, "UPDATE {table} SET {column} = {quantity} WHERE `id` = {id};");
             self.checks.push(format!(
-                "SELECT CONCAT('row {id} of ', {table_text}, ' does not have the quantity of ', {}) AS problem FROM DUAL WHERE NOT \
+                "SELECT CONCAT('the quantity of ', {}, ' in the row {id} of ', {table_text}, ' is not ', {}) AS problem FROM DUAL WHERE NOT \
                  EXISTS (SELECT 1 FROM {table} WHERE `id` = {id} AND {column} <=> {quantity})",
                 literal(name),
+                literal(&quantity),
             ));
         }
         let place = format!("`TableName` = {table_text} AND `RowId` = {id}");
@@ -293,8 +394,8 @@ impl Script {
             literal(&row.part_number)
         );
         self.checks.push(format!(
-            "SELECT CONCAT('the quantity of ', {}, ' in ', {table_text}, ' is not ', {quantity_text}) AS problem FROM DUAL WHERE NOT \
-             EXISTS (SELECT 1 FROM `inventoryindex` WHERE {place} AND `Qty` <=> {quantity})",
+            "SELECT CONCAT('the quantity of ', {}, ' of ', {table_text}, ' in the index is not ', {quantity_text}) AS problem FROM DUAL WHERE NOT \
+             EXISTS (SELECT 1 FROM `inventoryindex` WHERE {place} AND `Qty` <=> {quantity} AND `LastSeen` <=> {seen})",
             literal(name),
             quantity_text = literal(&quantity),
         ));
@@ -320,23 +421,97 @@ fn column_type(table: &str, column: &str) -> ColumnType {
 
 /// Returns the columns in which the old database must change. Among them is a number that somebody has corrected in a file of rejected
 /// rows: the order is known by it here.
-fn changed_columns(change: &OrderChange) -> Vec<&'static str> {
-    let OrderChange { before, now, old_row, .. } = change;
-    let is_corrected = old_row.as_ref().is_some_and(|row| row.order_number() != now.ro_number);
-    let pairs = before.columns().into_iter().zip(now.columns());
-    let is_changed = |column: &str, has_changed: bool| has_changed || (column == "RO" && is_corrected);
-    pairs.filter(|(before, now)| is_changed(now.0, before != now)).map(|(_, (column, _))| column).collect()
+fn changed_columns(change: &OrderChange) -> BTreeSet<&'static str> {
+    let is_corrected = change.old_row.as_ref().is_some_and(|row| row.order_number() != change.now.ro_number);
+    let mut columns = change.columns.clone();
+    columns.extend(is_corrected.then_some("RO"));
+    columns
 }
 
-/// Returns the condition that a row is that of `order` in the old database. `None` if nothing says which one it is.
-fn place_of(order: &RepairOrder, old_row: Option<&OldRow>) -> Option<String> {
-    let number = number(&order.ro_number).map(|number| format!("`RO` = {number}"));
-    match (old_row, number) {
-        (Some(row), Some(number)) if row.order_number() == order.ro_number => {
-            Some(format!("`id` = {} AND {number}", row.id))
+/// The rows of the old database that can be those of an order.
+struct Places<'changes> {
+    change: &'changes OrderChange,
+    /// The tables of the old database.
+    tables: &'changes [OldTable],
+    /// The numbers that mean this order.
+    numbers: Vec<&'changes str>,
+    /// Whether a new order has one of its numbers.
+    has_successor: bool,
+}
+
+impl Places<'_> {
+    /// Lists the tables in which the order can be, with the condition that a row is its row.
+    fn all(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.change.tables.iter().filter_map(|table| Some((*table, self.within(table)?)))
+    }
+
+    /// Returns the condition that a row of `table` is that of the order: the row that was imported, or one that a file of ours has
+    /// inserted since. `None` if nothing says which one it is.
+    fn within(&self, table: &str) -> Option<String> {
+        let is_of_order = (!self.numbers.is_empty()).then(|| format!("`RO` IN ({})", self.numbers.join(", ")));
+        let inserted = match self.old_table(table) {
+            Some(old_table) => is_of_order.map(|is_of_order| format!("`id` > {} AND {is_of_order}", old_table.last_id)),
+            None => is_of_order,
+        };
+        let Some(row) = self.change.old_row.as_ref().filter(|row| row.table == table) else { return inserted };
+        let mut imported = format!("`id` = {}", row.id);
+        // A row whose number was corrected here has another one.
+        let imported_number = row.order_number();
+        if number(&imported_number).is_some() && self.change.numbers.contains(&imported_number) {
+            let numbers = self.change.numbers.iter().filter_map(|text| number(text)).collect::<Vec<_>>();
+            let _ = write!(imported, " AND `RO` IN ({})", numbers.join(", "));
         }
-        (Some(row), _) => Some(format!("`id` = {}", row.id)),
-        (None, number) => number,
+        Some(match inserted {
+            Some(inserted) => format!("(({imported}) OR ({inserted}))"),
+            None => imported,
+        })
+    }
+
+    /// Whether rows that a file of ours has inserted can be told from others, because the importer has read the old database.
+    fn knows_inserted(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    fn old_table(&self, name: &str) -> Option<&OldTable> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Whether `table` has the column `created_at`. One that had no rows is like the others.
+    fn has_created_at(&self, table: &str) -> bool {
+        match self.old_table(table) {
+            Some(table) => table.has_created_at,
+            None => self.tables.iter().any(|table| table.has_created_at),
+        }
+    }
+}
+
+/// Returns the value that the row had when it was imported, as SQL, if the column has the same type in `table`.
+fn original_value(old_row: Option<&OldRow>, table: &str, column: &str) -> Option<String> {
+    let row = old_row.filter(|row| column_type(&row.table, column) == column_type(table, column))?;
+    row.original.get(column).map(json_literal)
+}
+
+/// Returns the value of a column as SQL, or why the old database cannot hold it.
+fn sql_value(table: &str, column: &str, value: ColumnValue<'_>, old_row: Option<&OldRow>) -> Result<String, String> {
+    match (column, value) {
+        ("RO", ColumnValue::Text(text)) => {
+            let text = text.unwrap_or_default();
+            number(text).map(str::to_owned).ok_or_else(|| format!("the number {}", comment(text)))
+        }
+        ("NOTES", ColumnValue::Text(Some(notes))) => text(&old_notes(notes, old_row), column),
+        (_, ColumnValue::Text(Some(value))) => text(value, column),
+        (_, ColumnValue::Day(Some(day))) => Ok(date(day, column_type(table, column))),
+        (_, ColumnValue::Money(Some(amount))) => Ok(amount.to_string()),
+        (_, ColumnValue::Text(None) | ColumnValue::Day(None) | ColumnValue::Money(None)) => Ok("NULL".to_owned()),
+    }
+}
+
+/// Returns a value that the importer has found, as SQL.
+fn json_literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => literal(text),
+        other => other.to_string(),
     }
 }
 
@@ -346,7 +521,7 @@ fn number(text: &str) -> Option<&str> {
     (number.is_finite() && number.to_string() == text).then_some(text)
 }
 
-/// Returns `text` with blanks for the characters that would end a comment or a text in quotation marks.
+/// Returns `text` without what would end a comment or a text in quotation marks.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\'' | '\\') { ' ' } else { c }).collect()
 }

@@ -99,6 +99,30 @@ pub(super) async fn old_row(connection: &mut MySqlConnection, table: &str, id: i
     Ok(row.map(OldRow::from))
 }
 
+/// What the importer has seen of a table of the old database.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct OldTable {
+    pub(super) name: String,
+    /// The greatest `id` of its rows. Greater ones are of rows that a file of ours has inserted.
+    pub(super) last_id: i64,
+    /// Whether it has the column `created_at`.
+    pub(super) has_created_at: bool,
+}
+
+/// Lists the tables of orders in the old database that had rows.
+pub(super) async fn old_tables(connection: &mut MySqlConnection) -> sqlx::Result<Vec<OldTable>> {
+    sqlx::query_as(
+        "SELECT source_table AS name,
+                MAX(source_row) AS last_id,
+                MAX(JSON_CONTAINS_PATH(original, 'one', '$.created_at')) = 1 AS has_created_at
+         FROM import_rows
+         WHERE kind = 'orders' AND source LIKE 'mysql://%'
+         GROUP BY source_table",
+    )
+    .fetch_all(connection)
+    .await
+}
+
 /// Lists the orders of the old database that the importer has skipped, because another row of the same order counts.
 pub(super) async fn skipped_orders(connection: &mut MySqlConnection) -> sqlx::Result<Vec<OldRow>> {
     let rows: Vec<ImportRow> = sqlx::query_as(
