@@ -90,9 +90,9 @@ async fn the_report_names_each_check_that_fails() {
     let nobody = ("DB_PORT", free_port().to_string());
     for (function, database, variables, names, reason) in [
         ("ros", &database, vec![nobody.clone()], vec!["health", "list"], "503: The database cannot be reached"),
-        ("ros", &empty, vec![], vec!["list"], "GET /api/ros?limit=1 responds 500: An unexpected error"),
-        ("inventory", &empty, vec![], vec!["low stock", "ledger"], "responds 500"),
-        ("ai-logs", &empty, vec![], vec!["list"], "responds 500"),
+        ("ros", &empty, vec![], vec!["list"], "GET /api/ros?limit=1 responds 503"),
+        ("inventory", &empty, vec![], vec!["low stock", "ledger"], "responds 503"),
+        ("ai-logs", &empty, vec![], vec!["list"], "responds 503"),
         ("ros", &database, vec![("AUTH_MODE", String::new())], vec!["authentication"], "AUTH_ISSUER is not set"),
         (
             "ros",
