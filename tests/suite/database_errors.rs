@@ -52,7 +52,7 @@ const ERRORS: [(Response, After, &[u16]); 5] = [
         ],
     ),
     // Any other error.
-    (Response::Failure(500), After::Kept, &[1030, 1105]),
+    (Response::Failure(500), After::Kept, &[1105]),
 ];
 
 /// Makes the next INSERT into `active` fail with the number in `next_error`. That table has no transactions, so the failed one leaves

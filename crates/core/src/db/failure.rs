@@ -87,6 +87,7 @@ const NOT_MIGRATED: &str = "the migrations of this version have not run on this 
 const SERVER_ERRORS: &[(u16, &str, Failure)] = &[
     (1020, "ER_CHECKREAD", Failure::Contention), // MariaDB: the row has changed since the snapshot was taken
     (1021, "ER_DISK_FULL", Failure::Unavailable),
+    (1030, "ER_GET_ERRNO", Failure::ConnectionLost), // KILL in the middle of a read by InnoDB, or a fault of the disk
     (1036, "ER_OPEN_AS_READONLY", Failure::WrongServer),
     (1037, "ER_OUTOFMEMORY", Failure::Exhausted),
     (1038, "ER_OUT_OF_SORTMEMORY", Failure::Exhausted),
