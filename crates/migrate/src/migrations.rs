@@ -9,11 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use app_core::db::{DatabaseConfig, Pool};
+use app_core::db::{DatabaseConfig, Pool, error_number};
 use sqlx::{
     Executor, MySqlConnection,
     migrate::{Migrate, MigrateError, Migration, Migrator},
-    mysql::MySqlDatabaseError,
 };
 
 use crate::{
@@ -467,11 +466,7 @@ fn advice(error: &sqlx::Error) -> &'static str {
     /// MySQL and MariaDB: access denied, command denied, or no SUPER privilege while binary logging is on.
     const DENIED: [u16; 5] = [1044, 1142, 1227, 1370, 1419];
     const LOCK_WAIT_TIMEOUT: u16 = 1205;
-    let number = error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-        .map(MySqlDatabaseError::number);
-    match number {
+    match error_number(error) {
         Some(number) if DENIED.contains(&number) => {
             " The account needs CREATE, ALTER, INDEX, DROP, INSERT, UPDATE, DELETE, SELECT and TRIGGER on this database. Where \
              binary logging is on and the account has no SUPER privilege, the server needs log_bin_trust_function_creators = 1."

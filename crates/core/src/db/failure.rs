@@ -178,13 +178,14 @@ mod code {
     pub(super) const INCORRECT_VALUE: u16 = 1366;
 }
 
-fn number(error: &Error) -> Option<u16> {
+/// Returns the number of an error of the server.
+pub fn error_number(error: &Error) -> Option<u16> {
     Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
 }
 
 /// Returns the kind of `error`.
 pub fn classify(error: &Error) -> Failure {
-    if let Some(number) = number(error) {
+    if let Some(number) = error_number(error) {
         let row = SERVER_ERRORS.iter().find(|(known, ..)| *known == number);
         return row.map_or(Failure::Other, |(.., failure)| *failure);
     }
@@ -205,7 +206,7 @@ pub fn hint(error: &Error) -> Option<&'static str> {
     match classify(error) {
         Failure::Misconfigured(hint) => Some(hint),
         // It can also be a defect of ours, so the response is 500.
-        _ => (number(error) == Some(code::UNKNOWN_COLUMN)).then_some(NOT_MIGRATED),
+        _ => (error_number(error) == Some(code::UNKNOWN_COLUMN)).then_some(NOT_MIGRATED),
     }
 }
 
@@ -240,7 +241,7 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
 
 /// Returns whether a unique key refused the row.
 pub fn is_duplicate_key(error: &Error) -> bool {
-    matches!(number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
+    matches!(error_number(error), Some(code::DUPLICATE_ENTRY | code::DUPLICATE_ENTRY_WITH_KEY_NAME))
 }
 
 /// Returns whether the server refused a value: it does not fit its column or violates a key. By SQLSTATE, these are the classes 22
@@ -248,17 +249,17 @@ pub fn is_duplicate_key(error: &Error) -> bool {
 pub fn is_refused_value(error: &Error) -> bool {
     let state = error.as_database_error().and_then(|error| error.code());
     state.is_some_and(|state| state.starts_with("22") || state.starts_with("23"))
-        || number(error) == Some(code::INCORRECT_VALUE)
+        || error_number(error) == Some(code::INCORRECT_VALUE)
 }
 
 /// Returns whether a statement with NOWAIT met a lock.
 pub fn is_lock_refused(error: &Error) -> bool {
-    matches!(number(error), Some(code::LOCK_NOWAIT | code::LOCK_WAIT_TIMEOUT))
+    matches!(error_number(error), Some(code::LOCK_NOWAIT | code::LOCK_WAIT_TIMEOUT))
 }
 
 /// Returns whether a table that the statement names does not exist.
 pub fn is_missing_table(error: &Error) -> bool {
-    number(error) == Some(code::NO_SUCH_TABLE)
+    error_number(error) == Some(code::NO_SUCH_TABLE)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Result;
 use app_core::{
     clock::Clock,
-    db::{DatabaseConfig, TlsMode},
+    db::{DatabaseConfig, TlsMode, error_number},
 };
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use sqlx::{FromRow, MySqlConnection, migrate::Migrator, mysql::MySqlDatabaseError};
+use sqlx::{FromRow, MySqlConnection, migrate::Migrator};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -141,11 +141,7 @@ fn login_failed(error: &anyhow::Error) -> Finding {
         matches!(cause.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Tls(_)))
             || cause.to_string().contains("certificate")
     });
-    let number = error
-        .downcast_ref::<sqlx::Error>()
-        .and_then(sqlx::Error::as_database_error)
-        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-        .map(MySqlDatabaseError::number);
+    let number = error.downcast_ref::<sqlx::Error>().and_then(error_number);
     let advice = match number {
         Some(number) if ACCESS_DENIED.contains(&number) => "Check DB_USER and DB_PASSWORD",
         Some(number) if TOO_MANY_CONNECTIONS.contains(&number) => {

@@ -2,7 +2,8 @@
 //! exists and has its rights. So rows are inserted, updated and deleted in a transaction that is rolled back. Only numbers of
 //! AUTO_INCREMENT are used up.
 
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, migrate::Migrator, mysql::MySqlDatabaseError};
+use app_core::db::error_number;
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, migrate::Migrator};
 
 use super::Finding;
 use crate::migrations::INVENTORY;
@@ -143,11 +144,7 @@ fn failed(check: &str, table: &str, error: &sqlx::Error) -> Finding {
     const NO_SUCH_DEFINER: u16 = 1449;
     const DENIED: [u16; 3] = [1142, 1143, 1370];
     const LOCK_WAIT_TIMEOUT: u16 = 1205;
-    let number = error
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
-        .map(MySqlDatabaseError::number);
-    let advice = match number {
+    let advice = match error_number(error) {
         Some(LOCK_WAIT_TIMEOUT) => {
             return Finding::warning(
                 check,

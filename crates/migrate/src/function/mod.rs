@@ -7,13 +7,13 @@ pub mod cloudformation;
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
-use app_core::{clock::Clock, config::Env};
+use app_core::{clock::Clock, config::Env, db::error_number};
 use chrono_tz::Tz;
 use futures_util::FutureExt;
 use lambda_runtime::{Error, LambdaEvent};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::{Executor, mysql::MySqlDatabaseError};
+use sqlx::Executor;
 use tokio::time::timeout;
 
 use crate::{
@@ -151,8 +151,7 @@ async fn kill(databases: &Databases, id: u64) -> anyhow::Result<()> {
 /// Returns whether KILL found no connection. That one has ended by itself, because its client is gone.
 fn has_no_such_connection(error: &sqlx::Error) -> bool {
     const NO_SUCH_THREAD: u16 = 1094;
-    let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    error.is_some_and(|error| error.number() == NO_SUCH_THREAD)
+    error_number(error) == Some(NO_SUCH_THREAD)
 }
 
 /// Takes the password out of `text`. One of less than eight characters is taken out as a whole word only, because its letters are also

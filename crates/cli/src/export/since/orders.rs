@@ -44,6 +44,11 @@ impl OrderChange {
         matches!(self.kind, ChangeKind::Created | ChangeKind::CreatedAndDeleted)
     }
 
+    /// The number that the old database had for the order at the start of the period; that of a new order is its own.
+    pub(super) fn known_number(&self) -> &str {
+        if self.is_new() { &self.now.ro_number } else { &self.before.ro_number }
+    }
+
     /// Whether the order can only be in the row that the importer has read, because no file of ours has moved it.
     pub(super) fn is_known_by_id(&self) -> bool {
         self.old_row.as_ref().is_some_and(|row| self.tables.iter().all(|table| *table == row.table))

@@ -96,8 +96,7 @@ impl Script {
                 && rivals.any(|other| !(other.is_known_by_id() || change.is_new() && other.is_new()))
             {
                 if change.kind.is_change() {
-                    let OrderChange { before, now, .. } = change;
-                    let name = comment(if change.is_new() { &now.ro_number } else { &before.ro_number });
+                    let name = comment(change.known_number());
                     self.leave_out(format!(
                         "order {name}: two orders have had the same number, by which alone the old database would know them"
                     ));
@@ -129,8 +128,7 @@ impl Script {
     fn add_order(&mut self, places: &Places<'_>) {
         let OrderChange { kind, before, now, .. } = places.change;
         let (old_table, table) = (before.archive_status.table(), now.archive_status.table());
-        let is_new = matches!(kind, ChangeKind::Created | ChangeKind::CreatedAndDeleted);
-        let name = comment(if is_new { &now.ro_number } else { &before.ro_number });
+        let name = comment(places.change.known_number());
         let cannot_be_named = *kind == ChangeKind::Created && number(&now.ro_number).is_none();
         if *kind == ChangeKind::CreatedAndDeleted && !places.knows_inserted() {
             return;
