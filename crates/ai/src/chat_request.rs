@@ -17,7 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     chat_fields::{PASSED_ON_FIELDS, READ_FIELDS, Role, SPELLINGS},
     models::{Model, Models},
-    raw_json::read,
+    raw_json::{Block, read},
 };
 
 /// The most tokens of an answer by default.
@@ -57,18 +57,6 @@ struct Message<'a> {
     role: Role,
     #[serde(borrow)]
     content: &'a RawValue,
-}
-
-/// The members of a content block or a tool that this program reads.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Block<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
 }
 
 /// The members of the request to Anthropic.

@@ -1,10 +1,9 @@
 //! The text of an answer as the log of conversations keeps it: the words of the assistant, and a line for each block of another
 //! kind.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::raw_json::read;
+use crate::raw_json::{Block, read};
 
 /// A text that grows with the blocks of an answer. Texts are appended as they are. Every other block is a line of its own: a call of a
 /// tool is `[tool_use NAME INPUT]`, and any other block, such as one of thoughts, is `[KIND]`.
@@ -22,20 +21,6 @@ struct Call {
     /// The kind of the block and the name of the tool.
     label: String,
     input: String,
-}
-
-/// The members of a block that are logged.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Block<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
 }
 
 impl AnswerText {
@@ -95,9 +80,8 @@ impl AnswerText {
         self.ends_with_mark = true;
     }
 
-    /// Returns the text, also if its last block has not ended.
-    pub(super) fn finish(mut self) -> String {
-        self.end_block();
+    /// Returns the text. All blocks must have ended.
+    pub(super) fn into_text(self) -> String {
         self.text
     }
 }

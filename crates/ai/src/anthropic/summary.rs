@@ -194,7 +194,7 @@ impl ResponseSummary {
         if self.stop_reason.as_deref() == Some(REFUSAL) {
             answer.push_mark(REFUSAL);
         }
-        answer.finish()
+        answer.into_text()
     }
 }
 
