@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app_core::db::{self, DatabaseConfig, Pool, TlsMode};
+use app_core::db::{self, DatabaseConfig, Pool};
 use futures_util::future::try_join_all;
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
@@ -11,7 +11,7 @@ use rotracker_cli::{
 use rotracker_tests::{
     App, TestDatabase, TestResponse,
     app::{new_order, path_of},
-    database::{connect, execute, server, try_execute},
+    database::{config_of, connect, execute, server, try_execute},
 };
 use serde_json::json;
 use sqlx::Row;
@@ -261,15 +261,7 @@ async fn own_server() -> (DatabaseServer, DatabaseConfig, tempfile::TempDir) {
     })
     .await
     .unwrap();
-    let config = DatabaseConfig {
-        host: server.host.to_owned(),
-        port: server.port,
-        user: server.user.to_owned(),
-        password: server.password.into(),
-        tls: TlsMode::Preferred,
-        certificate_authority: None,
-        max_connections: 1,
-    };
+    let config = config_of(&server, 1);
     (server, config, folder)
 }
 

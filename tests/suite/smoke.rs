@@ -143,6 +143,10 @@ const STEPS: [&str; 13] = [
     "calls from the dashboard",
 ];
 
+/// The steps that read what only callers who are let in may see.
+const READS: [&str; 6] =
+    ["figures of the orders", "list of orders", "search", "figures of the stock", "log of the assistant", "assistant"];
+
 #[tokio::test]
 async fn a_sound_system_passes_at_every_address() {
     let issuer = Issuer::start().await;
@@ -182,15 +186,7 @@ async fn the_legacy_dashboard_is_tested_with_its_secret() {
     let smoke = Smoke::test(&url, &["--proxy-secret", secret, "--origin", ORIGIN]).await;
     assert_eq!((smoke.steps("ok"), smoke.status), (STEPS.to_vec(), Some(0)), "{smoke:#?}");
     let wrong = Smoke::test(&url, &["--proxy-secret", "ffffffffffffffffffffffffffffffff", "--read-only"]).await;
-    let steps = [
-        "figures of the orders",
-        "list of orders",
-        "search",
-        "figures of the stock",
-        "log of the assistant",
-        "assistant",
-    ];
-    wrong.assert_failed(&steps, "Give a valid --token or --proxy-secret");
+    wrong.assert_failed(&READS, "Give a valid --token or --proxy-secret");
 }
 
 #[tokio::test]
@@ -205,16 +201,8 @@ async fn faults_of_the_configuration_are_found() {
 
     let issuer = Issuer::start().await;
     let closed = Service::start(&[], &issuer.variables(), vec![]).await;
-    let reads = [
-        "figures of the orders",
-        "list of orders",
-        "search",
-        "figures of the stock",
-        "log of the assistant",
-        "assistant",
-    ];
-    Smoke::test(&closed.url, &["--token", "x", "--read-only"]).await.assert_failed(&reads, "responds 401");
-    Smoke::test(&closed.url, &["--read-only"]).await.assert_failed(&reads, "Give a valid --token");
+    Smoke::test(&closed.url, &["--token", "x", "--read-only"]).await.assert_failed(&READS, "responds 401");
+    Smoke::test(&closed.url, &["--read-only"]).await.assert_failed(&READS, "Give a valid --token");
 
     let without_key = [off(), vec![("ANTHROPIC_API_KEY", String::new())]].concat();
     let service = Service::start(&[], &without_key, vec![]).await;
@@ -222,7 +210,7 @@ async fn faults_of_the_configuration_are_found() {
     smoke.assert_failed(&["assistant", "chat"], "the function has no API key");
     smoke.assert_failed(&["assistant", "chat"], "For `rotracker serve` set ANTHROPIC_API_KEY");
     let service = Service::start(&[], &[], vec![]).await;
-    let every = ["without a token"].iter().chain(&reads).copied().collect::<Vec<_>>();
+    let every = ["without a token"].iter().chain(&READS).copied().collect::<Vec<_>>();
     let smoke = Smoke::test(&service.url, &["--read-only"]).await;
     smoke.assert_failed(&every, "Set AUTH_ISSUER, or PROXY_SECRET");
     assert!(!format!("{smoke:?}").contains("another service"), "{smoke:#?}");

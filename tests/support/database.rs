@@ -29,15 +29,7 @@ pub fn server() -> &'static DatabaseConfig {
         thread::spawn(|| {
             let runtime = Runtime::new().expect("a runtime can be built");
             let server = runtime.block_on(start_server()).unwrap_or_else(|error| panic!("{error:#}"));
-            let config = DatabaseConfig {
-                host: server.host.to_owned(),
-                port: server.port,
-                user: server.user.to_owned(),
-                password: server.password.into(),
-                tls: TlsMode::Preferred,
-                certificate_authority: None,
-                max_connections: POOL_SIZE,
-            };
+            let config = config_of(&server, POOL_SIZE);
             // The server must live until the process ends; its guard process then stops it.
             std::mem::forget((runtime, server));
             config
@@ -45,6 +37,19 @@ pub fn server() -> &'static DatabaseConfig {
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Returns the configuration of root's account on a server that was started here.
+pub fn config_of(server: &DatabaseServer, max_connections: u32) -> DatabaseConfig {
+    DatabaseConfig {
+        host: server.host.to_owned(),
+        port: server.port,
+        user: server.user.to_owned(),
+        password: server.password.into(),
+        tls: TlsMode::Preferred,
+        certificate_authority: None,
+        max_connections,
+    }
 }
 
 async fn start_server() -> anyhow::Result<DatabaseServer> {
