@@ -331,7 +331,7 @@ async fn a_permanent_failure_is_unusable() {
     let emulator = emulator().await;
     let config = LimiterConfig { table: "nothing".to_owned(), ..limiter_config(&emulator.endpoint, POLICY) };
     let error = Limiter::new(&config, clock()).admit("someone").await.unwrap_err();
-    assert!(matches!(error, LimiterError::Unusable(_)), "{error:?}");
+    assert!(matches!(error, LimiterError::Unusable { .. }), "{error:?}");
     assert!(error.source().unwrap().to_string().contains("ResourceNotFound"), "{error:?}");
 
     let config = limiter_config(&emulator.endpoint, POLICY);

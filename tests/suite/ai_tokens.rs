@@ -48,7 +48,7 @@ async fn the_tokens_of_a_request_are_added_once() {
         ("closed", Some(Loss::Closed), 2, 10),
         ("silent", Some(Loss::Silent), 2, 20),
         ("call lost", Some(Loss::CallLost), 2, 30),
-        ("in use", Some(Loss::Conflict), 4, 40),
+        ("in use", Some(Loss::Cancelled("TransactionConflict")), 4, 40),
         ("nothing lost", None, 1, 50),
     ] {
         if let Some(loss) = loss {

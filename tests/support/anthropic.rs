@@ -2,25 +2,40 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::ready,
+    io,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{ConnectInfo, State},
     response::Response,
+    serve::ListenerExt,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json, value::RawValue};
-use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::AbortHandle,
+    time::interval,
+};
 
 /// A request that the fake received.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// `POST` for a message, `GET` for a model, or `HEAD` when a client only opens a connection.
     pub method: Method,
+    /// The client's address, which differs between connections.
+    pub client: SocketAddr,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -34,9 +49,14 @@ pub enum Part {
     Wait,
     /// Sends nothing more, but leaves the connection open.
     Silence,
+    /// Sends blanks, one at a time, and never ends.
+    Trickle,
     /// Breaks the connection.
     Break,
 }
+
+/// The time between two blanks of [`Part::Trickle`].
+const TRICKLE: Duration = Duration::from_millis(20);
 
 /// A scripted response.
 #[derive(Clone, Debug)]
@@ -70,7 +90,12 @@ impl Script {
 
     /// A stream of these parts.
     pub fn parts(parts: Vec<Part>) -> Self {
-        Self { status: 200, headers: vec![("content-type", "text/event-stream".to_owned())], parts }
+        Self { status: 200, headers: Vec::new(), parts }.header("content-type", "text/event-stream")
+    }
+
+    /// A response that is not streamed and whose body has these parts.
+    pub fn whole(parts: Vec<Part>) -> Self {
+        Self { status: 200, headers: Vec::new(), parts }.header("content-type", "application/json")
     }
 
     /// Closes the connection without a response.
@@ -127,6 +152,15 @@ pub fn events(texts: &[&str]) -> Vec<Value> {
     events
 }
 
+/// How a connection ends that breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With FIN.
+    Fin,
+    /// With RST.
+    Reset,
+}
+
 /// A running fake server; dropping it stops the server.
 pub struct FakeAnthropic {
     /// The value for `ANTHROPIC_BASE_URL`.
@@ -146,7 +180,11 @@ impl FakeAnthropic {
     /// Starts the server on a free port. It sends the scripts in order, and then "Hello.", as a stream if the request
     /// asks for one.
     pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a port is free"), Ending::Fin, scripts)
+    }
+
+    /// Starts the server on `listener`. A broken connection ends with `ending`.
+    pub fn on(listener: TcpListener, ending: Ending, scripts: impl IntoIterator<Item = Script>) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let shared = Arc::new(Shared {
             scripts: Mutex::new(scripts.into_iter().collect()),
@@ -154,6 +192,12 @@ impl FakeAnthropic {
             waits: Semaphore::new(0),
         });
         let routes = Router::new().fallback(respond).with_state(shared.clone());
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+        let listener = listener.tap_io(move |connection: &mut TcpStream| {
+            if ending == Ending::Reset {
+                connection.set_zero_linger().expect("a socket can be closed with RST");
+            }
+        });
         let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Self { url, shared, server }
     }
@@ -188,6 +232,7 @@ impl Drop for FakeAnthropic {
 
 async fn respond(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -197,7 +242,7 @@ async fn respond(
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&body).unwrap_or_default();
     let streams = members.get("stream").is_some_and(|stream| stream.get() == "true");
     let is_head = method == Method::HEAD;
-    let received = Received { method, path: uri.path().to_owned(), headers, body };
+    let received = Received { method, client, path: uri.path().to_owned(), headers, body };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
     if is_head {
         return Response::new(Body::empty());
@@ -214,27 +259,31 @@ async fn respond(
             for (name, value) in &script.headers {
                 response = response.header(*name, value);
             }
-            let parts = stream::iter(script.parts).then(move |part| {
-                let shared = shared.clone();
-                async move { play(part, &shared).await }
-            });
+            let parts = stream::iter(script.parts).flat_map(move |part| play(part, shared.clone()));
             response.body(Body::from_stream(parts)).expect("a valid response")
         }
     }
 }
 
-async fn play(part: Part, shared: &Shared) -> Result<Vec<u8>, std::io::Error> {
+fn play(part: Part, shared: Arc<Shared>) -> BoxStream<'static, io::Result<Vec<u8>>> {
     match part {
-        Part::Bytes(bytes) => Ok(bytes),
-        Part::Wait => {
+        Part::Bytes(bytes) => stream::once(ready(Ok(bytes))).boxed(),
+        Part::Wait => stream::once(async move {
             shared.waits.acquire().await.expect("never closed").forget();
             Ok(Vec::new())
-        }
-        Part::Silence => std::future::pending().await,
-        Part::Break => {
+        })
+        .boxed(),
+        Part::Silence => stream::pending().boxed(),
+        Part::Trickle => stream::unfold(interval(TRICKLE), |mut interval| async {
+            interval.tick().await;
+            Some((Ok(b" ".to_vec()), interval))
+        })
+        .boxed(),
+        Part::Break => stream::once(async {
             // Yields so that hyper sends the parts before this one.
             tokio::task::yield_now().await;
-            Err(std::io::Error::other("on purpose: the connection breaks"))
-        }
+            Err(io::Error::other("on purpose: the connection breaks"))
+        })
+        .boxed(),
     }
 }

@@ -16,6 +16,7 @@ use app_core::{clock::Clock, config::Env};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::{Database, actions::update_item::UpdateItemRequest, errors::DynoxideError, types};
 use rotracker_cli::dynamodb::{DynamoDb, Storage, create_rate_limit_table};
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
     net::{TcpListener, TcpStream},
@@ -73,10 +74,41 @@ pub enum Loss {
     Closed,
     /// Nothing more is sent on the connection.
     Silent,
+    /// Half of the response is sent, and then the connection is closed.
+    Cut,
+    /// Half of the response is sent, and then nothing more.
+    CutSilent,
     /// The call is lost already: it does not reach the emulator, and the connection is closed.
     CallLost,
-    /// The call does not reach the emulator. The response is that another transaction used an item at the same time.
-    Conflict,
+    /// The call does not reach the emulator. The response has this status and this type of error.
+    Refused(u16, &'static str),
+    /// The call, a transaction, does not reach the emulator. The response is that it was cancelled for this reason.
+    Cancelled(&'static str),
+}
+
+impl Loss {
+    /// Returns the response, if the call does not reach the emulator.
+    fn own_response(self) -> Option<Vec<u8>> {
+        let (status, body) = match self {
+            Self::CallLost => return Some(Vec::new()),
+            Self::Refused(status, kind) => {
+                (status, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "on purpose" }))
+            }
+            Self::Cancelled(reason) => (
+                400,
+                json!({
+                    "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                    "Message": "Transaction cancelled",
+                    "CancellationReasons": [{ "Code": reason, "Message": "on purpose" }, { "Code": "None" }],
+                }),
+            ),
+            Self::Closed | Self::Silent | Self::Cut | Self::CutSilent => return None,
+        };
+        let body = body.to_string();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} On purpose\r\ncontent-type: application/x-amz-json-1.0\r\n");
+        Some(format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes())
+    }
 }
 
 /// The responses that are lost.
@@ -131,9 +163,13 @@ impl ProxyState {
 impl DynamoDbProxy {
     /// Starts a proxy in front of `emulator`.
     pub async fn start(emulator: &DynamoDb) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.expect("a port is free"), emulator)
+    }
+
+    /// Starts a proxy on `listener` in front of `emulator`.
+    pub fn on(listener: TcpListener, emulator: &DynamoDb) -> Self {
         let upstream = emulator.endpoint.trim_start_matches("http://").to_owned();
         let state = Arc::new(ProxyState { upstream, seen: Mutex::default() });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let proxy = Self { endpoint, state: state.clone() };
         tokio::spawn(async move {
@@ -148,6 +184,16 @@ impl DynamoDbProxy {
     /// Drops the response to the next call; the emulator still executes it.
     pub fn lose_next_response(&self, loss: Loss) {
         self.plan(None, loss, 1);
+    }
+
+    /// Drops the responses to all calls, until [`recover`](Self::recover).
+    pub fn fail(&self, loss: Loss) {
+        self.plan(None, loss, usize::MAX);
+    }
+
+    /// Drops no more responses.
+    pub fn recover(&self) {
+        self.state.seen().losses = None;
     }
 
     /// Drops the responses to the next `count` calls of `operation`.
@@ -176,37 +222,36 @@ impl DynamoDbProxy {
     }
 }
 
-/// The response to a transaction that another one prevented.
-const CONFLICT: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 198\r\n\r\n\
-    {\"__type\":\"com.amazonaws.dynamodb.v20120810#TransactionCanceledException\",\"Message\":\"Transaction cancelled\",\
-    \"CancellationReasons\":[{\"Code\":\"TransactionConflict\",\"Message\":\"In use\"},{\"Code\":\"None\"}]}";
-
 async fn relay(client: TcpStream, state: Arc<ProxyState>) {
     let Ok(server) = TcpStream::connect(&state.upstream).await else { return };
     let [mut client, mut server] = [client, server].map(BufStream::new);
     while let Some((request, operation)) = read_message(&mut client).await {
-        let loss = state.seen().record(operation);
-        let is_executed = !matches!(loss, Some((Loss::CallLost | Loss::Conflict, _)));
-        let response = if is_executed {
+        let planned = state.seen().record(operation);
+        let loss = planned.as_ref().map(|(loss, _)| *loss);
+        let response = if let Some(response) = loss.and_then(Loss::own_response) {
+            response
+        } else {
             if server.write_all(&request).await.is_err() || server.flush().await.is_err() {
                 return;
             }
             let Some((response, _)) = read_message(&mut server).await else { return };
             response
-        } else {
-            CONFLICT.as_bytes().to_vec()
         };
-        if let Some((_, has_lost)) = &loss {
+        if let Some((_, has_lost)) = planned {
             has_lost.send_replace(true);
         }
-        match loss.map(|(loss, _)| loss) {
-            None | Some(Loss::Conflict) => {
-                if client.write_all(&response).await.is_err() || client.flush().await.is_err() {
-                    return;
-                }
-            }
-            Some(Loss::Closed | Loss::CallLost) => return,
-            Some(Loss::Silent) => {
+        let sent = match loss {
+            None | Some(Loss::Refused(..) | Loss::Cancelled(_)) => response.as_slice(),
+            Some(Loss::Cut | Loss::CutSilent) => &response[..response.len() - 10],
+            Some(Loss::Closed | Loss::CallLost | Loss::Silent) => &[],
+        };
+        if client.write_all(sent).await.is_err() || client.flush().await.is_err() {
+            return;
+        }
+        match loss {
+            None | Some(Loss::Refused(..) | Loss::Cancelled(_)) => {}
+            Some(Loss::Closed | Loss::CallLost | Loss::Cut) => return,
+            Some(Loss::Silent | Loss::CutSilent) => {
                 // Holds the connection until the client closes it.
                 let _ = client.read_u8().await;
                 return;
@@ -249,7 +294,7 @@ impl EmbeddedStore {
     pub fn new() -> Self {
         let table = "limits".to_owned();
         let database = Database::memory().expect("the emulator starts");
-        let request = serde_json::json!({
+        let request = json!({
             "TableName": table,
             "BillingMode": "PAY_PER_REQUEST",
             "KeySchema": [{ "AttributeName": store::KEY, "KeyType": "HASH" }],

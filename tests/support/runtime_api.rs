@@ -217,6 +217,11 @@ impl Framed {
         self.prelude["headers"].get(name).map(|value| value.as_str().unwrap_or_else(|| panic!("{name}: {value}")))
     }
 
+    /// Returns the body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// Parses the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)

@@ -65,16 +65,14 @@ impl IntoResponse for AiError {
                 (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", message, decision.headers())
             }
             Self::Limiter(error) => {
-                tracing::error!(error = %telemetry::error_chain(&error), "request failed");
+                let (fault, hint) = (error.fault(), error.hint());
+                tracing::error!(error = %telemetry::error_chain(&error), fault, hint, "request failed");
+                let seconds = if fault.is_some() { RETRY_AFTER_MISCONFIGURATION } else { 1 };
                 let message = "The rate limit cannot be checked at the moment. Try again.".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, "Rate limiter unavailable", message, retry_after(1))
+                (StatusCode::SERVICE_UNAVAILABLE, "Rate limiter unavailable", message, retry_after(seconds))
             }
             Self::Upstream(error) => {
-                if error.status().is_server_error() {
-                    let is_ours = matches!(error, UpstreamError::Misconfigured { .. });
-                    let message = if is_ours { "configuration fault" } else { "request failed" };
-                    tracing::error!(error = %telemetry::error_chain(&error), "{message}");
-                }
+                error.log("request failed");
                 let headers = error.retry_after_seconds().map(retry_after).unwrap_or_default();
                 (error.status(), kind(&error), error.message(), headers)
             }

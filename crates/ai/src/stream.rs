@@ -12,7 +12,7 @@ use sse_stream::Sse;
 use tokio::sync::mpsc;
 
 use crate::{
-    anthropic::{Events, ResponseSummary, UpstreamError},
+    anthropic::{Events, OUTAGE, ResponseSummary, UpstreamError},
     conversation_log::Outcome,
     exchange::RunningExchange,
 };
@@ -53,6 +53,8 @@ async fn forward(mut events: Events, model: String, exchange: RunningExchange, c
         }
         Ok(()) => match summary.error.take() {
             Some(message) => {
+                // Its text is Anthropic's, and the client has it.
+                tracing::error!(hint = OUTAGE, "Anthropic ended a streamed response with an error");
                 metrics::count(Metric::UpstreamErrors, 1);
                 Outcome::Failed(message)
             }
@@ -97,7 +99,7 @@ async fn forward_events(
         }
     };
     if let Err(error) = &result {
-        tracing::error!(error = %telemetry::error_chain(error), "a streamed response failed");
+        error.log("a streamed response failed");
         send(client, error_event(error)).await?;
     }
     send(client, DONE.to_owned()).await?;
@@ -122,7 +124,7 @@ fn error_event(error: &UpstreamError) -> String {
         r#type: &'a str,
         message: String,
     }
-    let kind = if matches!(error, UpstreamError::TimedOut) { "timeout_error" } else { "api_error" };
+    let kind = if matches!(error, UpstreamError::TimedOut(_)) { "timeout_error" } else { "api_error" };
     let event = Event { r#type: "error", error: EventError { r#type: kind, message: error.message() } };
     serde_json::to_string(&event).unwrap_or_default()
 }

@@ -1,8 +1,11 @@
 //! The errors of requests to Anthropic, by what can be done about them.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, io, iter::successors, time::Duration};
 
-use app_core::metrics::{self, Metric};
+use app_core::{
+    metrics::{self, Metric},
+    telemetry,
+};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -40,16 +43,40 @@ pub enum UpstreamError {
     },
     /// Anthropic failed, or took too long (504).
     #[error("Anthropic failed with {status}")]
-    Failed { status: StatusCode },
+    Failed {
+        status: StatusCode,
+        /// The time until another request is welcome, if Anthropic says so.
+        retry_after: Option<Duration>,
+    },
     /// There was no connection, or it was lost.
     #[error("the connection to Anthropic was lost")]
     ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A successful response is not JSON, or no stream although one was requested.
-    #[error("the response of Anthropic is not JSON or no stream")]
+    /// A successful response is not JSON, or no stream although one was requested, or too long.
+    #[error("the response is none of Anthropic's API")]
     InvalidResponse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There was no response in time.
-    #[error("Anthropic did not answer in time")]
-    TimedOut,
+    #[error("Anthropic did not answer in time: {0}")]
+    TimedOut(TimeLimit),
+}
+
+/// A time limit of a request ([`Timeouts`](super::Timeouts)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    Connect,
+    FirstByte,
+    BetweenEvents,
+    Total,
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Connect => "there was no connection",
+            Self::FirstByte => "there was no response",
+            Self::BetweenEvents => "the stream did not go on",
+            Self::Total => "the response did not end",
+        })
+    }
 }
 
 /// Anthropic's own status for overload.
@@ -61,6 +88,9 @@ const RETRY_AFTER_OVERLOAD: u64 = 5;
 const RETRY_AFTER_LIMIT: u64 = 60;
 pub(crate) const RETRY_AFTER_MISCONFIGURATION: u64 = 300;
 
+/// The advice while Anthropic is down or overloaded.
+pub(crate) const OUTAGE: &str = "Anthropic is down or overloaded: its status page says for how long; it ends without our doing";
+
 impl UpstreamError {
     /// Creates the error for a response other than 200. `key` is removed from its message.
     pub(super) fn from_response(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &SecretString) -> Self {
@@ -70,7 +100,7 @@ impl UpstreamError {
             // 402: the account cannot pay. 404: the model does not exist (any more).
             401..=404 => Self::Misconfigured { status, message: message() },
             429 | OVERLOADED => Self::Busy { status, retry_after: retry_after(headers) },
-            _ => Self::Failed { status },
+            _ => Self::Failed { status, retry_after: retry_after(headers) },
         }
     }
 
@@ -115,12 +145,55 @@ impl UpstreamError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Busy { status, retry_after } => status.as_u16() == OVERLOADED || retry_after.is_some(),
-            Self::Failed { status } => status.is_server_error(),
+            Self::Failed { status, .. } => status.is_server_error(),
             Self::ConnectionLost(_) => true,
-            Self::InvalidRequest { .. } | Self::Misconfigured { .. } | Self::InvalidResponse(_) | Self::TimedOut => {
-                false
-            }
+            Self::InvalidRequest { .. }
+            | Self::Misconfigured { .. }
+            | Self::InvalidResponse(_)
+            | Self::TimedOut(_) => false,
         }
+    }
+
+    /// Logs the error with advice, unless the request was invalid. Its message says that the configuration is at fault, or is `message`.
+    pub(crate) fn log(&self, message: &str) {
+        let Some(hint) = self.hint() else { return };
+        let fault = matches!(self, Self::Misconfigured { .. }).then_some("configuration");
+        let message = if fault.is_some() { "configuration fault" } else { message };
+        tracing::error!(error = %telemetry::error_chain(self), fault, hint, "{message}");
+    }
+
+    /// Returns advice for the log, unless the request was invalid.
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::InvalidRequest { .. } => return None,
+            Self::Misconfigured { status, .. } => match status.as_u16() {
+                401 => {
+                    "Anthropic does not accept ANTHROPIC_API_KEY: put a valid key into the secret, and deploy with another \
+                     SecretsRevision"
+                }
+                402 => "the account at Anthropic cannot pay: add credit in Anthropic's console",
+                403 => "the key may not do this: check it and its workspace in Anthropic's console",
+                _ => "Anthropic has no such model or address: check AI_MODELS and ANTHROPIC_BASE_URL",
+            },
+            Self::Busy { status, .. } if status.as_u16() == OVERLOADED => OUTAGE,
+            Self::Busy { .. } => {
+                "the account's limit of requests, tokens or spending is reached: see Anthropic's console, and ask for a higher limit or \
+                 lower AI_RATE_LIMIT"
+            }
+            Self::Failed { status, .. } if status.is_server_error() => OUTAGE,
+            Self::Failed { .. } | Self::InvalidResponse(_) => {
+                "something else than Anthropic has answered, such as a proxy: check ANTHROPIC_BASE_URL"
+            }
+            Self::ConnectionLost(_) | Self::TimedOut(TimeLimit::Connect) => {
+                "check ANTHROPIC_BASE_URL, and whether the function has a route to the Internet; otherwise Anthropic is down, and its \
+                 status page says so"
+            }
+            Self::TimedOut(TimeLimit::FirstByte | TimeLimit::BetweenEvents) => {
+                "see Anthropic's status page; if answers only take long, let clients stream them, or raise \
+                 ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS or ANTHROPIC_IDLE_TIMEOUT_SECONDS"
+            }
+            Self::TimedOut(TimeLimit::Total) => "the answer is longer than ANTHROPIC_TOTAL_TIMEOUT_SECONDS allows",
+        })
     }
 
     /// Counts the error in the metrics, unless the request was invalid.
@@ -132,7 +205,7 @@ impl UpstreamError {
     /// Returns the time until another request is welcome, if Anthropic says so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after, .. } => *retry_after,
+            Self::Busy { retry_after, .. } | Self::Failed { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -153,7 +226,9 @@ impl UpstreamError {
         match self {
             Self::InvalidRequest { status, .. } => *status,
             Self::Misconfigured { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT } | Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT, .. } | Self::TimedOut(_) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -164,7 +239,7 @@ impl UpstreamError {
             Self::InvalidRequest { message, .. } => format!("The assistant refused the request: {message}"),
             Self::Misconfigured { .. } => "The assistant is not configured correctly.".to_owned(),
             Self::Busy { .. } => "The assistant is busy. Try again later.".to_owned(),
-            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT } | Self::TimedOut => {
+            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT, .. } | Self::TimedOut(_) => {
                 "The assistant did not answer in time.".to_owned()
             }
             Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => {
@@ -177,8 +252,23 @@ impl UpstreamError {
 impl From<reqwest::Error> for UpstreamError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_timeout() { Self::TimedOut } else { Self::ConnectionLost(error.into()) }
+        if !error.is_timeout() || is_unacknowledged(&error) {
+            Self::ConnectionLost(error.into())
+        } else if error.is_connect() {
+            Self::TimedOut(TimeLimit::Connect)
+        } else {
+            Self::TimedOut(TimeLimit::FirstByte)
+        }
     }
+}
+
+/// Returns whether the other side of an open connection has stopped to acknowledge what it was sent, so that the system gave the
+/// connection up. Another connection may work.
+fn is_unacknowledged(error: &reqwest::Error) -> bool {
+    let mut causes = successors(error.source(), |error| error.source());
+    let is_from_system =
+        causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut));
+    is_from_system && !error.is_connect()
 }
 
 /// Reads Anthropic's message from the body of an error.
@@ -233,6 +323,7 @@ mod tests {
             (429, Some("7"), 503, true),
             (429, None, 503, false),
             (500, None, 502, true),
+            (500, Some("3"), 502, true),
             (503, None, 502, true),
             (504, None, 504, true),
             (529, None, 503, true),
@@ -245,8 +336,8 @@ mod tests {
             let seconds = error.retry_after().map(|wait| wait.as_secs());
             assert_eq!(seconds, retry_after.map(|text| text.parse().unwrap()), "{theirs}");
         }
-        assert_eq!(UpstreamError::TimedOut.status(), StatusCode::GATEWAY_TIMEOUT);
-        assert!(!UpstreamError::TimedOut.is_transient());
+        let timed_out = UpstreamError::TimedOut(TimeLimit::Connect);
+        assert_eq!((timed_out.status(), timed_out.is_transient()), (StatusCode::GATEWAY_TIMEOUT, false));
         let lost = UpstreamError::ConnectionLost("reset".into());
         assert_eq!((lost.status(), lost.is_transient()), (StatusCode::BAD_GATEWAY, true));
     }

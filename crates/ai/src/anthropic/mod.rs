@@ -14,18 +14,19 @@ use app_core::{
     outbound, telemetry,
 };
 use backon::{ExponentialBuilder, Retryable};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Client;
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use crate::betas::BETA;
 
-pub(crate) use error::RETRY_AFTER_MISCONFIGURATION;
-pub use error::UpstreamError;
+pub(crate) use error::{OUTAGE, RETRY_AFTER_MISCONFIGURATION};
+pub use error::{TimeLimit, UpstreamError};
 pub use events::Events;
 pub use summary::ResponseSummary;
 
@@ -41,11 +42,15 @@ const THEIR_REQUEST_ID: &str = "request-id";
 /// The most attempts of a request.
 const MAX_TRIES: usize = 3;
 
-/// The longest wait before another attempt. If Anthropic asks for a longer one, the client is told at once.
+/// The longest wait before other attempts, together. If Anthropic asks for a longer one, the client is told at once.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// How long to read the body of an error.
-const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to read the body of an error, which comes with its status.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most bytes of a response that is not streamed, and of one event. Anthropic's longest answers have some megabytes. More would
+/// not fit into the memory of a function several times over.
+const MAX_RESPONSE: usize = 32 << 20;
 
 /// How long opening the connection ahead of the first request may take.
 const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,8 +78,8 @@ pub struct AnthropicConfig {
 pub struct Timeouts {
     /// `ANTHROPIC_CONNECT_TIMEOUT_SECONDS`: for a connection, 5 s by default.
     pub connect: Duration,
-    /// `ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS`: until the response begins, 240 s by default. A response that is not streamed
-    /// begins when the answer is complete.
+    /// `ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS`: until the first event, or until the whole response if it is not streamed, 240 s by
+    /// default.
     pub first_byte: Duration,
     /// `ANTHROPIC_IDLE_TIMEOUT_SECONDS`: between two events, 60 s by default. Anthropic sends pings more often.
     pub between_events: Duration,
@@ -208,7 +213,7 @@ impl Anthropic {
         id: &RequestId,
     ) -> Result<AnthropicResponse, UpstreamError> {
         let started = Instant::now();
-        let deadline = started + self.timeouts.total;
+        let deadline = Deadline { at: started + self.timeouts.total, limit: TimeLimit::Total };
         metrics::count(Metric::UpstreamErrors, 0);
         metrics::count(Metric::UpstreamMisconfigured, 0);
         let mut headers = self.headers.clone();
@@ -220,6 +225,7 @@ impl Anthropic {
             .with_max_times(MAX_TRIES - 1)
             .with_jitter();
         let attempt = || self.attempt(request.clone(), stream, headers.clone(), deadline);
+        let mut may_wait = MAX_RETRY_DELAY;
         let response = attempt
             .retry(backoff)
             .when(UpstreamError::is_transient)
@@ -227,7 +233,8 @@ impl Anthropic {
                 let delay = delay?;
                 let delay = error.retry_after().map_or(delay, |wanted| wanted.max(delay));
                 // A person waits, so an early error is better than a late one.
-                (delay <= MAX_RETRY_DELAY && Instant::now() + delay < deadline).then_some(delay)
+                may_wait = may_wait.checked_sub(delay)?;
+                (Instant::now() + delay < deadline.at).then_some(delay)
             })
             .notify(|error, delay| {
                 tracing::warn!(
@@ -246,45 +253,89 @@ impl Anthropic {
         request: Bytes,
         stream: bool,
         headers: HeaderMap,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<AnthropicResponse, UpstreamError> {
         let sent = self.http.post(&self.messages_url).headers(headers).body(request).send();
-        let first_byte = deadline.min(Instant::now() + self.timeouts.first_byte);
-        let response = timeout_at(first_byte, sent).await.map_err(|_| UpstreamError::TimedOut)??;
+        let first_byte = deadline.or(Instant::now() + self.timeouts.first_byte, TimeLimit::FirstByte);
+        let response = first_byte.wait_for(sent).await??;
         let id = response.headers().get(THEIR_REQUEST_ID).and_then(|id| id.to_str().ok());
         Span::current().record("upstream.request_id", id);
         let (status, headers) = (response.status(), response.headers().clone());
         if status != StatusCode::OK {
-            let read = timeout_at(deadline.min(Instant::now() + ERROR_BODY_TIMEOUT), response.bytes()).await;
+            let read = timeout_at(deadline.at.min(Instant::now() + ERROR_BODY_TIMEOUT), read_body(response)).await;
             let body = read.ok().and_then(Result::ok).unwrap_or_default();
             return Err(UpstreamError::from_response(status, &headers, &body, &self.key));
         }
         let error_in = |data: &[u8]| UpstreamError::in_data(data, &headers, &self.key);
-        if stream && !is_json(&headers) {
+        if stream && may_be_stream(&headers) {
             let mut events = Events::new(response.bytes_stream(), deadline, self.timeouts.between_events);
-            let first = timeout_at(first_byte, events.peek()).await.map_err(|_| UpstreamError::TimedOut)??;
+            let first = first_byte.wait_for(events.peek()).await??;
             let error = error_in(first.as_bytes());
             return error.map_or(Ok(AnthropicResponse::Stream(events)), Err);
         }
-        let body = timeout_at(deadline, response.bytes()).await.map_err(|_| UpstreamError::TimedOut)??;
-        match error_in(&body) {
-            Some(error) => Err(error),
-            None if stream => Err(UpstreamError::InvalidResponse("a stream was requested".into())),
-            None => Ok(AnthropicResponse::Whole(body)),
+        let body = first_byte.wait_for(read_body(response)).await??;
+        if let Some(error) = error_in(&body) {
+            return Err(error);
         }
+        let invalid = |reason: String| UpstreamError::InvalidResponse(reason.into());
+        let content_type = content_type(&headers).unwrap_or("no content type");
+        if stream {
+            return Err(invalid(format!("a stream was requested, but this is {content_type}")));
+        }
+        let message = serde_json::from_slice(&body).map_err(|error| invalid(format!("{content_type}: {error}")))?;
+        Ok(AnthropicResponse::Whole(message))
     }
 }
 
-/// Returns whether a response is JSON. That is no stream, whatever was requested.
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("application/json"))
+/// An instant by which something must have happened, and the time limit that ends then.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: TimeLimit,
+}
+
+impl Deadline {
+    /// Returns the earlier one of this deadline and another one.
+    fn or(self, at: Instant, limit: TimeLimit) -> Self {
+        if at < self.at { Self { at, limit } } else { self }
+    }
+
+    /// Waits for `future`, but not longer.
+    async fn wait_for<F: Future>(self, future: F) -> Result<F::Output, UpstreamError> {
+        timeout_at(self.at, future).await.map_err(|_| UpstreamError::TimedOut(self.limit))
+    }
+}
+
+/// Reads a body of at most [`MAX_RESPONSE`] bytes.
+async fn read_body(mut response: Response) -> Result<Bytes, UpstreamError> {
+    let mut body = BytesMut::new();
+    while let Some(part) = response.chunk().await? {
+        if body.len() + part.len() > MAX_RESPONSE {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
+}
+
+/// The error for a response, or an event of one, that is longer than [`MAX_RESPONSE`].
+fn too_long() -> UpstreamError {
+    UpstreamError::InvalidResponse(format!("it is longer than {MAX_RESPONSE} bytes").into())
+}
+
+/// Returns whether a response may be a stream. JSON, or the page of a proxy, is none, whatever was requested.
+fn may_be_stream(headers: &HeaderMap) -> bool {
+    content_type(headers).is_none_or(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
 /// A successful response.
 pub enum AnthropicResponse {
-    /// The whole body, which is no error.
-    Whole(Bytes),
+    /// The whole body, which is JSON and no error.
+    Whole(Box<RawValue>),
     /// A stream whose first event is no error.
     Stream(Events),
 }

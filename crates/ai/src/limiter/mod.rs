@@ -28,7 +28,7 @@ pub use config::{LimiterConfig, OnFailure, StoreConfig};
 pub use recent_requests::{Quota, RequestLimit};
 pub use tokens::{PendingTokens, TokenRefusal};
 
-use recent_requests::RecentRequests;
+use recent_requests::{MalformedItem, RecentRequests};
 use refusal_cache::RefusalCache;
 use store::{Store, UpdateOutcome};
 use tokens::{PendingSum, UserDay, used_tokens};
@@ -54,7 +54,36 @@ pub enum LimiterError {
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// The store cannot work: no such table, no permission, a malformed item. Waiting does not help.
     #[error("the store of the rate limit cannot be used")]
-    Unusable(#[source] Box<dyn Error + Send + Sync>),
+    Unusable {
+        source: Box<dyn Error + Send + Sync>,
+        /// How to mend it, for the log.
+        hint: &'static str,
+    },
+}
+
+impl LimiterError {
+    /// Returns `configuration` if somebody has to mend the store, for the log.
+    pub fn fault(&self) -> Option<&'static str> {
+        matches!(self, Self::Unusable { .. }).then_some("configuration")
+    }
+
+    /// Returns advice for the log.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => {
+                "DynamoDB is down or slow, throttles the table, or cannot be reached: see AWS's status page and the table's throttled \
+                 writes; a function in a VPC needs a route to DynamoDB; if it lasts, RATE_LIMIT_ON_FAILURE=allow lets chats go on"
+            }
+            Self::Unusable { hint, .. } => hint,
+        }
+    }
+}
+
+impl From<MalformedItem> for LimiterError {
+    fn from(error: MalformedItem) -> Self {
+        let hint = "another program has changed the item of this user: delete it";
+        Self::Unusable { source: error.into(), hint }
+    }
 }
 
 /// Decides which requests may go on. Clones share their connections and the cache.
@@ -137,7 +166,8 @@ impl Limiter {
     ) -> Result<T, LimiterError> {
         match (checked, self.on_failure) {
             (Err(error), OnFailure::Allow) => {
-                tracing::warn!(error = %telemetry::error_chain(&error), "{message}");
+                let (fault, hint) = (error.fault(), error.hint());
+                tracing::warn!(error = %telemetry::error_chain(&error), fault, hint, "{message}");
                 Ok(unchecked)
             }
             (checked, _) => checked,
@@ -154,7 +184,7 @@ impl Limiter {
             return Ok(Some(refusal));
         }
         let item = self.store.get(&key).await?;
-        let used = used_tokens(item.as_ref()).map_err(|error| LimiterError::Unusable(error.into()))?;
+        let used = used_tokens(item.as_ref())?;
         if used < limit.get() {
             return Ok(None);
         }
@@ -178,7 +208,7 @@ impl Limiter {
     }
 
     fn recent_requests(&self, item: &store::Item) -> Result<RecentRequests, LimiterError> {
-        RecentRequests::from_item(item, self.policy.limit).map_err(|error| LimiterError::Unusable(error.into()))
+        Ok(RecentRequests::from_item(item, self.policy.limit)?)
     }
 
     /// Begins to count the tokens of a request of `user` that was admitted.

@@ -10,7 +10,11 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client, Config,
-    config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion,
+        retry::{RetryConfig, RetryPartition, TokenBucket},
+        timeout::TimeoutConfig,
+    },
     error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::{RequestId, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
@@ -48,8 +52,16 @@ const TOKENS: &str = "tokens:";
 const MAX_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 
-/// If two answers of one user end at the same time, DynamoDB cancels one of their transactions. This is how often it is tried again,
-/// and the shortest and the longest random pause before that.
+/// While DynamoDB fails, further attempts only make each request wait longer. So an instance has a stock of them: each takes ten of
+/// this many tokens, or five if DynamoDB throttles, and gives them back if it succeeds. After five failed requests there is one
+/// attempt for each request.
+const RETRY_TOKENS: usize = 100;
+
+/// The tokens that come back each second, so that a lost connection is retried again a few seconds after DynamoDB works.
+const RETRY_TOKENS_A_SECOND: f32 = 2.0;
+
+/// If two answers of one user end at the same time, DynamoDB cancels one of their transactions, and it also does that when it
+/// throttles. This is how often it is tried again, and the shortest and the longest random pause before that.
 const TRANSACTION_RETRIES: usize = 7;
 const TRANSACTION_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
@@ -135,7 +147,7 @@ impl Store {
     /// # Errors
     /// [`LimiterError`]. If there was no response, they may have been added nevertheless.
     pub async fn add_tokens(&self, day: &UserDay, tokens: u64, request_id: &str) -> Result<(), LimiterError> {
-        let unusable = |error: BuildError| LimiterError::Unusable(error.into());
+        let unusable = |error: BuildError| LimiterError::Unusable { source: error.into(), hint: OTHER_TABLE };
         let expires_at = AttributeValue::N(day.expires_at().to_string());
         let add = Update::builder()
             .table_name(&self.table)
@@ -160,7 +172,7 @@ impl Store {
             .with_max_times(TRANSACTION_RETRIES)
             .with_jitter();
         let attempt = || self.transact([add.clone(), mark.clone()]);
-        match attempt.retry(pauses).when(|error| error.is_conflict).await {
+        match attempt.retry(pauses).when(|error| error.is_transient).await {
             Err(error) if !error.is_repeated => Err(error.error),
             _ => Ok(()),
         }
@@ -206,8 +218,8 @@ struct TransactionError {
     error: LimiterError,
     /// Whether the condition of the second update was false, because the transaction had been applied before.
     is_repeated: bool,
-    /// Whether another transaction used an item at the same time.
-    is_conflict: bool,
+    /// Whether another transaction used an item at the same time, or DynamoDB throttles.
+    is_transient: bool,
 }
 
 impl From<SdkError<TransactWriteItemsError>> for TransactionError {
@@ -217,8 +229,10 @@ impl From<SdkError<TransactWriteItemsError>> for TransactionError {
             _ => &[],
         };
         let has_reason = |code| cancelled.iter().any(|reason| reason.code() == Some(code));
-        let (is_repeated, is_conflict) = (has_reason("ConditionalCheckFailed"), has_reason("TransactionConflict"));
-        Self { error: limiter_error(error), is_repeated, is_conflict }
+        let is_repeated = has_reason("ConditionalCheckFailed");
+        let is_transient =
+            ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"].into_iter().any(has_reason);
+        Self { error: limiter_error(error), is_repeated, is_transient }
     }
 }
 
@@ -252,13 +266,16 @@ pub fn client(config: &StoreConfig) -> Client {
 }
 
 fn client_on(http: SdkHttpClient, config: &StoreConfig) -> Client {
+    let tokens = TokenBucket::builder().capacity(RETRY_TOKENS).refill_rate(RETRY_TOKENS_A_SECOND).build();
+    let retries = RetryPartition::custom("rate limit").token_bucket(tokens).build();
     let mut builder = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .region(config.region.clone())
         .credentials_provider(config.credentials.clone())
         .timeout_config(timeout_config(config.timeouts))
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF));
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF))
+        .retry_partition(retries);
     builder.set_endpoint_url(config.endpoint_url.clone());
     Client::from_conf(builder.build())
 }
@@ -283,18 +300,34 @@ where
     E: ProvideErrorMetadata + RequestId + Error + Send + Sync + 'static,
 {
     Span::current().record("dynamodb.request_id", error.request_id());
-    match error.code() {
-        // Waiting does not help against these.
-        Some(
-            "ResourceNotFoundException"
-            | "AccessDeniedException"
-            | "ValidationException"
-            | "UnrecognizedClientException"
-            | "InvalidSignatureException"
-            | "ConditionalCheckFailedException",
-        ) => LimiterError::Unusable(error.into()),
-        _ => LimiterError::Unavailable(error.into()),
+    match error.code().and_then(misconfiguration_hint) {
+        Some(hint) => LimiterError::Unusable { source: error.into(), hint },
+        None => LimiterError::Unavailable(error.into()),
     }
+}
+
+const OTHER_TABLE: &str =
+    "the table in AI_RATE_TABLE is not the one of template.yaml, whose key is the string `pk`: name that one, or create it anew";
+
+/// Returns how to mend an error of DynamoDB against which waiting does not help.
+fn misconfiguration_hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "ResourceNotFoundException" => {
+            "there is no such table in this region: check AI_RATE_TABLE and AWS_REGION, or deploy, which creates it"
+        }
+        "AccessDeniedException" => {
+            "the role of the function lacks a permission on the table, which the error names: deploy, which sets them"
+        }
+        "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredTokenException" => {
+            "DynamoDB does not accept the credentials: check AWS_ACCESS_KEY_ID and the variables beside it, and the clock of the machine"
+        }
+        "ValidationException" | "ConditionalCheckFailedException" => OTHER_TABLE,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ impl PendingTokens {
                 tokens.used = used,
                 tokens.day = %day.date,
                 error = %telemetry::error_chain(&error),
+                fault = error.fault(),
+                hint = error.hint(),
                 "the tokens of an answer may be missing from those of the day"
             ),
         }

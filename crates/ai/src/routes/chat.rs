@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use crate::{
     AiError, AiState,
-    anthropic::{Anthropic, AnthropicResponse, ResponseSummary, UpstreamError},
+    anthropic::{Anthropic, AnthropicResponse, ResponseSummary},
     chat_request::{ChatBody, ChatRequest},
     conversation_log::Outcome,
     exchange::RunningExchange,
@@ -122,15 +122,10 @@ async fn ask(
     if !tools.is_empty() {
         Span::current().record("upstream.tools", shortened(&tools.join(",")));
     }
-    let received = match anthropic.send(body, stream, betas, id).await {
-        Ok(AnthropicResponse::Stream(events)) => return Ok(streamed(stream::body(events, model, exchange))),
-        Ok(AnthropicResponse::Whole(body)) => {
-            RawMessage::new(&body).map(|message| (message, ResponseSummary::from_message(&body)))
-        }
-        Err(error) => Err(error),
-    };
-    match received {
-        Ok((response, summary)) => {
+    match anthropic.send(body, stream, betas, id).await {
+        Ok(AnthropicResponse::Stream(events)) => Ok(streamed(stream::body(events, model, exchange))),
+        Ok(AnthropicResponse::Whole(message)) => {
+            let summary = ResponseSummary::from_message(message.get().as_bytes());
             summary.usage.count(&model);
             summary.record_in_log_line();
             let (cached, usage) = (summary.usage.is_cached(), summary.usage);
@@ -143,7 +138,7 @@ async fn ask(
                 cached_tokens: usage.cache_read_input_tokens,
                 cache_creation_tokens: usage.cache_creation_input_tokens,
             };
-            Ok(Json(ChatAnswer { success: true, response, metadata }).into_response())
+            Ok(Json(ChatAnswer { success: true, response: message, metadata }).into_response())
         }
         Err(error) => {
             error.count();
@@ -168,7 +163,7 @@ struct ChatAnswer {
     success: bool,
     /// Anthropic's message, byte for byte.
     #[schema(value_type = Object)]
-    response: RawMessage,
+    response: Box<RawValue>,
     metadata: Metadata,
 }
 
@@ -187,15 +182,4 @@ struct Metadata {
     cached_tokens: Option<i64>,
     /// The input tokens that were written to the prompt cache.
     cache_creation_tokens: Option<i64>,
-}
-
-/// Anthropic's message, byte for byte.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct RawMessage(Box<RawValue>);
-
-impl RawMessage {
-    fn new(body: &[u8]) -> Result<Self, UpstreamError> {
-        serde_json::from_slice(body).map(Self).map_err(|error| UpstreamError::InvalidResponse(error.into()))
-    }
 }

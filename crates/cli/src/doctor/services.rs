@@ -105,7 +105,7 @@ async fn anthropic(mut env: Env) -> Vec<Finding> {
             Ok(false) => missing.push(model),
             Err(error) => {
                 let advice = match &error {
-                    UpstreamError::ConnectionLost(_) | UpstreamError::TimedOut => {
+                    UpstreamError::ConnectionLost(_) | UpstreamError::TimedOut(_) => {
                         "Check ANTHROPIC_BASE_URL, and whether this machine reaches that host"
                     }
                     UpstreamError::Misconfigured { .. } => "Check ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL",
