@@ -316,6 +316,27 @@ async fn an_unreachable_or_silent_store_is_unavailable() {
     }
 }
 
+#[tokio::test]
+async fn while_the_store_fails_a_request_makes_one_call() {
+    let emulator = emulator().await;
+    let proxy = DynamoDbProxy::start(&emulator).await;
+    let limiter = uncached_limiter(&proxy.endpoint, POLICY, &clock());
+    proxy.fail(Loss::CallLost);
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        assert!(matches!(limiter.admit("someone").await, Err(LimiterError::Unavailable(_))));
+        calls.push(proxy.operations().len());
+    }
+    assert_eq!(calls[..5], [3; 5]);
+    // On a slow machine there may be another retry, because one is allowed again every five seconds.
+    assert!(calls[5..].iter().filter(|calls| **calls > 1).count() <= 5, "{calls:?}");
+    proxy.recover();
+    assert_eq!(quota(limiter.admit("someone").await.unwrap()).remaining, 2);
+    // Another instance has calls of its own.
+    proxy.lose_next_response(Loss::Closed);
+    assert!(uncached_limiter(&proxy.endpoint, POLICY, &clock()).admit("someone").await.unwrap().may_proceed());
+}
+
 #[test]
 fn the_timeouts_allow_less_than_a_second() {
     let config = limiter_config("http://127.0.0.1:1", POLICY);

@@ -56,6 +56,7 @@ impl Function {
         let ours = [
             ("AI_LOG_CONVERSATIONS", "false"),
             ("AI_RATE_LIMIT", "50"),
+            ("AI_RATE_WINDOW_SECONDS", "86400"),
             ("ANTHROPIC_CONNECT_TIMEOUT_SECONDS", "1"),
             ("ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS", "1"),
             ("ANTHROPIC_IDLE_TIMEOUT_SECONDS", "1"),

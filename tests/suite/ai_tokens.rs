@@ -48,8 +48,12 @@ async fn the_tokens_of_a_request_are_added_once() {
         ("closed", Some(Loss::Closed), 2, 10),
         ("silent", Some(Loss::Silent), 2, 20),
         ("call lost", Some(Loss::CallLost), 2, 30),
-        ("in use", Some(Loss::Cancelled("TransactionConflict")), 4, 40),
-        ("nothing lost", None, 1, 50),
+        ("cut", Some(Loss::Cut), 2, 40),
+        ("in use", Some(Loss::Cancelled("TransactionConflict")), 4, 50),
+        ("throttled", Some(Loss::Cancelled("ThrottlingError")), 4, 60),
+        ("over the throughput", Some(Loss::Cancelled("ProvisionedThroughputExceeded")), 4, 70),
+        ("refused", Some(Loss::Refused(400, "ThrottlingException")), 3, 80),
+        ("nothing lost", None, 1, 90),
     ] {
         if let Some(loss) = loss {
             proxy.lose("TransactWriteItems", loss, calls - 1);
@@ -59,12 +63,27 @@ async fn the_tokens_of_a_request_are_added_once() {
         assert_eq!(used_tokens(&emulator.endpoint, "ann", &clock()).await, sum, "{case}");
     }
     // Another call for the same request, as after a freeze of any length.
-    for case in ["closed", "silent", "nothing lost"] {
+    for case in ["closed", "silent", "cut", "nothing lost"] {
         limited(&emulator.endpoint, 1_000).begin_tokens("ann", &request(case)).add(10).await;
-        assert_eq!(used_tokens(&emulator.endpoint, "ann", &clock()).await, 50, "{case}");
+        assert_eq!(used_tokens(&emulator.endpoint, "ann", &clock()).await, 90, "{case}");
     }
     limiter.begin_tokens("ann", &request("nothing used")).add(0).await;
     assert_eq!(used_tokens(&emulator.endpoint, "bob", &clock()).await, 0);
+}
+
+#[tokio::test]
+async fn transactions_that_are_always_cancelled_are_given_up() {
+    let emulator = emulator().await;
+    let proxy = DynamoDbProxy::start(&emulator).await;
+    let limiter = limited(&proxy.endpoint, 1_000);
+    for (reason, calls) in [("TransactionConflict", 8), ("ThrottlingError", 8), ("ValidationError", 1)] {
+        proxy.fail(Loss::Cancelled(reason));
+        limiter.begin_tokens("ann", &request(reason)).add(10).await;
+        assert_eq!(proxy.operations().len(), calls, "{reason}");
+    }
+    proxy.recover();
+    limiter.begin_tokens("ann", &request("later")).add(10).await;
+    assert_eq!(used_tokens(&emulator.endpoint, "ann", &clock()).await, 10);
 }
 
 #[tokio::test]
@@ -215,7 +234,9 @@ async fn tokens_that_could_not_be_added_are_a_warning() {
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert_eq!(warnings[0]["message"], "the tokens of an answer may be missing from those of the day");
     assert_eq!((&warnings[0]["request.id"], &warnings[0]["tokens.used"]), (&id, &json!(500)));
-    assert!(warnings[0]["tokens.day"].is_string() && warnings[0]["error"].is_string(), "{}", warnings[0]);
+    for field in ["tokens.day", "error", "hint"] {
+        assert!(warnings[0][field].is_string(), "{field}: {}", warnings[0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

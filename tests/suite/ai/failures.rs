@@ -1,6 +1,11 @@
 //! Failures of Anthropic and of the rate limit table: each gets a clear response with the right status, and never
 //! reveals the API key.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use ai::{
     anthropic::Timeouts,
     limiter::{LimiterConfig, OnFailure, RequestLimit},
@@ -11,7 +16,10 @@ use rotracker_tests::{
     dynamodb::limiter_config,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpSocket, TcpStream},
+};
 
 const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 
@@ -150,6 +158,36 @@ async fn an_unavailable_store_admits_if_configured_to() {
     assert!(response.header("x-ratelimit-limit").is_none(), "nothing is known of it");
     response.expect(200);
     assert_eq!(anthropic.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_nothing_more_is_replaced_by_another() {
+    let anthropic = FakeAnthropic::start([]).await;
+    let upstream = anthropic.url.trim_start_matches("http://").to_owned();
+    // The small buffer of the first connection is never read, so the kernel of the client gets no acknowledgement. It gives up after
+    // five seconds, which no test can shorten.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = connections.clone();
+    tokio::spawn(async move {
+        let (_never_read, _) = listener.accept().await.unwrap();
+        accepted.fetch_add(1, Ordering::SeqCst);
+        while let Ok((mut client, _)) = listener.accept().await {
+            accepted.fetch_add(1, Ordering::SeqCst);
+            let mut server = TcpStream::connect(&upstream).await.unwrap();
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        }
+    });
+    let dynamodb = rotracker_tests::dynamodb::emulator().await;
+    let limiter = limiter_config(&dynamodb.endpoint, RequestLimit { limit: 3, window_seconds: 60 });
+    let app = app(&url, &limiter, &Options::default()).await;
+    let long = json!({ "messages": [{ "role": "user", "content": "x".repeat(6_000_000) }] });
+    app.post("/api/ai/chat", &long).await.expect(200);
+    assert_eq!((connections.load(Ordering::SeqCst), anthropic.requests().len()), (2, 1));
 }
 
 #[test]

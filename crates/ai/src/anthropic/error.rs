@@ -265,7 +265,7 @@ impl From<reqwest::Error> for UpstreamError {
 /// Returns whether the other side of an open connection has stopped to acknowledge what it was sent, so that the system gave the
 /// connection up. Another connection may work.
 fn is_unacknowledged(error: &reqwest::Error) -> bool {
-    let mut causes = successors(error.source(), |error| error.source());
+    let mut causes = successors(error.source(), |&error| error.source());
     let is_from_system =
         causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut));
     is_from_system && !error.is_connect()
