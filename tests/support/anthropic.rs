@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, State},
+    extract::{ConnectInfo, DefaultBodyLimit, State},
     response::Response,
     serve::ListenerExt,
 };
@@ -191,7 +191,7 @@ impl FakeAnthropic {
             received: Mutex::default(),
             waits: Semaphore::new(0),
         });
-        let routes = Router::new().fallback(respond).with_state(shared.clone());
+        let routes = Router::new().fallback(respond).layer(DefaultBodyLimit::disable()).with_state(shared.clone());
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let listener = listener.tap_io(move |connection: &mut TcpStream| {
             if ending == Ending::Reset {

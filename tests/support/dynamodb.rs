@@ -91,9 +91,10 @@ impl Loss {
     fn own_response(self) -> Option<Vec<u8>> {
         let (status, body) = match self {
             Self::CallLost => return Some(Vec::new()),
-            Self::Refused(status, kind) => {
-                (status, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "on purpose" }))
-            }
+            Self::Refused(status, kind) => (
+                status,
+                json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "on purpose" }),
+            ),
             Self::Cancelled(reason) => (
                 400,
                 json!({

@@ -89,7 +89,8 @@ const RETRY_AFTER_LIMIT: u64 = 60;
 pub(crate) const RETRY_AFTER_MISCONFIGURATION: u64 = 300;
 
 /// The advice while Anthropic is down or overloaded.
-pub(crate) const OUTAGE: &str = "Anthropic is down or overloaded: its status page says for how long; it ends without our doing";
+pub(crate) const OUTAGE: &str =
+    "Anthropic is down or overloaded: its status page says for how long; it ends without our doing";
 
 impl UpstreamError {
     /// Creates the error for a response other than 200. `key` is removed from its message.
@@ -147,10 +148,9 @@ impl UpstreamError {
             Self::Busy { status, retry_after } => status.as_u16() == OVERLOADED || retry_after.is_some(),
             Self::Failed { status, .. } => status.is_server_error(),
             Self::ConnectionLost(_) => true,
-            Self::InvalidRequest { .. }
-            | Self::Misconfigured { .. }
-            | Self::InvalidResponse(_)
-            | Self::TimedOut(_) => false,
+            Self::InvalidRequest { .. } | Self::Misconfigured { .. } | Self::InvalidResponse(_) | Self::TimedOut(_) => {
+                false
+            }
         }
     }
 
@@ -226,9 +226,7 @@ impl UpstreamError {
         match self {
             Self::InvalidRequest { status, .. } => *status,
             Self::Misconfigured { .. } | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT, .. } | Self::TimedOut(_) => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
+            Self::Failed { status: StatusCode::GATEWAY_TIMEOUT, .. } | Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Failed { .. } | Self::ConnectionLost(_) | Self::InvalidResponse(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -266,8 +264,8 @@ impl From<reqwest::Error> for UpstreamError {
 /// connection up. Another connection may work.
 fn is_unacknowledged(error: &reqwest::Error) -> bool {
     let mut causes = successors(error.source(), |&error| error.source());
-    let is_from_system =
-        causes.any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut));
+    let is_from_system = causes
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut));
     is_from_system && !error.is_connect()
 }
 

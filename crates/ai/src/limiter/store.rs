@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     Client, Config,
     config::{
         BehaviorVersion,
-        retry::{RetryConfig, RetryPartition, TokenBucket},
+        retry::{ReconnectMode, RetryConfig, RetryPartition, TokenBucket},
         timeout::TimeoutConfig,
     },
     error::{BuildError, ProvideErrorMetadata, SdkError},
@@ -266,6 +266,11 @@ pub fn client(config: &StoreConfig) -> Client {
 }
 
 fn client_on(http: SdkHttpClient, config: &StoreConfig) -> Client {
+    // The HTTP client closes connections that have failed. The SDK cannot, and would log an error each time.
+    let retry_config = RetryConfig::standard()
+        .with_max_attempts(MAX_ATTEMPTS)
+        .with_initial_backoff(INITIAL_BACKOFF)
+        .with_reconnect_mode(ReconnectMode::ReuseAllConnections);
     let tokens = TokenBucket::builder().capacity(RETRY_TOKENS).refill_rate(RETRY_TOKENS_A_SECOND).build();
     let retries = RetryPartition::custom("rate limit").token_bucket(tokens).build();
     let mut builder = Config::builder()
@@ -274,7 +279,7 @@ fn client_on(http: SdkHttpClient, config: &StoreConfig) -> Client {
         .region(config.region.clone())
         .credentials_provider(config.credentials.clone())
         .timeout_config(timeout_config(config.timeouts))
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF))
+        .retry_config(retry_config)
         .retry_partition(retries);
     builder.set_endpoint_url(config.endpoint_url.clone());
     Client::from_conf(builder.build())
@@ -306,8 +311,7 @@ where
     }
 }
 
-const OTHER_TABLE: &str =
-    "the table in AI_RATE_TABLE is not the one of template.yaml, whose key is the string `pk`: name that one, or create it anew";
+const OTHER_TABLE: &str = "the table in AI_RATE_TABLE is not the one of template.yaml, whose key is the string `pk`: name that one, or create it anew";
 
 /// Returns how to mend an error of DynamoDB against which waiting does not help.
 fn misconfiguration_hint(code: &str) -> Option<&'static str> {
