@@ -19,6 +19,7 @@ mod emulator;
 mod examples;
 mod export;
 mod export_since;
+mod failures;
 mod faults;
 mod framing;
 mod freeze;
