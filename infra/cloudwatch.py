@@ -4,7 +4,6 @@ Alarms are evaluated each minute, on windows that slide. `pytest infra/cloudwatc
 """
 
 import ast
-import functools
 import math
 import operator
 import re
@@ -23,7 +22,6 @@ class Metrics:
         values = minutes.setdefault(minute, {})
         values[value] = values.get(value, 0) + count
 
-    @functools.cache  # noqa: B019
     def statistic(self, metric, stat, period, end):
         """The datapoint of the period that ends with the minute `end`; None without data."""
         values = {}
@@ -91,7 +89,7 @@ def text(value, parameters):
 
 class Alarm:
     def __init__(self, properties, parameters):
-        self.properties, self.state = properties, "OK"
+        self.state, self.known = "OK", {}
         self.treatment = text(properties["TreatMissingData"], parameters)
         self.threshold = float(text(properties["Threshold"], parameters))
         self.periods, self.points = properties["EvaluationPeriods"], properties["DatapointsToAlarm"]
@@ -113,15 +111,18 @@ class Alarm:
             self.metrics[query["Id"]] = (metric["Namespace"], metric["MetricName"], dimensions), stat["Stat"], stat["Period"]
         [self.period] = {period for _, _, period in self.metrics.values()}
 
-    def datapoint(self, metrics, end):
-        values = {name: metrics.statistic(*one, end) for name, one in self.metrics.items()}
-        return evaluate(self.expression, values)
+    def breaches(self, metrics, end):
+        """Whether the datapoint of the period that ends with the minute `end` is breaching; None if it is missing."""
+        if end not in self.known:
+            values = {name: metrics.statistic(*one, end) for name, one in self.metrics.items()}
+            point = evaluate(self.expression, values)
+            self.known[end] = None if point is None else point >= self.threshold
+        return self.known[end]
 
     def evaluate(self, metrics, minute):
-        """The state after `minute`. CloudWatch looks further back than it evaluates; in its examples, two periods."""
+        """Whether the alarm is on after `minute`, and not before any data. CloudWatch looks further back than it evaluates; in its examples, two periods."""
         steps = range(self.periods + 1, -1, -1)
-        points = [self.datapoint(metrics, minute - step * self.period // 60) for step in steps]
-        points = [None if point is None else point >= self.threshold for point in points]
+        points = [self.breaches(metrics, minute - step * self.period // 60) for step in steps]
         self.state = state(points, self.periods, self.points, self.treatment, self.state)
         return self.state == "ALARM"
 

@@ -11,7 +11,7 @@ use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script, events, sse},
     app::new_order,
     assistant::chat,
-    database::{execute, server},
+    database::{execute, migrate, server},
     dynamodb,
     emulator::{
         Emulator, Instance, assistant_variables, binary, database_variables, example, free_port, template_variables,
@@ -48,7 +48,7 @@ impl Cases {
         // A response may break off.
         let _ = response.bytes().await;
         let line = function.instance.metrics(line + 1).await.swap_remove(line);
-        let metrics = metrics_of(&line, &self.written.get(case).map_or(&Value::Null, |case| &case["metrics"]));
+        let metrics = metrics_of(&line, self.written.get(case).map_or(&Value::Null, |case| &case["metrics"]));
         self.add(case, json!({ "function": function.name, "status": status, "metrics": metrics }));
     }
 
@@ -138,7 +138,8 @@ fn database_at(port: u16) -> Variables {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_make_the_metrics_of_the_file() {
     let mut cases = Cases::read();
-    let (database, emulator) = (TestDatabase::migrated().await, Emulator::start().await);
+    let (database, emulator) = (TestDatabase::empty().await, Emulator::start().await);
+    migrate(&database, &database, false).await.unwrap();
     requests_that_are_fine(&mut cases, &emulator, &database).await;
     failures_of_the_database(&mut cases, &emulator, &database).await;
     failures_of_the_process(&mut cases, &emulator, &database).await;

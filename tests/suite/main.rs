@@ -33,6 +33,7 @@ mod migrate;
 mod migrate_function;
 mod observability;
 mod openapi;
+mod probe;
 mod released_migrations;
 mod ros;
 mod serve;
