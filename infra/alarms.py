@@ -11,13 +11,13 @@ import copy
 import functools
 import json
 import logging
-import math
 import random
 
 import pytest
 
+import cloudwatch
 from checks import ROOT, alarms, deploy, filled_in, of_type, read
-from cloudwatch import Alarm, Metrics
+from cloudwatch import Alarm, Metrics, poisson, record
 
 CASES = json.loads((ROOT / "tests/data/failures.json").read_text())
 FINE = {case for case in CASES if case.startswith("fine: ")}
@@ -92,28 +92,6 @@ EXPECTED = {
 ONLY = {"the database takes no changes": ["a new order"], "a list breaks off": ["a long list"]}
 
 
-def record(metrics, minute, case, count):
-    """Adds what our function, Lambda and the gateway count for requests that end like `case`."""
-    if case.get("unanswered") or count == 0:
-        return
-    for key, value in case["metrics"].items():
-        name, dimensions = key.split(" ")
-        metrics.add(minute, "RoTracker", name, dict(pair.split("=") for pair in dimensions.split(",")), value, count)
-    api, function = {"ApiName": "ro-tracker-prod", "Stage": "prod"}, f"ro-tracker-prod-{case['function']}"
-    metrics.add(minute, "AWS/ApiGateway", "Count", api, 1, count)
-    metrics.add(minute, "AWS/ApiGateway", "5XXError", api, int(case["status"] >= 500), count)
-    if case.get("refused"):
-        metrics.add(minute, "RoTracker/Gateway", "Throttled", {"Stage": "prod"}, 1, count)
-    if case.get("throttled"):
-        metrics.add(minute, "AWS/Lambda", "Throttles", {"FunctionName": function}, 1, count)
-    elif not case.get("uninvoked"):
-        version = {"FunctionName": function, "Resource": f"{function}:live", "ExecutedVersion": "1"}
-        for dimensions in ({"FunctionName": function}, version):
-            metrics.add(minute, "AWS/Lambda", "Errors", dimensions, int(case.get("ends", False)), count)
-        metrics.add(minute, "AWS/Lambda", "Invocations", {"FunctionName": function}, 1, count)
-        metrics.add(minute, "AWS/Lambda", "Throttles", {"FunctionName": function}, 0, count)
-
-
 def fails(request, failure):
     """Whether requests of this kind fail. Failures of `ai` are those of chats."""
     case, function = CASES[REQUESTS[request][0]], CASES[failure]["function"]
@@ -138,20 +116,13 @@ def traffic(many, minutes, failure=None, share=1.0, begin=0, seed=1, checked=Tru
                 happen = [chance.random() < share for _ in range(asked)]
                 failed = min(1, count + asked) if once else sum(happen) + round(count * share + chance.uniform(-0.5, 0.5))
                 failed = min(failed, count + asked)
-                check_fails |= any(happen) and failure not in FINE
+                check_fails |= any(happen) and CASES[failure].get("status", 500) >= 400 and failure not in FINE
                 begin = minutes if once and failed else begin
             record(metrics, minute, CASES[case], count + asked - failed)
             record(metrics, minute, CASES[failure] if failed else CASES[case], failed)
         if check and not (failure and minute >= begin and "unchecked" in CASES[failure]):
             metrics.add(minute, "AWS/Lambda", "Errors", {"FunctionName": "ro-tracker-prod-probe"}, int(check_fails))
     return metrics
-
-
-def poisson(chance, mean):
-    count, left = -1, 1.0
-    while left >= math.exp(-mean):
-        count, left = count + 1, left * chance.random()
-    return count
 
 
 @functools.cache
@@ -249,6 +220,29 @@ def test_one_of_ten_thousand_rings_nothing():
         record(metrics, minute, CASES["fine: orders"], 99 if minute == 50 else 100)
     record(metrics, 50, CASES["a handler panics"], 1)
     assert rings(metrics, 100, only=["ServerErrors", "GatewayErrors"]) == {}
+
+
+@pytest.mark.parametrize("failure", ["the database is gone, for ai-logs", "nothing answers"])
+def test_failures_ring_at_night(failure):
+    """Only the check asks then."""
+    found = rings(traffic(False, 660, failure, 1.0, 600), 660, only=EXPECTED[failure])
+    assert found.keys() == set(EXPECTED[failure]) and all(600 < minute <= 615 for minute in found.values())
+
+
+def test_a_gateway_that_counts_a_minute_later_rings_nothing():
+    metrics = traffic(True, 180, "the database is gone, for ros", 1.0, BEGIN)
+    for metric, minutes in metrics.stored.items():
+        if metric[0] == "AWS/ApiGateway":
+            metrics.stored[metric] = {minute + 1: values for minute, values in minutes.items()}
+    assert rings(metrics, 180, True, ["GatewayErrors"]) == {}
+
+
+@pytest.mark.parametrize("further", [0, 5])
+def test_it_does_not_matter_how_far_cloudwatch_looks_back(further, monkeypatch):
+    monkeypatch.setattr(cloudwatch, "FURTHER", further)
+    for failure in ("the check does not run", "nothing answers", "Anthropic rejects the key"):
+        assert list(problems(failure, False, 1.0)) == []
+    assert rings(traffic(False, 720), 720) == {}
 
 
 def test_every_case_and_every_alarm_is_expected():

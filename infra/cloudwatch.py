@@ -11,6 +11,10 @@ import re
 import pytest
 
 
+# CloudWatch retrieves more periods than it evaluates, in case that some are missing: in the examples of the guide, so many.
+FURTHER = 2
+
+
 class Metrics:
     """What CloudWatch stores: for each metric and minute, how often each value occurred."""
 
@@ -40,6 +44,35 @@ class Metrics:
             rank -= values[value]
             if rank <= 0:
                 return value
+
+
+def record(metrics, minute, case, count):
+    """Adds what our function, Lambda and the gateway count for requests that end like `case`."""
+    if case.get("unanswered") or count == 0:
+        return
+    for key, value in case["metrics"].items():
+        name, dimensions = key.split(" ")
+        metrics.add(minute, "RoTracker", name, dict(pair.split("=") for pair in dimensions.split(",")), value, count)
+    api, function = {"ApiName": "ro-tracker-prod", "Stage": "prod"}, f"ro-tracker-prod-{case['function']}"
+    metrics.add(minute, "AWS/ApiGateway", "Count", api, 1, count)
+    metrics.add(minute, "AWS/ApiGateway", "5XXError", api, int(case["status"] >= 500), count)
+    if case.get("refused"):
+        metrics.add(minute, "RoTracker/Gateway", "Throttled", {"Stage": "prod"}, 1, count)
+    if case.get("throttled"):
+        metrics.add(minute, "AWS/Lambda", "Throttles", {"FunctionName": function}, 1, count)
+    elif not case.get("uninvoked"):
+        version = {"FunctionName": function, "Resource": f"{function}:live", "ExecutedVersion": "1"}
+        for dimensions in ({"FunctionName": function}, version):
+            metrics.add(minute, "AWS/Lambda", "Errors", dimensions, int(case.get("ends", False)), count)
+        metrics.add(minute, "AWS/Lambda", "Invocations", {"FunctionName": function}, 1, count)
+        metrics.add(minute, "AWS/Lambda", "Throttles", {"FunctionName": function}, 0, count)
+
+
+def poisson(chance, mean):
+    count, left = -1, 1.0
+    while left >= math.exp(-mean):
+        count, left = count + 1, left * chance.random()
+    return count
 
 
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -120,8 +153,8 @@ class Alarm:
         return self.known[end]
 
     def evaluate(self, metrics, minute):
-        """Whether the alarm is on after `minute`, and not before any data. CloudWatch looks further back than it evaluates; in its examples, two periods."""
-        steps = range(self.periods + 1, -1, -1)
+        """Whether the alarm is on after `minute`."""
+        steps = range(self.periods + FURTHER - 1, -1, -1)
         points = [self.breaches(metrics, minute - step * self.period // 60) for step in steps]
         self.state = state(points, self.periods, self.points, self.treatment, self.state)
         return self.state == "ALARM"
