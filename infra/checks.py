@@ -917,7 +917,7 @@ def scheduled_check_asks_every_function(template, resources):
     yield from differences("the check", once, {"MaximumRetryAttempts": 0, "Qualifier": "live"})
     variables = resources["ProbeFunction"]["Properties"]["Environment"]["Variables"]
     yield from differences("ProbeFunction", variables, {"PROBE_URL": template["Outputs"]["ApiUrl"]["Value"]})
-    source = (ROOT / "crates/probe/src/main.rs").read_text()
+    source = (ROOT / "crates/probe/src/lib.rs").read_text()
     paths = set(re.findall(r'"(/(?:api/|health)[^"?]*)', source))
     asked = {
         FUNCTIONS.get(function_of(integration))

@@ -1,9 +1,10 @@
 //! Failures of the real binaries, and the metrics that each of them makes. They are in `tests/data/failures.json`, from which
 //! `infra/alarms.py` computes which alarms ring. `UPDATE_FAILURES=1 cargo test --workspace failures` writes that file.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Mutex, time::Duration};
 
 use app_core::metrics::{METRICS, Unit};
+use futures_util::future::join_all;
 use reqwest::RequestBuilder;
 use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
@@ -31,18 +32,18 @@ fn client() -> reqwest::Client {
 struct Cases {
     file: PathBuf,
     written: BTreeMap<String, Value>,
-    raised: BTreeMap<String, Value>,
+    raised: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Cases {
     fn read() -> Self {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/failures.json");
         let text = std::fs::read_to_string(&file).unwrap_or("{}".to_owned());
-        Self { file, written: serde_json::from_str(&text).unwrap(), raised: BTreeMap::new() }
+        Self { file, written: serde_json::from_str(&text).unwrap(), raised: Mutex::default() }
     }
 
     /// Sends a request to `function` and adds the metrics that it makes. `line` is the number of its metric line, from 0.
-    async fn send(&mut self, case: &str, function: &Function, line: usize, status: u16, request: RequestBuilder) {
+    async fn send(&self, case: &str, function: &Function, line: usize, status: u16, request: RequestBuilder) {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), status, "{case}");
         // A response may break off.
@@ -52,20 +53,22 @@ impl Cases {
         self.add(case, json!({ "function": function.name, "status": status, "metrics": metrics }));
     }
 
-    fn add(&mut self, case: &str, value: Value) {
-        assert!(self.raised.insert(case.to_owned(), value).is_none(), "{case} is there twice");
+    fn add(&self, case: &str, value: Value) {
+        let earlier = self.raised.lock().unwrap().insert(case.to_owned(), value);
+        assert!(earlier.is_none(), "{case} is there twice");
     }
 
     fn finish(self) {
+        let raised = self.raised.into_inner().unwrap();
         if std::env::var_os("UPDATE_FAILURES").is_some() {
-            std::fs::write(&self.file, serde_json::to_string_pretty(&self.raised).unwrap() + "\n").unwrap();
+            std::fs::write(&self.file, serde_json::to_string_pretty(&raised).unwrap() + "\n").unwrap();
             return;
         }
         let renew = "if that is meant: UPDATE_FAILURES=1 cargo test --workspace failures, then pytest infra/alarms.py";
-        for (case, raised) in &self.raised {
-            assert_eq!(self.written.get(case), Some(raised), "{case} is not what {:?} says; {renew}", self.file);
+        for (case, now) in &raised {
+            assert_eq!(self.written.get(case), Some(now), "{case} is not what {:?} says; {renew}", self.file);
         }
-        assert_eq!(self.written.len(), self.raised.len(), "{:?} has cases that are not raised; {renew}", self.file);
+        assert_eq!(self.written.len(), raised.len(), "{:?} has cases that are not raised; {renew}", self.file);
     }
 }
 
@@ -137,62 +140,77 @@ fn database_at(port: u16) -> Variables {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_make_the_metrics_of_the_file() {
-    let mut cases = Cases::read();
-    let (database, emulator) = (TestDatabase::empty().await, Emulator::start().await);
-    migrate(&database, &database, false).await.unwrap();
-    requests_that_are_fine(&mut cases, &emulator, &database).await;
-    failures_of_the_database(&mut cases, &emulator, &database).await;
-    failures_of_the_process(&mut cases, &emulator, &database).await;
-    failures_of_the_assistant(&mut cases, &emulator, &database).await;
+    let cases = Cases::read();
+    tokio::join!(
+        requests_that_are_fine(&cases),
+        failures_to_connect(&cases),
+        failures_of_statements(&cases),
+        failures_of_the_process(&cases),
+        failures_of_the_assistant(&cases),
+    );
     cases.finish();
 }
 
-async fn requests_that_are_fine(cases: &mut Cases, emulator: &Emulator, database: &TestDatabase) {
+/// An emulator and a database with all tables.
+async fn start() -> (Emulator, TestDatabase) {
+    let database = TestDatabase::empty().await;
+    migrate(&database, &database, false).await.unwrap();
+    (Emulator::start().await, database)
+}
+
+async fn requests_that_are_fine(cases: &Cases) {
+    let (emulator, database) = start().await;
     let proxy = Proxy::start().await;
-    let ros = Function::start(emulator, "ros", database, &database_at(proxy.port)).await;
+    let ros = Function::start(&emulator, "ros", &database, &database_at(proxy.port)).await;
     cases.send("fine: a cold start", &ros, 0, 200, ros.get("/api/ros")).await;
     cases.send("fine: orders", &ros, 1, 200, ros.get("/api/ros")).await;
     cases.send("fine: an order that is not there", &ros, 2, 404, ros.get("/api/ros/by-number/none")).await;
     cases.send("fine: a new order", &ros, 3, 201, ros.create("RO-1")).await;
     proxy.cut_at(1, Cut::Before);
     cases.send("fine: a lost connection that is replaced", &ros, 4, 200, ros.get("/api/ros?limit=1")).await;
-    let inventory = Function::start(emulator, "inventory", database, &vec![]).await;
+    let inventory = Function::start(&emulator, "inventory", &database, &vec![]).await;
     cases.send("fine: the stock", &inventory, 0, 200, inventory.get("/api/inventory/stats")).await;
-    let ai_logs = Function::start(emulator, "ai-logs", database, &vec![]).await;
+    let ai_logs = Function::start(&emulator, "ai-logs", &database, &vec![]).await;
     cases.send("fine: conversations", &ai_logs, 0, 200, ai_logs.get("/api/ai-logs")).await;
     for function in [ros, inventory, ai_logs] {
         function.instance.stop().await;
     }
 }
 
-async fn failures_of_the_database(cases: &mut Cases, emulator: &Emulator, database: &TestDatabase) {
-    for (case, name, path) in [
+async fn failures_to_connect(cases: &Cases) {
+    let (emulator, database) = start().await;
+    let gone = [
         ("the database is gone, for ros", "ros", "/api/ros"),
         ("the database is gone, for inventory", "inventory", "/api/inventory/stats"),
         ("the database is gone, for ai-logs", "ai-logs", "/api/ai-logs"),
-    ] {
-        let function = Function::start(emulator, name, database, &database_at(free_port())).await;
+    ];
+    join_all(gone.map(async |(case, name, path)| {
+        let function = Function::start(&emulator, name, &database, &database_at(free_port())).await;
         cases.send(case, &function, 0, 503, function.get(path)).await;
         function.instance.stop().await;
-    }
+    }))
+    .await;
 
     let wrong = vec![("DB_PASSWORD", "wrong".to_owned()), ("DB_USER", "nobody".to_owned())];
-    let ros = Function::start(emulator, "ros", database, &wrong).await;
+    let ros = Function::start(&emulator, "ros", &database, &wrong).await;
     cases.send("the password of the database is wrong", &ros, 0, 503, ros.get("/api/ros")).await;
     ros.instance.stop().await;
 
     let held = HeldConnections::start();
     let port = held.before("MySQL", format!("{}:{}", server().host, server().port)).await;
-    let ros = Function::start(emulator, "ros", database, &database_at(port)).await;
+    let ros = Function::start(&emulator, "ros", &database, &database_at(port)).await;
     cases.send("the database accepts connections and says nothing", &ros, 0, 503, ros.get("/api/ros")).await;
     ros.instance.stop().await;
+}
 
+async fn failures_of_statements(cases: &Cases) {
+    let (emulator, database) = start().await;
     // The error of a server that has become read-only.
     let takes_no_changes = "CREATE TRIGGER takes_no_changes BEFORE INSERT ON active FOR EACH ROW
                             SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = 'on purpose'";
     let mut connection = database.connect().await;
     execute(&mut connection, takes_no_changes).await;
-    let ros = Function::start(emulator, "ros", database, &vec![]).await;
+    let ros = Function::start(&emulator, "ros", &database, &vec![]).await;
     cases.send("the database takes no changes", &ros, 0, 503, ros.create("RO-2")).await;
     execute(&mut connection, "DROP TRIGGER takes_no_changes; LOCK TABLES active WRITE").await;
     cases.send("a table stays locked", &ros, 1, 503, ros.get("/api/ros")).await;
@@ -202,33 +220,35 @@ async fn failures_of_the_database(cases: &mut Cases, emulator: &Emulator, databa
     ros.instance.stop().await;
 }
 
-async fn failures_of_the_process(cases: &mut Cases, emulator: &Emulator, database: &TestDatabase) {
-    let odd = Function::of(&example("odd_function").await, emulator, "ros", database, &vec![]);
+async fn failures_of_the_process(cases: &Cases) {
+    let (emulator, database) = start().await;
+    let odd = Function::of(&example("odd_function").await, &emulator, "ros", &database, &vec![]);
     cases.send("a handler panics", &odd, 0, 500, odd.get("/api/odd/panic")).await;
     cases.send("a list breaks off", &odd, 1, 200, odd.get("/api/odd/broken")).await;
     odd.instance.stop().await;
 
     let nobody = vec![("AUTH_MODE", String::new())];
-    let ros = Function::start(emulator, "ros", database, &nobody).await;
+    let ros = Function::start(&emulator, "ros", &database, &nobody).await;
     cases.send("the authentication is not configured", &ros, 0, 503, ros.get("/api/ros")).await;
     ros.instance.stop().await;
 
     let wrong = vec![("DB_PORT", "many".to_owned())];
-    let ros = Function::start(emulator, "ros", database, &wrong).await;
+    let ros = Function::start(&emulator, "ros", &database, &wrong).await;
     assert_eq!(ros.instance.end().await, Some(1));
     assert!(ros.instance.metrics(0).await.is_empty());
     // Lambda then counts an error of the function, and the gateway answers 502.
     cases.add("an instance cannot start", json!({ "function": "ros", "status": 502, "ends": true, "metrics": {} }));
 }
 
-async fn failures_of_the_assistant(cases: &mut Cases, emulator: &Emulator, database: &TestDatabase) {
+async fn failures_of_the_assistant(cases: &Cases) {
+    let (emulator, database) = start().await;
     let (anthropic, dynamodb) = (FakeAnthropic::start([]).await, dynamodb::emulator().await);
     let usual = |variables: &[(&'static str, String)]| {
         [assistant_variables(&anthropic.url, &dynamodb.endpoint).as_slice(), variables].concat()
     };
     let logged = |user: &str| json!({ "userId": user, "conversationId": "c-1" });
     let once = ("AI_RATE_LIMIT", "1".to_owned());
-    let ai = Function::start(emulator, "ai", database, &usual(&[once])).await;
+    let ai = Function::start(&emulator, "ai", &database, &usual(&[once])).await;
     cases.send("fine: models", &ai, 0, 200, ai.get("/api/ai/health")).await;
     cases.send("fine: a chat", &ai, 1, 200, ai.chat(logged("a"))).await;
     cases.send("fine: a chat too many", &ai, 2, 429, ai.chat(logged("a"))).await;
@@ -236,7 +256,8 @@ async fn failures_of_the_assistant(cases: &mut Cases, emulator: &Emulator, datab
     cases.send("Anthropic is overloaded", &ai, 3, 503, ai.chat(logged("b"))).await;
     anthropic.respond_with(Script::error(401, "no"));
     cases.send("Anthropic rejects the key", &ai, 4, 503, ai.chat(logged("c"))).await;
-    let begun = events(&["one", "two"])[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect::<Vec<_>>();
+    let begun =
+        events(&["one", "two"])[..4].iter().map(|event| Part::Bytes(sse(event).into_bytes())).collect::<Vec<_>>();
     anthropic.respond_with(Script::parts([begun, vec![Part::Break]].concat()));
     let streamed = json!({ "userId": "d", "stream": true });
     cases.send("an answer of Anthropic breaks off", &ai, 5, 200, ai.chat(streamed)).await;
@@ -247,12 +268,12 @@ async fn failures_of_the_assistant(cases: &mut Cases, emulator: &Emulator, datab
     ai.instance.stop().await;
 
     let nowhere = |name| (name, format!("http://127.0.0.1:{}", free_port()));
-    let ai = Function::start(emulator, "ai", database, &usual(&[nowhere("ANTHROPIC_BASE_URL")])).await;
+    let ai = Function::start(&emulator, "ai", &database, &usual(&[nowhere("ANTHROPIC_BASE_URL")])).await;
     cases.send("Anthropic is gone", &ai, 0, 502, ai.chat(logged("f"))).await;
     ai.instance.stop().await;
 
     let hurried = ("ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS", "1".to_owned());
-    let ai = Function::start(emulator, "ai", database, &usual(&[hurried])).await;
+    let ai = Function::start(&emulator, "ai", &database, &usual(&[hurried])).await;
     anthropic.respond_with(Script::silent());
     cases.send("Anthropic does not answer in time", &ai, 0, 504, ai.chat(logged("g"))).await;
     ai.instance.stop().await;
@@ -261,12 +282,12 @@ async fn failures_of_the_assistant(cases: &mut Cases, emulator: &Emulator, datab
         [("DynamoDB is gone", "deny", 503), ("DynamoDB is gone, and chats go on", "allow", 200)]
     {
         let variables = [nowhere("AWS_ENDPOINT_URL_DYNAMODB"), ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned())];
-        let ai = Function::start(emulator, "ai", database, &usual(&variables)).await;
+        let ai = Function::start(&emulator, "ai", &database, &usual(&variables)).await;
         cases.send(case, &ai, 0, status, ai.chat(logged("h"))).await;
         ai.instance.stop().await;
     }
 
-    let database_is_gone = Function::start(emulator, "ai", database, &usual(&database_at(free_port()))).await;
+    let database_is_gone = Function::start(&emulator, "ai", &database, &usual(&database_at(free_port()))).await;
     let chat = database_is_gone.chat(logged("i"));
     cases.send("the database is gone, for the log of the assistant", &database_is_gone, 0, 200, chat).await;
 }

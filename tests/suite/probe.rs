@@ -44,7 +44,8 @@ fn assert_failed(result: Result<(), String>, paths: &[&str]) {
 async fn token_endpoint(token: Option<String>) -> String {
     let answer = async move |form: Bytes| {
         let form = String::from_utf8(form.to_vec()).unwrap();
-        let expected = "grant_type=client_credentials&client_id=probe&client_secret=client-secret&scope=api%3A%2F%2Fro%2F.default";
+        let expected =
+            "grant_type=client_credentials&client_id=probe&client_secret=client-secret&scope=api%3A%2F%2Fro%2F.default";
         assert_eq!(form, expected);
         match token {
             Some(token) => (StatusCode::OK, json!({ "access_token": token, "expires_in": 3600 }).to_string()),
