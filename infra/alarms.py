@@ -100,12 +100,12 @@ def fails(request, failure):
     return "unanswered" in CASES[failure] or function == case["function"]
 
 
-def traffic(many, minutes, failure=None, share=1.0, begin=0, seed=1, checked=True):
+def traffic(many, minutes, failure=None, share=1.0, begin=0, seed=1):
     """The metrics of some hours. From `begin` on, a share of the requests that the failure is about fail; with 0, one does."""
     metrics, chance, once = Metrics(), random.Random(seed), share == 0
     for minute in range(minutes):
         working = many or minute % 1440 < 480  # eight hours a day
-        check = checked and minute % 5 == 2
+        check = minute % 5 == 2
         check_fails = False
         for request, (case, per_hour, per_minute) in REQUESTS.items():
             mean = (per_minute if many else per_hour / 60) * working
