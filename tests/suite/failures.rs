@@ -216,7 +216,6 @@ async fn failures_of_statements(cases: &Cases) {
     cases.send("a table stays locked", &ros, 1, 503, ros.get("/api/ros")).await;
     execute(&mut connection, "UNLOCK TABLES; RENAME TABLE active TO gone").await;
     cases.send("a table is missing", &ros, 2, 503, ros.get("/api/ros")).await;
-    execute(&mut connection, "RENAME TABLE gone TO active").await;
     ros.instance.stop().await;
 }
 
@@ -261,10 +260,6 @@ async fn failures_of_the_assistant(cases: &Cases) {
     anthropic.respond_with(Script::parts([begun, vec![Part::Break]].concat()));
     let streamed = json!({ "userId": "d", "stream": true });
     cases.send("an answer of Anthropic breaks off", &ai, 5, 200, ai.chat(streamed)).await;
-    let mut connection = database.connect().await;
-    execute(&mut connection, "RENAME TABLE ai_conversation_logs TO gone").await;
-    cases.send("the log of the assistant is missing", &ai, 6, 200, ai.chat(logged("e"))).await;
-    execute(&mut connection, "RENAME TABLE gone TO ai_conversation_logs").await;
     ai.instance.stop().await;
 
     let nowhere = |name| (name, format!("http://127.0.0.1:{}", free_port()));
@@ -287,7 +282,12 @@ async fn failures_of_the_assistant(cases: &Cases) {
         ai.instance.stop().await;
     }
 
-    let database_is_gone = Function::start(&emulator, "ai", &database, &usual(&database_at(free_port()))).await;
-    let chat = database_is_gone.chat(logged("i"));
-    cases.send("the database is gone, for the log of the assistant", &database_is_gone, 0, 200, chat).await;
+    let ai = Function::start(&emulator, "ai", &database, &usual(&database_at(free_port()))).await;
+    cases.send("the database is gone, for the log of the assistant", &ai, 0, 200, ai.chat(logged("i"))).await;
+    ai.instance.stop().await;
+
+    execute(&mut database.connect().await, "RENAME TABLE ai_conversation_logs TO gone").await;
+    let ai = Function::start(&emulator, "ai", &database, &usual(&[])).await;
+    cases.send("the log of the assistant is missing", &ai, 0, 200, ai.chat(logged("j"))).await;
+    ai.instance.stop().await;
 }
