@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FUNCTIONS = {"RosFunction": "ros", "InventoryFunction": "inventory", "AiFunction": "ai", "AiLogsFunction": "ai-logs"}
 
 # All functions in Rust.
-BINARIES = {**FUNCTIONS, "MigrateFunction": "migrate"}
+BINARIES = {**FUNCTIONS, "MigrateFunction": "migrate", "ProbeFunction": "probe"}
 
 # The functions in Python that a deployment calls.
 HELPERS = {"RevisionFunction", "CheckFunction"}
@@ -50,6 +50,9 @@ WILDCARDS = {
     "logs:DescribeIndexPolicies": "not limited to a log group",
     "logs:DescribeLogGroups": "not limited to a log group",
     "logs:DescribeResourcePolicies": "not limited to a log group",
+    "logs:DeleteQueryDefinition": "saved queries are no resources",
+    "logs:DescribeQueryDefinitions": "as above",
+    "logs:PutQueryDefinition": "as above",
     "route53:ListHostedZones": "not limited to a zone",
     "cloudwatch:DescribeAlarms": "CloudWatch checks it on all alarms",
     "codedeploy:PutLifecycleEventHookExecutionStatus": "the groups of the stack's own application",
@@ -73,11 +76,27 @@ SECRET_VARIABLES = {
     "DB_PASSWORD": "{{resolve:secretsmanager:ro-tracker/${Stage}/database:SecretString:password}}",
     "ANTHROPIC_API_KEY": "{{resolve:secretsmanager:ro-tracker/${Stage}/anthropic:SecretString:apiKey}}",
     "PROXY_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/proxy:SecretString:accepted}}",
+    "PROBE_CLIENT_ID": "{{resolve:secretsmanager:ro-tracker/${Stage}/probe:SecretString:clientId}}",
+    "PROBE_CLIENT_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/probe:SecretString:clientSecret}}",
+    "PROBE_PROXY_SECRET": "{{resolve:secretsmanager:ro-tracker/${Stage}/proxy:SecretString:sent}}",
 }
 
-# Parameters and variables whose names only look like a secret's: the text that makes CloudFormation read the secrets again, and
-# the number of tokens that an answer may use.
-NO_SECRETS = {"SecretsRevision", "AiTokensPerDay", "AI_TOKENS_PER_DAY"}
+# The conditions under which a secret is there. Without one, the variable is empty.
+OPTIONAL_SECRETS = {
+    "PROXY_SECRET": "HasProxySecret",
+    "PROBE_CLIENT_ID": "HasProbeToken",
+    "PROBE_CLIENT_SECRET": "HasProbeToken",
+    "PROBE_PROXY_SECRET": "HasProxySecret",
+}
+
+# Parameters and variables whose names only look like a secret's: the text that makes CloudFormation read the secrets again,
+# the number of tokens that an answer may use, and where the scheduled check gets its token.
+NO_SECRETS = {"SecretsRevision", "AiTokensPerDay", "AI_TOKENS_PER_DAY"} | {
+    "ProbeTokenUrl",
+    "ProbeTokenParameters",
+    "PROBE_TOKEN_URL",
+    "PROBE_TOKEN_PARAMETERS",
+}
 
 # Variables that our own code does not read.
 FOREIGN_VARIABLES = {
@@ -87,7 +106,7 @@ FOREIGN_VARIABLES = {
 
 # Metrics of AWS for the dashboard and the alarms, with their dimensions.
 AWS_METRICS = {
-    "AWS/Lambda": ({"FunctionName"}, {"ConcurrentExecutions", "Errors", "Throttles"}),
+    "AWS/Lambda": ({"FunctionName"}, {"ConcurrentExecutions", "Errors", "Invocations", "Throttles"}),
     "AWS/ApiGateway": ({"ApiName", "Stage"}, {"4XXError", "5XXError", "Count", "IntegrationLatency", "Latency"}),
     "AWS/DynamoDB": (
         {"TableName"},
@@ -240,10 +259,10 @@ def functions_are_built_and_sized(template, resources):
         yield from differences(name, properties, expected)
         if not str(properties.get("MemorySize", {}).get("Ref", "")).endswith("MemorySize"):
             yield f"{name} has memory that is not a parameter"
-        if name == "MigrateFunction":
+        if name not in FUNCTIONS:
             if name in integration_timeouts:
-                yield "the gateway can call the migrations"
-            yield from differences(name, properties, {"Timeout": 900})
+                yield f"the gateway can call {name}"
+            yield from differences(name, properties, {"Timeout": {"MigrateFunction": 900, "ProbeFunction": 60}[name]})
             continue
         if "Fn::If" not in properties.get("ReservedConcurrentExecutions", {}):
             yield f"{name} has no parameter for its concurrency"
@@ -357,8 +376,8 @@ def nothing_secret_in_plain_text(template, resources):
             if not (looks_secret.search(variable) or variable in SECRET_VARIABLES) or variable in NO_SECRETS:
                 continue
             reference = {"Fn::Sub": SECRET_VARIABLES.get(variable)}
-            if variable == "PROXY_SECRET":
-                reference = {"Fn::If": ["HasProxySecret", reference, ""]}
+            if variable in OPTIONAL_SECRETS:
+                reference = {"Fn::If": [OPTIONAL_SECRETS[variable], reference, ""]}
             elif name == "MigrateFunction":
                 reference = {"Fn::Sub": MIGRATOR % {"DB_USER": "username", "DB_PASSWORD": "password"}.get(variable)}
             elif name == "AiFunction" and variable.startswith("DB_"):
@@ -368,7 +387,7 @@ def nothing_secret_in_plain_text(template, resources):
             if variable == "ANTHROPIC_API_KEY" and name != "AiFunction":
                 yield f"{name} gets Anthropic's key"
     allowed = re.compile(
-        r"^/(Ros|Inventory|Ai|AiLogs|Migrate)Function/Properties/Environment/Variables/"
+        r"^/(Ros|Inventory|Ai|AiLogs|Migrate|Probe)Function/Properties/Environment/Variables/"
         r"|^/Distribution/Properties/DistributionConfig/Origins/1/OriginCustomHeaders/"
     )
     for path, value in strings(resources):
@@ -887,6 +906,65 @@ def distribution_streams(template, resources):
             yield f"the origin {origin['Id']} {'gets' if header else 'does not get'} the secret"
 
 
+def scheduled_check_asks_every_function(template, resources):
+    rule = resources["ProbeFunctionEveryFiveMinutes"]["Properties"]
+    expected = {"ScheduleExpression": "rate(5 minutes)", "State": {"Fn::If": ["HasProbe", "ENABLED", "DISABLED"]}}
+    yield from differences("the schedule", rule, expected)
+    if [target["Arn"] for target in rule["Targets"]] != [{"Ref": "ProbeFunctionAliaslive"}]:
+        yield f"the schedule calls {rule['Targets']}"
+    # A repetition would count one failure twice.
+    once = resources.get("ProbeFunctionEventInvokeConfig", {}).get("Properties", {})
+    yield from differences("the check", once, {"MaximumRetryAttempts": 0, "Qualifier": "live"})
+    variables = resources["ProbeFunction"]["Properties"]["Environment"]["Variables"]
+    yield from differences("ProbeFunction", variables, {"PROBE_URL": template["Outputs"]["ApiUrl"]["Value"]})
+    source = (ROOT / "crates/probe/src/lib.rs").read_text()
+    paths = set(re.findall(r'"(/(?:api/|health)[^"?]*)', source))
+    asked = {
+        FUNCTIONS.get(function_of(integration))
+        for path, _, integration in operations(resources)
+        if any(re.fullmatch(re.sub(r"\{\w+\+\}", ".+", path), asked) for asked in paths) and path != "/{unknown+}"
+    }
+    if asked != set(FUNCTIONS.values()) or "/health" not in paths:
+        yield f"the check asks only {sorted(asked)}"
+
+
+def budget_is_of_the_month(template, resources):
+    conditions = template["Conditions"]["HasBudget"]["Fn::And"]
+    if resources["Budget"].get("Condition") != "HasBudget" or {"Condition": "HasEmail"} not in conditions:
+        yield "the budget is not optional, or has no address"
+    properties = resources["Budget"]["Properties"]
+    expected = {"BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": {"Amount": {"Ref": "MonthlyBudget"}, "Unit": "USD"}}
+    yield from differences("Budget", properties["Budget"], expected)
+    told = {}
+    for one in properties["NotificationsWithSubscribers"]:
+        told[one["Notification"]["NotificationType"]] = one["Notification"]["Threshold"]
+        if one["Subscribers"] != [{"SubscriptionType": "EMAIL", "Address": {"Ref": "AlarmEmail"}}]:
+            yield f"the budget tells {one['Subscribers']}"
+    if told != {"FORECASTED": 80, "ACTUAL": 100}:
+        yield f"the budget rings at {told}"
+
+
+def web_acl_guards_the_gateway(template, resources):
+    for name in ("ApiAcl", "ApiAclAssociation"):
+        yield from differences(name, resources[name], {"Condition": "HasApiWebAcl"})
+    acl, association = (resources[name]["Properties"] for name in ("ApiAcl", "ApiAclAssociation"))
+    yield from differences("ApiAcl", acl, {"Scope": "REGIONAL", "DefaultAction": {"Allow": {}}})
+    limits = [rule["Statement"]["RateBasedStatement"] for rule in acl["Rules"] if "RateBasedStatement" in rule["Statement"]]
+    if limits != [{"Limit": {"Ref": "RequestsPerAddress"}, "EvaluationWindowSec": 300, "AggregateKeyType": "IP"}]:
+        yield f"the web ACL limits addresses by {limits}"
+    # Chats are larger than what WAF reads of a body, and have texts that look like attacks.
+    text = json.dumps(acl["Rules"])
+    if "ManagedRuleGroupStatement" in text or '"Body"' in text or "JsonBody" in text:
+        yield "the web ACL looks into bodies, and would refuse chats"
+    if association["WebACLArn"] != {"Fn::GetAtt": ["ApiAcl", "Arn"]}:
+        yield f"the gateway gets {association['WebACLArn']}"
+    if association["ResourceArn"] != {"Fn::Sub": [STAGE_ARN, {"Name": {"Ref": "ApiStage"}}]}:
+        yield f"the web ACL is for {association['ResourceArn']}, which may not be there yet"
+
+
+STAGE_ARN = "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${Api}/stages/${Name}"
+
+
 # Checks of infra/observability.yaml; each takes that template.
 
 
@@ -920,6 +998,12 @@ def metrics(observability, of_alarms=True):
 def alarms_are_sent_and_explained(observability):
     page = (ROOT / "infra/README.md").read_text()
     seen = set()
+    sections = page.partition("\n## Alarms\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    for section in sections:
+        heading, _, text = section.partition("\n")
+        for part in ("**First:**", "**When it is wrong:**"):
+            if part not in text:
+                yield f"{heading} has no part {part}"
     for name, alarm in alarms(observability).items():
         properties = alarm["Properties"]
         named = re.search(r'^(.{40,}) See "([^"]+)" in infra/README\.md\.$', properties.get("AlarmDescription", ""))
@@ -936,8 +1020,7 @@ def alarms_are_sent_and_explained(observability):
             yield f"{name} is called {properties.get('AlarmName')}"
     if len(seen) != len(alarms(observability)):
         yield "alarms share an explanation"
-    headings = re.findall(r"^### (.+)$", page.partition("\n## Alarms\n")[2].partition("\n## ")[0], re.MULTILINE)
-    for heading in set(headings) - seen - {VERSION_ALARM}:
+    for heading in {section.partition("\n")[0] for section in sections} - seen - {VERSION_ALARM}:
         yield f"infra/README.md explains {heading}, which is not an alarm"
 
 
@@ -945,7 +1028,9 @@ def alarms_are_well_defined(observability):
     for name, alarm in alarms(observability).items():
         properties = alarm["Properties"]
         # Without it, an alarm has insufficient data whenever there are no requests.
-        if properties.get("TreatMissingData") not in ("notBreaching", "breaching", "ignore"):
+        # Nobody runs the scheduled check where it is turned off.
+        optional = {"Fn::If": ["IsChecked", "breaching", "notBreaching"]}
+        if properties.get("TreatMissingData") not in ("notBreaching", "ignore", optional):
             yield f"{name} does not set TreatMissingData"
         points, periods = properties.get("DatapointsToAlarm"), properties.get("EvaluationPeriods")
         if points is None or points > periods:
@@ -1023,6 +1108,30 @@ def dashboard_is_valid(observability):
         yield "the dashboard has no text"
 
 
+def queries_read_the_logs(observability):
+    """Saved queries name log groups that exist, and fields that a line has; and the page says when to run them."""
+    page = (ROOT / "infra/README.md").read_text()
+    source = (ROOT / "crates/core/src/metrics/mod.rs").read_text()
+    ours = set(re.findall(r"^    (\w+): (?:COUNT|MILLISECONDS), \w+;", source, re.MULTILINE))
+    ours |= set(re.findall(r'const \w+: &str = "(\w+)";', source))
+    ours |= {"http.status", "outcome", "request.id", "level", "message", "fault", "hint"}
+    access = set(re.findall(r'"(\w+)":"\$context', read()["Resources"]["Api"]["Properties"]["AccessLogSetting"]["Format"]))
+    words_of_the_language = {"filter", "stats", "count", "latest", "as", "by", "sort", "desc", "display", "limit", "or", "and"}
+    for name, query in of_type(observability["Resources"], "AWS::Logs::QueryDefinition").items():
+        properties = query["Properties"]
+        groups = {group["Fn::Sub"].removeprefix("/ro-tracker/${Stage}/") for group in properties["LogGroupNames"]}
+        if not (groups <= set(FUNCTIONS.values()) or groups == {"access"}):
+            yield f"{name} reads {sorted(groups)}"
+        text = re.sub(r'"[^"]*"|@timestamp', "", properties["QueryString"])
+        made = set(re.findall(r"\bas (\w+)", text))
+        for word in set(re.findall(r"[A-Za-z][\w.]*", text)) - made - words_of_the_language:
+            if word not in (access if groups == {"access"} else ours):
+                yield f"{name} asks for {word}, which no log line has"
+        title = properties["Name"]["Fn::Sub"].removeprefix("ro-tracker-${Stage}/")
+        if f'"{title}"' not in page:
+            yield f"infra/README.md does not say when to run {title}"
+
+
 def metrics_exist(observability):
     """For metrics of our functions, only the function is checked; tests/suite/dashboard.rs compares the names."""
     made = {}
@@ -1030,7 +1139,7 @@ def metrics_exist(observability):
         for made_metric in log_filter["Properties"]["MetricTransformations"]:
             key = made_metric["MetricNamespace"], made_metric["MetricName"]
             made[key] = {dimension["Key"] for dimension in made_metric.get("Dimensions", [])}
-    functions = {f"ro-tracker-${{Stage}}-{name}" for name in FUNCTIONS.values()}
+    functions = {f"ro-tracker-${{Stage}}-{name}" for name in [*FUNCTIONS.values(), "probe"]}
     for who, namespace, name, dimensions in metrics(observability):
         function = dimensions.get("Function", dimensions.get("FunctionName"))
         if function is not None and function not in functions:
@@ -1326,6 +1435,26 @@ MUTATIONS = {
         (f"{AI} FunctionName", "assistant"),
         (f"{API} AccessLogSetting Format", '{"requestId":"$context.requestId","errorType":"$context.error.responseType"}'),
     ],
+    scheduled_check_asks_every_function: [
+        ("Resources ProbeFunction Properties EventInvokeConfig", GONE),
+        ("Resources ProbeFunction Properties Events EveryFiveMinutes Properties State", "ENABLED"),
+        ("Resources ProbeFunction Properties Events EveryFiveMinutes Properties Schedule", "rate(1 day)"),
+        ("Resources ProbeFunction Properties Environment Variables PROBE_URL", "https://example.com"),
+        (f"{AI} Events ApiEach Properties Path", "/api/assistant/{rest+}"),
+    ],
+    budget_is_of_the_month: [
+        ("Resources Budget Condition", GONE),
+        ("Resources Budget Properties Budget TimeUnit", "ANNUALLY"),
+        ("Resources Budget Properties NotificationsWithSubscribers 0", GONE),
+        ("Resources Budget Properties NotificationsWithSubscribers 1 Subscribers", []),
+    ],
+    web_acl_guards_the_gateway: [
+        ("Resources ApiAcl Condition", GONE),
+        ("Resources ApiAcl Properties Rules 0", GONE),
+        ("Resources ApiAcl Properties Rules 1 Statement OrStatement Statements 0 SizeConstraintStatement FieldToMatch", {"Body": {}}),
+        ("Resources ApiAcl Properties Rules 1 Statement", {"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}}),
+        ("Resources ApiAclAssociation Properties ResourceArn", {"Fn::Sub": "arn:aws:apigateway:${AWS::Region}::/restapis/${Api}/stages/prod"}),
+    ],
     roles_can_be_bounded: [
         ("Resources AiRole Properties PermissionsBoundary", GONE),
         ("Resources AiRole Properties RoleName", "assistant"),
@@ -1342,7 +1471,7 @@ def body_with(*change):
 
 
 ALARM = "Resources ServerErrors Properties"
-SINGLE = "Resources UpstreamErrors Properties"
+SINGLE = "Resources UpstreamMisconfigured Properties"
 MANY_METRICS = "".join(f'"RoTracker", "Number{number}"], [' for number in range(20)) + '"AWS/Lambda", "Errors"'
 BODY = "Resources Dashboard Properties DashboardBody Fn::Sub"
 OBSERVABILITY_MUTATIONS = {
@@ -1356,7 +1485,8 @@ OBSERVABILITY_MUTATIONS = {
     ],
     alarms_are_well_defined: [
         (f"{ALARM} TreatMissingData", GONE),
-        (f"{ALARM} DatapointsToAlarm", 4),
+        (f"{ALARM} TreatMissingData", "breaching"),
+        (f"{ALARM} DatapointsToAlarm", 6),
         (f"{ALARM} Metrics 0 Expression", "SUM([errors, errors_all])"),
         (f"{ALARM} Metrics 1 ReturnData", True),
     ],
@@ -1370,6 +1500,12 @@ OBSERVABILITY_MUTATIONS = {
         (BODY, body_with("pct(DatabaseTime, 50)", "pct(DatabaseWait, 50)")),
         (BODY, body_with('"AWS/Lambda", "Errors"', MANY_METRICS)),
         (BODY, body_with("filter ispresent(DatabaseRetries) | stats sum(DatabaseRetries)", "stats sum(DatabaseConnects)")),
+    ],
+    queries_read_the_logs: [
+        ("Resources SlowChats Properties LogGroupNames 0 Fn::Sub", "/ro-tracker/${Stage}/assistant"),
+        ("Resources SlowChats Properties QueryString", "filter UpstreamTime > 10000"),
+        ("Resources BusiestAddresses Properties QueryString", "stats count(*) by address"),
+        ("Resources SlowChats Properties Name Fn::Sub", "ro-tracker-${Stage}/Slow"),
     ],
     metrics_exist: [
         (BODY, body_with('"AWS/Lambda", "Throttles"', '"AWS/Lambda", "Throttled"')),

@@ -159,7 +159,7 @@ class Accepted:
     def get_cfn_attribute(self, attribute):
         if f"/properties/{attribute.replace('.', '/')}" not in schema_of(self.kind).get("readOnlyProperties", []):
             raise Refused(f"{self.kind} has no attribute {attribute}")
-        return attribute
+        return f"arn:aws:service:{REGION}:{DEFAULT_ACCOUNT_ID}:{self.physical_resource_id}" if attribute == "Arn" else attribute
 
 
 class RestApi(Accepted):

@@ -114,6 +114,37 @@ UNUSED = {
         "s3:REST.PUT.OBJECT",
     ],
     "The topic has no data protection": ["sns:PutDataProtectionPolicy"],
+    "The web ACL is for a stage of the gateway, and for no other service": [
+        "amplify:AssociateWebACL",
+        "amplify:DisassociateWebACL",
+        "amplify:GetWebACLForResource",
+        "apprunner:AssociateWebAcl",
+        "apprunner:DescribeWebAclForService",
+        "apprunner:DisassociateWebAcl",
+        "appsync:AssociateWebACL",
+        "appsync:DisassociateWebACL",
+        "appsync:GetWebACLForResource",
+        "appsync:SetWebACL",
+        "bedrock-agentcore:GatewayAssociateWebACL",
+        "bedrock-agentcore:GatewayDisassociateWebACL",
+        "bedrock-agentcore:GatewayGetWebACLForResource",
+        "cognito-idp:AssociateWebACL",
+        "cognito-idp:DisassociateWebACL",
+        "cognito-idp:GetWebACLForResource",
+        "ec2:AssociateVerifiedAccessInstanceWebAcl",
+        "ec2:DescribeVerifiedAccessInstanceWebAclAssociations",
+        "ec2:DisassociateVerifiedAccessInstanceWebAcl",
+        "ec2:GetVerifiedAccessInstanceWebAcl",
+        "elasticloadbalancing:CreateWebACLAssociation",
+        "elasticloadbalancing:DeleteWebACLAssociation",
+        "elasticloadbalancing:GetLoadBalancerWebACL",
+        "elasticloadbalancing:SetWebACL",
+    ],
+    "The web ACL has no rules of other accounts or vendors": [
+        "payments:GetConnectedAccount",
+        "wafv2:GetPermissionPolicy",
+        "wafv2:PutPermissionPolicy",
+    ],
 }
 
 # Actions of the role that no schema lists.
@@ -135,6 +166,7 @@ BESIDES_CALLS = {
 ARNS = {
     "AWS::ApiGateway::DomainName": "apigateway:{region}::/domainnames/{DomainName}",
     "AWS::ApiGateway::RestApi": "apigateway:{region}::/restapis/{id}",
+    "AWS::Budgets::Budget": "budgets::{account}:budget/{Budget[BudgetName]}",
     "AWS::CloudFormation::Stack": "cloudformation:{region}:{account}:stack/{id}/1",
     "AWS::CloudFront::Distribution": "cloudfront::{account}:distribution/{id}",
     "AWS::CloudWatch::Alarm": "cloudwatch:{region}:{account}:alarm:{AlarmName}",
@@ -142,6 +174,7 @@ ARNS = {
     "AWS::CodeDeploy::Application": "codedeploy:{region}:{account}:application:{id}",
     "AWS::CodeDeploy::DeploymentGroup": "codedeploy:{region}:{account}:deploymentgroup:{ApplicationName}/{id}",
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{id}",
+    "AWS::Events::Rule": "events:{region}:{account}:rule/{id}",
     "AWS::IAM::Role": "iam::{account}:role/{id}",
     "AWS::Lambda::Function": "lambda:{region}:{account}:function:{FunctionName}",
     "AWS::Lambda::LayerVersion": "lambda:{region}:{account}:layer:{LayerName}",
@@ -149,6 +182,7 @@ ARNS = {
     "AWS::Logs::MetricFilter": "logs:{region}:{account}:log-group:{LogGroupName}",
     "AWS::Route53::RecordSet": "route53:::hostedzone/{HostedZoneId}",
     "AWS::SNS::Topic": "sns:{region}:{account}:{TopicName}",
+    "AWS::WAFv2::WebACL": "wafv2:{region}:{account}:regional/webacl/{Name}/1",
 }
 
 REFERENCE = load_resource(cfnlint.data.AdditionalSpecs, "Policies.json")

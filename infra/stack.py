@@ -20,6 +20,7 @@ SECRETS = {
     "anthropic": {"apiKey": "key"},
     "database": {"username": "service", "password": "first"},
     "migrator": {"username": "migrator", "password": "other"},
+    "probe": {"clientId": "client", "clientSecret": "secret"},
     "proxy": {"accepted": "a" * 32, "sent": "a" * 32},
 }
 RUST = "provided.al2023"  # the functions in Python only serve the deployment
@@ -31,6 +32,7 @@ SHARED = {
     "DomainName": "api.genthrust.com",
     "HostedZoneId": None,
     "DashboardOrigin": "genthrust.netlify.app",
+    "ApiWebAcl": "true",
     "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012",
 }
 EVERYTHING = SHARED | {
@@ -40,6 +42,7 @@ EVERYTHING = SHARED | {
     "DashboardCertificateArn": CERTIFICATE,
     "DashboardWebAclArn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/office/12345678-1234-1234-1234-123456789012",
     "ProxySecret": "true",
+    "ProbeTokenUrl": "https://login.microsoftonline.com/12345678-1234-1234-1234-123456789012/oauth2/v2.0/token",
     "AiLogConversations": "false",
     "ManageApiGatewayAccount": "true",
 }
@@ -75,6 +78,7 @@ SKIPPED = {
     "AWS::ApiGateway::RestApi EndpointConfiguration": "stage_is_throttled_logged_and_traced",
     "AWS::ApiGateway::RestApi Parameters": "stage_is_throttled_logged_and_traced",
     "AWS::ApiGateway::Stage": "stage_is_throttled_logged_and_traced",
+    "AWS::Budgets::Budget": "budget_is_of_the_month",
     "AWS::CloudFront::Distribution": "distribution_streams",
     "AWS::CloudWatch::Alarm": "alarms_are_well_defined",
     "AWS::CodeDeploy::Application": "SAM writes it",
@@ -83,6 +87,7 @@ SKIPPED = {
     "AWS::IAM::OIDCProvider": "only has the address and the audience that GitHub names",
     "AWS::IAM::Role ManagedPolicyArns": "functions_may_use_what_they_have",
     "AWS::IAM::RolePolicy": "permissions.py compares its actions",
+    "AWS::Lambda::EventInvokeConfig": "scheduled_check_asks_every_function",
     "AWS::Lambda::Function Architectures": "functions_are_built_and_sized",
     "AWS::Lambda::Function LoggingConfig": "every_function_has_a_log_group",
     "AWS::Lambda::Function Tags": "SAM's own",
@@ -91,6 +96,9 @@ SKIPPED = {
     "AWS::Lambda::Function Layers": "authorities_are_in_the_layer",
     "AWS::Lambda::LayerVersion LayerName": "authorities_are_in_the_layer",
     "AWS::Logs::MetricFilter": "metrics_exist",
+    "AWS::Logs::QueryDefinition": "queries_read_the_logs",
+    "AWS::WAFv2::WebACL": "web_acl_guards_the_gateway",
+    "AWS::WAFv2::WebACLAssociation": "web_acl_guards_the_gateway",
     "Custom::Migrations Revision": "migrations_run_first",
     "Custom::Migrations ServiceTimeout": "migrations_run_first",
     "Custom::Migrations Version": "migrations_run_first",

@@ -33,17 +33,17 @@ use tokio::{
 const ORIGIN: &str = "https://repairs.example";
 
 /// A running `rotracker serve`.
-struct Service {
-    url: String,
+pub(crate) struct Service {
+    pub(crate) url: String,
     database: TestDatabase,
-    _anthropic: FakeAnthropic,
+    anthropic: FakeAnthropic,
     _process: Child,
     _folder: TempDir,
 }
 
 impl Service {
     /// Starts it on a new database with one part, with `variables` and these chats.
-    async fn start(arguments: &[&str], variables: &[(&'static str, String)], chats: Vec<Script>) -> Self {
+    pub(crate) async fn start(arguments: &[&str], variables: &[(&'static str, String)], chats: Vec<Script>) -> Self {
         let (database, anthropic) = (TestDatabase::empty().await, FakeAnthropic::start(chats).await);
         migrate(&database, &database, false).await.unwrap();
         let part = "INSERT INTO terra (PN, QTY) VALUES ('AN123-1', 4);
@@ -71,7 +71,12 @@ impl Service {
         // The rest of its log must go somewhere.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         let url = format!("http://127.0.0.1:{port}");
-        Self { url, database, _anthropic: anthropic, _process: process, _folder: folder }
+        Self { url, database, anthropic, _process: process, _folder: folder }
+    }
+
+    /// The number of requests to Anthropic.
+    pub(crate) fn chats(&self) -> usize {
+        self.anthropic.requests().len()
     }
 
     async fn orders(&self) -> i64 {
@@ -80,7 +85,7 @@ impl Service {
     }
 }
 
-fn off() -> Vec<(&'static str, String)> {
+pub(crate) fn off() -> Vec<(&'static str, String)> {
     vec![("AUTH_MODE", "none".to_owned())]
 }
 
@@ -317,13 +322,13 @@ async fn a_database_that_is_gone_or_not_migrated_is_found() {
 }
 
 /// A proxy in front of a service that spoils some responses.
-struct Spoiler {
-    url: String,
+pub(crate) struct Spoiler {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<String>>>,
     server: AbortHandle,
 }
 
-type Spoil = fn(&Method, &str, usize) -> Option<StatusCode>;
+pub(crate) type Spoil = fn(&Method, &str, usize) -> Option<StatusCode>;
 
 struct SpoilerState {
     upstream: String,
@@ -338,7 +343,7 @@ impl Spoiler {
     /// Starts it. `spoil` is asked with the method, the path and the number of earlier requests with both, and says which status the client
     /// gets instead of that of the service, which gets every request unless it is 404. 418 stands for no answer, and 425 for a request
     /// that the service gets late.
-    async fn start(service: &Service, spoil: Spoil) -> Self {
+    pub(crate) async fn start(service: &Service, spoil: Spoil) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::<Mutex<Vec<String>>>::default();

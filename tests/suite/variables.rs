@@ -11,6 +11,7 @@ use ai::AiConfig;
 use ai_logs::AiLogsConfig;
 use app_core::config::Env;
 use inventory::InventoryConfig;
+use probe::ProbeConfig;
 use ros::RosConfig;
 
 /// Variables that only the platform or Cargo sets.
@@ -25,15 +26,17 @@ fn env(variables: &[(&str, &str)]) -> Env {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The variables that the four functions read. Some are read only if others are set, so several environments are tried.
+/// The variables that the functions read. Some are read only if others are set, so several environments are tried.
 fn read_by_functions() -> BTreeSet<String> {
     let mut read = BTreeSet::new();
     let issuer = ("AUTH_ISSUER", "https://issuer.example");
-    for variables in [&[][..], &[("APP_ENV", "production"), ("AI_LOG_CONVERSATIONS", "true"), issuer]] {
-        let environments = [(); 4].map(|()| env(variables));
+    let token = ("PROBE_TOKEN_URL", "https://issuer.example/token");
+    for variables in [&[][..], &[("APP_ENV", "production"), ("AI_LOG_CONVERSATIONS", "true"), issuer, token]] {
+        let environments = [(); 5].map(|()| env(variables));
         let lists = environments.each_ref().map(Env::requested_variables);
-        let [ros, inventory, ai, ai_logs] = environments;
+        let [ros, inventory, ai, ai_logs, probe] = environments;
         drop((RosConfig::read(ros), InventoryConfig::read(inventory), AiConfig::read(ai), AiLogsConfig::read(ai_logs)));
+        drop(ProbeConfig::read(probe));
         read.extend(lists.iter().flat_map(|list| list.borrow().clone()));
     }
     read

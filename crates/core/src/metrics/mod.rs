@@ -46,11 +46,10 @@ impl Unit {
 const MILLISECONDS: Unit = Unit::Milliseconds;
 const COUNT: Unit = Unit::Count;
 
-// CloudWatch bills each metric under each value of its dimensions. So it stores only those that alarms watch, and `BrokenAnswers` and
-// `JournalFailures`, for which there may be alarms later.
+// CloudWatch bills each metric under each value of its dimensions. So it stores only those that alarms watch.
 const BY_ENVIRONMENT: &[&[&str]] = &[&[ENVIRONMENT]];
 const BY_FUNCTION: &[&[&str]] = &[&[FUNCTION]];
-const BY_ENVIRONMENT_AND_VERSION: &[&[&str]] = &[&[ENVIRONMENT], &[FUNCTION, VERSION]];
+const BY_FUNCTION_AND_VERSION: &[&[&str]] = &[&[FUNCTION], &[FUNCTION, VERSION]];
 /// A number in the log line, for queries, and no metric in CloudWatch.
 const IN_LOG_ONLY: &[&[&str]] = &[];
 
@@ -87,7 +86,7 @@ metrics! {
     /// The time from the start of the request to the last byte of the response.
     Duration: MILLISECONDS, BY_FUNCTION;
     /// 1 for a response with status 5xx, else 0.
-    Errors: COUNT, BY_ENVIRONMENT_AND_VERSION;
+    Errors: COUNT, BY_FUNCTION_AND_VERSION;
     /// 1 for a response that failed after its first byte, else 0. A client that disconnects is no failure.
     BrokenAnswers: COUNT, BY_ENVIRONMENT;
     /// 1 for the first request of an instance, else 0.
