@@ -19,6 +19,7 @@ mod emulator;
 mod examples;
 mod export;
 mod export_since;
+mod failover;
 mod faults;
 mod framing;
 mod freeze;
