@@ -450,6 +450,11 @@ impl Progress {
         has_more(&self.acknowledged, lanes, &before.acknowledged, count)
     }
 
+    /// Returns the number of responses with status 503.
+    pub fn refusals(&self) -> usize {
+        self.unavailable.values().sum()
+    }
+
     /// Returns whether each lane has at least `count` responses with status 503 more than it had in `before`.
     pub fn has_been_unavailable(&self, lanes: &[Lane], before: &Self, count: usize) -> bool {
         has_more(&self.unavailable, lanes, &before.unavailable, count)
@@ -868,9 +873,9 @@ impl Client {
         (lane, response)
     }
 
-    /// Sends a change. Half of them have a key, with which they are sent until their outcome is known.
+    /// Sends a change. Every second client sends a key with each, and repeats it until its outcome is known.
     async fn change(&mut self, kind: Kind, mark: &str, mut request: Request) -> Outcome {
-        request.key = self.random.random_bool(0.5).then(|| format!("{kind}, {mark}, {}", self.marks));
+        request.key = self.number.is_multiple_of(2).then(|| format!("{kind}, {mark}, {}", self.marks));
         let mut may_be_saved = false;
         let outcome = loop {
             let (lane, response) = self.send(kind.area(), &request).await;
