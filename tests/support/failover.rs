@@ -126,7 +126,7 @@ impl Server {
         } else {
             format!(
                 "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '{host}', SOURCE_PORT = {port}, SOURCE_USER = 'replica',
-                     SOURCE_LOG_FILE = '{file}', SOURCE_LOG_POS = {offset};
+                     SOURCE_SSL = 0, SOURCE_LOG_FILE = '{file}', SOURCE_LOG_POS = {offset};
                  START REPLICA"
             )
         };
@@ -153,7 +153,12 @@ impl Server {
             .fetch_one(&mut self.connection)
             .await
             .expect("the server waits");
-        assert!(waited.is_some_and(|events| events >= 0), "the second server does not catch up: {waited:?}");
+        if waited.is_none_or(|events| events < 0) {
+            let statement = if self.is_mariadb { "SHOW SLAVE STATUS" } else { "SHOW REPLICA STATUS" };
+            let status = sqlx::raw_sql(statement).fetch_one(&mut self.connection).await.expect("a status");
+            let [receiving, applying] = ["Last_IO_Error", "Last_SQL_Error"].map(|name| status.get::<String, _>(name));
+            panic!("the second server does not catch up: {receiving} {applying}");
+        }
     }
 
     async fn set_read_only(&mut self, is_read_only: bool) {
@@ -253,6 +258,7 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     migrate::migrate_inventory(&Pool::new(&first.root, INVENTORY)).await.expect("the migrations apply");
     let mut inventory = db::connect(&first.root, Some(INVENTORY)).await.expect("the server accepts connections");
     let parts = add_parts(&mut inventory).await;
+    second.wait_for(&first.position().await).await;
 
     let moving = MovingAddress::new(options.address, &first, &second).await;
     let fleet = Arc::new(Fleet::start(&moving.address).await);
