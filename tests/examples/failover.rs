@@ -15,6 +15,9 @@ struct Arguments {
     /// The address that moves to the second server
     #[arg(long, value_enum)]
     address: Vec<Address>,
+    /// Leave the first server running, read-only
+    #[arg(long)]
+    first_stays: bool,
     /// The number of clients
     #[arg(long, default_value_t = 16)]
     clients: usize,
@@ -31,7 +34,7 @@ enum Address {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { server, address, clients, changes } = Arguments::parse();
+    let Arguments { server, address, first_stays, clients, changes } = Arguments::parse();
     let addresses = if address.is_empty() { vec![Address::Proxy, Address::Name] } else { address };
     let mut is_sound = true;
     for address in addresses {
@@ -39,7 +42,7 @@ async fn main() -> ExitCode {
             Address::Proxy => failover::Address::Proxy,
             Address::Name => failover::Address::Name,
         };
-        let rehearsal = rehearse(&Options { program: server.clone(), address, clients, changes }).await;
+        let rehearsal = rehearse(&Options { program: server.clone(), address, first_stays, clients, changes }).await;
         print(&rehearsal.summary);
         for fault in &rehearsal.faults {
             print(fault);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rotracker_tests::failover::{Address, Options, rehearse};
 
-async fn rehearse_with(address: Address) {
-    let rehearsal = rehearse(&Options { program: None, address, clients: 8, changes: 10 }).await;
+async fn rehearse_with(address: Address, first_stays: bool) {
+    let rehearsal = rehearse(&Options { program: None, address, first_stays, clients: 8, changes: 10 }).await;
     println!("{}", rehearsal.summary);
     assert_eq!(rehearsal.faults, Vec::<String>::new());
     for (name, time) in rehearsal.recovery {
@@ -17,10 +17,15 @@ async fn rehearse_with(address: Address) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_is_lost_or_doubled_when_a_proxy_moves() {
-    rehearse_with(Address::Proxy).await;
+    rehearse_with(Address::Proxy, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_is_lost_or_doubled_when_a_name_moves() {
-    rehearse_with(Address::Name).await;
+    rehearse_with(Address::Name, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_is_lost_or_doubled_when_the_first_server_stays() {
+    rehearse_with(Address::Name, true).await;
 }

@@ -1,7 +1,8 @@
 //! Rehearses the failover of the database: a second server takes over from the first, while clients go on.
 //!
 //! The first server turns read-only, the second one catches up, the first is killed, and the address moves to the second. The
-//! processes are not restarted.
+//! processes are not restarted. In another form the first server stays read-only, as one that becomes the replica does, so that
+//! connections to it stay open.
 
 use std::{
     fmt::Write,
@@ -53,6 +54,8 @@ pub struct Options {
     /// The server program, or `None` for the installed one.
     pub program: Option<PathBuf>,
     pub address: Address,
+    /// Whether the first server is not killed.
+    pub first_stays: bool,
     pub clients: usize,
     /// How many changes each process must acknowledge in each part of the API before the failover, and again after it.
     pub changes: usize,
@@ -271,10 +274,12 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     workload.wait_until(LIMIT, |now| now.has_been_unavailable(&lanes, &before, 2)).await;
     second.wait_for(&first.position().await).await;
     let read_only = began.elapsed();
-    first.kill().await;
-    // Some requests have to give up meanwhile.
-    let before = workload.progress();
-    workload.wait_until(LIMIT, |now| now.refusals() >= before.refusals() + 3).await;
+    if !options.first_stays {
+        first.kill().await;
+        // Some requests have to give up meanwhile.
+        let before = workload.progress();
+        workload.wait_until(LIMIT, |now| now.refusals() >= before.refusals() + 3).await;
+    }
     second.promote().await;
     moving.move_to_second().await;
     let without_server = began.elapsed() - read_only;
@@ -288,7 +293,10 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     let mut inventory = db::connect(&second.root, Some(INVENTORY)).await.expect("the server accepts connections");
     let faults = workload.compare(&mut main, &mut inventory).await;
     let recovery = workload.recovery();
-    let mut summary = format!("{}, the address is a {:?}\n", version(&mut main).await, options.address);
+    let Options { address, first_stays, .. } = options;
+    let first_server = if *first_stays { "stays" } else { "is killed" };
+    let version = version(&mut main).await;
+    let mut summary = format!("{version}: a {address:?} moves, the first server {first_server}\n");
     summary.push_str(&workload.summary());
     let [read_only, without_server] = [read_only, without_server].map(|time| time.as_secs_f64());
     let _ = writeln!(summary, "{read_only:.2} s read-only, then {without_server:.2} s without a server");
