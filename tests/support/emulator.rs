@@ -260,9 +260,32 @@ impl Instance {
     }
 
     /// Returns the peak resident memory in bytes.
+    ///
+    /// # Errors
+    /// When the process does not run.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// Returns the resident memory in bytes.
+    ///
+    /// # Errors
+    /// When the process does not run.
+    pub fn resident_memory(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// Returns the number of open files.
+    ///
+    /// # Errors
+    /// When the process does not run.
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.process_id()?))?.count())
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
     }
@@ -283,7 +306,8 @@ impl Instance {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends `signal` to the process, if it has not ended.
+    pub fn signal(&self, signal: Signal) {
         let id = self.process_id().expect("the function runs");
         let process = Pid::from_raw(id).expect("no process has the number 0");
         match kill_process(process, signal) {

@@ -68,10 +68,16 @@ impl TcpProxy {
 
     /// Ends all current connections, at least one; later ones are forwarded.
     pub fn end(&self, disconnect: Disconnect) {
+        assert!(self.end_any(disconnect), "there is no connection");
+    }
+
+    /// Ends all current connections, and returns whether there was one.
+    pub fn end_any(&self, disconnect: Disconnect) -> bool {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut *connections);
-        assert!(ended.receiver_count() > 0, "there is no connection");
+        let is_any = ended.receiver_count() > 0;
         ended.send_replace(Some(disconnect));
+        is_any
     }
 }
 

@@ -6,7 +6,7 @@
 //! outcome is unknown at most once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt::{self, Write},
     path::{Path, PathBuf},
     process::Command,
@@ -44,6 +44,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the clients may take to finish their last requests.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How many acknowledged requests are kept, to be sent again.
+const KEPT: usize = 1_000;
 
 /// The pieces of each part before the first change.
 const OPENING: i64 = 1_000_000;
@@ -218,6 +221,16 @@ impl Fleet {
             ProcessKind::Function { .. } => format!("{} {}", lane.area.function(), lane.process),
             ProcessKind::Service { .. } => format!("serve, {}", lane.area.function()),
         }
+    }
+
+    /// Returns the running process with this number, and its name.
+    pub fn process(&self, number: usize) -> (String, Arc<Instance>) {
+        let process = &self.processes[number];
+        let name = match &process.kind {
+            ProcessKind::Function { area, .. } => format!("{} {number}", area.function()),
+            ProcessKind::Service { .. } => "serve".to_owned(),
+        };
+        (name, process.running())
     }
 
     /// Returns no response if the process ends meanwhile.
@@ -473,8 +486,8 @@ struct Account {
     reads: usize,
     unavailable_reads: usize,
     no_response: usize,
-    /// Requests with a key that were acknowledged, and the response.
-    keyed: Vec<(Kind, Request, Vec<u8>)>,
+    /// The last requests with a key that were acknowledged, and their responses.
+    keyed: VecDeque<(Kind, Request, Vec<u8>)>,
     /// Responses that the API's description does not allow.
     faults: Vec<String>,
     /// The start of the recovery, and how long each lane took to acknowledge a change after it.
@@ -482,6 +495,14 @@ struct Account {
 }
 
 impl Account {
+    /// Keeps an acknowledged request and its response, instead of an earlier one if there are many.
+    fn keep(&mut self, kind: Kind, request: &Request, response: Vec<u8>) {
+        if self.keyed.len() == KEPT {
+            self.keyed.pop_front();
+        }
+        self.keyed.push_back((kind, request.clone(), response));
+    }
+
     fn count(&mut self, response: &Option<Response>, describe: impl Fn() -> String) {
         let Some(response) = response else {
             self.no_response += 1;
@@ -887,7 +908,7 @@ impl Client {
                         self.acknowledge(lane);
                         let acknowledged = Outcome::Acknowledged(response.json());
                         if request.key.is_some() {
-                            self.shared.account().keyed.push((kind, request.clone(), response.body));
+                            self.shared.account().keep(kind, &request, response.body);
                         }
                         acknowledged
                     }
