@@ -1,13 +1,14 @@
 //! Rehearses the failover of the database: a second server takes over from the first, while clients go on.
 //!
 //! The first server turns read-only, the second one catches up, the first is killed, and the address moves to the second. The
-//! processes are not restarted. In another form the first server stays read-only, as one that becomes the replica does, so that
-//! connections to it stay open.
+//! processes are not restarted. There are two more forms: the first server stays read-only, as one that becomes the replica does, so
+//! that connections to it stay open; or its machine vanishes, and nothing ends the connections.
 
 use std::{
     fmt::Write,
     fs,
     path::PathBuf,
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,14 +49,24 @@ pub enum Address {
     Name,
 }
 
+/// What becomes of the first server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstServer {
+    /// It is killed, and its connections end.
+    Killed,
+    /// It goes on, read-only.
+    Stays,
+    /// Its packets are lost. This changes the packet filter of the network namespace, and needs root.
+    Vanishes,
+}
+
 /// The options of a rehearsal.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server program, or `None` for the installed one.
     pub program: Option<PathBuf>,
     pub address: Address,
-    /// Whether the first server is not killed.
-    pub first_stays: bool,
+    pub first_server: FirstServer,
     pub clients: usize,
     /// How many changes each process must acknowledge in each part of the API before the failover, and again after it.
     pub changes: usize,
@@ -176,6 +187,16 @@ impl Server {
         self.execute("SET GLOBAL read_only = 0").await;
     }
 
+    /// Drops all packets from and to the server.
+    fn vanish(&self) {
+        for [address, port] in [["--destination", "--dport"], ["--source", "--sport"]] {
+            let mut iptables = Command::new("iptables");
+            iptables.args(["-I", "INPUT", "-p", "tcp", address, self.server.host, port]);
+            iptables.arg(self.server.port.to_string()).args(["-j", "DROP"]);
+            assert!(iptables.status().is_ok_and(|status| status.success()), "iptables works");
+        }
+    }
+
     /// Ends the server by SIGKILL.
     async fn kill(&self) {
         let file = self.folder.path().join("server/data/server.pid");
@@ -274,8 +295,12 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     workload.wait_until(LIMIT, |now| now.has_been_unavailable(&lanes, &before, 2)).await;
     second.wait_for(&first.position().await).await;
     let read_only = began.elapsed();
-    if !options.first_stays {
-        first.kill().await;
+    match options.first_server {
+        FirstServer::Killed => first.kill().await,
+        FirstServer::Stays => {}
+        FirstServer::Vanishes => first.vanish(),
+    }
+    if options.first_server != FirstServer::Stays {
         // Some requests have to give up meanwhile.
         let before = workload.progress();
         workload.wait_until(LIMIT, |now| now.refusals() >= before.refusals() + 3).await;
@@ -293,10 +318,9 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     let mut inventory = db::connect(&second.root, Some(INVENTORY)).await.expect("the server accepts connections");
     let faults = workload.compare(&mut main, &mut inventory).await;
     let recovery = workload.recovery();
-    let Options { address, first_stays, .. } = options;
-    let first_server = if *first_stays { "stays" } else { "is killed" };
+    let Options { address, first_server, .. } = options;
     let version = version(&mut main).await;
-    let mut summary = format!("{version}: a {address:?} moves, the first server {first_server}\n");
+    let mut summary = format!("{version}; address: {address:?}; first server: {first_server:?}\n");
     summary.push_str(&workload.summary());
     let [read_only, without_server] = [read_only, without_server].map(|time| time.as_secs_f64());
     let _ = writeln!(summary, "{read_only:.2} s read-only, then {without_server:.2} s without a server");
