@@ -1,4 +1,4 @@
-//! The integration tests. Every test has a database of its own on a real server; those in `emulator`, `framing`,
+//! The integration tests. Every test has a database of its own on a real server; those in `emulator`, `failover`, `framing`,
 //! `freeze`, `serve` and `dev` start the real binaries.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
