@@ -485,6 +485,8 @@ struct Account {
     tallies: BTreeMap<Kind, Tally>,
     reads: usize,
     unavailable_reads: usize,
+    /// Changes of objects that are not there, or not as their client knows them. That can only follow an unknown outcome.
+    contradicted: usize,
     no_response: usize,
     /// The last requests with a key that were acknowledged, and their responses.
     keyed: VecDeque<(Kind, Request, Vec<u8>)>,
@@ -495,6 +497,13 @@ struct Account {
 }
 
 impl Account {
+    /// Returns the fault that changes were contradicted though each client knew the outcome of those before.
+    fn contradiction(&self) -> Option<String> {
+        let is_known = |tally: &Tally| tally.unknown == 0 && tally.resolved == 0;
+        let is_fault = self.contradicted > 0 && self.tallies.values().all(is_known);
+        is_fault.then(|| format!("{} changes were answered 404, 409 or 412", self.contradicted))
+    }
+
     /// Keeps an acknowledged request and its response, instead of an earlier one if there are many.
     fn keep(&mut self, kind: Kind, request: &Request, response: Vec<u8>) {
         if self.keyed.len() == KEPT {
@@ -665,6 +674,7 @@ impl Workload {
             faults.extend(ledger_fault(inventory, part, OPENING).await);
         }
         faults.extend(order_faults(&self.shared, &history).await);
+        faults.extend(self.shared.account().contradiction());
         faults.extend(registry_faults(main).await);
         faults
     }
@@ -693,6 +703,8 @@ impl Workload {
         let Tally { acknowledged, refused, unknown, resolved } = sum;
         let _ = writeln!(table, "{:<18} {acknowledged:>12} {refused:>9} {unknown:>9} {resolved:>17}", "all changes");
         let _ = writeln!(table, "reads: {}, of which 503: {}", account.reads, account.unavailable_reads);
+        let _ = writeln!(table, "responses with status 503: {}", self.shared.progress.borrow().refusals());
+        let _ = writeln!(table, "changes answered 404, 409 or 412: {}", account.contradicted);
         let _ = writeln!(table, "requests without a response, because their process ended: {}", account.no_response);
         table
     }
@@ -898,9 +910,10 @@ impl Client {
     async fn change(&mut self, kind: Kind, mark: &str, mut request: Request) -> Outcome {
         request.key = self.number.is_multiple_of(2).then(|| format!("{kind}, {mark}, {}", self.marks));
         let mut may_be_saved = false;
+        let mut status;
         let outcome = loop {
             let (lane, response) = self.send(kind.area(), &request).await;
-            let status = response.as_ref().map(|response| response.status);
+            status = response.as_ref().map(|response| response.status);
             let outcome = match response {
                 None => Outcome::Unknown,
                 Some(response) => match response.status {
@@ -931,6 +944,7 @@ impl Client {
             sleep(PAUSE).await;
         };
         let mut account = self.shared.account();
+        account.contradicted += usize::from(status.is_some_and(|status| matches!(status, 404 | 409 | 412)));
         let tally = account.tallies.entry(kind).or_default();
         let is_unknown = matches!(outcome, Outcome::Unknown);
         tally.resolved += usize::from(may_be_saved && !is_unknown);
