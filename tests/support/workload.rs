@@ -39,6 +39,9 @@ use crate::{
 /// Begins the message of a 503 that does not know whether the change was saved.
 const UNKNOWN: &str = "Check whether it was saved";
 
+/// Ends a response of Lambda that fails half-way, such as a list whose connection to the database is lost.
+const BROKEN_OFF: &str = "Lambda-Runtime-Function-Error-Type: Runtime.StreamError";
+
 /// How long a client waits before it sends a request again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,7 +150,7 @@ struct Request {
     key: Option<String>,
 }
 
-/// The response to a request. There is none if the process ended meanwhile.
+/// The response to a request. There is none if the process ended meanwhile, or if the response broke off.
 #[derive(Clone, Debug)]
 struct Response {
     status: u16,
@@ -233,7 +236,7 @@ impl Fleet {
         (name, process.running())
     }
 
-    /// Returns no response if the process ends meanwhile.
+    /// Returns no response if the process ends meanwhile, or if the response breaks off.
     async fn send(&self, lane: Lane, request: &Request) -> Option<Response> {
         let process = &self.processes[lane.process];
         match &process.kind {
@@ -326,7 +329,8 @@ async fn invoke(lambda: &RuntimeApi, instance: &Instance, request: &Request) -> 
     let invocation = async {
         match lambda.invoke(&Gateway::RestApi.event(&call)).await {
             Invocation::Response(posted) => {
-                posted.try_read().await.filter(|response| response.has_ended).map(Response::from)
+                let is_whole = |response: &Framed| response.has_ended && !contains(&response.body, BROKEN_OFF);
+                posted.try_read().await.filter(is_whole).map(Response::from)
             }
             // The gateway says so.
             Invocation::Error(error) => {
@@ -339,6 +343,10 @@ async fn invoke(lambda: &RuntimeApi, instance: &Instance, request: &Request) -> 
         response = invocation => response,
         _ = instance.end() => None,
     }
+}
+
+fn contains(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|bytes| bytes == text.as_bytes())
 }
 
 async fn get_response(client: &HttpClient, port: u16, request: &Request) -> reqwest::Result<Response> {
@@ -705,7 +713,11 @@ impl Workload {
         let _ = writeln!(table, "reads: {}, of which 503: {}", account.reads, account.unavailable_reads);
         let _ = writeln!(table, "responses with status 503: {}", self.shared.progress.borrow().refusals());
         let _ = writeln!(table, "changes answered 404, 409 or 412: {}", account.contradicted);
-        let _ = writeln!(table, "requests without a response, because their process ended: {}", account.no_response);
+        let _ = writeln!(
+            table,
+            "requests without a whole response, because their process or connection ended: {}",
+            account.no_response
+        );
         table
     }
 }
