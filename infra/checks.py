@@ -1684,6 +1684,21 @@ def test_check_tells_codedeploy_whether_all_versions_can_serve(answers, status, 
         codedeploy.assert_no_pending_responses()
 
 
+@pytest.mark.parametrize(("environment", "stage"), STAGES.items())
+def test_bound_on_connections_is_that_of_the_parameters(environment, stage):
+    """Two connections for each instance that works, and two for one that it may have replaced in the last ten minutes."""
+    overrides = parameters_of(environment)
+    instances = [int(overrides[name.removesuffix("Function") + "Concurrency"]) for name in FUNCTIONS]
+    of_each = int(overrides["DbMaxConnections"])
+    bound = sum(instances) * of_each * 2
+    page = (ROOT / "infra/README.md").read_text()
+    assert f"({' + '.join(map(str, instances))}) × {of_each} × 2 = {bound} for `{stage}`" in page
+    assert re.search(rf"max_connections'` prints [^.]*\b{bound} of `{stage}`", page)
+    text = (ROOT / "samconfig.toml").read_text()
+    section = text.partition(f"\n[{environment}.deploy.parameters.parameter_overrides]\n")[2].partition("\n[")[0]
+    assert f"{bound} connections at most" in section
+
+
 @pytest.mark.parametrize("shift", read()["Parameters"]["TrafficShift"]["AllowedValues"])
 def test_requests_move_as_the_parameter_says(shift):
     resources = transformed(read(), parameters={"TrafficShift": shift, "Stage": "prod"})["Resources"]

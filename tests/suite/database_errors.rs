@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use app_core::db::{self, DatabaseConfig, Pool};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
     output::silent,
@@ -125,6 +125,20 @@ async fn a_connection_that_takes_no_changes_is_closed() {
     execute(&mut *app.connection().await, "SET SESSION TRANSACTION READ ONLY").await;
     assert_unavailable(create(&app).await, "read only");
     create(&app).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_connections_to_a_server_that_takes_no_changes_are_not_used_again() {
+    let database = TestDatabase::migrated().await;
+    let pool = database.pool(4);
+    let app = App::on(database, pool);
+    for mut connection in join_all((0..4).map(|_| app.connection())).await {
+        execute(&mut connection, "SET SESSION TRANSACTION READ ONLY").await;
+    }
+    assert_unavailable(create(&app).await, "read only");
+    for _ in 0..4 {
+        create(&app).await.expect(201);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! An instance works after a freeze, as between two invocations on Lambda, during which its connections were lost.
+//! An instance works after a freeze, as between two invocations on Lambda, during which its connections were lost. If it is never
+//! thawed, its connections end on the server.
 
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use rotracker_tests::{
     anthropic::FakeAnthropic,
     app::new_order,
     assistant::chat,
-    database::server,
+    database::{migrate, server},
     dynamodb,
     emulator::{Instance, assistant_variables, binary, database_variables, template_variables},
     gateway::{Call, Gateway},
+    proxy::Proxy,
     runtime_api::RuntimeApi,
     tcp_proxy::{Disconnect, TcpProxy},
 };
@@ -168,5 +170,43 @@ async fn the_assistant_works_after_a_freeze() {
             .await
             .unwrap();
         assert_eq!(logged, 2 * (round as i64 + 1), "{end:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_of_frozen_instances_end_on_the_server() {
+    let database = TestDatabase::empty().await;
+    migrate(&database, &database, false).await.unwrap();
+    // The sessions as the functions begin them, with two seconds instead of ten minutes.
+    let proxy = Proxy::replacing("wait_timeout = 600", "wait_timeout = 002").await;
+    let through_proxy = [
+        ("DB_HOST", "127.0.0.1".to_owned()),
+        ("DB_PORT", proxy.port.to_string()),
+        // The proxy must read the statements.
+        ("DB_SSL_MODE", "DISABLED".to_owned()),
+    ];
+    let variables = [database_variables(&database).as_slice(), &template_variables(), &through_proxy].concat();
+    let mut functions = Vec::new();
+    for (name, path) in [
+        ("ros", "/api/ros"),
+        ("ros", "/api/ros/stats/dashboard"),
+        ("inventory", "/api/inventory/stats"),
+        ("ai-logs", "/api/ai-logs"),
+    ] {
+        let lambda = RuntimeApi::start().await;
+        let instance = Instance::start(&lambda.address, &binary(name).await, &variables);
+        let read = Call::get(path);
+        lambda.call(Gateway::RestApi, &read).await.expect(200);
+        functions.push((lambda, instance, read));
+    }
+    // AWS ends instances while they are frozen, and nothing tells the server so.
+    for (_, instance, _) in &functions {
+        instance.freeze();
+    }
+    assert_eq!(database.count_sessions().await, functions.len(), "one connection of each instance");
+    database.wait_until_unused().await;
+    for (lambda, instance, read) in &functions {
+        instance.thaw();
+        lambda.call(Gateway::RestApi, read).await.expect(200);
     }
 }

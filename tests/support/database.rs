@@ -125,6 +125,18 @@ impl TestDatabase {
         }
     }
 
+    /// Returns the number of connections to the database.
+    pub async fn count_sessions(&self) -> usize {
+        sessions(&mut self.connect().await).await.len()
+    }
+
+    /// Waits until no connection to the database is left.
+    pub async fn wait_until_unused(&self) {
+        let mut connection = self.connect().await;
+        let unused = async { while !sessions(&mut connection).await.is_empty() {} };
+        timeout(Duration::from_secs(60), unused).await.expect("the server closes the connections");
+    }
+
     /// Waits until every connection to the database has been idle for `duration`; there must be at least one.
     pub async fn wait_until_idle(&self, duration: Duration) {
         let idle_times = "SELECT CAST(COUNT(*) AS SIGNED), \

@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +17,10 @@ use rotracker_cli::{
     output::progress,
     supervise::{self, Supervised, Supervision},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -87,6 +90,8 @@ pub struct Emulator {
 pub struct Instance {
     process: Supervised,
     folder: TempDir,
+    /// The process id, once it was looked up.
+    id: OnceLock<i32>,
 }
 
 impl Emulator {
@@ -195,21 +200,31 @@ pub fn assistant_variables(anthropic_url: &str, dynamodb_url: &str) -> Vec<(&'st
 impl Instance {
     /// Starts `binary` with the runtime API at `runtime_api`.
     pub fn start(runtime_api: &str, binary: &Path, variables: &[(&str, String)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = File::create(folder.path().join("log")).expect("a log file");
-        let mut command = Command::new(binary);
-        // Our own `DB_*` variables may name the server under test.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
-            command.env_remove(name);
-        }
+        Self::start_command(runtime_api, Command::new(binary), variables)
+    }
+
+    /// Starts a function by `command`, with the runtime API at `runtime_api`.
+    pub fn start_command(runtime_api: &str, mut command: Command, variables: &[(&str, String)]) -> Self {
         command
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
             .env("AWS_LAMBDA_FUNCTION_NAME", "function")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-            .envs(variables.iter().map(|(name, value)| (*name, value)));
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512");
+        Self::spawn(command, variables)
+    }
+
+    /// Starts `command`, which may be another program than a function.
+    pub fn spawn(mut command: Command, variables: &[(&str, String)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(folder.path().join("log")).expect("a log file");
+        // Our own `DB_*` variables may name the server under test.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
         let supervision = Supervision { log: Some(log), grace: Duration::ZERO, ..Supervision::default() };
-        Self { process: Supervised::spawn(&command, supervision).expect("the function starts"), folder }
+        let process = Supervised::spawn(&command, supervision).expect("the program starts");
+        Self { process, folder, id: OnceLock::new() }
     }
 
     /// Returns the log lines so far.
@@ -234,15 +249,43 @@ impl Instance {
         self.process.stop().await;
     }
 
+    /// Returns whether the process has exited.
+    pub fn has_ended(&self) -> bool {
+        self.process.has_ended()
+    }
+
     /// Waits until the process exits and returns its exit code.
     pub async fn end(&self) -> Option<i32> {
         self.process.wait().await.and_then(|status| status.code())
     }
 
     /// Returns the peak resident memory in bytes.
+    ///
+    /// # Errors
+    /// When the process does not run.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// Returns the resident memory in bytes.
+    ///
+    /// # Errors
+    /// When the process does not run.
+    pub fn resident_memory(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// Returns the number of open files.
+    ///
+    /// # Errors
+    /// When the process does not run.
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.process_id()?))?.count())
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024)
     }
@@ -263,13 +306,25 @@ impl Instance {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends `signal` to the process, if it has not ended.
+    pub fn signal(&self, signal: Signal) {
         let id = self.process_id().expect("the function runs");
         let process = Pid::from_raw(id).expect("no process has the number 0");
-        kill_process(process, signal).expect("the function is ours");
+        match kill_process(process, signal) {
+            // It has ended already.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("the function is ours: {error}"),
+        }
     }
 
-    fn process_id(&self) -> Result<i32> {
+    /// Returns the process id.
+    ///
+    /// # Errors
+    /// When the program does not run yet.
+    pub fn process_id(&self) -> Result<i32> {
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
         let folder = self.folder.path().to_string_lossy().into_owned();
         // The function is the process that writes our log file; the guard's shell writes it, too.
         for entry in std::fs::read_dir("/proc")? {
@@ -278,7 +333,7 @@ impl Instance {
             let Ok(name) = std::fs::read_to_string(process.join("comm")) else { continue };
             let id = process.file_name().and_then(|name| name.to_str()?.parse().ok());
             if let Some(id) = id.filter(|_| output.starts_with(&folder) && name.trim() != "sh") {
-                return Ok(id);
+                return Ok(*self.id.get_or_init(|| id));
             }
         }
         anyhow::bail!("the function does not run")

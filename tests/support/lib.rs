@@ -12,6 +12,7 @@ pub mod csv_file;
 pub mod database;
 pub mod dynamodb;
 pub mod emulator;
+pub mod failover;
 pub mod gateway;
 pub mod held_connections;
 pub mod importer;
@@ -23,6 +24,7 @@ pub mod stock;
 pub mod tcp_proxy;
 pub mod tls_server;
 pub mod workbooks;
+pub mod workload;
 
 pub use app::{App, TestResponse};
 pub use database::TestDatabase;

@@ -1,4 +1,4 @@
-//! A database proxy that cuts a connection at a chosen statement.
+//! A database proxy that cuts a connection at a chosen statement, or replaces a text in statements.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -29,6 +29,22 @@ struct Plan {
     cut: Cut,
 }
 
+/// A text that takes the place of another one.
+#[derive(Clone, Copy, Debug)]
+struct Replacement {
+    old: &'static str,
+    new: &'static str,
+}
+
+impl Replacement {
+    fn apply(self, packet: &mut [u8]) {
+        let position = packet.windows(self.old.len()).position(|bytes| bytes == self.old.as_bytes());
+        if let Some(position) = position {
+            packet[position..position + self.new.len()].copy_from_slice(self.new.as_bytes());
+        }
+    }
+}
+
 /// A proxy in front of the database server that counts statements.
 pub struct Proxy {
     pub port: u16,
@@ -43,6 +59,16 @@ const COM_STMT_EXECUTE: u8 = 0x17;
 impl Proxy {
     /// Starts a proxy in front of the server under test.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts a proxy that replaces `old` in statements that are not prepared by `new`, which must be as long.
+    pub async fn replacing(old: &'static str, new: &'static str) -> Self {
+        assert_eq!(old.len(), new.len());
+        Self::start_with(Some(Replacement { old, new })).await
+    }
+
+    async fn start_with(replacement: Option<Replacement>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let statements = Arc::new(AtomicUsize::new(0));
@@ -50,7 +76,7 @@ impl Proxy {
         let proxy = Self { port, statements: statements.clone(), plan: plan.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, statements.clone(), plan.clone()));
+                tokio::spawn(relay(client, statements.clone(), plan.clone(), replacement));
             }
         });
         proxy
@@ -86,7 +112,12 @@ impl Proxy {
 }
 
 /// Forwards packets in both directions until one side closes or the planned cut is due.
-async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<Option<Plan>>>) {
+async fn relay(
+    client: TcpStream,
+    statements: Arc<AtomicUsize>,
+    plan: Arc<Mutex<Option<Plan>>>,
+    replacement: Option<Replacement>,
+) {
     let server = database::server();
     let Ok(upstream) = TcpStream::connect((server.host.as_str(), server.port)).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
@@ -94,7 +125,10 @@ async fn relay(client: TcpStream, statements: Arc<AtomicUsize>, plan: Arc<Mutex<
     let responses = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
     });
-    while let Some(packet) = read_packet(&mut from_client).await {
+    while let Some(mut packet) = read_packet(&mut from_client).await {
+        if let Some(replacement) = replacement {
+            replacement.apply(&mut packet);
+        }
         let is_first_of_command = packet[3] == 0;
         let is_statement = is_first_of_command && matches!(packet.get(4), Some(&(COM_QUERY | COM_STMT_EXECUTE)));
         let cut = if is_statement {

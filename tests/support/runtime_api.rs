@@ -157,16 +157,22 @@ impl Posted {
 
     /// Reads the prelude as soon as it is complete.
     pub async fn prelude(&mut self) -> Value {
+        let prelude = self.try_prelude().await;
+        prelude.unwrap_or_else(|| panic!("no delimiter in {:?}", String::from_utf8_lossy(&self.buffer)))
+    }
+
+    /// Reads the prelude, or returns `None` if the response breaks off before it is complete.
+    async fn try_prelude(&mut self) -> Option<Value> {
         loop {
             let end = self.buffer.windows(DELIMITER.len()).position(|bytes| bytes == DELIMITER);
             if let Some(end) = end {
                 let body = self.buffer.split_off(end + DELIMITER.len());
                 let prelude = std::mem::replace(&mut self.buffer, body);
-                return serde_json::from_slice(&prelude[..end]).expect("the prelude is JSON");
+                return Some(serde_json::from_slice(&prelude[..end]).expect("the prelude is JSON"));
             }
             match self.piece().await {
                 Some(Piece::Data(data)) => self.buffer.extend(data),
-                _ => panic!("no delimiter in {:?}", String::from_utf8_lossy(&self.buffer)),
+                _ => return None,
             }
         }
     }
@@ -187,6 +193,16 @@ impl Posted {
     /// Reads a streamed response to its end.
     pub async fn read(mut self) -> Framed {
         let prelude = self.prelude().await;
+        self.read_after(prelude).await
+    }
+
+    /// Reads a streamed response to its end, or returns `None` if it breaks off before its body.
+    pub async fn try_read(mut self) -> Option<Framed> {
+        let prelude = self.try_prelude().await?;
+        Some(self.read_after(prelude).await)
+    }
+
+    async fn read_after(mut self, prelude: Value) -> Framed {
         let (mut trailers, mut has_ended) = (None, true);
         while let Some(piece) = self.piece().await {
             match piece {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use inventory::model::Table;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, MySqlConnection, Row};
 
 use crate::{
     App, TestDatabase,
@@ -45,69 +45,101 @@ pub struct Quantities {
 impl App {
     /// Adds a part with a row in `table` and a row in the index.
     pub async fn put(&self, table: &str, number: &str, quantity: i64) -> Part {
-        let row_id = self.put_unindexed(table, number, quantity).await;
-        let statement = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) \
-                         VALUES (?, ?, ?, ?, 'SV', 'A-12')";
-        let index_id = self.insert(sqlx::query(statement).bind(number).bind(table).bind(row_id).bind(quantity)).await;
-        Part { index_id, row_id, table: table.to_owned(), number: number.to_owned() }
+        put(&mut *self.connection().await, table, number, quantity).await
     }
 
     /// Adds a part without a row in the index.
     pub async fn put_unindexed(&self, table: &str, number: &str, quantity: i64) -> i64 {
-        let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
-        let statement = format!(
-            "INSERT INTO `{table}` (PN, QTY, SERIAL, {condition}, LOCATION, DESCRIPTION) \
-             VALUES (?, ?, 'SN-001', 'SV', 'A-12', ?)"
-        );
-        let description = format!("Part {number} of {table}");
-        self.insert(sqlx::query(AssertSqlSafe(statement)).bind(number).bind(quantity).bind(description)).await
-    }
-
-    /// Runs an `INSERT` and returns the new id.
-    async fn insert(&self, query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>) -> i64 {
-        let done = query.execute(&mut *self.connection().await).await.expect("the row is added");
-        i64::try_from(done.last_insert_id()).expect("an id fits")
+        put_unindexed(&mut *self.connection().await, table, number, quantity).await
     }
 
     /// Reads the current quantities of `part`.
     pub async fn quantities(&self, part: &Part) -> Quantities {
-        let statement = format!(
-            "SELECT (SELECT Qty FROM inventoryindex WHERE IndexId = ?), (SELECT QTY FROM `{}` WHERE id = ?)",
-            part.table
-        );
-        let row = sqlx::query(AssertSqlSafe(statement))
-            .bind(part.index_id)
-            .bind(part.row_id)
-            .fetch_one(&mut self.database.connect().await)
-            .await
-            .expect("the quantities can be read");
-        Quantities { indexed: row.get(0), in_table: row.get(1) }
+        quantities(&mut self.database.connect().await, part).await
     }
 
     /// The stock transactions of `part`, oldest first: action, difference, new quantity, notes.
     pub async fn transactions(&self, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
-        sqlx::query_as("SELECT Action, DeltaQty, NewQty, Note FROM transactions WHERE IndexId = ? ORDER BY TxnId")
-            .bind(part.index_id)
-            .fetch_all(&mut self.database.connect().await)
-            .await
-            .expect("the transactions can be read")
+        transactions(&mut self.database.connect().await, part).await
     }
 
-    /// Checks that the transactions of each part add up: each starts from the quantity of the one before, no quantity
-    /// is negative, and the last one equals the quantity in the index and in the table. `openings` are the quantities
-    /// before the first transaction.
+    /// Checks that the transactions of each part add up. `openings` are the quantities before the first transaction.
     pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
+        let mut connection = self.database.connect().await;
         for (part, opening) in openings.values() {
-            let mut running = *opening;
-            for (action, delta, after, notes) in self.transactions(part).await {
-                running += delta;
-                assert_eq!(after, running, "{action} {delta} of {part:?} ({notes:?}) does not follow");
-                assert!(after >= 0, "{part:?}: {after}");
-            }
-            let expected = Quantities { indexed: Some(running), in_table: Some(running) };
-            assert_eq!(self.quantities(part).await, expected, "{part:?}");
+            assert_eq!(ledger_fault(&mut connection, part, *opening).await, None);
         }
     }
+}
+
+/// Adds a part with a row in `table` and a row in the index.
+pub async fn put(connection: &mut MySqlConnection, table: &str, number: &str, quantity: i64) -> Part {
+    let row_id = put_unindexed(connection, table, number, quantity).await;
+    let statement = "INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty, `Condition`, Location) \
+                     VALUES (?, ?, ?, ?, 'SV', 'A-12')";
+    let row = sqlx::query(statement).bind(number).bind(table).bind(row_id).bind(quantity);
+    let index_id = insert(connection, row).await;
+    Part { index_id, row_id, table: table.to_owned(), number: number.to_owned() }
+}
+
+async fn put_unindexed(connection: &mut MySqlConnection, table: &str, number: &str, quantity: i64) -> i64 {
+    let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
+    let statement = format!(
+        "INSERT INTO `{table}` (PN, QTY, SERIAL, {condition}, LOCATION, DESCRIPTION) \
+         VALUES (?, ?, 'SN-001', 'SV', 'A-12', ?)"
+    );
+    let description = format!("Part {number} of {table}");
+    insert(connection, sqlx::query(AssertSqlSafe(statement)).bind(number).bind(quantity).bind(description)).await
+}
+
+/// Runs an `INSERT` and returns the new id.
+async fn insert(
+    connection: &mut MySqlConnection,
+    query: sqlx::query::Query<'_, sqlx::MySql, sqlx::mysql::MySqlArguments>,
+) -> i64 {
+    let done = query.execute(connection).await.expect("the row is added");
+    i64::try_from(done.last_insert_id()).expect("an id fits")
+}
+
+async fn quantities(connection: &mut MySqlConnection, part: &Part) -> Quantities {
+    let statement = format!(
+        "SELECT (SELECT Qty FROM inventoryindex WHERE IndexId = ?), (SELECT QTY FROM `{}` WHERE id = ?)",
+        part.table
+    );
+    let row = sqlx::query(AssertSqlSafe(statement))
+        .bind(part.index_id)
+        .bind(part.row_id)
+        .fetch_one(connection)
+        .await
+        .expect("the quantities can be read");
+    Quantities { indexed: row.get(0), in_table: row.get(1) }
+}
+
+async fn transactions(connection: &mut MySqlConnection, part: &Part) -> Vec<(String, i64, i64, Option<String>)> {
+    sqlx::query_as("SELECT Action, DeltaQty, NewQty, Note FROM transactions WHERE IndexId = ? ORDER BY TxnId")
+        .bind(part.index_id)
+        .fetch_all(connection)
+        .await
+        .expect("the transactions can be read")
+}
+
+/// Returns how the transactions of `part` do not add up, if they do not: each must start from the quantity of the one before, no
+/// quantity may be negative, and the last one must equal the quantity in the index and in the table. `opening` is the quantity
+/// before the first transaction.
+pub async fn ledger_fault(connection: &mut MySqlConnection, part: &Part, opening: i64) -> Option<String> {
+    let mut running = opening;
+    for (action, delta, after, notes) in transactions(connection, part).await {
+        running += delta;
+        if after != running {
+            return Some(format!("{action} {delta} of {part:?} ({notes:?}) does not follow"));
+        }
+        if after < 0 {
+            return Some(format!("{part:?}: {after}"));
+        }
+    }
+    let expected = Quantities { indexed: Some(running), in_table: Some(running) };
+    let found = quantities(connection, part).await;
+    (found != expected).then(|| format!("{part:?}: {found:?} instead of {expected:?}"))
 }
 
 /// Fills the eleven tables and the index with `count` parts, at most a million, and adds `count / 2` stock

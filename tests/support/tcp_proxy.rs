@@ -1,4 +1,4 @@
-//! A TCP proxy whose connections a test can close, reset or silence.
+//! A TCP proxy whose connections a test can close, reset, silence or refuse, and which it can point at another server.
 
 use std::{
     net::SocketAddr,
@@ -28,31 +28,93 @@ pub struct TcpProxy {
     pub address: SocketAddr,
     /// Tells the current connections how to end; later connections get a new sender.
     connections: Arc<Mutex<watch::Sender<Option<Disconnect>>>>,
+    /// The server to which later connections are forwarded.
+    server: Arc<Mutex<SocketAddr>>,
+    /// Whether the proxy listens.
+    listening: watch::Sender<bool>,
 }
 
 impl TcpProxy {
     /// Starts a proxy for `server`, given as host and port.
     pub async fn to(server: &str) -> Self {
-        let server = lookup_host(server).await.expect("the server has an address").next().expect("one");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        Self::at("127.0.0.1:0", server).await
+    }
+
+    /// Starts a proxy that listens at `address`.
+    pub async fn at(address: &str, server: &str) -> Self {
+        let server = Arc::new(Mutex::new(address_of(server).await));
+        let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let connections = Arc::new(Mutex::new(watch::Sender::new(None)));
-        let proxy = Self { address, connections: connections.clone() };
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let disconnect = connections.lock().unwrap_or_else(PoisonError::into_inner).subscribe();
-                tokio::spawn(relay(client, server, disconnect));
-            }
-        });
-        proxy
+        let (listening, is_listening) = watch::channel(true);
+        tokio::spawn(accept(listener, connections.clone(), server.clone(), is_listening));
+        Self { address, connections, server, listening }
+    }
+
+    /// Forwards later connections to `server`.
+    pub async fn move_to(&self, server: &str) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = address_of(server).await;
+    }
+
+    /// Refuses further connections until [`listen`](Self::listen).
+    pub fn refuse(&self) {
+        self.listening.send_replace(false);
+    }
+
+    /// Accepts connections again.
+    pub fn listen(&self) {
+        self.listening.send_replace(true);
     }
 
     /// Ends all current connections, at least one; later ones are forwarded.
     pub fn end(&self, disconnect: Disconnect) {
+        assert!(self.end_any(disconnect), "there is no connection");
+    }
+
+    /// Ends all current connections, and returns whether there was one.
+    pub fn end_any(&self, disconnect: Disconnect) -> bool {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = std::mem::take(&mut *connections);
-        assert!(ended.receiver_count() > 0, "there is no connection");
+        let is_any = ended.receiver_count() > 0;
         ended.send_replace(Some(disconnect));
+        is_any
+    }
+}
+
+async fn address_of(server: &str) -> SocketAddr {
+    lookup_host(server).await.expect("the server has an address").next().expect("one")
+}
+
+/// Accepts connections while the proxy listens. Goes on after the proxy was dropped.
+async fn accept(
+    mut listener: TcpListener,
+    connections: Arc<Mutex<watch::Sender<Option<Disconnect>>>>,
+    server: Arc<Mutex<SocketAddr>>,
+    mut is_listening: watch::Receiver<bool>,
+) {
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let mut is_dropped = false;
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else { return };
+                let disconnect = connections.lock().unwrap_or_else(PoisonError::into_inner).subscribe();
+                let server = *server.lock().unwrap_or_else(PoisonError::into_inner);
+                tokio::spawn(relay(client, server, disconnect));
+            }
+            changed = is_listening.changed(), if !is_dropped => {
+                is_dropped = changed.is_err();
+                if !*is_listening.borrow_and_update() {
+                    drop(listener);
+                    while !*is_listening.borrow_and_update() {
+                        if is_listening.changed().await.is_err() {
+                            return;
+                        }
+                    }
+                    listener = TcpListener::bind(address).await.expect("the port is still free");
+                }
+            }
+        }
     }
 }
 

@@ -84,13 +84,26 @@ impl DatabaseServer {
     /// # Errors
     /// When it cannot be installed or started. The error says why and what to do.
     pub async fn start(options: Options) -> Result<Self> {
+        Self::start_program(None, options).await
+    }
+
+    /// Starts a server like [`start`](Self::start), with the server program at `path` if there is one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), or when `path` is no server program.
+    pub async fn start_program(path: Option<&Path>, options: Options) -> Result<Self> {
         let directory = &options.data_dir;
         fs::create_dir_all(directory)
             .with_context(|| format!("the database's directory {} cannot be created", directory.display()))?;
         let directory = &directory.canonicalize()?;
         let log = lock(directory).await?;
         let created_by = created_by(directory)?;
-        let program = program(created_by.as_deref(), directory, options.progress).await?;
+        let program = match path {
+            Some(path) => Program::at(path.to_owned())
+                .await
+                .with_context(|| format!("{} is no MySQL or MariaDB server", path.display()))?,
+            None => program(created_by.as_deref(), directory, options.progress).await?,
+        };
         if created_by.is_none() {
             (options.progress)(&format!("Creating a database in {}.", directory.display()));
             initialise(&program, directory, &log, options.progress).await?;

@@ -10,10 +10,10 @@ pub mod http;
 pub mod idempotency;
 pub mod lambda;
 pub mod metrics;
-mod nodelay;
 pub mod openapi;
 pub mod outbound;
 mod patch;
+mod sockets;
 pub mod telemetry;
 pub mod values;
 

@@ -13,8 +13,8 @@ pub enum Failure {
     /// The connection is lost, or the statement was interrupted. The server rolls back what was not committed. The request runs its
     /// statements again on another connection.
     ConnectionLost,
-    /// This server takes no changes, or no requests, as after a failover. The connection is closed, so that the next request connects
-    /// to the server that has taken over.
+    /// This server takes no changes, or no requests, as after a failover. The connection is closed, and those that are idle are not
+    /// used again, so that the next requests connect to the server that has taken over.
     WrongServer,
     /// The server has run out of something of which the connection holds a part, such as memory. The connection is closed, which frees
     /// that part.

@@ -8,7 +8,8 @@ use std::{
     fmt,
     io::ErrorKind,
     ops::{Deref, DerefMut},
-    time::Duration,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use backon::{ConstantBuilder, Retryable};
@@ -18,7 +19,7 @@ use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOption
 use tokio::time::timeout;
 
 use super::{
-    DatabaseConfig, classify,
+    DatabaseConfig, Failure, classify,
     config::{connect_options, connect_with},
     failure,
 };
@@ -73,14 +74,30 @@ pub struct Pool {
 #[must_use]
 pub struct Connection(Option<Object<Connector>>);
 
-struct Connector(MySqlConnectOptions);
+struct Connector {
+    options: MySqlConnectOptions,
+    /// When a connection last showed that its server does not serve any more. Those that were last taken before lead to the same server.
+    server_failed_at: Mutex<Option<Instant>>,
+}
+
+impl Connector {
+    /// Makes the pool open new connections instead of those that are idle now.
+    fn leave_server(&self) {
+        *self.server_failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn has_left_server_of(&self, metrics: &Metrics) -> bool {
+        let failed_at = *self.server_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|failed_at| metrics.recycled.unwrap_or(metrics.created) < failed_at)
+    }
+}
 
 impl Manager for Connector {
     type Type = MySqlConnection;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
-        let mut connection = connect_with(&self.0).await?;
+        let mut connection = connect_with(&self.options).await?;
         // Not prepared: the two statements go in one packet.
         connection.execute(sqlx::raw_sql(SESSION)).await?;
         metrics::count(Metric::DatabaseConnects, 1);
@@ -88,12 +105,19 @@ impl Manager for Connector {
     }
 
     async fn recycle(&self, connection: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if self.has_left_server_of(metrics) {
+            return Err(RecycleError::message("its server has failed"));
+        }
         if metrics.last_used() < PING_AFTER_IDLE {
             return Ok(());
         }
         match timeout(PING_TIMEOUT, connection.ping()).await {
             Ok(answer) => answer.map_err(RecycleError::Backend),
-            Err(_) => Err(RecycleError::message("it does not answer")),
+            Err(_) => {
+                // A request must not wait for an answer on each of the others, too.
+                self.leave_server();
+                Err(RecycleError::message("it does not answer"))
+            }
         }
     }
 }
@@ -101,7 +125,8 @@ impl Manager for Connector {
 impl Pool {
     /// Creates a pool for `database`. Connections are opened on demand.
     pub fn new(config: &DatabaseConfig, database: &str) -> Self {
-        let connector = Connector(connect_options(config, Some(database)));
+        let options = connect_options(config, Some(database));
+        let connector = Connector { options, server_failed_at: Mutex::default() };
         let max_connections = config.max_connections;
         let builder = deadpool::managed::Pool::builder(connector).max_size(max_connections as usize);
         let Ok(connections) = builder.build() else {
@@ -179,10 +204,20 @@ impl Connection {
     /// The error in `result`.
     pub fn release_after<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         match &result {
-            Err(ApiError::Database(error)) if classify(error).closes_connection() => {}
+            Err(ApiError::Database(error)) if classify(error).closes_connection() => {
+                if classify(error) == Failure::WrongServer {
+                    self.leave_server();
+                }
+            }
             _ => self.release(),
         }
         result
+    }
+
+    fn leave_server(&self) {
+        if let Some(pool) = self.0.as_ref().and_then(Object::pool) {
+            pool.manager().leave_server();
+        }
     }
 
     /// Gives the connection back. All results must have been read.

@@ -32,7 +32,7 @@ use lambda_http::{
 use serde::Serialize;
 use tokio::task::yield_now;
 
-use crate::{config::HttpConfig, http::with_layers, metrics, nodelay::set_nodelay, telemetry};
+use crate::{config::HttpConfig, http::with_layers, metrics, sockets::set_nodelay, telemetry};
 
 /// How responses are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

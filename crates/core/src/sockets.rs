@@ -1,23 +1,36 @@
-//! Sets `TCP_NODELAY` on connections of libraries that neither set it nor can be configured: the client of the Lambda runtime, and
-//! sqlx 0.9.0 (later versions set it). Without it, the second of two small packets waits until the first one is acknowledged, and
-//! Linux delays acknowledgements by up to 40 ms.
+//! Sets options on connections of libraries that neither set them nor can be configured: the client of the Lambda runtime, and sqlx
+//! 0.9.0.
+//!
+//! Without `TCP_NODELAY`, the second of two small packets waits until the first one is acknowledged, and Linux delays acknowledgements
+//! by up to 40 ms. Without `TCP_USER_TIMEOUT` and keep-alives, a connection to a machine that has vanished ends after a quarter of an
+//! hour, or never if it waits for an answer.
 //!
 //! The connections are found among the file descriptors of the process. This works on Linux only; elsewhere nothing happens.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts, and returns whether one of
 /// them did not have it. This takes about ten system calls, and up to six more for each open file.
 pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> bool {
+    set_options(is_meant, None)
+}
+
+/// Sets `TCP_NODELAY` like [`set_nodelay`], and on the same connections the time after which they are lost if the peer's machine
+/// acknowledges nothing. While nothing is sent, a keep-alive asks it each second from half of that time on.
+pub(crate) fn set_up(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Duration) -> bool {
+    set_options(is_meant, Some(lost_after))
+}
+
+fn set_options(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Option<Duration>) -> bool {
     // A failure only costs time, so it is logged and not returned.
     #[cfg(target_os = "linux")]
-    return linux::set_nodelay(is_meant).unwrap_or_else(|error| {
-        tracing::debug!(error = %crate::telemetry::error_chain(&error), "TCP_NODELAY cannot be set");
+    return linux::set_options(is_meant, lost_after).unwrap_or_else(|error| {
+        tracing::debug!(error = %crate::telemetry::error_chain(&error), "the options of connections cannot be set");
         false
     });
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = is_meant;
+        let _ = (is_meant, lost_after);
         false
     }
 }
@@ -27,7 +40,8 @@ mod linux {
     use std::{
         io, mem,
         net::SocketAddr,
-        os::fd::{AsFd, RawFd},
+        os::fd::{AsFd, OwnedFd, RawFd},
+        time::Duration,
     };
 
     use rustix::{
@@ -40,7 +54,7 @@ mod linux {
     /// The size of the buffer for the names of some hundred descriptors. More are read in several parts.
     const NAMES: usize = 8192;
 
-    pub(super) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> io::Result<bool> {
+    pub(super) fn set_options(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Option<Duration>) -> io::Result<bool> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
         let folder = open("/proc/self/fd", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut names = Vec::with_capacity(NAMES);
@@ -71,10 +85,22 @@ mod linux {
                 peer => peer.ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok()),
             };
             if peer.is_some_and(&is_meant) && !sockopt::tcp_nodelay(&socket).unwrap_or(true) {
-                is_new |= sockopt::set_tcp_nodelay(&socket, true).is_ok();
+                is_new |= set_options_of(&socket, lost_after).is_ok();
             }
         }
         Ok(is_new)
+    }
+
+    fn set_options_of(socket: &OwnedFd, lost_after: Option<Duration>) -> io::Result<()> {
+        sockopt::set_tcp_nodelay(socket, true)?;
+        if let Some(lost_after) = lost_after {
+            let milliseconds = u32::try_from(lost_after.as_millis()).unwrap_or(u32::MAX);
+            sockopt::set_tcp_user_timeout(socket, milliseconds)?;
+            sockopt::set_tcp_keepidle(socket, lost_after / 2)?;
+            sockopt::set_tcp_keepintvl(socket, Duration::from_secs(1))?;
+            sockopt::set_socket_keepalive(socket, true)?;
+        }
+        Ok(())
     }
 }
 
@@ -87,7 +113,10 @@ mod tests {
         process,
     };
 
-    use rustix::fs::{FlockOperation, fcntl_lock};
+    use rustix::{
+        fs::{FlockOperation, fcntl_lock},
+        net::sockopt::{socket_keepalive, tcp_keepidle, tcp_user_timeout},
+    };
 
     use super::*;
 
@@ -113,5 +142,17 @@ mod tests {
         assert!(!set_nodelay(|peer| peer == address));
         assert!(to_meant.nodelay().unwrap());
         assert!(!to_other.nodelay().unwrap());
+    }
+
+    #[test]
+    fn connections_are_lost_if_nothing_is_acknowledged() {
+        let [meant, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = meant.local_addr().unwrap();
+        let [to_meant, to_other] = [&meant, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
+        assert!(set_up(|peer| peer == address, Duration::from_secs(6)));
+        assert!(to_meant.nodelay().unwrap() && socket_keepalive(&to_meant).unwrap());
+        assert_eq!(tcp_user_timeout(&to_meant).unwrap(), 6_000);
+        assert_eq!(tcp_keepidle(&to_meant).unwrap(), Duration::from_secs(3));
+        assert_eq!(tcp_user_timeout(&to_other).unwrap(), 0);
     }
 }
