@@ -10,6 +10,7 @@ mod ai_limiter;
 mod ai_logs;
 mod ai_tokens;
 mod auth;
+mod check;
 mod concurrency;
 mod dashboard;
 mod database_errors;

@@ -25,7 +25,7 @@ pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Vec<
         orders_and_history(connection, kept).await?,
         Comparison::of_rows(connection, "revisions of the history", kept, REVISIONS).await?,
         Comparison::of_rows(connection, "first entries of the history", kept, FIRST_ENTRIES).await?,
-        Comparison::of_rows(connection, "histories of deleted orders", kept, HISTORIES_WITHOUT_ORDER).await?,
+        Comparison::of_rows(connection, "histories of deleted orders", kept, &HISTORIES_WITHOUT_ORDER).await?,
         Comparison::of_rows(connection, "saved responses and orders", kept, RESPONSES_WITHOUT_ORDER).await?,
     ])
 }
@@ -98,19 +98,27 @@ const FIRST_ENTRIES: &str = "
     WHERE revision = 1 AND action NOT IN ('CREATED', 'IMPORTED', 'FOUND')";
 
 /// Histories that do not end with a deletion, though no table has the order.
-const HISTORIES_WITHOUT_ORDER: &str = "
-    SELECT 'ro_history' AS table_name,
-           CONCAT('of order ', entry.order_id) AS row_id,
-           CONCAT('ends with ', entry.action, ' (revision ', entry.revision, '), but no table has the order') AS difference
-    FROM ro_history entry
-    LEFT JOIN ro_registry registered ON registered.id = entry.order_id
-    WHERE registered.id IS NULL
-      AND entry.action <> 'DELETED'
-      AND NOT EXISTS (
-          SELECT 1
-          FROM ro_history later
-          WHERE later.order_id = entry.order_id AND later.revision > entry.revision
-      )";
+static HISTORIES_WITHOUT_ORDER: LazyLock<String> = LazyLock::new(|| {
+    let conditions = ArchiveStatus::ALL.map(|archive| {
+        let table = archive.table();
+        format!("NOT EXISTS (SELECT 1 FROM `{table}` WHERE `{table}`.id = entry.order_id)")
+    });
+    format!(
+        "SELECT 'ro_history' AS table_name,
+                CONCAT('of order ', entry.order_id) AS row_id,
+                CONCAT('ends with ', entry.action, ' (revision ', entry.revision, '), but no table has the order')
+                    AS difference
+         FROM ro_history entry
+         WHERE entry.action <> 'DELETED'
+           AND {}
+           AND NOT EXISTS (
+               SELECT 1
+               FROM ro_history later
+               WHERE later.order_id = entry.order_id AND later.revision > entry.revision
+           )",
+        conditions.join(" AND ")
+    )
+});
 
 /// Saved responses that show an order of which there is neither a row nor a history.
 const RESPONSES_WITHOUT_ORDER: &str = "
