@@ -11,7 +11,7 @@ use rotracker_tests::{
     importer::Importer,
     stock::Part,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 
 /// An installation with an order, a deleted order, and parts with transactions.
@@ -354,7 +354,8 @@ async fn write(Installation { ros, inventory, part }: &Installation, writer: i32
             ros.delete(&path).await.expect(200);
         }
         for change in ["increment", "decrement"] {
-            inventory.post_once(&key, &format!("/api/inventory/{change}"), &part.change(&Value::Object([].into_iter().collect()))).await;
+            let path = format!("/api/inventory/{change}");
+            inventory.post_once(&format!("{key}-{change}"), &path, &part.change(&json!({}))).await.expect(200);
         }
     }
 }

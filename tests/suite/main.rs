@@ -34,6 +34,7 @@ mod migrate_function;
 mod observability;
 mod openapi;
 mod released_migrations;
+mod restore;
 mod ros;
 mod serve;
 mod smoke;

@@ -95,7 +95,7 @@ impl App {
 
     /// Checks that the transactions of each part add up: each starts from the quantity of the one before, no quantity
     /// is negative, and the last one equals the quantity in the index and in the table. `openings` are the quantities
-    /// before the first transaction.
+    /// before the first transaction. `rotracker check` agrees.
     pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
         for (part, opening) in openings.values() {
             let mut running = *opening;
@@ -107,6 +107,8 @@ impl App {
             let expected = Quantities { indexed: Some(running), in_table: Some(running) };
             assert_eq!(self.quantities(part).await, expected, "{part:?}");
         }
+        let comparisons = inventory::store::check(&mut *self.connection().await, 10).await.expect("the tables are compared");
+        assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
     }
 }
 
