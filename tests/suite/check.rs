@@ -82,8 +82,13 @@ async fn damaged_orders_are_named() {
     let find_again = format!("{} DELETE FROM aside", copy("aside", "ro_history", "TRUE"));
     for (damage, expected, repair) in [
         (
+            "UPDATE ro_history SET action = 'UPDATED' WHERE order_id = 1 AND revision = 1",
+            &["ro_history 1 is the first entry of order 1, and says UPDATED"][..],
+            "UPDATE ro_history SET action = 'CREATED' WHERE order_id = 1 AND revision = 1",
+        ),
+        (
             "DELETE FROM ro_registry",
-            &["paid 1 is not in ro_registry"][..],
+            &["paid 1 is not in ro_registry"],
             "INSERT INTO ro_registry (id, ro_number, archive) VALUES (1, 'RO1', 'PAID')",
         ),
         (
@@ -135,11 +140,6 @@ async fn damaged_orders_are_named() {
             &lose("order_id = 2 AND revision = 2"),
             &["ro_history of order 2 ends with CREATED (revision 1), but no table has the order"],
             &find_again,
-        ),
-        (
-            "UPDATE ro_history SET action = 'UPDATED' WHERE order_id = 1 AND revision = 1",
-            &["ro_history 1 is the first entry of order 1, and says UPDATED"],
-            "UPDATE ro_history SET action = 'CREATED' WHERE order_id = 1 AND revision = 1",
         ),
         (
             "UPDATE ro_history SET action = 'DELETED', digest = NULL WHERE order_id = 1 AND revision = 3;
