@@ -1,6 +1,6 @@
 //! Sends `rotracker serve`, and the Lambda binary of `ros`, requests and connections that could cost more than they should, and prints
 //! what each costs beside its ordinary counterpart: `cargo run -p rotracker-tests --example abuse`. Everything stays on this machine
-//! and ends by itself.
+//! and ends by itself. The argument `connections` leaves the requests out.
 
 use std::{
     fs,
@@ -19,6 +19,7 @@ use rotracker_tests::{
     issuer::Issuer,
     runtime_api::{Outcome, RuntimeApi},
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -35,20 +36,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Service {
     address: String,
     process: Child,
+    _folder: TempDir,
 }
 
 impl Service {
     async fn start(database: &TestDatabase, variables: &[(&str, String)]) -> Result<Self> {
-        let address = format!("127.0.0.1:{}", free_port());
+        let (address, folder) = (format!("127.0.0.1:{}", free_port()), tempfile::tempdir()?);
         let port = address.rsplit(':').next().unwrap_or_default().to_owned();
         let mut command = Command::new(binary("rotracker").await);
         command.env_clear().envs(database_variables(database)).envs(variables.iter().map(|(name, value)| (*name, value)));
-        command.env("AI_RATE_TABLE", "none").args(["serve", "--port", &port]).kill_on_drop(true);
+        command.args(["serve", "--port", &port, "--embedded-dynamodb"]).arg(folder.path()).kill_on_drop(true);
         let mut process = command.stdout(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(process.stdout.take().context("a pipe")?).lines();
         while !log.next_line().await?.context("the service ended")?.contains("listening on") {}
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Ok(Self { address, process })
+        Ok(Self { address, process, _folder: folder })
     }
 
     fn file(&self, name: &str) -> Result<String> {
@@ -127,7 +129,7 @@ struct Case {
 }
 
 fn case(name: &'static str, request: Vec<u8>) -> Case {
-    Case { name, request, times: 9 }
+    Case { name, request, times: 3 }
 }
 
 fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
@@ -344,6 +346,9 @@ async fn main() -> Result<()> {
     // The first requests fill caches.
     for _ in 0..20 {
         service.ordinary().await?;
+    }
+    if std::env::args().nth(1).is_some_and(|argument| argument == "connections") {
+        return connections(&service).await;
     }
     print(HEADING);
     for (name, body) in bodies() {

@@ -1,5 +1,7 @@
 //! Responses that are sent while their rows are read, chunk by chunk.
 
+use std::time::{Duration, Instant};
+
 use async_stream::try_stream;
 use axum::{
     body::Body,
@@ -14,6 +16,9 @@ use crate::{db, metrics::ClientWait};
 
 /// The approximate size of the chunks that are sent. A chunk for each row would cost more than the row.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024;
+
+/// The longest time that a response may take. A client that reads slowly holds a connection to the database.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// Responds with the chunks of the stream that `chunks` opens.
 ///
@@ -36,11 +41,15 @@ where
     })
     .await?;
     let body = try_stream! {
+        let started = Instant::now();
         let mut next = first;
         while let Some(chunk) = next {
             let waiting_for_the_client = ClientWait::begin();
             yield chunk;
             drop(waiting_for_the_client);
+            if started.elapsed() > LONGEST {
+                Err(ApiError::internal("the client took longer to read the response than it may"))?;
+            }
             next = rest.try_next().await?;
         }
     };
