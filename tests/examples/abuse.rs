@@ -14,7 +14,7 @@ use rotracker_cli::output::print;
 use rotracker_tests::{
     TestDatabase,
     database::{execute, fill, migrate},
-    emulator::{Instance, binary, database_variables, free_port},
+    emulator::{Instance, binary, database_variables, free_port, template_variables},
     gateway::{Call, Gateway},
     issuer::Issuer,
     runtime_api::{Outcome, RuntimeApi},
@@ -182,7 +182,7 @@ fn bodies() -> Vec<(&'static str, String)> {
 
 fn requests_without_body() -> Vec<Case> {
     let path = |query: &str| get(&format!("/api/ros?{query}"), &[]);
-    let list = "limit=1&search=";
+    let list = "limit=1&q=";
     let gzip = "gzip,".repeat(3_000);
     let tags = "\"a\",".repeat(3_500);
     let thousand: Vec<String> = (0..1_000).map(|index| format!("x-{index}")).collect();
@@ -195,7 +195,7 @@ fn requests_without_body() -> Vec<Case> {
         case("2,600 escaped percent signs", path(&format!("{list}{}", "%25".repeat(2_600)))),
         case("malformed escapes", path(&format!("{list}{}", "%zz%C0%AF".repeat(800)))),
         case("an offset of 1e18", path("limit=1&offset=1000000000000000000")),
-        case("a limit of 1e18, without orders", path("limit=1000000000000000000&search=nothing-like-this")),
+        case("a limit of 1e18, without orders", path("limit=1000000000000000000&q=nothing-like-this")),
         case("a path of 60 KB", get(&format!("/{}", "x".repeat(60_000)), &[])),
         case("4,000 segments", get(&"/x".repeat(4_000), &[])),
         case("headers of 64 KB", get("/api/ros?limit=1", &[("x-long", &"x".repeat(64_000))])),
@@ -218,7 +218,7 @@ fn requests_without_body() -> Vec<Case> {
 }
 
 fn searches() -> Vec<Case> {
-    let search = |text: &str| get(&format!("/api/ros?limit=1&search={text}"), &[]);
+    let search = |text: &str| get(&format!("/api/ros?limit=1&q={text}"), &[]);
     [
         ("a search that finds nothing", search("nothing-like-this")),
         ("a search for one letter", search("a")),
@@ -310,7 +310,7 @@ async fn lambda(database: &TestDatabase) -> Result<()> {
     print("\n| the Lambda binary `ros` | status | median ms | peak MB of a new instance |\n|---|---|---|---|");
     for (name, body) in bodies() {
         let api = RuntimeApi::start().await;
-        let variables = [database_variables(database), vec![("AUTH_MODE", "none".to_owned())]].concat();
+        let variables = [database_variables(database), template_variables()].concat();
         let instance = Instance::start(&api.address, &binary("ros").await, &variables);
         let call = Call::new(Method::POST, "/api/ros").header("content-type", "application/json").text(&body);
         let event = Gateway::RestApi.event(&call);
