@@ -44,7 +44,10 @@ impl Service {
         let (address, folder) = (format!("127.0.0.1:{}", free_port()), tempfile::tempdir()?);
         let port = address.rsplit(':').next().unwrap_or_default().to_owned();
         let mut command = Command::new(binary("rotracker").await);
-        command.env_clear().envs(database_variables(database)).envs(variables.iter().map(|(name, value)| (*name, value)));
+        command
+            .env_clear()
+            .envs(database_variables(database))
+            .envs(variables.iter().map(|(name, value)| (*name, value)));
         command.args(["serve", "--port", &port, "--embedded-dynamodb"]).arg(folder.path()).kill_on_drop(true);
         let mut process = command.stdout(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(process.stdout.take().context("a pipe")?).lines();
@@ -153,8 +156,19 @@ fn bodies() -> Vec<(&'static str, String)> {
     let cost = |number: &str| order(&format!("\"estimatedCost\":{number}"));
     let members = |member: fn(usize) -> String| (0..500_000).map(member).collect::<Vec<_>>().join(",");
     let fields = [
-        "roNumber", "shopName", "partNumber", "serialNumber", "partDescription", "requiredWork", "terms",
-        "shopReferenceNumber", "currentStatus", "genThrustStatus", "shopStatus", "trackingNumber", "notes",
+        "roNumber",
+        "shopName",
+        "partNumber",
+        "serialNumber",
+        "partDescription",
+        "requiredWork",
+        "terms",
+        "shopReferenceNumber",
+        "currentStatus",
+        "genThrustStatus",
+        "shopStatus",
+        "trackingNumber",
+        "notes",
     ];
     let long: Vec<String> = fields.iter().map(|field| format!("\"{field}\":\"{}\"", "x".repeat(400_000))).collect();
     vec![
@@ -163,7 +177,10 @@ fn bodies() -> Vec<(&'static str, String)> {
         ("more than 6 MB", order(&format!("\"notes\":\"{}\"", "x".repeat(megabytes(6))))),
         ("long texts in 13 fields", format!("{{{}}}", long.join(","))),
         ("1,000,000 escaped characters", order(&format!("\"notes\":\"{}\"", "\\u0061".repeat(1_000_000)))),
-        ("2,500,000 accents on one letter", order(&format!("\"roNumber\":\"a{}\"", "\u{323}\u{301}".repeat(1_250_000)))),
+        (
+            "2,500,000 accents on one letter",
+            order(&format!("\"roNumber\":\"a{}\"", "\u{323}\u{301}".repeat(1_250_000))),
+        ),
         ("5 MB of white space in a number", order(&format!("\"roNumber\":\"a{}b\"", " ".repeat(megabytes(5))))),
         ("100,000 brackets", order(&format!("\"x\":{}", "[".repeat(100_000)))),
         ("6,000,000 empty lists", order(&format!("\"x\":[{}[]]", "[],".repeat(1_900_000)))),
@@ -205,7 +222,8 @@ fn requests_without_body() -> Vec<Case> {
         case("3,500 tags", get("/api/ros/by-number/RO1", &[("if-none-match", &tags)])),
         case("ranges", get("/api/ros?limit=1", &[("range", &format!("bytes={}0-0", "0-0,".repeat(3_000)))])),
         case("a body in gzip", {
-            let headers = [("content-type", "application/json"), ("content-encoding", "gzip"), ("content-length", "6000000")];
+            let headers =
+                [("content-type", "application/json"), ("content-encoding", "gzip"), ("content-length", "6000000")];
             let mut request = format!("{}\r\n", head("POST", "/api/ros", &headers)).into_bytes();
             request.resize(request.len() + 6_000_000, 0);
             request
@@ -243,11 +261,15 @@ fn tokens(issuer: &Issuer) -> Vec<Case> {
         case("a token of 300 KB", with(&"e".repeat(300_000))),
         case("algorithm none", with(&format!("{}.{rest}", encode(r#"{"alg":"none"}"#)))),
         case("an unknown key", with(&format!("{}.{rest}", encode(r#"{"alg":"RS256","kid":"nobody"}"#)))),
-        case("a header of 8,000 brackets", with(&format!("{}.{rest}", encode(&format!("{{\"alg\":{}", "[".repeat(8_000)))))),
+        case(
+            "a header of 8,000 brackets",
+            with(&format!("{}.{rest}", encode(&format!("{{\"alg\":{}", "[".repeat(8_000))))),
+        ),
     ]
 }
 
-const HEADING: &str = "| request | bytes | status | median ms | processor ms | peak MB more |\n|---|---|---|---|---|---|";
+const HEADING: &str =
+    "| request | bytes | status | median ms | processor ms | peak MB more |\n|---|---|---|---|---|---|";
 
 /// Clients that hold connections.
 async fn connections(service: &Service) -> Result<()> {

@@ -197,12 +197,18 @@ async fn damaged_stock_is_named() {
         ),
         (
             "UPDATE inventoryindex SET TableName = 'sheet_7' WHERE IndexId = 1",
-            &["inventoryindex 1 names the table sheet_7, which is none of parts", "stock_room 1  a - 1 is not in the index"],
+            &[
+                "inventoryindex 1 names the table sheet_7, which is none of parts",
+                "stock_room 1  a - 1 is not in the index",
+            ],
             "UPDATE inventoryindex SET TableName = 'stock_room' WHERE IndexId = 1",
         ),
         (
             "DELETE FROM inventoryindex WHERE IndexId = 1",
-            &["stock_room 1  a - 1 is not in the index", "transactions 3 names row 1 of the index, which does not exist"],
+            &[
+                "stock_room 1  a - 1 is not in the index",
+                "transactions 3 names row 1 of the index, which does not exist",
+            ],
             "INSERT INTO inventoryindex (IndexId, PartNumber, TableName, RowId, Qty) VALUES (1, 'A-1', 'stock_room', 1, 20)",
         ),
         (
@@ -210,14 +216,7 @@ async fn damaged_stock_is_named() {
             &["transactions 3 starts from 9 pieces of A-1, but transaction 1, the one before it, left 11"],
             &find_again,
         ),
-        (
-            &lose(3),
-            &[
-                "inventoryindex 1 has 20 pieces, but its transaction 2 left 9",
-                "idempotency_keys ",
-            ],
-            &find_again,
-        ),
+        (&lose(3), &["inventoryindex 1 has 20 pieces, but its transaction 2 left 9", "idempotency_keys "], &find_again),
         (
             "UPDATE transactions SET PartNumber = 'C-3' WHERE TxnId = 3",
             &["inventoryindex 1 has another part number than its transaction 3, C-3"],

@@ -107,7 +107,8 @@ impl Server {
     }
 
     async fn create_accounts(&self) {
-        for file in [include_str!("../../migrations/accounts.sql"), include_str!("../../migrations/backup_account.sql")] {
+        for file in [include_str!("../../migrations/accounts.sql"), include_str!("../../migrations/backup_account.sql")]
+        {
             let sql = file
                 .replace("<main>", MAIN)
                 .replace("<inventory>", INVENTORY)
@@ -123,11 +124,8 @@ impl Server {
 
     /// The databases, as the account `user` uses them.
     fn databases(&self, user: &str) -> Databases {
-        let server = DatabaseConfig {
-            user: user.to_owned(),
-            password: "of the account".into(),
-            ..self.administrator.clone()
-        };
+        let server =
+            DatabaseConfig { user: user.to_owned(), password: "of the account".into(), ..self.administrator.clone() };
         Databases { server, main: MAIN.to_owned(), inventory: INVENTORY.to_owned() }
     }
 
@@ -135,14 +133,16 @@ impl Server {
     fn options_file(server: &DatabaseConfig, path: PathBuf) -> PathBuf {
         let DatabaseConfig { host, port, user, password, .. } = server;
         let password = password.expose_secret();
-        fs::write(&path, format!("[client]\nhost={host}\nport={port}\nuser={user}\npassword=\"{password}\"\n")).unwrap();
+        fs::write(&path, format!("[client]\nhost={host}\nport={port}\nuser={user}\npassword=\"{password}\"\n"))
+            .unwrap();
         path
     }
 
     /// Which clients belong to it: the variable of the scripts.
     async fn client(&self) -> &'static str {
         let mut connection = db::connect(&self.administrator, None).await.unwrap();
-        let version: String = sqlx::query_scalar("SELECT CAST(VERSION() AS CHAR)").fetch_one(&mut connection).await.unwrap();
+        let version: String =
+            sqlx::query_scalar("SELECT CAST(VERSION() AS CHAR)").fetch_one(&mut connection).await.unwrap();
         if version.contains("MariaDB") { "mariadb" } else { "mysql" }
     }
 
@@ -168,8 +168,13 @@ impl Server {
 
 /// Installs the clients, if they are missing.
 async fn install_clients(client: &str) {
-    const PACKAGE: Package =
-        Package { apt: &[&["mariadb-client"]], dnf: "mariadb", apk: "mariadb-client", pacman: "mariadb-clients", brew: "mariadb" };
+    const PACKAGE: Package = Package {
+        apt: &[&["mariadb-client"]],
+        dnf: "mariadb",
+        apk: "mariadb-client",
+        pacman: "mariadb-clients",
+        brew: "mariadb",
+    };
     let _turn = programs::turn_to_install().await.unwrap();
     if client == "mariadb" && programs::find_all("mariadb-binlog", &[]).is_empty() {
         programs::install(&PACKAGE, progress).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -240,7 +245,8 @@ impl Writer {
             self.send(Method::POST, "/api/ros", &new_order(json!({ "roNumber": number }))).await;
             self.send(Method::POST, "/api/inventory/decrement", &stock).await;
             self.send(Method::PATCH, &format!("{order}/status"), &json!({ "status": "SHIPPING" })).await;
-            self.send(Method::PATCH, &order, &json!({ "estimatedCost": "12.50", "notes": "Ring up: \\ ' \" é 🛩" })).await;
+            self.send(Method::PATCH, &order, &json!({ "estimatedCost": "12.50", "notes": "Ring up: \\ ' \" é 🛩" }))
+                .await;
             self.send(Method::POST, &format!("{order}/archive"), &json!({ "archiveStatus": "PAID" })).await;
             self.send(Method::POST, "/api/inventory/increment", &stock).await;
             if round % 3 == 0 {
@@ -274,7 +280,8 @@ impl Writer {
 /// Runs `command` with the service's clients, and returns the time that it took.
 async fn run(mut command: Command) -> Duration {
     let started = Instant::now();
-    let output = command.current_dir(workspace()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().await.unwrap();
+    let output =
+        command.current_dir(workspace()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().await.unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     started.elapsed()
 }
@@ -311,7 +318,8 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
     let connect = async |name| db::connect(&service_databases.server, Some(name)).await.unwrap();
     seed::seed_repair_orders(&mut connect(MAIN).await, clock.today(), orders, |_| ()).await.unwrap();
     seed::seed_inventory(&mut connect(INVENTORY).await, clock.today(), stock, |_| ()).await.unwrap();
-    let parts = "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty BETWEEN 5 AND 1000 ORDER BY IndexId LIMIT 200";
+    let parts =
+        "SELECT IndexId, PartNumber FROM inventoryindex WHERE Qty BETWEEN 5 AND 1000 ORDER BY IndexId LIMIT 200";
     let parts: Vec<(i64, String)> = sqlx::query_as(parts).fetch_all(&mut connect(INVENTORY).await).await.unwrap();
 
     // Another machine copies the binary log as it grows.
@@ -373,7 +381,11 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
     assert!(changes.iter().skip(at_backup + 40).all(|change| !in_backup.contains(&change.mark)));
 
     let mut forward = script("roll_forward.sh", client);
-    forward.arg(file("backup.sql")).args([&options, &logs]).arg(point.format("%F %T").to_string()).args([MAIN, INVENTORY]);
+    forward
+        .arg(file("backup.sql"))
+        .args([&options, &logs])
+        .arg(point.format("%F %T").to_string())
+        .args([MAIN, INVENTORY]);
     times.push(("applying the binary log", run(forward).await));
     times.push(("check", assert_all_agrees(&restored).await));
     let there = fresh.marks().await;

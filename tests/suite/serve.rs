@@ -246,7 +246,10 @@ async fn connections_without_a_request_are_closed() {
     ] {
         let mut stream = connections(&service, 1, start).await.remove(0);
         let mut text = String::new();
-        tokio::time::timeout(Duration::from_secs(60), stream.read_to_string(&mut text)).await.expect("it ends").unwrap();
+        tokio::time::timeout(Duration::from_secs(60), stream.read_to_string(&mut text))
+            .await
+            .expect("it ends")
+            .unwrap();
         assert!(text.starts_with(answer) && text.is_empty() == answer.is_empty(), "{start}: {text}");
     }
 }

@@ -107,7 +107,8 @@ impl App {
             let expected = Quantities { indexed: Some(running), in_table: Some(running) };
             assert_eq!(self.quantities(part).await, expected, "{part:?}");
         }
-        let comparisons = inventory::store::check(&mut *self.connection().await, 10).await.expect("the tables are compared");
+        let comparisons =
+            inventory::store::check(&mut *self.connection().await, 10).await.expect("the tables are compared");
         assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
     }
 }

@@ -62,7 +62,9 @@ pub async fn check(databases: &Databases, kept: usize) -> Result<Vec<Comparison>
     };
     let read = read.await;
     pool.close();
-    read.with_context(|| format!("the databases {main} and {inventory} cannot be compared; `rotracker doctor` says why"))
+    read.with_context(|| {
+        format!("the databases {main} and {inventory} cannot be compared; `rotracker doctor` says why")
+    })
 }
 
 /// Compares the tables that both databases have.

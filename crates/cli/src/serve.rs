@@ -105,12 +105,7 @@ pub async fn run(options: Options) -> Result<()> {
 }
 
 /// Serves connections until a signal comes. Returns those that are open then.
-async fn accept(
-    listener: TcpListener,
-    routes: Router,
-    options: &Options,
-    signals: &mut Signals,
-) -> GracefulShutdown {
+async fn accept(listener: TcpListener, routes: Router, options: &Options, signals: &mut Signals) -> GracefulShutdown {
     let mut http = http1::Builder::new();
     // The head of a request must be there in this time, also that of the next one on the same connection.
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(options.client_timeout.into()));
@@ -247,9 +242,8 @@ async fn routes(variables: &BTreeMap<String, String>, reading: BodyReading) -> R
         .merge(ai::router(ai_state))
         .merge(ai_logs::router(ai_logs.state_on(main_pool)));
     let service = with_layers(routes, &ros.http, Delivery::Streaming);
-    let service = service
-        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
-        .layer(from_fn_with_state(reading, read_body));
+    let service =
+        service.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS)).layer(from_fn_with_state(reading, read_body));
     Ok(docs::router()?.fallback_service(service))
 }
 

@@ -165,18 +165,16 @@ async fn ledger(connection: &mut MySqlConnection, kept: usize) -> Result<Compari
     let mut rows = sqlx::query_as::<_, LedgerEntry>(query).fetch(connection);
     let mut previous: Option<LedgerEntry> = None;
     while let Some(entry) = rows.try_next().await? {
-        match previous.replace(entry) {
-            Some(before) => match &previous {
-                Some(entry) if entry.index_id == before.index_id => {
-                    entry.difference_from(&before).into_iter().for_each(|found| comparison.add(found));
-                }
-                _ => before.difference_from_index().into_iter().for_each(|found| comparison.add(found)),
-            },
-            None => {}
-        }
+        let difference = match &previous {
+            Some(before) if before.index_id == entry.index_id => entry.difference_from(before),
+            Some(last) => last.difference_from_index(),
+            None => None,
+        };
+        difference.into_iter().for_each(|found| comparison.add(found));
+        previous = Some(entry);
     }
-    if let Some(last) = previous {
-        last.difference_from_index().into_iter().for_each(|found| comparison.add(found));
+    if let Some(found) = previous.and_then(|last| last.difference_from_index()) {
+        comparison.add(found);
     }
     Ok(comparison)
 }
