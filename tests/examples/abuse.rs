@@ -48,7 +48,10 @@ impl Service {
             .env_clear()
             .envs(database_variables(database))
             .envs(variables.iter().map(|(name, value)| (*name, value)));
-        command.args(["serve", "--port", &port, "--embedded-dynamodb"]).arg(folder.path()).kill_on_drop(true);
+        command
+            .args(["serve", "--client-timeout", "30", "--port", &port, "--embedded-dynamodb"])
+            .arg(folder.path())
+            .kill_on_drop(true);
         let mut process = command.stdout(Stdio::piped()).spawn()?;
         let mut log = BufReader::new(process.stdout.take().context("a pipe")?).lines();
         while !log.next_line().await?.context("the service ended")?.contains("listening on") {}

@@ -72,8 +72,9 @@ pub struct Options {
     /// Keep the rate limit in this directory instead of DynamoDB
     #[arg(long, value_name = "DIRECTORY")]
     pub embedded_dynamodb: Option<PathBuf>,
-    /// The most seconds in which a client sends the head of its next request, sends a body, or takes a part of a response
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    /// The most seconds in which a client sends the head of its next request, sends a body, or takes a part of a response. Proxies
+    /// keep idle connections for less than the default
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub client_timeout: u32,
 }
 
