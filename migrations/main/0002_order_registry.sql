@@ -56,7 +56,9 @@ END;
 -- Frees the id and the number, unless the order was moved to another table.
 DROP TRIGGER IF EXISTS register_deleted_active;
 CREATE TRIGGER register_deleted_active AFTER DELETE ON `active` FOR EACH ROW
+BEGIN
     DELETE FROM ro_registry WHERE id = OLD.id AND archive = 'ACTIVE';
+END;
 
 -- The same for `paid`.
 DROP TRIGGER IF EXISTS register_inserted_paid;
@@ -82,7 +84,9 @@ END;
 
 DROP TRIGGER IF EXISTS register_deleted_paid;
 CREATE TRIGGER register_deleted_paid AFTER DELETE ON `paid` FOR EACH ROW
+BEGIN
     DELETE FROM ro_registry WHERE id = OLD.id AND archive = 'PAID';
+END;
 
 -- The same for `net`.
 DROP TRIGGER IF EXISTS register_inserted_net;
@@ -108,7 +112,9 @@ END;
 
 DROP TRIGGER IF EXISTS register_deleted_net;
 CREATE TRIGGER register_deleted_net AFTER DELETE ON `net` FOR EACH ROW
+BEGIN
     DELETE FROM ro_registry WHERE id = OLD.id AND archive = 'NET';
+END;
 
 -- The same for `returns`.
 DROP TRIGGER IF EXISTS register_inserted_returns;
@@ -134,4 +140,6 @@ END;
 
 DROP TRIGGER IF EXISTS register_deleted_returns;
 CREATE TRIGGER register_deleted_returns AFTER DELETE ON `returns` FOR EACH ROW
+BEGIN
     DELETE FROM ro_registry WHERE id = OLD.id AND archive = 'RETURNED';
+END;

@@ -157,6 +157,8 @@ async fn the_service_account_runs_the_commands() {
     // Some rows of that workbook are rejected.
     let imported = rotracker(&["import", workbook]).output().await.unwrap();
     assert!(matches!(imported.status.code(), Some(0 | 3)), "{imported:?}");
+    let checked = rotracker(&["check"]).output().await.unwrap();
+    assert!(checked.status.success(), "{checked:?}");
     let exported = rotracker(&["export", "exported"]).output().await.unwrap();
     assert!(exported.status.success(), "{exported:?}");
     let pool = Pool::new(&service.server, &service.inventory);

@@ -10,6 +10,12 @@ use rotracker_tests::{
 };
 use serde_json::json;
 
+/// Asserts that `rotracker check` finds no difference.
+async fn assert_all_agrees(app: &App) {
+    let comparisons = ros::store::check(&mut *app.connection().await, 10).await.unwrap();
+    assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
+}
+
 const ARCHIVES: [&str; 4] = ["ACTIVE", "PAID", "NET", "RETURNED"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,6 +35,7 @@ async fn of_48_creates_of_one_number_one_succeeds() {
         assert_eq!((count(StatusCode::CREATED), count(StatusCode::CONFLICT)), (1, 47), "{statuses:?}");
         assert_eq!(app.rows().await.len(), round + 1);
     }
+    assert_all_agrees(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,6 +51,7 @@ async fn simultaneous_creates_of_different_numbers_get_different_ids() {
     let ids: HashSet<String> = join_all(creates).await.into_iter().map(|id| id.unwrap().to_string()).collect();
     assert_eq!(ids.len(), 48);
     assert_eq!(app.rows().await.len(), 48);
+    assert_all_agrees(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,6 +87,7 @@ async fn no_acknowledged_change_is_lost_among_32_clients() {
             assert_eq!(notes.matches(&note).count(), 1, "{note} in {notes}");
         }
     }
+    assert_all_agrees(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,6 +109,7 @@ async fn an_order_is_seen_once_while_it_moves() {
         assert_eq!(rows.len(), 1, "{rows:?}");
     }
     mover.await.unwrap();
+    assert_all_agrees(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,6 +130,7 @@ async fn a_number_that_changes_orders_is_never_seen_twice() {
     }
     let numbers: HashSet<String> = app.rows().await.into_iter().map(|(_, _, number)| number).collect();
     assert_eq!(numbers.len(), 2);
+    assert_all_agrees(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,4 +173,5 @@ async fn of_32_archives_to_two_statuses_each_is_answered_as_it_happened() {
         assert!(tags.contains(order.header("etag").unwrap()), "the last tag was in an answer");
         assert_eq!(order.expect(200)["archiveStatus"], archive);
     }
+    assert_all_agrees(&app).await;
 }

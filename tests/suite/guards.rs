@@ -123,6 +123,15 @@ async fn long_paths_and_headers_are_rejected() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_as_too_large_is_not_read() {
+    let app = App::start().await;
+    let unread = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = Request::post("/api/ros").header("content-type", "application/json");
+    let request = request.header("content-length", (6 * 1024 * 1024 + 1).to_string()).body(unread).unwrap();
+    app.send(request).await.expect_error(413);
+}
+
+#[tokio::test]
 async fn deeply_nested_json_is_400() {
     let app = App::start().await;
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));

@@ -121,6 +121,18 @@ async fn the_lists_of_parts_are_those_of_new_databases() {
     }
 }
 
+/// After a bare statement MySQL keeps the semicolon, and `mysqldump` writes a file that cannot be loaded.
+#[tokio::test]
+async fn the_body_of_each_trigger_is_a_block() {
+    let (main, inventory) = (TestDatabase::migrated().await, TestDatabase::inventory().await);
+    for database in [main, inventory] {
+        let bare = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
+                    WHERE TRIGGER_SCHEMA = DATABASE() AND ACTION_STATEMENT NOT LIKE 'BEGIN%END'";
+        let bare: Vec<String> = sqlx::query_scalar(bare).fetch_all(&mut database.connect().await).await.unwrap();
+        assert_eq!(bare, [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn a_database_without_its_triggers_is_not_up_to_date() {
     let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);

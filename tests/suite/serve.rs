@@ -10,12 +10,12 @@ use rotracker_cli::local_client::local_client;
 use rotracker_tests::{
     TestDatabase,
     anthropic::{FakeAnthropic, Part, Script, events, sse},
-    database::migrate,
+    database::{fill, migrate},
     emulator::{assistant_variables, binary, database_variables, free_port},
 };
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
     process::{Child, ChildStdout, Command},
 };
@@ -203,6 +203,73 @@ async fn ctrl_c_breaks_off_requests_that_are_being_finished() {
     service.wait_for("finishing the running requests").await;
     service.signal(rustix::process::Signal::INT);
     assert_eq!(service.process.wait().await.unwrap().code(), Some(0));
+}
+
+/// Opens `count` connections and sends `start` on each.
+async fn connections(service: &Service, count: usize, start: &str) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(("127.0.0.1", service.port)).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    streams
+}
+
+#[tokio::test]
+async fn slow_bodies_keep_no_other_request_waiting() {
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
+    let service = Service::start_with(&["--client-timeout", "5"], &database, &anthropic, &off()).await;
+    let start = "POST /api/ros HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                 content-length: 1000\r\n\r\n{";
+    // More than there are places for requests.
+    let slow = connections(&service, 100, start).await;
+    let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
+    let response = client.get(format!("{}/api/ros", service.url)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    for mut stream in slow {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("The body could not be read"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn connections_without_a_request_are_closed() {
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
+    let service = Service::start_with(&["--client-timeout", "1"], &database, &anthropic, &off()).await;
+    for (start, answer) in [
+        ("", ""),
+        ("GET /health HTTP/1.1\r\nx-slow: ", ""),
+        // It stays open for the next request, which does not come.
+        ("GET /health HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 200 OK"),
+    ] {
+        let mut stream = connections(&service, 1, start).await.remove(0);
+        let mut text = String::new();
+        tokio::time::timeout(Duration::from_secs(60), stream.read_to_string(&mut text))
+            .await
+            .expect("it ends")
+            .unwrap();
+        assert!(text.starts_with(answer) && text.is_empty() == answer.is_empty(), "{start}: {text}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_client_that_reads_nothing_holds_no_connection_to_the_database() {
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
+    // More than fits into the buffers of a connection.
+    fill(&database, 30_000).await;
+    let variables = [off(), [("DB_MAX_CONNECTIONS", "1".to_owned())]].concat();
+    let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
+    // With an hour's patience the client would keep others out.
+    for (seconds, status) in [("3600", 503), ("1", 200)] {
+        let service = Service::start_with(&["--client-timeout", seconds], &database, &anthropic, &variables).await;
+        let stalled = connections(&service, 1, "GET /api/ros HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        stalled[0].readable().await.unwrap();
+        let other = client.get(format!("{}/api/ros?limit=1", service.url)).send().await.unwrap();
+        assert_eq!(other.status(), status, "{seconds} s");
+    }
 }
 
 #[tokio::test]

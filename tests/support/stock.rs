@@ -63,12 +63,16 @@ impl App {
         transactions(&mut self.database.connect().await, part).await
     }
 
-    /// Checks that the transactions of each part add up. `openings` are the quantities before the first transaction.
+    /// Checks that the transactions of each part add up, and that `rotracker check` finds no fault. `openings` are the quantities
+    /// before the first transaction.
     pub async fn assert_conserved(&self, openings: &BTreeMap<i64, (Part, i64)>) {
         let mut connection = self.database.connect().await;
         for (part, opening) in openings.values() {
             assert_eq!(ledger_fault(&mut connection, part, *opening).await, None);
         }
+        let comparisons =
+            inventory::store::check(&mut *self.connection().await, 10).await.expect("the tables are compared");
+        assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
     }
 }
 

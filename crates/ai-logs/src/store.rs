@@ -2,7 +2,7 @@
 //! that inserts into the log is in the crate `conversations`.
 
 use app_core::{
-    db::{Pool, push_limit, push_period, stream_rows},
+    db::{Comparison, Pool, push_limit, push_period, stream_rows},
     http::{ApiError, Page},
 };
 use chrono::{DateTime, Utc};
@@ -17,6 +17,20 @@ const LOG_COLUMNS: &str = "
     id, conversation_id, IF(timestamp > '1000-01-01', timestamp, NULL) AS timestamp, user,
     COALESCE(user_message, '') AS user_message, COALESCE(ai_response, '') AS ai_response, success <> 0 AS success, error,
     model, duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens, stop_reason, tools";
+
+/// Finds entries that no filter, no list and no pruning finds, for `rotracker check`.
+pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Comparison, ApiError> {
+    // The collation of these columns ignores blanks at the end, so the lengths are compared.
+    let query = "
+        SELECT 'ai_conversation_logs' AS table_name,
+               CAST(id AS CHAR) AS row_id,
+               IF(timestamp > '1000-01-01', 'has a user or a conversation with blanks around it', 'has no time') AS difference
+        FROM ai_conversation_logs
+        WHERE NOT COALESCE(timestamp > '1000-01-01', FALSE)
+           OR CHAR_LENGTH(user) <> CHAR_LENGTH(TRIM(user))
+           OR CHAR_LENGTH(conversation_id) <> CHAR_LENGTH(TRIM(conversation_id))";
+    Comparison::of_rows(connection, "the log of the assistant", kept, query).await
+}
 
 /// Counts the entries that `filter` selects.
 pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {

@@ -1,8 +1,9 @@
 //! The commands of `rotracker`. It serves the API, runs the whole system on this machine, migrates databases, fills them with sample
-//! data, exports them, repairs the inventory's index, deletes old entries of the AI log, examines an installation, tests a deployed
-//! API, and prints the API description. The commands are in a library, so that the tests can use them.
+//! data, exports them, compares what must agree in them, repairs the inventory's index, deletes old entries of the AI log, examines an
+//! installation, tests a deployed API, and prints the API description. The commands are in a library, so that the tests can use them.
 
 pub mod cargo_lambda;
+pub mod check;
 pub mod database_server;
 pub mod dev;
 pub mod docs;
@@ -24,4 +25,5 @@ pub mod seed;
 pub mod serve;
 mod signals;
 pub mod smoke;
+mod snapshot;
 pub mod supervise;

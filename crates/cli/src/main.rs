@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use ::migrate::error_line;
 use clap::{Parser, Subcommand};
 use rotracker_cli::{
-    dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve, smoke,
+    check, dev, doctor, export, import, migrate, openapi, output, prune_ai_logs, reindex, seed, serve, smoke,
 };
 
 /// Runs, migrates and fills the repair order tracker
@@ -36,6 +36,8 @@ enum AsyncCommand {
     Migrate(migrate::Options),
     /// Say what would fail in the configuration, the databases and the other services
     Doctor(doctor::Options),
+    /// Compare what must agree in the databases: stock and ledger, index and tables, orders, registry and history
+    Check(check::Options),
     /// Fill empty databases with sample data
     Seed,
     /// Import the rows of another database
@@ -65,6 +67,7 @@ async fn run(command: AsyncCommand) -> ExitCode {
     let result = match command {
         AsyncCommand::Import(options) => return exit(import::run(options).await),
         AsyncCommand::Export(options) => return exit(export::run(options).await),
+        AsyncCommand::Check(options) => return exit(check::run(options).await),
         AsyncCommand::Doctor(options) => return exit(doctor::run(options).await),
         AsyncCommand::Smoke(options) => return exit(smoke::run(options).await),
         AsyncCommand::Dev(options) => dev::run(options).await,

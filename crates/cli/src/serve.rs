@@ -1,6 +1,6 @@
 //! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
 
-use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf, pin::pin};
+use std::{collections::BTreeMap, convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
 
 use ai::AiConfig;
 use ai_logs::AiLogsConfig;
@@ -8,15 +8,33 @@ use anyhow::{Context, Result, anyhow};
 use app_core::{
     config::{ConfigError, Env, variables_of_process},
     db::Pool,
-    http::with_layers,
+    http::{BODY_LIMIT_BYTES, content_length, with_layers},
     lambda::Delivery,
     telemetry,
 };
-use axum::{Router, serve::ListenerExt};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
 use inventory::InventoryConfig;
 use ros::RosConfig;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
 use crate::{
@@ -33,6 +51,12 @@ const MAX_CONNECTIONS: &str = "10";
 /// because waiting for that fails after some seconds.
 const MAX_REQUESTS: usize = 64;
 
+/// The most bodies that are read at once, so that 10,000 clients cannot fill the memory with them.
+const MAX_BODIES: usize = 64;
+
+/// The longest head of a request. What is not refused here is refused by `guards` of the core, with an answer.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
 /// The options of `rotracker serve`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -48,6 +72,10 @@ pub struct Options {
     /// Keep the rate limit in this directory instead of DynamoDB
     #[arg(long, value_name = "DIRECTORY")]
     pub embedded_dynamodb: Option<PathBuf>,
+    /// The most seconds in which a client sends the head of its next request, sends a body, or takes a part of a response. Proxies
+    /// keep idle connections for less than the default
+    #[arg(long, value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub client_timeout: u32,
 }
 
 /// Serves requests until SIGTERM or SIGINT tells it to stop. Then it accepts no more requests and finishes the running ones. A
@@ -64,28 +92,92 @@ pub async fn run(options: Options) -> Result<()> {
         () = signals.received() => return Ok(()),
     };
     tracing::info!("listening on http://{}", listener.local_addr()?);
-    // This fails only if the client has already disconnected.
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async { drop(stopped.await) });
-    let mut server = pin!(server.into_future());
+    let connections = accept(listener, routes, &options, &mut signals).await;
+    tracing::info!("finishing the running requests; Ctrl-C breaks them off");
     tokio::select! {
-        served = &mut server => served?,
-        () = signals.received() => {
-            tracing::info!("finishing the running requests; Ctrl-C breaks them off");
-            drop(stop);
-            tokio::select! {
-                served = &mut server => served?,
-                // Not SIGTERM, which supervisors repeat.
-                () = signals.interrupted() => {}
-            }
-        }
+        () = connections.shutdown() => {}
+        // Not SIGTERM, which supervisors repeat.
+        () = signals.interrupted() => {}
     }
     if let Some(dynamodb) = dynamodb {
         dynamodb.stop().await;
     }
     Ok(())
+}
+
+/// Serves connections until a signal comes. Returns those that are open then.
+async fn accept(listener: TcpListener, routes: Router, options: &Options, signals: &mut Signals) -> GracefulShutdown {
+    let mut http = http1::Builder::new();
+    // The head of a request must be there in this time, also that of the next one on the same connection.
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(options.client_timeout.into()));
+    http.max_buf_size(MAX_HEAD_BYTES);
+    let connections = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = signals.received() => return connections,
+        };
+        let Ok((stream, _)) = accepted else {
+            // There may be no file left until other connections end.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        set_up(&stream, options.client_timeout);
+        let service = TowerToHyperService::new(routes.clone());
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        // An error says that the client has gone or was too slow.
+        tokio::spawn(async move { drop(connection.await) });
+    }
+}
+
+/// Sets the options of a client's connection. This fails only if the client has already disconnected.
+fn set_up(stream: &TcpStream, client_timeout: u32) {
+    let _ = stream.set_nodelay(true);
+    // A client that reads nothing would hold its response, and with a list a connection to the database, for ever.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, client_timeout * 1000);
+}
+
+/// How bodies are read.
+#[derive(Clone)]
+struct BodyReading {
+    places: Arc<Semaphore>,
+    client_timeout: Duration,
+}
+
+/// Reads the body of a request before it takes a place among the running ones, so that slow clients hold none. A body that does not
+/// come in time breaks off, and one that is announced as too large is not read.
+async fn read_body(State(reading): State<BodyReading>, request: Request, next: Next) -> Result<Response, Infallible> {
+    let (parts, body) = request.into_parts();
+    let is_too_large = content_length(&parts.headers).is_some_and(|length| length > BODY_LIMIT_BYTES as u64);
+    let body = if body.is_end_stream() || is_too_large {
+        body
+    } else {
+        let read = async {
+            let _place = reading.places.acquire().await;
+            collect(body).await
+        };
+        let too_slow = |_| Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)));
+        match timeout(reading.client_timeout, read).await.unwrap_or_else(too_slow) {
+            Ok(bytes) => Body::from(bytes),
+            Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
+        }
+    };
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Reads a body, or as much of it as shows that it is too large.
+async fn collect(mut body: Body) -> Result<Vec<u8>, axum::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+        if bytes.len() > BODY_LIMIT_BYTES {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 /// Starts the DynamoDB emulator if it is wanted, opens the first connections, and binds the port.
@@ -107,8 +199,12 @@ async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListen
         }
         None => None,
     };
-    let routes = routes(&variables).await?;
-    let Options { host, port, .. } = options;
+    let Options { host, port, client_timeout, .. } = options;
+    let reading = BodyReading {
+        places: Arc::new(Semaphore::new(MAX_BODIES)),
+        client_timeout: Duration::from_secs((*client_timeout).into()),
+    };
+    let routes = routes(&variables, reading).await?;
     let listener =
         TcpListener::bind((&**host, *port)).await.with_context(|| format!("cannot listen on {host}, port {port}"))?;
     Ok((dynamodb, routes, listener))
@@ -116,7 +212,7 @@ async fn start(options: &Options) -> Result<(Option<DynamoDb>, Router, TcpListen
 
 /// Creates the routes of all functions and of the documentation page, and connects to the database, DynamoDB, Anthropic and the
 /// issuer.
-async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
+async fn routes(variables: &BTreeMap<String, String>, reading: BodyReading) -> Result<Router> {
     let new_env = || variables.clone().into_iter().collect::<Env>();
     let configs = (
         Databases::read(new_env()),
@@ -147,7 +243,9 @@ async fn routes(variables: &BTreeMap<String, String>) -> Result<Router> {
         .merge(ai::router(ai_state))
         .merge(ai_logs::router(ai_logs.state_on(main_pool)));
     let service = with_layers(routes, &ros.http, Delivery::Streaming);
-    Ok(docs::router()?.fallback_service(service.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))))
+    let service =
+        service.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS)).layer(from_fn_with_state(reading, read_body));
+    Ok(docs::router()?.fallback_service(service))
 }
 
 /// Raises the limit of open files to what the system allows. Each connection is one, and many systems start with 1,024.

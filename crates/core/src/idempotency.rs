@@ -17,7 +17,7 @@ use sqlx::{FromRow, MySqlConnection};
 use crate::{
     Digest,
     clock::Clock,
-    db::{self, Pool, is_duplicate_key, is_lock_refused},
+    db::{self, Comparison, Pool, is_duplicate_key, is_lock_refused},
     http::{ApiError, Caller, JsonResponse, json_bytes, parse_object},
 };
 
@@ -248,6 +248,20 @@ async fn delete_expired_keys(connection: &mut MySqlConnection, now: DateTime<Utc
     .execute(connection)
     .await
     .map(|_| ())
+}
+
+/// Compares the keys with the responses that are saved with them, for `rotracker check`. A key is never committed without one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Comparison, ApiError> {
+    let query = "
+        SELECT 'idempotency_keys' AS table_name,
+               HEX(digest) AS row_id,
+               'has no response' AS difference
+        FROM idempotency_keys
+        WHERE status IS NULL OR body IS NULL";
+    Comparison::of_rows(connection, "responses to requests with a key", kept, query).await
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Idempotent<T> {

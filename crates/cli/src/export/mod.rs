@@ -26,7 +26,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{FutureExt, Stream, TryStreamExt};
 use inventory::model::{ExportedTable, FoundPart, InventoryItem, ItemFilter};
 use ros::model::{ArchiveSelection, OrderFilter, OrderSort, RepairOrder};
-use sqlx::Executor;
 use tempfile::NamedTempFile;
 
 pub use since::{ChangesExport, WrittenChanges};
@@ -35,6 +34,7 @@ pub use workbook::LeftOutRow;
 use crate::{
     migrate::Databases,
     output::{print, progress},
+    snapshot::snapshot,
 };
 
 /// The exit status of an export that left something out.
@@ -268,17 +268,6 @@ impl Export {
 
 fn cannot_be_read(database: impl fmt::Display) -> String {
     format!("the database {database} cannot be read")
-}
-
-/// Begins a transaction all of whose statements see the database as it is now.
-async fn snapshot(pool: &Pool) -> Result<Connection, sqlx::Error> {
-    // The level of the pool's sessions is READ COMMITTED, on which each statement sees the latest commits.
-    const BEGIN: &str = "
-        SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
-        START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-    let mut connection = pool.acquire().await?;
-    connection.execute(sqlx::raw_sql(BEGIN)).await?;
-    Ok(connection)
 }
 
 fn temporary_file(directory: &Path) -> Result<NamedTempFile> {

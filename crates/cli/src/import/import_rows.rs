@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use app_core::{
-    db::{inserted_ids, push_list},
+    db::{Comparison, inserted_ids, push_list},
     http::ApiError,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -68,6 +68,23 @@ fn step_json(step: &Step) -> serde_json::Value {
 
 /// The class of a row that was rejected, was mended by a person, and was then imported.
 const MENDED: &str = "mended";
+
+/// Compares each version of a row that was read with the later version that it names, for `rotracker check`.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Comparison, ApiError> {
+    let query = "
+        SELECT 'import_rows' AS table_name,
+               CAST(earlier.id AS CHAR) AS row_id,
+               CONCAT('names the later version ', earlier.replaced_by, ', which does not exist or is of another row')
+                   AS difference
+        FROM import_rows earlier
+        LEFT JOIN import_rows later
+            ON later.id = earlier.replaced_by AND later.source = earlier.source AND later.kind = earlier.kind
+        WHERE earlier.replaced_by IS NOT NULL AND later.id IS NULL";
+    Comparison::of_rows(connection, "versions of imported rows", kept, query).await
+}
 
 /// An entry to be written.
 pub(super) struct NewEntry<'batch> {

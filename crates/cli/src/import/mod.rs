@@ -43,6 +43,7 @@ use app_core::{
     config::{Env, business_time_zone},
 };
 
+pub(crate) use import_rows::check;
 pub use report::{RejectedFiles, Report, RowReport, SumReport, TableReport};
 pub use row_reader::Correction;
 pub use run::{Import, OnConflict};

@@ -11,6 +11,7 @@
 //! | A list or a file fails after its first part was sent | no: the response is cut, a list before its closing bracket |
 //! | Any other error | no: the response is 500 |
 
+mod comparison;
 mod config;
 mod failure;
 mod pool;
@@ -18,6 +19,7 @@ mod query;
 mod rows;
 mod transaction;
 
+pub use comparison::{Comparison, Difference};
 pub use config::{DatabaseConfig, TlsMode, connect};
 pub use failure::{
     Failure, classify, error_number, hint, is_duplicate_key, is_lock_refused, is_missing_table, is_refused_value,

@@ -51,6 +51,10 @@ pub async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<B
     if !is_unencoded(request.headers()) {
         return Err(ApiError::UnsupportedContentEncoding);
     }
+    // Before any of it is read.
+    if content_length(request.headers()).is_some_and(|length| length > BODY_LIMIT_BYTES as u64) {
+        return Err(ApiError::PayloadTooLarge(BODY_LIMIT_BYTES));
+    }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
             ApiError::PayloadTooLarge(BODY_LIMIT_BYTES)
@@ -82,6 +86,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_unencoded(headers: &HeaderMap) -> bool {
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     encodings.all(|encoding| encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Returns the length of the body, if the client has announced it.
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// U+FEFF in UTF-8.

@@ -18,6 +18,8 @@ impl Money {
     /// The largest amount that `DECIMAL(10,2)` holds, in cents.
     const MAX_CENTS: i64 = 9_999_999_999;
 
+    const EXPECTED: &str = "must be an amount such as \"2500.00\"";
+
     /// Takes an amount that was computed from amounts of the database.
     pub fn from_database(amount: Decimal) -> Self {
         Self(amount)
@@ -32,11 +34,10 @@ impl Money {
     /// # Errors
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "must be an amount such as \"2500.00\"";
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number(whole.strip_prefix('-').unwrap_or(whole)) || !is_number(decimals) {
-            return Err(EXPECTED.to_owned());
+            return Err(Self::EXPECTED.to_owned());
         }
         // A number that has the form and is still refused has more digits than a decimal can hold.
         let amount = Decimal::from_str_exact(text)
@@ -84,6 +85,10 @@ impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let literal = raw.get();
+        // An amount has no hundred digits. Millions of them would be parsed and then refused.
+        if literal.len() > 100 {
+            return Err(de::Error::custom(Self::EXPECTED));
+        }
         let parsed = match literal.as_bytes().first() {
             Some(b'"') => serde_json::from_str::<String>(literal)
                 .map_err(|_| "must be a string or a number".to_owned())
@@ -142,5 +147,7 @@ mod tests {
             let error = serde_json::from_str::<Money>(sent).unwrap_err().to_string();
             assert!(error.contains(said), "{sent}: {error}");
         }
+        let error = serde_json::from_str::<Money>(&"9".repeat(101)).unwrap_err().to_string();
+        assert!(error.contains("an amount"), "{error}");
     }
 }

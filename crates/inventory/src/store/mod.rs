@@ -3,6 +3,7 @@
 //! `inventoryindex` has the quantities that count. A change locks its row there first, so that changes of one part wait for
 //! each other in one place, and sets the quantity in the part's table to the same number.
 
+mod check;
 mod low_stock;
 mod parts;
 mod reindex;
@@ -12,6 +13,7 @@ mod stock;
 mod tables;
 mod transactions;
 
+pub use check::check;
 pub use low_stock::low_stock;
 pub use parts::{StoredPart, index_ids, indexed, lock_parts, update_part};
 pub use reindex::{

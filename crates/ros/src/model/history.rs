@@ -186,7 +186,7 @@ impl OrderDigest {
 
     /// Returns whether `order` is as it was when the digest was made. If the digest covers columns that this version does not
     /// know, a later version made it. This one cannot check it, and assumes that the order is unchanged.
-    fn matches(&self, order: &RepairOrder) -> Result<bool, ApiError> {
+    pub(crate) fn matches(&self, order: &RepairOrder) -> Result<bool, ApiError> {
         Ok(digest_of_columns(order, &self.columns)?.is_none_or(|digest| digest == self.digest))
     }
 }

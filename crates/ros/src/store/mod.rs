@@ -4,6 +4,7 @@
 //! `ro_registry`. A change locks the registry's row first, so that changes and moves of one order wait for each other in one
 //! place, wherever the order is.
 
+mod check;
 mod dashboard;
 mod follow_ups;
 mod history;
@@ -12,6 +13,7 @@ mod orders;
 
 use app_core::http::ApiError;
 
+pub use check::check;
 pub use dashboard::dashboard;
 pub use follow_ups::{list_due, shop_contacts};
 pub use history::{count_history, insert_history, list_history};

@@ -11,12 +11,11 @@ use std::{fs, io::Write, path::PathBuf, pin::pin};
 use anyhow::{Context, Result, bail};
 use app_core::{
     clock::Clock,
-    db::{Connection, Pool},
+    db::Pool,
     http::{Record, csv_chunks},
 };
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures_util::{TryStreamExt, stream};
-use sqlx::{AssertSqlSafe, Connection as _, Executor};
 use tempfile::NamedTempFile;
 
 use self::{
@@ -25,8 +24,11 @@ use self::{
     script::Script,
     store::{LogRow, OldRow, OldTable},
 };
-use super::{cannot_be_read, snapshot, temporary_file};
-use crate::migrate::Databases;
+use super::{cannot_be_read, temporary_file};
+use crate::{
+    migrate::Databases,
+    snapshot::{snapshot, use_database},
+};
 
 /// Reads an instant with a time zone, such as `2026-11-28T14:00:00-05:00`.
 pub(super) fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
@@ -159,13 +161,4 @@ impl ChangesExport {
         }
         Ok(file)
     }
-}
-
-/// Makes `name` the database of the following statements. The transaction goes on.
-async fn use_database(connection: &mut Connection, name: &str) -> sqlx::Result<()> {
-    // A name cannot be bound. This one comes from the operator and is quoted.
-    let statement = format!("USE `{}`", name.replace('`', "``"));
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
-    // A prepared statement goes on to read the tables of the database in which it was prepared.
-    connection.clear_cached_statements().await
 }
