@@ -25,22 +25,24 @@ END;
 
 DROP TRIGGER IF EXISTS trigrams_updated_stock_room;
 CREATE TRIGGER trigrams_updated_stock_room AFTER UPDATE ON stock_room FOR EACH ROW
+IF NOT (CAST(NEW.PN AS BINARY) <=> CAST(OLD.PN AS BINARY)
+    AND CAST(NEW.DESCRIPTION AS BINARY) <=> CAST(OLD.DESCRIPTION AS BINARY)
+    AND NEW.id = OLD.id) THEN
 BEGIN
     DECLARE former MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci DEFAULT CONCAT_WS(' ', OLD.PN, OLD.DESCRIPTION);
     DECLARE texts MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci DEFAULT CONCAT_WS(' ', NEW.PN, NEW.DESCRIPTION);
-    IF NEW.id <> OLD.id OR CAST(texts AS BINARY) <> CAST(former AS BINARY) THEN
-        IF CHAR_LENGTH(former) > 2 THEN
-            DELETE trigram
-            FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(former) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places
-            STRAIGHT_JOIN stock_room_trigrams trigram ON trigram.Trigram = SUBSTRING(former, place, 3) AND trigram.RowId = OLD.id;
-        END IF;
-        IF CHAR_LENGTH(texts) > 2 THEN
-            REPLACE INTO stock_room_trigrams (Trigram, RowId)
-            SELECT DISTINCT SUBSTRING(texts, place, 3), NEW.id
-            FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(texts) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places;
-        END IF;
+    IF CHAR_LENGTH(former) > 2 THEN
+        DELETE trigram
+        FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(former) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places
+        STRAIGHT_JOIN stock_room_trigrams trigram ON trigram.Trigram = SUBSTRING(former, place, 3) AND trigram.RowId = OLD.id;
+    END IF;
+    IF CHAR_LENGTH(texts) > 2 THEN
+        REPLACE INTO stock_room_trigrams (Trigram, RowId)
+        SELECT DISTINCT SUBSTRING(texts, place, 3), NEW.id
+        FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(texts) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places;
     END IF;
 END;
+END IF;
 
 DROP TRIGGER IF EXISTS trigrams_deleted_stock_room;
 CREATE TRIGGER trigrams_deleted_stock_room AFTER DELETE ON stock_room FOR EACH ROW
@@ -67,22 +69,24 @@ END;
 
 DROP TRIGGER IF EXISTS trigrams_updated_bins_inventory;
 CREATE TRIGGER trigrams_updated_bins_inventory AFTER UPDATE ON bins_inventory FOR EACH ROW
+IF NOT (CAST(NEW.PN AS BINARY) <=> CAST(OLD.PN AS BINARY)
+    AND CAST(NEW.DESCRIPTION AS BINARY) <=> CAST(OLD.DESCRIPTION AS BINARY)
+    AND NEW.id = OLD.id) THEN
 BEGIN
     DECLARE former MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci DEFAULT CONCAT_WS(' ', OLD.PN, OLD.DESCRIPTION);
     DECLARE texts MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci DEFAULT CONCAT_WS(' ', NEW.PN, NEW.DESCRIPTION);
-    IF NEW.id <> OLD.id OR CAST(texts AS BINARY) <> CAST(former AS BINARY) THEN
-        IF CHAR_LENGTH(former) > 2 THEN
-            DELETE trigram
-            FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(former) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places
-            STRAIGHT_JOIN bins_inventory_trigrams trigram ON trigram.Trigram = SUBSTRING(former, place, 3) AND trigram.RowId = OLD.id;
-        END IF;
-        IF CHAR_LENGTH(texts) > 2 THEN
-            REPLACE INTO bins_inventory_trigrams (Trigram, RowId)
-            SELECT DISTINCT SUBSTRING(texts, place, 3), NEW.id
-            FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(texts) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places;
-        END IF;
+    IF CHAR_LENGTH(former) > 2 THEN
+        DELETE trigram
+        FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(former) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places
+        STRAIGHT_JOIN bins_inventory_trigrams trigram ON trigram.Trigram = SUBSTRING(former, place, 3) AND trigram.RowId = OLD.id;
+    END IF;
+    IF CHAR_LENGTH(texts) > 2 THEN
+        REPLACE INTO bins_inventory_trigrams (Trigram, RowId)
+        SELECT DISTINCT SUBSTRING(texts, place, 3), NEW.id
+        FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', CHAR_LENGTH(texts) - 3), ']'), '$[*]' COLUMNS (place FOR ORDINALITY)) places;
     END IF;
 END;
+END IF;
 
 DROP TRIGGER IF EXISTS trigrams_deleted_bins_inventory;
 CREATE TRIGGER trigrams_deleted_bins_inventory AFTER DELETE ON bins_inventory FOR EACH ROW

@@ -11,6 +11,7 @@ mod ai_logs;
 mod ai_tokens;
 mod auth;
 mod concurrency;
+mod cursors;
 mod dashboard;
 mod database_errors;
 mod dev;
