@@ -21,7 +21,7 @@ pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, Ap
 /// Reads the figures of the index, and the number of stock transactions from `since` on.
 pub async fn stats(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Stats, ApiError> {
     let stock = sqlx::query_as(
-        "SELECT TableNumber AS table_number, NULL AS other_table, COUNT(*) AS parts,
+        "SELECT CAST(TableNumber AS SIGNED) AS table_number, NULL AS other_table, COUNT(*) AS parts,
                 CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity
          FROM inventoryindex
          GROUP BY TableNumber

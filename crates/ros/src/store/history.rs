@@ -72,7 +72,8 @@ pub fn list_history(
     let mut statement = QueryBuilder::new(
         "SELECT revision, order_id, ro_number, action, changed_at, user, program, request_id, changes,
                 revision AS place_revision
-         FROM ro_history
+         -- Without the word, MariaDB reads all later entries of the order before those of the page.
+         FROM ro_history FORCE INDEX (revision)
          WHERE ",
     );
     push_history_of(&mut statement, key);
