@@ -296,6 +296,9 @@ async fn the_thousandth_page_reads_as_many_rows_as_the_first() {
     for (app, first, thousandth) in &pages {
         let (_, read_by_first) = rows_read(app, first).await;
         let (_, read) = rows_read(app, thousandth).await;
-        assert!(read <= read_by_first + 10, "{thousandth}: {read} rows were read, and {read_by_first} for the first page");
+        assert!(
+            read <= read_by_first + 10,
+            "{thousandth}: {read} rows were read, and {read_by_first} for the first page"
+        );
     }
 }

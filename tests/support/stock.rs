@@ -163,7 +163,8 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     // The migrations create the dropped triggers again.
     execute(&mut connection, include_str!("../../migrations/inventory/0104_part_number_suffixes.sql")).await;
     execute(&mut connection, include_str!("../../migrations/inventory/0107_trigrams.sql")).await;
-    let analyze = "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room, stock_room_trigrams";
+    let analyze =
+        "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room, stock_room_trigrams";
     execute(&mut connection, analyze).await;
 }
 

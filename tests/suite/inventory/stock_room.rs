@@ -71,8 +71,8 @@ async fn filters_are_echoed() {
 /// A text of characters that the collation takes for others, ignores, or that LIKE takes for patterns.
 fn odd_text(random: &mut StdRng, most: usize) -> String {
     const CHARACTERS: [char; 28] = [
-        'a', 'A', 'á', 'Ä', 'ª', '\u{301}', 'b', 'B', 'ß', 's', 'S', 'ſ', '1', '¹', '-', '\u{2011}', ' ', '\u{a0}', '\u{200b}', '%',
-        '_', '\\', '\'', 'ﬁ', 'Æ', '½', '漢', '😀',
+        'a', 'A', 'á', 'Ä', 'ª', '\u{301}', 'b', 'B', 'ß', 's', 'S', 'ſ', '1', '¹', '-', '\u{2011}', ' ', '\u{a0}',
+        '\u{200b}', '%', '_', '\\', '\'', 'ﬁ', 'Æ', '½', '漢', '😀',
     ];
     let length = random.random_range(0..=most);
     (0..length).map(|_| CHARACTERS.choose(random).unwrap()).collect()
@@ -93,7 +93,8 @@ async fn a_search_finds_exactly_the_rows_of_like() {
         }
         // Other programs change and delete rows, and empty the table.
         execute(&mut other, &format!("UPDATE {table} SET DESCRIPTION = CONCAT(PN, 'ab1') WHERE id % 5 = 0")).await;
-        execute(&mut other, &format!("UPDATE {table} SET PN = 'aáA' WHERE id % 11 = 0; UPDATE {table} SET QTY = 7")).await;
+        execute(&mut other, &format!("UPDATE {table} SET PN = 'aáA' WHERE id % 11 = 0; UPDATE {table} SET QTY = 7"))
+            .await;
         execute(&mut other, &format!("UPDATE {table} SET id = id + 1000 WHERE id % 13 = 0")).await;
         execute(&mut other, &format!("DELETE FROM {table} WHERE id % 7 = 0")).await;
         execute(
@@ -104,8 +105,11 @@ async fn a_search_finds_exactly_the_rows_of_like() {
             ),
         )
         .await;
-        execute(&mut other, &format!("INSERT INTO {table} (PN, DESCRIPTION) VALUES ('LONG', CONCAT(REPEAT('x', 9000), 'needle'))"))
-            .await;
+        execute(
+            &mut other,
+            &format!("INSERT INTO {table} (PN, DESCRIPTION) VALUES ('LONG', CONCAT(REPEAT('x', 9000), 'needle'))"),
+        )
+        .await;
         let mut found = 0;
         for round in 0..400 {
             let search = if round == 0 { "needle".to_owned() } else { odd_text(&mut random, 5) };
@@ -114,7 +118,8 @@ async fn a_search_finds_exactly_the_rows_of_like() {
                 continue;
             }
             let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-            let like = format!("SELECT CAST(id AS CHAR) FROM {table} WHERE PN LIKE ? OR DESCRIPTION LIKE ? ORDER BY PN, id");
+            let like =
+                format!("SELECT CAST(id AS CHAR) FROM {table} WHERE PN LIKE ? OR DESCRIPTION LIKE ? ORDER BY PN, id");
             let query = sqlx::query_scalar(AssertSqlSafe(like)).bind(&pattern).bind(&pattern);
             let expected: Vec<String> = query.fetch_all(&mut other).await.unwrap();
             let response = app.get(&format!("/api/inventory/{path}?search={}", encoded(search))).await.expect(200);

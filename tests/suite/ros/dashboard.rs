@@ -185,12 +185,34 @@ async fn expected_figures(app: &App) -> Value {
 #[tokio::test]
 async fn the_figures_are_those_of_the_orders_whatever_other_programs_write() {
     const STATUSES: [&str; 18] = [
-        "NULL", "''", "'RAI'", "'rai '", "'  RAI'", "'RAÍ'", "'RAI\u{301}'", "'Ber >>>'", "'BÉR'", "'scrapped'", "'CANCELLED'",
-        "'approved'", "'ÁPPROVED'", "'\tAPPROVED by shop'", "'WAITING\u{a0}QUOTE'", "'waiting  quote'", "'-- in work --'",
+        "NULL",
+        "''",
+        "'RAI'",
+        "'rai '",
+        "'  RAI'",
+        "'RAÍ'",
+        "'RAI\u{301}'",
+        "'Ber >>>'",
+        "'BÉR'",
+        "'scrapped'",
+        "'CANCELLED'",
+        "'approved'",
+        "'ÁPPROVED'",
+        "'\tAPPROVED by shop'",
+        "'WAITING\u{a0}QUOTE'",
+        "'waiting  quote'",
+        "'-- in work --'",
         "'not yet SHIPPING'",
     ];
     const DAYS: [&str; 9] = [
-        "NULL", "'0000-00-00'", "'2024-11-00'", "'2024-10-15'", "'2024-10-16'", "'2024-11-14'", "'2024-11-15'", "'2024-11-16'",
+        "NULL",
+        "'0000-00-00'",
+        "'2024-11-00'",
+        "'2024-10-15'",
+        "'2024-10-16'",
+        "'2024-11-14'",
+        "'2024-11-15'",
+        "'2024-11-16'",
         "'2025-12-31'",
     ];
     const COSTS: [&str; 6] = ["NULL", "0", "0.01", "-5.50", "99999999.99", "12.3"];
@@ -215,7 +237,9 @@ async fn the_figures_are_those_of_the_orders_whatever_other_programs_write() {
         let id = random.random_range(1..=10 * (round + 1));
         let columns = "RO, CURENT_STATUS, NEXT_DATE_TO_UPDATE, ESTIMATED_COST, FINAL_COST";
         let change = match round % 4 {
-            0 => format!("UPDATE `{table}` SET CURENT_STATUS = {status}, FINAL_COST = {cost} WHERE id % 3 = {}", id % 3),
+            0 => {
+                format!("UPDATE `{table}` SET CURENT_STATUS = {status}, FINAL_COST = {cost} WHERE id % 3 = {}", id % 3)
+            }
             1 => format!("DELETE FROM `{table}` WHERE id % 7 = {}", id % 7),
             2 => format!("UPDATE `{table}` SET id = id + 1000 WHERE id = {id}; UPDATE `{table}` SET NOTES = 'x'"),
             _ => format!(

@@ -2,9 +2,7 @@
 
 use app_core::{
     db::{self, NewestFirst},
-    http::{
-        ApiError, FieldProblems, ListId, Page, PageParameters, PageSummary, Period, Query, json_page, trimmed,
-    },
+    http::{ApiError, FieldProblems, ListId, Page, PageParameters, PageSummary, Period, Query, json_page, trimmed},
     openapi::{Filter, PeriodBound},
     values::NormalizedText,
 };

@@ -2,16 +2,13 @@
 
 use app_core::{
     db,
-    http::{ApiError, FieldProblems, Json, ListId, ListRange, PageStart, Query, json_array},
+    http::{ApiError, FieldProblems, ListId, ListRange, PageStart, Query, json_array},
     openapi::{CursorText, Filter},
     values::{BoundedInt, RequestDay, Text, significant_characters},
 };
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use chrono_tz::Tz;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -19,8 +16,8 @@ use utoipa::IntoParams;
 use crate::{
     RosState,
     model::{
-        ArchiveSelection, ArchiveStatus, OrderFilter, OrderPlace, OrderSort, RepairOrderView, SearchText, SortDirection, SortField,
-        StatusClass, StatusText,
+        ArchiveSelection, ArchiveStatus, OrderFilter, OrderPlace, OrderSort, RepairOrderView, SearchText,
+        SortDirection, SortField, StatusClass, StatusText,
     },
     store,
 };
@@ -172,12 +169,12 @@ pub(super) async fn respond<T: Serialize + Send + 'static>(
         let orders = store::list_page(connection, &selected, sort, &range.start, limit).await?;
         Ok((selected, orders))
     })?;
-    // The header with the cursor precedes the orders, so the part is read before it is sent.
-    let has_next = orders.len() as i64 > limit;
+    // The header with the cursor precedes the orders, so all of them are read before the first is sent.
+    let has_next = i64::try_from(orders.len()).is_ok_and(|count| count > limit);
     if has_next {
         orders.pop();
     }
     let next_cursor = orders.last().filter(|_| has_next).map(|last| list.cursor(&last.place)).transpose()?;
-    let orders: Vec<T> = orders.into_iter().map(|order| show(order.item.into_view(today))).collect();
-    Ok(range.add_headers(Json(orders).into_response(), uri, selected.total, next_cursor.as_deref()))
+    let items = || stream::iter(orders.clone()).map(move |order| Ok(show(order.item.into_view(today))));
+    Ok(range.add_headers(json_array(items).await?, uri, selected.total, next_cursor.as_deref()))
 }
