@@ -278,8 +278,8 @@ async fn archived_orders_are_not_read() {
             execute(&mut app.database.connect().await, &archive).await;
         }
         let (_, read) = rows_read(&app, "/api/ros/stats/dashboard").await;
-        // The active orders, their groups, and a few rows for each archive status and status.
-        assert!(read < 250, "{read} rows were read");
+        // The active orders, twice, and a few rows for each archive status and status.
+        assert!(read < 400, "{read} rows were read");
         assert!(read_before.is_none_or(|before| before == read), "{read} rows, and {read_before:?} before");
         read_before = Some(read);
     }

@@ -1,12 +1,13 @@
 //! The figures of the dashboard's first page.
 
-use app_core::values::Money;
+use app_core::values::{Day, Money};
+use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{ArchiveStatus, StatusClass};
+use super::{ArchiveStatus, StatusClass, days_overdue};
 
 /// The figures of the dashboard's first page. Unless a field says otherwise, it counts active orders. Statuses are
 /// compared without case, and without arrows, dashes and blanks around them.
@@ -51,50 +52,43 @@ pub struct Dashboard {
     pub scrapped: i64,
 }
 
-/// The orders with one archive status and one status. The database knows no classes, so they are grouped by the text.
+/// The orders with one archive status that have one status. The database knows no classes, so they are grouped by the text.
 #[derive(Clone, Debug, PartialEq, FromRow)]
 pub struct StatusFigures {
-    /// The archive status.
     pub archive: String,
     /// `None` or empty for orders without a status, and for archive statuses whose statuses are not counted.
     pub status: Option<String>,
     pub orders: i64,
     /// The sum of the estimated costs of active orders, and of the final costs of others.
     pub value: Decimal,
-    /// Active orders whose next update date has passed.
-    pub overdue: i64,
-    /// Active orders whose next update date passed more than 30 days ago.
-    pub overdue_30_plus: i64,
-    /// Active orders whose next update date is today.
-    pub due_today: i64,
-    /// Active orders whose next update date is today or later.
-    pub on_track: i64,
 }
 
 impl Dashboard {
-    /// Sums up `figures`.
-    pub fn new(figures: &[StatusFigures]) -> Self {
-        use ArchiveStatus::{Active, Net, Paid, Returned};
+    /// Sums up `figures` for the date `today`. `next_updates` has the number of active orders for each next update date.
+    pub fn new(figures: &[StatusFigures], next_updates: &[(Option<Day>, i64)], today: NaiveDate) -> Self {
+        let due = |is_counted: &dyn Fn(Option<Day>) -> bool| {
+            next_updates.iter().filter(|(next, _)| is_counted(*next)).map(|(_, orders)| orders).sum::<i64>()
+        };
         let of = |archive: ArchiveStatus| figures.iter().filter(move |figures| figures.archive == archive.name());
         let orders = |archive| of(archive).map(|figures| figures.orders).sum::<i64>();
         let value = |archive| of(archive).map(|figures| figures.value).sum::<Decimal>();
-        let active = |count: fn(&StatusFigures) -> i64| of(Active).map(count).sum::<i64>();
         let class = |archive, class| {
             let of_class =
                 of(archive).filter(|figures| figures.status.as_deref().and_then(StatusClass::of) == Some(class));
             of_class.map(|figures| figures.orders).sum::<i64>()
         };
+        use ArchiveStatus::{Active, Net, Paid, Returned};
         let final_value = value(Paid) + value(Net) + value(Returned);
         Self {
-            total_active: orders(Active),
-            overdue: active(|figures| figures.overdue),
+            total_active: due(&|_| true),
+            overdue: due(&|next| days_overdue(next, today) > 0),
             waiting_quote: class(Active, StatusClass::WaitingQuote),
             approved: class(Active, StatusClass::Approved),
             being_repaired: class(Active, StatusClass::BeingRepaired),
             shipping: class(Active, StatusClass::Shipping),
-            due_today: active(|figures| figures.due_today),
-            overdue30_plus: active(|figures| figures.overdue_30_plus),
-            on_track: active(|figures| figures.on_track),
+            due_today: due(&|next| next == Some(Day(today))),
+            overdue30_plus: due(&|next| days_overdue(next, today) > 30),
+            on_track: due(&|next| next >= Some(Day(today))),
             total_value: Money::from_database(value(Active) + final_value),
             total_estimated_value: Money::from_database(value(Active)),
             total_final_value: Money::from_database(final_value),
