@@ -176,7 +176,7 @@ async fn a_stage_that_is_not_deployed_yet_may_have_empty_databases() {
     let findings = examine_as(Account::Service, &installation).await;
     assert_finding(&findings, &check, Status::Error, "are not applied");
     migrate(&main, &inventory, false).await.unwrap();
-    execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 7").await;
+    execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 8").await;
     let findings = examine_as(Account::NewService, &installation).await;
     assert_finding(&findings, &check, Status::Error, "0008 archive figures are not applied");
 }

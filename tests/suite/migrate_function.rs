@@ -138,7 +138,7 @@ async fn a_failure_is_reported_with_its_reason_and_without_the_password() {
 async fn a_database_that_is_ahead_is_a_success_that_is_named() {
     let (main, inventory) = migrated_databases().await;
     let ahead = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (8, 'of the next version', TRUE, 'x', 1), (9, 'cut off', FALSE, 'x', 1)";
+                 VALUES (9, 'of the next version', TRUE, 'x', 1), (10, 'cut off', FALSE, 'x', 1)";
     execute(&mut main.connect().await, ahead).await;
     let function = Function::start(&main, &inventory).await;
     let updated = function.request("Update").await;
