@@ -145,13 +145,13 @@ async fn a_database_that_is_ahead_is_a_success_that_is_named() {
     let summary = updated["Data"]["Summary"].as_str().unwrap();
     assert_eq!(updated["Status"], "SUCCESS");
     assert!(
-        summary.contains(&format!("{} is ahead of this version of the program by 0008, 0009", main.name)),
+        summary.contains(&format!("{} is ahead of this version of the program by 0009, 0010", main.name)),
         "{summary}"
     );
     assert!(!summary.contains(&inventory.name), "{summary}");
     let versions: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&mut main.connect().await).await.unwrap();
-    assert_eq!(versions, 9);
+    assert_eq!(versions, 10);
 }
 
 #[tokio::test]
