@@ -1,12 +1,10 @@
 //! Counts of the tables and figures of the index.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{DEFAULT_THRESHOLD, Table};
+use super::Table;
 
 /// The number of rows in one of the eleven tables.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -57,17 +55,26 @@ pub struct TableStock {
     pub quantity: i64,
 }
 
-/// The rows of the index that name one table and have one quantity.
+/// The rows of the index that name one table, as the database sums them up.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct EqualParts {
-    /// The position in [`Table::ALL`], from 1. 0 if it is none of them.
-    pub table_number: i64,
+pub struct IndexedTable {
+    /// The position in [`Table::ALL`], from 1; 0 for all tables that are none of them together, and `None` for one of those.
+    pub table_number: Option<i64>,
     /// The name of a table that is none of the eleven.
     pub other_table: Option<String>,
-    /// `None` if unknown.
-    pub quantity: Option<i64>,
-    /// The number of rows.
     pub parts: i64,
+    /// The pieces in them, without rows whose quantity is unknown.
+    pub quantity: i64,
+}
+
+/// The figures that are not by table.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Totals {
+    /// The rows of the index with fewer pieces than [`DEFAULT_THRESHOLD`](super::DEFAULT_THRESHOLD).
+    pub low_parts: i64,
+    /// The rows of the index without a piece.
+    pub out_of_stock: i64,
+    pub recent_transactions: i64,
 }
 
 /// The figures of the index.
@@ -89,35 +96,31 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Sums up `parts`. All eleven tables are listed, and after them others that the index names, so that the totals are the sums of
-    /// the list.
-    pub fn new(parts: Vec<EqualParts>, recent_transactions: i64) -> Self {
-        let stock = |table: &str| TableStock { table: table.to_owned(), parts: 0, quantity: 0 };
-        let mut table_breakdown: Vec<TableStock> = Table::ALL.map(|table| stock(table.name())).into();
-        let mut others: BTreeMap<String, TableStock> = BTreeMap::new();
-        let (mut low_stock_items, mut out_of_stock_items) = (0, 0);
-        for EqualParts { table_number, other_table, quantity, parts } in parts {
-            let position = usize::try_from(table_number - 1).ok();
-            let other_table = other_table.unwrap_or_default();
-            let stock = match position.and_then(|position| table_breakdown.get_mut(position)) {
-                Some(stock) => stock,
-                None => others.entry(other_table).or_insert_with_key(|name| stock(name)),
-            };
-            stock.parts += parts;
-            stock.quantity += parts * quantity.unwrap_or_default();
-            low_stock_items += if quantity.is_some_and(|quantity| quantity < DEFAULT_THRESHOLD) { parts } else { 0 };
-            out_of_stock_items += if quantity.is_some_and(|quantity| quantity <= 0) { parts } else { 0 };
+    /// Lists all eleven tables, and after them others that the index names, so that the totals are the sums of the list. `indexed` may
+    /// lack tables without a part.
+    pub fn new(indexed: Vec<IndexedTable>, totals: &Totals) -> Self {
+        let mut table_breakdown: Vec<TableStock> =
+            Table::ALL.map(|table| TableStock { table: table.name().to_owned(), parts: 0, quantity: 0 }).into();
+        let mut others = Vec::new();
+        for IndexedTable { table_number, other_table, parts, quantity } in indexed {
+            let position = table_number.and_then(|number| usize::try_from(number - 1).ok());
+            if let Some(stock) = position.and_then(|position| table_breakdown.get_mut(position)) {
+                (stock.parts, stock.quantity) = (parts, quantity);
+            } else if let Some(table) = other_table {
+                others.push(TableStock { table, parts, quantity });
+            }
         }
-        table_breakdown.extend(others.into_values());
+        others.sort_by(|one, other| one.table.cmp(&other.table));
+        table_breakdown.append(&mut others);
         let total_parts = table_breakdown.iter().map(|table| table.parts).sum();
         Self {
             total_parts,
             total_items: total_parts,
             total_quantity: table_breakdown.iter().map(|table| table.quantity).sum(),
-            low_stock_items,
-            low_stock_count: low_stock_items,
-            out_of_stock_items,
-            recent_transactions,
+            low_stock_items: totals.low_parts,
+            low_stock_count: totals.low_parts,
+            out_of_stock_items: totals.out_of_stock,
+            recent_transactions: totals.recent_transactions,
             table_breakdown,
         }
     }

@@ -4,7 +4,7 @@ use app_core::http::ApiError;
 use chrono::{DateTime, Utc};
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
 
-use crate::model::{Stats, Table, Tables};
+use crate::model::{DEFAULT_THRESHOLD, Stats, Table, Tables};
 
 /// Counts the rows of each table.
 pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, ApiError> {
@@ -21,23 +21,29 @@ pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, Ap
 /// Reads the figures of the index, and the number of stock transactions from `since` on.
 pub async fn stats(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Stats, ApiError> {
     let stock = sqlx::query_as(
-        "-- Parts are only counted here. Their quantities are few, and adding them up part by part would take half as long again.
-         SELECT CAST(TableNumber AS SIGNED) AS table_number, NULL AS other_table, Qty AS quantity, COUNT(*) AS parts
+        "SELECT CAST(TableNumber AS SIGNED) AS table_number, NULL AS other_table, COUNT(*) AS parts,
+                CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity
          FROM inventoryindex
-         GROUP BY TableNumber, Qty
-         HAVING table_number > 0
+         GROUP BY TableNumber
          UNION ALL
-         -- Names that differ in case only are one, whatever the quantity.
-         SELECT 0, MIN(MIN(TableName)) OVER (PARTITION BY TableName), Qty, COUNT(*)
+         -- The names behind the number 0.
+         SELECT NULL, TableName, COUNT(*), CAST(COALESCE(SUM(Qty), 0) AS SIGNED)
          FROM inventoryindex
          WHERE TableNumber = 0
-         GROUP BY TableName, Qty",
+         GROUP BY TableName",
     )
     .fetch_all(&mut *connection)
     .await?;
-    let recent_transactions = sqlx::query_scalar("SELECT COUNT(*) FROM transactions WHERE Timestamp >= ?")
-        .bind(since)
-        .fetch_one(connection)
-        .await?;
-    Ok(Stats::new(stock, recent_transactions))
+    let low = sqlx::query_as(
+        "SELECT COUNT(*) AS low_parts,
+                COUNT(IF(Qty <= 0, 1, NULL)) AS out_of_stock,
+                (SELECT COUNT(*) FROM transactions WHERE Timestamp >= ?) AS recent_transactions
+         FROM inventoryindex
+         WHERE Qty < ?",
+    )
+    .bind(since)
+    .bind(DEFAULT_THRESHOLD)
+    .fetch_one(connection)
+    .await?;
+    Ok(Stats::new(stock, &low))
 }
