@@ -32,10 +32,9 @@ CREATE TABLE IF NOT EXISTS transactions (
         ),
         '[‐-―−]', '-'
     )))) STORED,
-    INDEX idx_part_number_key (PartNumberKey),
     INDEX idx_timestamp (Timestamp),
     INDEX idx_ro_number_key (RONumberKey),
     INDEX idx_index_id (IndexId),
-    -- A covering index for the usage of a part.
+    -- A covering index for the usage of a part, and for the transactions of one.
     INDEX idx_usage (PartNumberKey, Action, Timestamp, DeltaQty)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_520_ci;

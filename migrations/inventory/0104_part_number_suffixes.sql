@@ -24,14 +24,15 @@ BEGIN
     END WHILE;
 END;
 
+-- Declares nothing before the comparison, since it runs at each change of a quantity.
 DROP TRIGGER IF EXISTS suffix_updated_inventoryindex;
 CREATE TRIGGER suffix_updated_inventoryindex AFTER UPDATE ON inventoryindex FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
-    DECLARE place INT;
-    IF NOT (number <=> former AND NEW.IndexId = OLD.IndexId) THEN
-        SET place = CHAR_LENGTH(former);
+    IF NOT (NEW.PartNumberKey <=> OLD.PartNumberKey AND NEW.IndexId = OLD.IndexId) THEN
+    BEGIN
+        DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+        DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
+        DECLARE place INT DEFAULT CHAR_LENGTH(former);
         WHILE place > 0 DO
             DELETE FROM inventoryindex_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.IndexId;
             SET place = place - 1;
@@ -41,6 +42,7 @@ BEGIN
             REPLACE INTO inventoryindex_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.IndexId);
             SET place = place - 1;
         END WHILE;
+    END;
     END IF;
 END;
 
@@ -70,11 +72,11 @@ END;
 DROP TRIGGER IF EXISTS suffix_updated_stock_room;
 CREATE TRIGGER suffix_updated_stock_room AFTER UPDATE ON stock_room FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
-    DECLARE place INT;
-    IF NOT (number <=> former AND NEW.id = OLD.id) THEN
-        SET place = CHAR_LENGTH(former);
+    IF NOT (NEW.PartNumberKey <=> OLD.PartNumberKey AND NEW.id = OLD.id) THEN
+    BEGIN
+        DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+        DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
+        DECLARE place INT DEFAULT CHAR_LENGTH(former);
         WHILE place > 0 DO
             DELETE FROM stock_room_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.id;
             SET place = place - 1;
@@ -84,6 +86,7 @@ BEGIN
             REPLACE INTO stock_room_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.id);
             SET place = place - 1;
         END WHILE;
+    END;
     END IF;
 END;
 
@@ -113,11 +116,11 @@ END;
 DROP TRIGGER IF EXISTS suffix_updated_bins_inventory;
 CREATE TRIGGER suffix_updated_bins_inventory AFTER UPDATE ON bins_inventory FOR EACH ROW
 BEGIN
-    DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
-    DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
-    DECLARE place INT;
-    IF NOT (number <=> former AND NEW.id = OLD.id) THEN
-        SET place = CHAR_LENGTH(former);
+    IF NOT (NEW.PartNumberKey <=> OLD.PartNumberKey AND NEW.id = OLD.id) THEN
+    BEGIN
+        DECLARE former VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT OLD.PartNumberKey;
+        DECLARE number VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NEW.PartNumberKey;
+        DECLARE place INT DEFAULT CHAR_LENGTH(former);
         WHILE place > 0 DO
             DELETE FROM bins_inventory_suffixes WHERE Suffix = SUBSTRING(former, place) AND Position = place AND RowId = OLD.id;
             SET place = place - 1;
@@ -127,6 +130,7 @@ BEGIN
             REPLACE INTO bins_inventory_suffixes (Suffix, Position, RowId) VALUES (SUBSTRING(number, place), place, NEW.id);
             SET place = place - 1;
         END WHILE;
+    END;
     END IF;
 END;
 

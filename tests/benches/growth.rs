@@ -64,6 +64,8 @@ async fn cases(app: &App) -> Vec<Case> {
     let exact = encoded(&number);
     // The part number without its first two characters, which few numbers contain.
     let rare = encoded(&number[2..]);
+    let page = app.get("/api/inventory/transactions?offset=2500").await.expect(200);
+    let cursor = page["nextCursor"].as_str().unwrap();
     vec![
         get("search, exact", 300, format!("search?partNumber={exact}")),
         get("search, part of a number, few hits", 300, format!("search?partNumber={rare}")),
@@ -72,6 +74,8 @@ async fn cases(app: &App) -> Vec<Case> {
         get("low stock, 100 low parts", 30, "low-stock".to_owned()),
         get("transactions of a number", 300, format!("transactions?partNumber={exact}")),
         get("transactions, newest page of all", 10, "transactions".to_owned()),
+        get("transactions, 50 pages later by cursor", 10, format!("transactions?cursor={cursor}")),
+        get("stock room, few hits", 100, format!("stock-room?search={rare}")),
         get("stats", 5, "stats".to_owned()),
         get("tables", 5, "tables".to_owned()),
         Case {

@@ -138,17 +138,17 @@ async fn databases_that_are_missing_behind_ahead_or_foreign_are_named() {
     let (main, inventory) = migrated().await;
     let check = format!("database {}", main.name);
     let mut connection = main.connect().await;
-    execute(&mut connection, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 7").await;
+    execute(&mut connection, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 8").await;
     let installation = databases(&main, &inventory);
     let findings = examine_as(Account::Service, &installation).await;
-    assert_finding(&findings, &check, Status::Error, "0007 import rows are not applied");
-    assert_finding(&examine_as(Account::Migrator, &installation).await, &check, Status::Warning, "0007");
+    assert_finding(&findings, &check, Status::Error, "0008 archive figures are not applied");
+    assert_finding(&examine_as(Account::Migrator, &installation).await, &check, Status::Warning, "0008");
 
     let ahead = "UPDATE _sqlx_migrations SET success = TRUE; \
-                 INSERT INTO _sqlx_migrations VALUES (8, 'later', NOW(), TRUE, 'x', 1)";
+                 INSERT INTO _sqlx_migrations VALUES (9, 'later', NOW(), TRUE, 'x', 1)";
     execute(&mut connection, ahead).await;
     let findings = examine_as(Account::Service, &installation).await;
-    assert_finding(&findings, &check, Status::Warning, "ahead of this version of the program by 0008");
+    assert_finding(&findings, &check, Status::Warning, "ahead of this version of the program by 0009");
 
     execute(&mut connection, "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1").await;
     let findings = examine_as(Account::Service, &installation).await;
@@ -176,9 +176,9 @@ async fn a_stage_that_is_not_deployed_yet_may_have_empty_databases() {
     let findings = examine_as(Account::Service, &installation).await;
     assert_finding(&findings, &check, Status::Error, "are not applied");
     migrate(&main, &inventory, false).await.unwrap();
-    execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 7").await;
+    execute(&mut main.connect().await, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 8").await;
     let findings = examine_as(Account::NewService, &installation).await;
-    assert_finding(&findings, &check, Status::Error, "0007 import rows are not applied");
+    assert_finding(&findings, &check, Status::Error, "0008 archive figures are not applied");
 }
 
 #[tokio::test]

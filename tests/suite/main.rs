@@ -13,6 +13,7 @@ mod ai_tokens;
 mod auth;
 mod check;
 mod concurrency;
+mod cursors;
 mod dashboard;
 mod database_errors;
 mod dev;

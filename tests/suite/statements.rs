@@ -33,11 +33,15 @@ async fn statement_counts_stay_within_limits() {
     let app = App::on(database, pool);
     let order = app.create("RO1").await;
     let path = path_of(&order);
-    let mut requests = 0;
+    app.create("RO0").await;
+    let first = app.get("/api/ros?limit=1").await;
+    let cursor = format!("/api/ros?limit=1&cursor={}", first.header("x-next-cursor").unwrap());
+    let mut requests = 3;
     for (case, budget, method, path, body) in [
         ("health", 1, "GET", "/health", None),
         ("list", 2, "GET", "/api/ros", None),
         ("page", 2, "GET", "/api/ros?limit=10&offset=5", None),
+        ("page by cursor", 2, "GET", cursor.as_str(), None),
         ("filtered list", 2, "GET", "/api/ros?archiveStatus=ALL&q=x&statusClass=approved&shop=x&overdue=true", None),
         ("export", 2, "GET", "/api/ros/export?archiveStatus=ALL&statusClass=approved", None),
         ("follow-ups", 2, "GET", "/api/ros/follow-ups", None),

@@ -155,6 +155,9 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
     for (table, _) in SUFFIXED {
         execute(&mut connection, &format!("DROP TRIGGER suffix_inserted_{table}")).await;
     }
+    for table in SEARCHED {
+        execute(&mut connection, &format!("DROP TRIGGER trigrams_inserted_{table}")).await;
+    }
     for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
         let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
         let fill = format!(
@@ -184,10 +187,25 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         );
         execute(&mut connection, &suffixes).await;
     }
-    // The migration creates the dropped triggers again.
+    for table in SEARCHED {
+        let trigrams = format!(
+            "INSERT INTO {table}_trigrams (Trigram, RowId)
+             WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 255)
+             SELECT DISTINCT SUBSTRING(CONCAT_WS(' ', PN, DESCRIPTION), place, 3), id
+             FROM {table} JOIN places ON place <= CHAR_LENGTH(CONCAT_WS(' ', PN, DESCRIPTION)) - 2"
+        );
+        execute(&mut connection, &trigrams).await;
+    }
+    // The migrations create the dropped triggers again.
     execute(&mut connection, include_str!("../../migrations/inventory/0104_part_number_suffixes.sql")).await;
-    execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
+    execute(&mut connection, include_str!("../../migrations/inventory/0107_trigrams.sql")).await;
+    let analyze =
+        "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room, stock_room_trigrams";
+    execute(&mut connection, analyze).await;
 }
 
 /// The tables whose part numbers have a suffix index, with their columns for the id.
 const SUFFIXED: [(&str, &str); 3] = [("inventoryindex", "IndexId"), ("stock_room", "id"), ("bins_inventory", "id")];
+
+/// The tables with an index of trigrams.
+const SEARCHED: [&str; 2] = ["stock_room", "bins_inventory"];

@@ -2,8 +2,8 @@
 //! that inserts into the log is in the crate `conversations`.
 
 use app_core::{
-    db::{Comparison, Pool, push_limit, push_period, stream_rows},
-    http::{ApiError, Page},
+    db::{Comparison, NewestFirst, Pool, push_limit, push_older, push_period, stream_rows},
+    http::{ApiError, Page, Placed},
 };
 use chrono::{DateTime, Utc};
 use conversations::{ConversationId, User};
@@ -41,14 +41,21 @@ pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Resu
 
 /// Lists a page of the entries that `filter` selects, newest first. The page is found by ids alone, which the indexes have, so
 /// that the long texts of its entries are never sorted.
-pub fn list(db: Pool, filter: &LogFilter, page: Page) -> impl Stream<Item = Result<LogEntry, ApiError>> + Send + use<> {
+pub fn list(
+    db: Pool,
+    filter: &LogFilter,
+    page: &Page<NewestFirst>,
+) -> impl Stream<Item = Result<Placed<LogEntry, NewestFirst>, ApiError>> + Send + use<> {
     let mut statement = QueryBuilder::new(format!(
-        "SELECT {LOG_COLUMNS}
+        "SELECT {LOG_COLUMNS}, CAST(page_timestamp AS CHAR) AS place_instant, page_id AS place_id
          FROM (SELECT id AS page_id, timestamp AS page_timestamp
                FROM ai_conversation_logs
                WHERE TRUE"
     ));
     push_filter(&mut statement, filter);
+    if let Some(place) = page.start.place() {
+        push_older(&mut statement, "timestamp", "id", place);
+    }
     statement.push(" ORDER BY timestamp DESC, id DESC");
     push_limit(&mut statement, page);
     statement.push(

@@ -25,7 +25,8 @@ async fn an_entry_is_returned_as_sent() {
         "inputTokens": 1, "outputTokens": 2, "cachedTokens": 3, "cacheCreationTokens": 2_147_483_647,
         "stopReason": null, "tools": null,
     });
-    assert_eq!(app.get(LOGS).await.expect(200), json!({ "logs": [entry], "total": 1, "limit": 50, "offset": 0 }));
+    let page = json!({ "logs": [entry], "total": 1, "limit": 50, "offset": 0, "nextCursor": null });
+    assert_eq!(app.get(LOGS).await.expect(200), page);
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn pages_have_at_most_100_entries() {
         assert_eq!((&page["limit"], &page["offset"]), (&json!(limit), &json!(offset)), "{query}");
     }
     let empty = app.get(&format!("{LOGS}?user=nobody")).await.expect(200);
-    assert_eq!(empty, json!({ "logs": [], "total": 0, "limit": 50, "offset": 0 }));
+    assert_eq!(empty, json!({ "logs": [], "total": 0, "limit": 50, "offset": 0, "nextCursor": null }));
 }
 
 #[tokio::test]

@@ -104,6 +104,29 @@ async fn a_search_without_results_reads_few_rows() {
 }
 
 #[tokio::test]
+async fn a_search_in_the_stock_room_reads_about_what_it_finds() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 11_000, 100).await;
+    let rare = "INSERT INTO stock_room (PN, DESCRIPTION) VALUES ('QQ-1', 'HYDRAULIC PUMP SEAL'), ('QQ-2', NULL)";
+    execute(&mut app.database.connect().await, rare).await;
+    for (search, found) in [("qq-", 2), ("pump%20seal", 1), ("hydraulic%20pump%20valve", 0), ("zzz", 0)] {
+        let (response, read) = rows_read(&app, &format!("/api/inventory/stock-room?search={search}")).await;
+        assert_eq!(response["count"], found, "{search}");
+        assert!(read <= 30, "{search}: {read} rows were read for {found}");
+    }
+}
+
+#[tokio::test]
+async fn figures_read_no_row_of_the_index_twice() {
+    let app = app_with_one_connection().await;
+    fill_stock(&app.database, 2_000, 100).await;
+    let (stats, read) = rows_read(&app, "/api/inventory/stats").await;
+    let (parts, low) = (stats["totalParts"].as_i64().unwrap(), stats["lowStockItems"].as_i64().unwrap());
+    let recent = stats["recentTransactions"].as_i64().unwrap();
+    assert!(read <= parts + low + recent + 30, "{read} rows were read for {parts} parts");
+}
+
+#[tokio::test]
 async fn low_stock_reads_only_low_parts() {
     let app = app_with_one_connection().await;
     fill_stock(&app.database, 2_000, 100).await;

@@ -57,7 +57,7 @@ async fn entries_are_filtered_and_newest_first() {
         "partNumber": "a-1", "previousQty": 4, "deltaQty": -1, "newQty": 3, "roNumber": "RO2", "notes": "two",
         "user": null, "program": null, "requestId": null,
     });
-    assert_eq!(page, json!({ "transactions": [entry], "total": 1, "limit": 50, "offset": 0 }));
+    assert_eq!(page, json!({ "transactions": [entry], "total": 1, "limit": 50, "offset": 0, "nextCursor": null }));
 }
 
 #[tokio::test]

@@ -1,10 +1,9 @@
 //! `GET /api/ai-logs`
 
 use app_core::{
-    db,
-    http::{ApiError, Caller, FieldProblems, Page, PageSummary, Period, Query, json_page},
+    db::{self, NewestFirst},
+    http::{ApiError, Caller, FieldProblems, ListId, Page, PageParameters, PageSummary, Period, Query, json_page},
     openapi::{Filter, Forbidden, PeriodBound},
-    values::BoundedInt,
 };
 use axum::{extract::State, response::Response};
 use conversations::{ConversationId, User};
@@ -35,23 +34,17 @@ pub(super) struct Parameters {
     /// The end of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
-    /// The most entries to return; 50 by default, at most 100.
-    #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
-    limit: Option<String>,
-    /// How many entries to skip at the start.
-    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
-    offset: Option<String>,
 }
 
 impl Parameters {
-    fn parse(self, caller: &Caller) -> Result<(LogFilter, Page), ApiError> {
+    fn parse(self, page: &PageParameters, caller: &Caller) -> Result<(LogFilter, Page<NewestFirst>), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = LogFilter {
             user: problems.parse("user", self.user.as_deref(), |user| User::named_by(caller, user)),
             conversation_id: problems.parse("conversationId", self.conversation_id.as_deref(), ConversationId::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
         };
-        let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
+        let page = Page::parse(&mut problems, page, ListId::new("logs", &filter));
         problems.into_result()?;
         Ok((filter, page))
     }
@@ -67,15 +60,16 @@ struct Logs {
 }
 
 /// Lists the entries of the log, newest first: the caller's own, and for administrators those of all users.
-#[utoipa::path(get, path = "", operation_id = "listLogs", params(Parameters),
+#[utoipa::path(get, path = "", operation_id = "listLogs", params(Parameters, PageParameters),
     responses((status = 200, body = Logs), (status = 403, response = Forbidden)))]
 pub(super) async fn list(
     State(state): State<AiLogsState>,
     caller: Caller,
     Query(parameters): Query<Parameters>,
+    Query(page): Query<PageParameters>,
 ) -> Result<Response, ApiError> {
-    let (mut filter, page) = parameters.parse(&caller)?;
+    let (mut filter, page) = parameters.parse(&page, &caller)?;
     filter.user = visible_user(&caller, filter.user)?;
     let total = db::read!(state.db, |connection| store::count(connection, &filter).await)?;
-    json_page("logs", || store::list(state.db.clone(), &filter, page), page, total).await
+    json_page("logs", || store::list(state.db.clone(), &filter, &page), &page, total).await
 }

@@ -222,8 +222,7 @@ impl Export {
             Table::Orders => {
                 let filter = OrderFilter::of_archive(ArchiveSelection::All);
                 let selected = ros::store::select(snapshot, filter, self.today).await?;
-                let all = ListRange { limit: None, offset: 0 };
-                let orders = ros::store::list(&mut **snapshot, &selected, OrderSort::default(), all);
+                let orders = ros::store::list(&mut **snapshot, &selected, OrderSort::default(), &ListRange::ALL);
                 self.write_records(table, &RepairOrder::default(), orders).await
             }
             Table::Inventory(ExportedTable::Index) => {

@@ -25,7 +25,7 @@ pub use failure::{
     Failure, classify, error_number, hint, is_duplicate_key, is_lock_refused, is_missing_table, is_refused_value,
 };
 pub use pool::{Connection, Pool};
-pub use query::{escape_like, inserted_ids, push_limit, push_list, push_period};
+pub use query::{NewestFirst, escape_like, inserted_ids, push_limit, push_list, push_older, push_period};
 pub use rows::{RowReader, RowSource, Statement, stream_rows};
 pub use transaction::{Transaction, result_of, retry};
 

@@ -1,7 +1,8 @@
 //! Conditions and clauses that several lists have in common, patterns, and the ids of inserted rows.
 
 use chrono::SubsecRound;
-use sqlx::{Encode, MySql, MySqlConnection, QueryBuilder, Type, mysql::MySqlQueryResult};
+use serde::{Deserialize, Serialize};
+use sqlx::{Encode, FromRow, MySql, MySqlConnection, QueryBuilder, Type, mysql::MySqlQueryResult};
 
 use crate::{
     http::{ApiError, Page, Period},
@@ -20,9 +21,38 @@ pub fn push_period(statement: &mut QueryBuilder<MySql>, column: &'static str, pe
     }
 }
 
-/// Adds the LIMIT and OFFSET of `page`.
-pub fn push_limit(statement: &mut QueryBuilder<MySql>, page: Page) {
-    statement.push(" LIMIT ").push_bind(page.limit).push(" OFFSET ").push_bind(page.offset);
+/// Adds the LIMIT and OFFSET of `page`. They let one row more through than the page has, which tells that there is another page.
+pub fn push_limit<P>(statement: &mut QueryBuilder<MySql>, page: &Page<P>) {
+    statement.push(" LIMIT ").push_bind(page.limit + 1).push(" OFFSET ").push_bind(page.start.offset());
+}
+
+/// The place of a row in a list that is sorted by an instant, newest first, and then by the id, highest first. Rows without an instant
+/// come last.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, Deserialize)]
+pub struct NewestFirst {
+    /// The instant as the database writes it, since other programs may have left zero dates.
+    pub place_instant: Option<String>,
+    pub place_id: i64,
+}
+
+/// Adds the condition that a row comes after `place`. The columns become part of the statement, so they must be constants. With an index
+/// of the instant, which InnoDB extends by the id, the rows are ranges of that index.
+pub fn push_older(statement: &mut QueryBuilder<MySql>, instant: &'static str, id: &'static str, place: &NewestFirst) {
+    let NewestFirst { place_instant, place_id } = place;
+    match place_instant {
+        Some(place_instant) => {
+            // Bound as text, a wrong instant is an error on some servers. CAST makes NULL of it.
+            let bound = |statement: &mut QueryBuilder<MySql>| {
+                statement.push("CAST(").push_bind(place_instant.clone()).push(" AS DATETIME)");
+            };
+            statement.push(format!(" AND ({instant} IS NULL OR {instant} < "));
+            bound(statement);
+            statement.push(format!(" OR {instant} = "));
+            bound(statement);
+            statement.push(format!(" AND {id} < ")).push_bind(*place_id).push(")");
+        }
+        None => _ = statement.push(format!(" AND {instant} IS NULL AND {id} < ")).push_bind(*place_id),
+    }
 }
 
 /// Adds `values`, separated by commas: the list of an IN, between the parentheses. SQL has no empty list, so there must be at least

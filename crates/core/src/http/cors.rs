@@ -22,7 +22,7 @@ const REQUEST_HEADERS: [&str; 11] = [
 
 /// The headers of responses that scripts may read. `template.yaml` has the same list for the gateway's own responses, and
 /// `infra/checks.py` compares the two. A REST API renames `WWW-Authenticate`.
-const RESPONSE_HEADERS: [&str; 14] = [
+const RESPONSE_HEADERS: [&str; 15] = [
     "content-disposition",
     "etag",
     "idempotency-replayed",
@@ -32,6 +32,7 @@ const RESPONSE_HEADERS: [&str; 14] = [
     "retry-after",
     "www-authenticate",
     "x-amzn-remapped-www-authenticate",
+    "x-next-cursor",
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",

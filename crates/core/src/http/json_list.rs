@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    ApiError, Page,
+    ApiError, ListId, Page, Placed,
     chunks::{CHUNK_BYTES, respond_with_chunks},
 };
 
@@ -103,36 +103,81 @@ where
     respond(items, write, || Brackets { list: Some(list), summary: Some(summary.clone()) }).await
 }
 
-/// Responds as [`json_object`] does with a page of a list that has `total` items in all.
+/// Responds as [`json_object`] does with a page of a list that has `total` items in all. The stream has one item more than the page
+/// if there is another page.
 ///
 /// # Errors
 /// As [`json_array`].
-pub async fn json_page<T, S>(
+pub async fn json_page<T, P, S>(
     list: &'static str,
     items: impl Fn() -> S,
-    page: Page,
+    page: &Page<P>,
     total: i64,
 ) -> Result<Response, ApiError>
 where
     T: Serialize + Send + 'static,
-    S: Stream<Item = Result<T, ApiError>> + Send + 'static,
+    P: Serialize + Clone + Send + 'static,
+    S: Stream<Item = Result<Placed<T, P>, ApiError>> + Send + 'static,
 {
-    json_object(list, items, PageSummary { total, limit: page.limit, offset: page.offset }).await
+    let offset = page.start.place().is_none().then(|| page.start.offset());
+    let summary = PageSummary { total, limit: page.limit, offset, next_cursor: None };
+    json_object(list, || items_of_page(items(), page.limit, page.list.clone()), summary).await
+}
+
+/// An item of a page.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct PageItem<T> {
+    item: T,
+    /// The cursor of the next page, if the item is the last of this page and there is another.
+    #[serde(skip)]
+    next_cursor: Option<String>,
+}
+
+/// Takes the first `limit` of `items`, and reads the others to their end, so that the connection can be used again.
+fn items_of_page<T: Send, P: Serialize + Send>(
+    items: impl Stream<Item = Result<Placed<T, P>, ApiError>> + Send,
+    limit: i64,
+    list: ListId,
+) -> impl Stream<Item = Result<PageItem<T>, ApiError>> + Send {
+    async_stream::try_stream! {
+        let mut items = pin!(items);
+        let mut last = None;
+        let mut count = 0;
+        while let Some(placed) = items.try_next().await? {
+            count += 1;
+            if count > limit {
+                continue;
+            }
+            if let Some(Placed { item, place: _ }) = last.replace(placed) {
+                yield PageItem { item, next_cursor: None };
+            }
+        }
+        if let Some(Placed { item, place }) = last {
+            let next_cursor = (count > limit).then(|| list.cursor(&place)).transpose()?;
+            yield PageItem { item, next_cursor };
+        }
+    }
 }
 
 /// The members of a page beside its list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct PageSummary {
     /// The number of items on all pages.
     total: i64,
     /// The most items on this page: the requested `limit`, lowered to the maximum if it was higher.
     limit: i64,
-    /// The number of items skipped before this page.
-    offset: i64,
+    /// The number of items skipped before this page; null if the request had a `cursor`.
+    offset: Option<i64>,
+    /// The `cursor` with which a request with the same filters gets the next page; null if this is the last one.
+    next_cursor: Option<String>,
 }
 
-impl<T> Summary<T> for PageSummary {
-    fn count(&mut self, _: &T) {}
+impl<T> Summary<PageItem<T>> for PageSummary {
+    fn count(&mut self, item: &PageItem<T>) {
+        self.next_cursor.clone_from(&item.next_cursor);
+    }
 }
 
 /// The summary of an array, which has none.

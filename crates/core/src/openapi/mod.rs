@@ -20,7 +20,7 @@ pub use responses::*;
 pub use table::RouteTable;
 pub use utoipa;
 pub use utoipa_axum;
-pub use values::{Digits, Filter, NotBlank, PeriodBound, Visible};
+pub use values::{CursorText, Digits, Filter, NotBlank, PeriodBound, Visible};
 
 /// The second prefix of all routes, as the address of a server.
 const NETLIFY_FUNCTIONS: &str = "/.netlify/functions";

@@ -131,7 +131,7 @@ pub struct IdempotencyKeyHeader {
 }
 
 /// Headers, by the name of their component: the name on the wire, its schema, what it says.
-fn headers() -> [(&'static str, &'static str, Value, &'static str); 13] {
+fn headers() -> [(&'static str, &'static str, Value, &'static str); 14] {
     let count = json!({ "type": "integer", "minimum": 0 });
     [
         ("RequestId", "x-request-id", json!({ "type": "string" }), "The request's id, which is in its log lines, too."),
@@ -148,6 +148,12 @@ fn headers() -> [(&'static str, &'static str, Value, &'static str); 13] {
             "Present if the response is repeated from an earlier request with the same `Idempotency-Key`.",
         ),
         ("TotalCount", "X-Total-Count", count.clone(), "The number of items in the whole list."),
+        (
+            "NextCursor",
+            "X-Next-Cursor",
+            json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+            "The `cursor` with which a request with the same filters and order gets the next part of the list; present if the request has a `limit` and there is a next part.",
+        ),
         (
             "Link",
             "Link",
@@ -238,6 +244,7 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
                 "RequestId" => true,
                 ETAG => all.contains_key("ETag"),
                 "TotalCount" => all.contains_key("X-Total-Count"),
+                "NextCursor" => all.contains_key("X-Next-Cursor"),
                 "Link" => all.contains_key("Link"),
                 "ContentDisposition" => all.contains_key("Content-Disposition"),
                 REPLAYED => has_key,

@@ -182,6 +182,12 @@ inline_schema!(
         .item(object(Type::Integer).minimum(Some(0)))
 );
 
+/// The cursor of a page, for `value_type` of a query parameter.
+#[derive(Debug)]
+pub enum CursorText {}
+
+inline_schema!([] CursorText, "CursorText", string().pattern(Some("^[A-Za-z0-9_-]*$")));
+
 /// A list of entity tags as in `If-Match`, or a star, for `value_type` of a header.
 #[derive(Debug)]
 pub(super) enum ETagList {}

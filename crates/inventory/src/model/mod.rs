@@ -11,7 +11,7 @@ mod transaction;
 pub use low_stock::{DEFAULT_THRESHOLD, LowStockItem, LowStockSummary, Urgency};
 pub use part::{IndexId, PartNumber, part_number_key};
 pub use search::{FoundPart, SearchMethod, SearchResponse};
-pub use statistics::{Stats, TableCount, TableStock, Tables};
+pub use statistics::{IndexedTable, Stats, TableCount, TableStock, Tables, Totals};
 pub use stock::{
     CountedQuantity, MAX_QUANTITY, Quantity, QuantityChange, StockAdjustmentRequest, StockChange, StockChangeResponse,
     StockMoveRequest,

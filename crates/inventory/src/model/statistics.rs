@@ -45,21 +45,36 @@ impl Tables {
 }
 
 /// The rows of the index that name one table.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TableStock {
     /// The name of the table.
-    #[sqlx(rename = "TableName")]
     pub table: String,
     /// The number of rows.
     pub parts: i64,
     /// The pieces in them, without rows whose quantity is unknown.
     pub quantity: i64,
-    /// The rows with fewer pieces than [`DEFAULT_THRESHOLD`](super::DEFAULT_THRESHOLD).
-    #[serde(skip)]
-    pub low: i64,
-    /// The rows without a piece.
-    #[serde(skip)]
-    pub out: i64,
+}
+
+/// The rows of the index that name one table, as the database sums them up.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct IndexedTable {
+    /// The position in [`Table::ALL`], from 1; 0 for all tables that are none of them together, and `None` for one of those.
+    pub table_number: Option<i64>,
+    /// The name of a table that is none of the eleven.
+    pub other_table: Option<String>,
+    pub parts: i64,
+    /// The pieces in them, without rows whose quantity is unknown.
+    pub quantity: i64,
+}
+
+/// The figures that are not by table.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Totals {
+    /// The rows of the index with fewer pieces than [`DEFAULT_THRESHOLD`](super::DEFAULT_THRESHOLD).
+    pub low_parts: i64,
+    /// The rows of the index without a piece.
+    pub out_of_stock: i64,
+    pub recent_transactions: i64,
 }
 
 /// The figures of the index.
@@ -81,29 +96,31 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Sums up `stock`, which may lack tables without a part. All eleven tables are listed, and after them others that the index
-    /// names, so that the totals are the sums of the list.
-    pub fn new(mut stock: Vec<TableStock>, recent_transactions: i64) -> Self {
-        let sum = |of: fn(&TableStock) -> i64| stock.iter().map(of).sum();
-        let (total_parts, total_quantity) = (sum(|table| table.parts), sum(|table| table.quantity));
-        let (low_stock_items, out_of_stock_items) = (sum(|table| table.low), sum(|table| table.out));
-        let mut table_breakdown = Vec::with_capacity(Table::ALL.len());
-        for table in Table::ALL {
-            let position = stock.iter().position(|stock| Table::from_index_name(&stock.table) == Some(table));
-            let found = position.map(|position| stock.swap_remove(position));
-            let (parts, quantity) = found.map_or((0, 0), |found| (found.parts, found.quantity));
-            table_breakdown.push(TableStock { table: table.name().to_owned(), parts, quantity, low: 0, out: 0 });
+    /// Lists all eleven tables, and after them others that the index names, so that the totals are the sums of the list. `indexed` may
+    /// lack tables without a part.
+    pub fn new(indexed: Vec<IndexedTable>, totals: &Totals) -> Self {
+        let mut table_breakdown: Vec<TableStock> =
+            Table::ALL.map(|table| TableStock { table: table.name().to_owned(), parts: 0, quantity: 0 }).into();
+        let mut others = Vec::new();
+        for IndexedTable { table_number, other_table, parts, quantity } in indexed {
+            let position = table_number.and_then(|number| usize::try_from(number - 1).ok());
+            if let Some(stock) = position.and_then(|position| table_breakdown.get_mut(position)) {
+                (stock.parts, stock.quantity) = (parts, quantity);
+            } else if let Some(table) = other_table {
+                others.push(TableStock { table, parts, quantity });
+            }
         }
-        stock.sort_by(|one, other| one.table.cmp(&other.table));
-        table_breakdown.append(&mut stock);
+        others.sort_by(|one, other| one.table.cmp(&other.table));
+        table_breakdown.append(&mut others);
+        let total_parts = table_breakdown.iter().map(|table| table.parts).sum();
         Self {
             total_parts,
             total_items: total_parts,
-            total_quantity,
-            low_stock_items,
-            low_stock_count: low_stock_items,
-            out_of_stock_items,
-            recent_transactions,
+            total_quantity: table_breakdown.iter().map(|table| table.quantity).sum(),
+            low_stock_items: totals.low_parts,
+            low_stock_count: totals.low_parts,
+            out_of_stock_items: totals.out_of_stock,
+            recent_transactions: totals.recent_transactions,
             table_breakdown,
         }
     }

@@ -1,10 +1,10 @@
 //! `GET /api/inventory/transactions`
 
 use app_core::{
-    db,
-    http::{ApiError, FieldProblems, Page, PageSummary, Period, Query, json_page, trimmed},
+    db::{self, NewestFirst},
+    http::{ApiError, FieldProblems, ListId, Page, PageParameters, PageSummary, Period, Query, json_page, trimmed},
     openapi::{Filter, PeriodBound},
-    values::{BoundedInt, NormalizedText},
+    values::NormalizedText,
 };
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
@@ -37,16 +37,10 @@ pub(super) struct Parameters {
     /// The end of the period.
     #[param(value_type = Option<PeriodBound>, inline)]
     end_date: Option<String>,
-    /// The most transactions to return; 50 by default, at most 100.
-    #[param(value_type = Option<BoundedInt<1, { i64::MAX }>>, inline)]
-    limit: Option<String>,
-    /// How many transactions to skip at the start.
-    #[param(value_type = Option<BoundedInt<0, { i64::MAX }>>, inline)]
-    offset: Option<String>,
 }
 
 impl Parameters {
-    fn parse(self) -> Result<(TransactionFilter, Page), ApiError> {
+    fn parse(self, page: &PageParameters) -> Result<(TransactionFilter, Page<NewestFirst>), ApiError> {
         let mut problems = FieldProblems::default();
         let filter = TransactionFilter {
             part_number: problems.parse("partNumber", self.part_number.as_deref(), PartNumber::parse),
@@ -54,7 +48,7 @@ impl Parameters {
             action: problems.parse("action", self.action.as_deref(), StockAction::parse),
             period: Period::parse(&mut problems, self.start_date.as_deref(), self.end_date.as_deref()),
         };
-        let page = Page::parse(&mut problems, self.limit.as_deref(), self.offset.as_deref());
+        let page = Page::parse(&mut problems, page, ListId::new("transactions", &filter));
         problems.into_result()?;
         Ok((filter, page))
     }
@@ -70,12 +64,13 @@ struct Transactions {
 }
 
 /// Lists the ledger of stock changes, newest first.
-#[utoipa::path(get, path = "", operation_id = "listTransactions", params(Parameters), responses((status = 200, body = Transactions)))]
+#[utoipa::path(get, path = "", operation_id = "listTransactions", params(Parameters, PageParameters), responses((status = 200, body = Transactions)))]
 pub(super) async fn transactions(
     State(state): State<InventoryState>,
     Query(parameters): Query<Parameters>,
+    Query(page): Query<PageParameters>,
 ) -> Result<Response, ApiError> {
-    let (filter, page) = parameters.parse()?;
+    let (filter, page) = parameters.parse(&page)?;
     let total = db::read!(state.db, |connection| store::count_transactions(connection, &filter).await)?;
-    json_page("transactions", || store::list_transactions(state.db.clone(), &filter, page), page, total).await
+    json_page("transactions", || store::list_transactions(state.db.clone(), &filter, &page), &page, total).await
 }

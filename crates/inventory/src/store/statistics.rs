@@ -21,20 +21,29 @@ pub async fn count_tables(connection: &mut MySqlConnection) -> Result<Tables, Ap
 /// Reads the figures of the index, and the number of stock transactions from `since` on.
 pub async fn stats(connection: &mut MySqlConnection, since: DateTime<Utc>) -> Result<Stats, ApiError> {
     let stock = sqlx::query_as(
-        "SELECT TableName,
-                COUNT(*) AS parts,
-                CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity,
-                COUNT(IF(Qty < ?, 1, NULL)) AS low,
-                COUNT(IF(Qty <= 0, 1, NULL)) AS `out`
+        "SELECT CAST(TableNumber AS SIGNED) AS table_number, NULL AS other_table, COUNT(*) AS parts,
+                CAST(COALESCE(SUM(Qty), 0) AS SIGNED) AS quantity
          FROM inventoryindex
+         GROUP BY TableNumber
+         UNION ALL
+         -- The names behind the number 0.
+         SELECT NULL, TableName, COUNT(*), CAST(COALESCE(SUM(Qty), 0) AS SIGNED)
+         FROM inventoryindex
+         WHERE TableNumber = 0
          GROUP BY TableName",
     )
-    .bind(DEFAULT_THRESHOLD)
     .fetch_all(&mut *connection)
     .await?;
-    let recent_transactions = sqlx::query_scalar("SELECT COUNT(*) FROM transactions WHERE Timestamp >= ?")
-        .bind(since)
-        .fetch_one(connection)
-        .await?;
-    Ok(Stats::new(stock, recent_transactions))
+    let low = sqlx::query_as(
+        "SELECT COUNT(*) AS low_parts,
+                COUNT(IF(Qty <= 0, 1, NULL)) AS out_of_stock,
+                (SELECT COUNT(*) FROM transactions WHERE Timestamp >= ?) AS recent_transactions
+         FROM inventoryindex
+         WHERE Qty < ?",
+    )
+    .bind(since)
+    .bind(DEFAULT_THRESHOLD)
+    .fetch_one(connection)
+    .await?;
+    Ok(Stats::new(stock, &low))
 }

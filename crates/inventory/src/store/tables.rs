@@ -79,14 +79,14 @@ pub fn list_items<'db, Db: RowSource<'db>>(
             format!(
                 "SELECT id, PN AS part_number, QTY AS qty, SERIAL AS serial, {condition} AS `condition`, LOCATION AS location,
                         DESCRIPTION AS description, {bin} AS bin
-                 FROM `{}`
-                 WHERE TRUE",
-                table.name()
+                 FROM "
             )
         })
     });
     let (condition, bin) = table.condition_and_bin_columns();
     let mut statement = QueryBuilder::new(SELECT_ITEMS.get(table));
+    push_table(&mut statement, table, filter.search.as_deref());
+    statement.push(" WHERE TRUE");
     push_filter(&mut statement, filter, ["LOCATION", condition, bin], ["PN", "DESCRIPTION"]);
     statement.push(" ORDER BY PN, id");
     let has_bins = table == Table::BinsInventory;
@@ -109,6 +109,40 @@ pub fn list_index<'db, Db: RowSource<'db>>(
     push_filter(&mut statement, filter, columns, ["i.PartNumber", &column_of_part("DESCRIPTION")]);
     statement.push(" ORDER BY i.PartNumber, i.IndexId");
     stream_rows(db, statement)
+}
+
+/// Adds `table`, without rows that lack a trigram of `search`, if the table has an index of trigrams, and `search` is long enough. Whether
+/// the others contain it is left to check.
+fn push_table(statement: &mut QueryBuilder<MySql>, table: Table, search: Option<&str>) {
+    let name = table.name();
+    let trigrams = trigrams(search.unwrap_or_default());
+    if let (Table::StockRoom | Table::BinsInventory, [first, others @ ..]) = (table, &*trigrams) {
+        // Servers begin with the rarest trigram, in whatever order they are.
+        statement.push(format!("(SELECT first.RowId FROM {name}_trigrams first"));
+        for (number, trigram) in others.iter().enumerate() {
+            let other = format!("other{number}");
+            statement
+                .push(format!(" JOIN {name}_trigrams {other} ON {other}.RowId = first.RowId AND {other}.Trigram = "))
+                .push_bind(trigram.clone());
+        }
+        statement.push(" WHERE first.Trigram = ").push_bind(first.clone());
+        statement.push(format!(") candidates STRAIGHT_JOIN `{name}` ON id = candidates.RowId"));
+    } else {
+        statement.push(format!("`{name}`"));
+    }
+}
+
+/// Returns at most four of the runs of three characters in `text`, from its beginning to its end. More of them would hardly leave out
+/// more rows.
+fn trigrams(text: &str) -> Vec<String> {
+    const MOST: usize = 4;
+    let characters: Vec<char> = text.chars().collect();
+    let all: Vec<&[char]> = characters.windows(3).collect();
+    let count = all.len().min(MOST);
+    let mut trigrams: Vec<String> =
+        (0..count).map(|number| all[number * (all.len() - 1) / (count - 1).max(1)].iter().collect()).collect();
+    trigrams.dedup();
+    trigrams
 }
 
 /// Adds the conditions of `filter`. `columns` are those of the location, the condition and the bin, and `searched` those in which

@@ -1,8 +1,8 @@
 //! The ledger: the table `transactions`.
 
 use app_core::{
-    db::{Pool, push_limit, push_period, stream_rows},
-    http::{ApiError, Page},
+    db::{NewestFirst, Pool, push_limit, push_older, push_period, stream_rows},
+    http::{ApiError, Page, Placed},
 };
 use futures_util::Stream;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
@@ -63,19 +63,23 @@ pub async fn count_transactions(connection: &mut MySqlConnection, filter: &Trans
 pub fn list_transactions(
     db: Pool,
     filter: &TransactionFilter,
-    page: Page,
-) -> impl Stream<Item = Result<StockTransaction, ApiError>> + Send + use<> {
+    page: &Page<NewestFirst>,
+) -> impl Stream<Item = Result<Placed<StockTransaction, NewestFirst>, ApiError>> + Send + use<> {
     let mut statement = QueryBuilder::new(
         "SELECT TxnId,
                 -- Other programs may have left zero dates, which are no instants.
                 IF(Timestamp > '1000-01-01', Timestamp, NULL) AS Timestamp,
                 Action, IndexId, PartNumber, NewQty - DeltaQty AS PreviousQty, DeltaQty, NewQty, RONumber, Note,
-                ChangedBy, ChangedByProgram, RequestId
+                ChangedBy, ChangedByProgram, RequestId,
+                CAST(page_timestamp AS CHAR) AS place_instant, page_id AS place_id
          FROM (SELECT TxnId AS page_id, Timestamp AS page_timestamp
                FROM transactions
                WHERE TRUE",
     );
     push_filter(&mut statement, filter);
+    if let Some(place) = page.start.place() {
+        push_older(&mut statement, "Timestamp", "TxnId", place);
+    }
     statement.push(" ORDER BY Timestamp DESC, TxnId DESC");
     push_limit(&mut statement, page);
     statement.push(

@@ -52,15 +52,14 @@ pub struct Dashboard {
     pub scrapped: i64,
 }
 
-/// The orders of a table that have one status. The database knows no classes, so they are grouped by the text.
+/// The orders with one archive status that have one status. The database knows no classes, so they are grouped by the text.
 #[derive(Clone, Debug, PartialEq, FromRow)]
 pub struct StatusFigures {
-    /// The archive status of the table.
     pub archive: String,
-    /// `None` for orders without a status, and for tables whose statuses are not counted.
+    /// `None` or empty for orders without a status, and for archive statuses whose statuses are not counted.
     pub status: Option<String>,
     pub orders: i64,
-    /// The sum of the estimated costs in `active`, and of the final costs elsewhere.
+    /// The sum of the estimated costs of active orders, and of the final costs of others.
     pub value: Decimal,
 }
 

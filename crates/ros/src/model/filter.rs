@@ -1,6 +1,8 @@
 //! The orders that a list has, and their order.
 
 use app_core::values::{Day, NormalizedText, Text, significant_characters};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
 
 use super::{ArchiveStatus, StatusClass, StatusText, find_named};
 
@@ -117,6 +119,17 @@ pub struct OrderSort {
     pub direction: SortDirection,
 }
 
+/// The place of an order in a list: the values by which an [`OrderSort`] sorts it, as the database writes them, since other programs
+/// may have left zero dates.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, Deserialize)]
+pub struct OrderPlace {
+    /// The value of the field.
+    pub place_value: Option<String>,
+    /// The date on which the order was made, if it counts.
+    pub place_date_made: Option<String>,
+    pub place_id: i64,
+}
+
 /// A field by which a list can be sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortField {
@@ -127,16 +140,18 @@ pub enum SortField {
     ShopName,
     EstimatedCost,
     CurrentStatus,
+    Id,
 }
 
 impl SortField {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::NextDateToUpdate,
         Self::DateMade,
         Self::RoNumber,
         Self::ShopName,
         Self::EstimatedCost,
         Self::CurrentStatus,
+        Self::Id,
     ];
 
     fn name(self) -> &'static str {
@@ -147,6 +162,7 @@ impl SortField {
             Self::ShopName => "shopName",
             Self::EstimatedCost => "estimatedCost",
             Self::CurrentStatus => "currentStatus",
+            Self::Id => "id",
         }
     }
 
@@ -159,6 +175,7 @@ impl SortField {
             Self::ShopName => "SHOP_NAME",
             Self::EstimatedCost => "ESTIMATED_COST",
             Self::CurrentStatus => "CURENT_STATUS",
+            Self::Id => "id",
         }
     }
 

@@ -8,7 +8,7 @@ use app_core::{
     values::{Day, Money, Timestamp},
 };
 use chrono::{DateTime, SubsecRound, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use sqlx::{FromRow, Row, mysql::MySqlRow};
 use utoipa::ToSchema;
@@ -170,6 +170,12 @@ pub struct HistoryEntry {
     /// The changed fields, a list of `{field, old, new}`.
     #[schema(value_type = Vec<FieldChange<'_>>)]
     pub changes: Box<RawValue>,
+}
+
+/// The place of an entry in the history of its order, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, Deserialize)]
+pub struct HistoryPlace {
+    pub place_revision: i64,
 }
 
 impl OrderDigest {

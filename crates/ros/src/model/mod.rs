@@ -11,10 +11,10 @@ mod status_update;
 
 pub use dashboard::{Dashboard, StatusFigures};
 pub use fields::{NewRepairOrder, OrderFields, RepairOrderChanges};
-pub use filter::{ArchiveSelection, OrderFilter, OrderSort, SearchText, SortDirection, SortField};
+pub use filter::{ArchiveSelection, OrderFilter, OrderPlace, OrderSort, SearchText, SortDirection, SortField};
 pub use follow_up::{DueOrder, FollowUpGroup, FollowUpSummary, ShopContact, ShopContacts, follow_up_groups};
 pub use history::{
-    ChangeContext, HistoryAction, HistoryEntry, LockedOrder, NewHistoryEntry, OrderDigest, StatusChange,
+    ChangeContext, HistoryAction, HistoryEntry, HistoryPlace, LockedOrder, NewHistoryEntry, OrderDigest, StatusChange,
     history_of_change,
 };
 pub use order::{

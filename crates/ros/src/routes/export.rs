@@ -27,10 +27,10 @@ pub(super) async fn export(
     uri: Uri,
     Query(parameters): Query<Parameters>,
 ) -> Result<Response, ApiError> {
-    let (filter, sort, range) = parameters.parse(state.clock.zone())?;
+    let (filter, sort, range) = parameters.parse(state.clock.zone(), None)?;
     let today = state.clock.today();
     let selected = db::read!(state.db, |connection| store::select(connection, filter.clone(), today).await)?;
-    let orders = || store::list(state.db.clone(), &selected, sort, range);
+    let orders = || store::list(state.db.clone(), &selected, sort, &range);
     let file = csv_file(&format!("orders-{today}.csv"), &RepairOrder::default(), orders).await?;
-    Ok(range.add_headers(file, &uri, selected.total))
+    Ok(range.add_headers(file, &uri, selected.total, None))
 }

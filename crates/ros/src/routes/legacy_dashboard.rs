@@ -108,8 +108,9 @@ async fn list(
     State(state): State<RosState>,
     uri: Uri,
     Query(parameters): Query<list::Parameters>,
+    Query(cursor): Query<list::CursorParameter>,
 ) -> Result<Response, ApiError> {
-    list::respond(&state, &uri, &parameters, WithNumbers).await
+    list::respond(&state, &uri, &parameters, &cursor, WithNumbers).await
 }
 
 /// `GET /follow-ups`

@@ -2,13 +2,13 @@
 
 use app_core::{
     db,
-    http::{ApiError, FieldProblems, ListRange, Query, json_array},
-    openapi::Filter,
+    http::{ApiError, FieldProblems, ListId, ListRange, PageStart, Query, json_array},
+    openapi::{CursorText, Filter},
     values::{BoundedInt, RequestDay, Text, significant_characters},
 };
 use axum::{extract::State, response::Response};
 use chrono_tz::Tz;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -16,8 +16,8 @@ use utoipa::IntoParams;
 use crate::{
     RosState,
     model::{
-        ArchiveSelection, ArchiveStatus, OrderFilter, OrderSort, RepairOrderView, SearchText, SortDirection, SortField,
-        StatusClass, StatusText,
+        ArchiveSelection, ArchiveStatus, OrderFilter, OrderPlace, OrderSort, RepairOrderView, SearchText,
+        SortDirection, SortField, StatusClass, StatusText,
     },
     store,
 };
@@ -65,8 +65,21 @@ pub(super) struct Parameters {
     offset: Option<String>,
 }
 
+/// The query parameter of a list that an export does not have.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CursorParameter {
+    /// The `X-Next-Cursor` of the part before, which had the same filters and order: instead of an `offset`.
+    #[param(value_type = Option<CursorText>, inline)]
+    cursor: Option<String>,
+}
+
 impl Parameters {
-    pub(super) fn parse(&self, zone: Tz) -> Result<(OrderFilter, OrderSort, ListRange), ApiError> {
+    pub(super) fn parse(
+        &self,
+        zone: Tz,
+        cursor: Option<&str>,
+    ) -> Result<(OrderFilter, OrderSort, ListRange<OrderPlace>), ApiError> {
         let mut problems = FieldProblems::default();
         let archive = problems.parse("archiveStatus", self.archive_status.as_deref(), ArchiveSelection::parse);
         let filter = OrderFilter {
@@ -89,11 +102,15 @@ impl Parameters {
             direction: problems.parse("order", self.order.as_deref(), SortDirection::parse).unwrap_or_default(),
         };
         let limit = problems.parse("limit", self.limit.as_deref(), Limit::parse);
-        let offset = problems.parse("offset", self.offset.as_deref(), Offset::parse);
+        let list = list_id(&filter, sort);
+        let start = PageStart::parse(&mut problems, self.offset.as_deref(), cursor, &list);
         problems.into_result()?;
-        let range = ListRange { limit: limit.map(BoundedInt::get), offset: offset.map_or(0, BoundedInt::get) };
-        Ok((filter, sort, range))
+        Ok((filter, sort, ListRange { limit: limit.map(BoundedInt::get), start }))
     }
+}
+
+fn list_id(filter: &OrderFilter, sort: OrderSort) -> ListId {
+    ListId::new("orders", &(filter, sort))
 }
 
 /// Reads the name of a shop, as the filter has it. A blank one is `None`.
@@ -108,19 +125,26 @@ fn parse_bool(text: &str) -> Result<bool, String> {
 
 /// Lists the orders with an archive status, or those of all four, that pass every filter; all of them or a part.
 ///
-/// `X-Total-Count` is the number of all that pass. With a `limit`, `Link` leads to the other parts of the list.
+/// `X-Total-Count` is the number of all that pass. With a `limit`, `Link` leads to the other parts of the list, and `X-Next-Cursor` is
+/// the `cursor` of the next part, if there is one.
 ///
-/// The list is streamed. If it fails half-way, it ends without its closing bracket.
-#[utoipa::path(get, path = "", operation_id = "listOrders", params(Parameters), responses(
+/// Parts by cursor cost the same wherever they are in the list. An order that keeps its place is in exactly one of them, whatever
+/// happens to other orders meanwhile. An order whose value of the field changes is missing if it went from the part of the list that
+/// was not read to the one that was, and is there twice if it went the other way. Ids never change, so that sorted by `id` no order is
+/// missing or there twice.
+///
+/// A list without a limit is streamed. If it fails half-way, it ends without its closing bracket.
+#[utoipa::path(get, path = "", operation_id = "listOrders", params(Parameters, CursorParameter), responses(
     (status = 200, description = "The orders, by next update date unless the request sorts them otherwise, those without one last",
-        body = Vec<RepairOrderView>, headers(("X-Total-Count"), ("Link"))),
+        body = Vec<RepairOrderView>, headers(("X-Total-Count"), ("X-Next-Cursor"), ("Link"))),
 ))]
 pub(super) async fn list(
     State(state): State<RosState>,
     uri: Uri,
     Query(parameters): Query<Parameters>,
+    Query(cursor): Query<CursorParameter>,
 ) -> Result<Response, ApiError> {
-    respond(&state, &uri, &parameters, |order| order).await
+    respond(&state, &uri, &parameters, &cursor, |order| order).await
 }
 
 /// Responds with the list, in which `show` makes the items.
@@ -128,12 +152,29 @@ pub(super) async fn respond<T: Serialize + Send + 'static>(
     state: &RosState,
     uri: &Uri,
     parameters: &Parameters,
+    CursorParameter { cursor }: &CursorParameter,
     show: fn(RepairOrderView) -> T,
 ) -> Result<Response, ApiError> {
-    let (filter, sort, range) = parameters.parse(state.clock.zone())?;
+    let (filter, sort, range) = parameters.parse(state.clock.zone(), cursor.as_deref())?;
     let today = state.clock.today();
-    let selected = db::read!(state.db, |connection| store::select(connection, filter.clone(), today).await)?;
-    let orders =
-        || store::list(state.db.clone(), &selected, sort, range).map_ok(move |order| show(order.into_view(today)));
-    Ok(range.add_headers(json_array(orders).await?, uri, selected.total))
+    let list = list_id(&filter, sort);
+    let Some(limit) = range.limit else {
+        let selected = db::read!(state.db, |connection| store::select(connection, filter.clone(), today).await)?;
+        let orders =
+            || store::list(state.db.clone(), &selected, sort, &range).map_ok(move |order| show(order.into_view(today)));
+        return Ok(range.add_headers(json_array(orders).await?, uri, selected.total, None));
+    };
+    let (selected, mut orders) = db::read!(state.db, |connection| {
+        let selected = store::select(connection, filter.clone(), today).await?;
+        let orders = store::list_page(connection, &selected, sort, &range.start, limit).await?;
+        Ok((selected, orders))
+    })?;
+    // The header with the cursor precedes the orders, so all of them are read before the first is sent.
+    let has_next = i64::try_from(orders.len()).is_ok_and(|count| count > limit);
+    if has_next {
+        orders.pop();
+    }
+    let next_cursor = orders.last().filter(|_| has_next).map(|last| list.cursor(&last.place)).transpose()?;
+    let items = || stream::iter(orders.clone()).map(move |order| Ok(show(order.item.into_view(today))));
+    Ok(range.add_headers(json_array(items).await?, uri, selected.total, next_cursor.as_deref()))
 }

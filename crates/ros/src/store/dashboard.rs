@@ -23,15 +23,9 @@ pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Re
          FROM active
          GROUP BY CURENT_STATUS COLLATE utf8mb4_bin
          UNION ALL
-         SELECT 'PAID', NULL, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
-         FROM paid
-         UNION ALL
-         SELECT 'NET', NULL, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
-         FROM net
-         UNION ALL
-         SELECT 'RETURNED', CURENT_STATUS COLLATE utf8mb4_bin, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
-         FROM `returns`
-         GROUP BY CURENT_STATUS COLLATE utf8mb4_bin",
+         SELECT archive, status, CAST(SUM(orders) AS SIGNED), SUM(final_cost)
+         FROM archive_figures
+         GROUP BY archive, status",
     )
     .fetch_all(connection)
     .await?;

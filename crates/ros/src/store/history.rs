@@ -2,13 +2,13 @@
 
 use app_core::{
     db::{Pool, push_limit, stream_rows},
-    http::{ApiError, Page},
+    http::{ApiError, Page, Placed},
 };
 use futures_util::Stream;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
 
 use super::no_such_order;
-use crate::model::{HistoryEntry, NewHistoryEntry, OrderKey};
+use crate::model::{HistoryEntry, HistoryPlace, NewHistoryEntry, OrderKey};
 
 /// Inserts `entries`, if there are any.
 pub async fn insert_history(connection: &mut MySqlConnection, entries: &[NewHistoryEntry]) -> Result<(), ApiError> {
@@ -67,14 +67,19 @@ pub async fn count_history(connection: &mut MySqlConnection, key: &OrderKey) -> 
 pub fn list_history(
     db: Pool,
     key: &OrderKey,
-    page: Page,
-) -> impl Stream<Item = Result<HistoryEntry, ApiError>> + Send + use<> {
+    page: &Page<HistoryPlace>,
+) -> impl Stream<Item = Result<Placed<HistoryEntry, HistoryPlace>, ApiError>> + Send + use<> {
     let mut statement = QueryBuilder::new(
-        "SELECT revision, order_id, ro_number, action, changed_at, user, program, request_id, changes
-         FROM ro_history
+        "SELECT revision, order_id, ro_number, action, changed_at, user, program, request_id, changes,
+                revision AS place_revision
+         -- Without the word, MariaDB reads all later entries of the order before those of the page.
+         FROM ro_history FORCE INDEX (revision)
          WHERE ",
     );
     push_history_of(&mut statement, key);
+    if let Some(HistoryPlace { place_revision }) = page.start.place() {
+        statement.push(" AND revision < ").push_bind(*place_revision);
+    }
     // Revisions are numbered under the order's lock. Times would not do, since the clocks of instances may differ.
     statement.push(" ORDER BY revision DESC");
     push_limit(&mut statement, page);

@@ -2,14 +2,14 @@
 
 use app_core::{
     db::{RowSource, escape_like, push_list, stream_rows},
-    http::{ApiError, ListRange},
+    http::{ApiError, ListRange, PageStart, Placed},
 };
 use chrono::NaiveDate;
 use futures_util::Stream;
 use sqlx::{MySql, MySqlConnection, QueryBuilder, Row};
 
 use super::orders::COLUMNS;
-use crate::model::{ArchiveStatus, OrderFilter, OrderSort, RepairOrder, SortDirection, SortField};
+use crate::model::{ArchiveStatus, OrderFilter, OrderPlace, OrderSort, RepairOrder, SortDirection, SortField};
 
 /// The columns in which [`SearchText`](crate::model::SearchText) is looked for.
 const SEARCHED_COLUMNS: [&str; 7] =
@@ -35,14 +35,14 @@ pub async fn select(
     let mut selected = SelectedOrders { total: 0, filter, today, statuses: None };
     if !selected.filter.depends_on_status() {
         let mut statement = QueryBuilder::new("SELECT COUNT(*) AS orders FROM (");
-        selected.push_rows(&mut statement, "id");
+        selected.push_rows(&mut statement, "id", |_| {});
         statement.push(") found");
         selected.total = statement.build_query_scalar().fetch_one(connection).await?;
         return Ok(selected);
     }
     // Grouped character by character, since the collation takes letters with and without accents for the same.
     let mut statement = QueryBuilder::new("SELECT status, COUNT(*) AS orders FROM (");
-    selected.push_rows(&mut statement, "CURENT_STATUS COLLATE utf8mb4_bin AS status");
+    selected.push_rows(&mut statement, "CURENT_STATUS COLLATE utf8mb4_bin AS status", |_| {});
     statement.push(") found WHERE status IS NOT NULL GROUP BY status");
     let mut statuses = Vec::new();
     for row in statement.build().fetch_all(connection).await? {
@@ -62,10 +62,41 @@ pub fn list<'db, Db: RowSource<'db>>(
     db: Db,
     selected: &SelectedOrders,
     sort: OrderSort,
-    range: ListRange,
+    range: &ListRange<OrderPlace>,
 ) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send + use<'db, Db> {
-    let mut statement = QueryBuilder::new(format!("SELECT archive, id, {} FROM (", *COLUMNS));
-    selected.push_rows(&mut statement, &format!("id, {}", *COLUMNS));
+    // MySQL has no word for "no limit".
+    stream_rows(db, list_statement(selected, sort, &range.start, range.limit.unwrap_or(i64::MAX), ""))
+}
+
+/// Returns the first `limit` orders of [`list`] from `start` on with their places, and one more if there is one.
+pub async fn list_page(
+    connection: &mut MySqlConnection,
+    selected: &SelectedOrders,
+    sort: OrderSort,
+    start: &PageStart<OrderPlace>,
+    limit: i64,
+) -> Result<Vec<Placed<RepairOrder, OrderPlace>>, ApiError> {
+    let place = format!(
+        ", CAST({} AS CHAR) AS place_value, CAST(DATE_MADE AS CHAR) AS place_date_made, id AS place_id",
+        sort.field.column()
+    );
+    let mut statement = list_statement(selected, sort, start, limit + 1, &place);
+    Ok(statement.build_query_as().fetch_all(connection).await?)
+}
+
+fn list_statement(
+    selected: &SelectedOrders,
+    sort: OrderSort,
+    start: &PageStart<OrderPlace>,
+    limit: i64,
+    other_columns: &str,
+) -> QueryBuilder<MySql> {
+    let mut statement = QueryBuilder::new(format!("SELECT archive, id, {}{other_columns} FROM (", *COLUMNS));
+    selected.push_rows(&mut statement, &format!("id, {}", *COLUMNS), |statement| {
+        if let Some(place) = start.place() {
+            push_after(statement, sort, place);
+        }
+    });
     let column = sort.field.column();
     let direction = match sort.direction {
         SortDirection::Ascending => "",
@@ -73,14 +104,55 @@ pub fn list<'db, Db: RowSource<'db>>(
     };
     let then_by = if sort.field == SortField::NextDateToUpdate { "DATE_MADE DESC, id" } else { "id" };
     statement.push(format!(") found ORDER BY {column} IS NULL, {column}{direction}, {then_by}"));
-    // MySQL has no word for "no limit".
-    statement.push(" LIMIT ").push_bind(range.limit.unwrap_or(i64::MAX)).push(" OFFSET ").push_bind(range.offset);
-    stream_rows(db, statement)
+    statement.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(start.offset());
+    statement
+}
+
+/// Adds the condition that an order comes after `place` in the order of `sort`. Orders without a value come last in both directions.
+fn push_after(statement: &mut QueryBuilder<MySql>, sort: OrderSort, place: &OrderPlace) {
+    let comparison = match sort.direction {
+        SortDirection::Ascending => ">",
+        SortDirection::Descending => "<",
+    };
+    let mut values = vec![(sort.field, comparison, &place.place_value)];
+    if sort.field == SortField::NextDateToUpdate {
+        values.push((SortField::DateMade, "<", &place.place_date_made));
+    }
+    statement.push(" AND (");
+    for (field, comparison, value) in &values {
+        let column = field.column();
+        let Some(value) = value else {
+            statement.push(format!("{column} IS NULL AND ("));
+            continue;
+        };
+        // Dates are compared as texts, which has the same result, also for the zero dates of older programs.
+        let (column_value, bound_value) = match field {
+            SortField::NextDateToUpdate | SortField::DateMade => (format!("CAST({column} AS CHAR)"), ["", ""]),
+            SortField::EstimatedCost => (column.to_owned(), ["CAST(", " AS DECIMAL(15, 2))"]),
+            SortField::Id => (column.to_owned(), ["CAST(", " AS SIGNED)"]),
+            SortField::RoNumber | SortField::ShopName | SortField::CurrentStatus => (column.to_owned(), ["", ""]),
+        };
+        for (before, after) in [
+            (format!("{column} IS NULL OR {column_value} {comparison} "), ""),
+            (format!(" OR {column_value} = "), " AND ("),
+        ] {
+            let [open, close] = bound_value;
+            statement.push(before).push(open).push_bind(value.clone()).push(close).push(after);
+        }
+    }
+    statement.push("id > ").push_bind(place.place_id);
+    statement.push(")".repeat(values.len() + 1));
 }
 
 impl SelectedOrders {
-    /// Adds the SELECT of the rows with `columns`, after a column `archive`, from all tables that may have them.
-    fn push_rows(&self, statement: &mut QueryBuilder<MySql>, columns: &str) {
+    /// Adds the SELECT of the rows with `columns`, after a column `archive`, from all tables that may have them. `push_other` adds more
+    /// conditions.
+    fn push_rows(
+        &self,
+        statement: &mut QueryBuilder<MySql>,
+        columns: &str,
+        push_other: impl Fn(&mut QueryBuilder<MySql>),
+    ) {
         for (index, archive) in self.filter.archive.statuses().into_iter().enumerate() {
             if index > 0 {
                 statement.push(" UNION ALL ");
@@ -88,6 +160,7 @@ impl SelectedOrders {
             let (name, table) = (archive.name(), archive.table());
             statement.push(format!("SELECT '{name}' AS archive, {columns} FROM `{table}` WHERE TRUE"));
             self.push_conditions(statement, archive);
+            push_other(statement);
         }
     }
 
