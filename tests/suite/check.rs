@@ -87,6 +87,11 @@ async fn damaged_orders_are_named() {
             "UPDATE ro_history SET action = 'CREATED' WHERE order_id = 1 AND revision = 1",
         ),
         (
+            "UPDATE archive_figures SET orders = orders + 1",
+            &["archive_figures PAID 1 says 2 orders of 0.00, and there are 1 of 0.00"],
+            "UPDATE archive_figures SET orders = orders - 1",
+        ),
+        (
             "DELETE FROM ro_registry",
             &["paid 1 is not in ro_registry"],
             "INSERT INTO ro_registry (id, ro_number, archive) VALUES (1, 'RO1', 'PAID')",
@@ -226,6 +231,11 @@ async fn damaged_stock_is_named() {
             "DELETE FROM inventoryindex_suffixes WHERE RowId = 2",
             &["inventoryindex 2 is not in inventoryindex_suffixes, so that no search"],
             "INSERT INTO inventoryindex_suffixes VALUES ('B-2', 1, 2)",
+        ),
+        (
+            "DELETE FROM stock_room_trigrams WHERE RowId = 1",
+            &["stock_room 1 is not in stock_room_trigrams, so that no search"],
+            "UPDATE stock_room SET DESCRIPTION = 'X' WHERE id = 1",
         ),
         // An entry of another program explains another quantity.
         (

@@ -26,6 +26,7 @@ pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Vec<
         ledger(connection, kept).await?,
         Comparison::of_next_id(connection, "the next id of the index", "inventoryindex", GREATEST_ID).await?,
         Comparison::of_rows(connection, "part numbers and their suffixes", kept, &WITHOUT_SUFFIXES).await?,
+        Comparison::of_rows(connection, "texts of parts and their trigrams", kept, &WITHOUT_TRIGRAMS).await?,
         Comparison::of_rows(connection, "saved responses and the ledger", kept, RESPONSES_WITHOUT_ENTRY).await?,
     ])
 }
@@ -101,6 +102,26 @@ static WITHOUT_SUFFIXES: LazyLock<String> = LazyLock::new(|| {
                    SELECT 1
                    FROM {name}_suffixes
                    WHERE Suffix = part.PartNumberKey AND Position = 1 AND {name}_suffixes.RowId = part.{id}
+               )"
+        )
+    });
+    selects.join(" UNION ALL ")
+});
+
+/// The rows that no search for the beginning of their text finds.
+static WITHOUT_TRIGRAMS: LazyLock<String> = LazyLock::new(|| {
+    let selects = ["stock_room", "bins_inventory"].map(|name| {
+        format!(
+            "SELECT '{name}' AS table_name,
+                    CAST(part.id AS CHAR) AS row_id,
+                    'is not in {name}_trigrams, so that no search for its text finds it' AS difference
+             FROM `{name}` part
+             WHERE CHAR_LENGTH(CONCAT_WS(' ', part.PN, part.DESCRIPTION)) > 2
+               AND NOT EXISTS (
+                   SELECT 1
+                   FROM {name}_trigrams
+                   WHERE Trigram = LEFT(CONCAT_WS(' ', part.PN, part.DESCRIPTION), 3)
+                     AND {name}_trigrams.RowId = part.id
                )"
         )
     });

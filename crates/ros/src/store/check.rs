@@ -27,6 +27,7 @@ pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Vec<
         Comparison::of_rows(connection, "first entries of the history", kept, FIRST_ENTRIES).await?,
         Comparison::of_rows(connection, "histories of deleted orders", kept, &HISTORIES_WITHOUT_ORDER).await?,
         Comparison::of_rows(connection, "saved responses and orders", kept, RESPONSES_WITHOUT_ORDER).await?,
+        Comparison::of_rows(connection, "figures of the archive and its orders", kept, FIGURES).await?,
     ])
 }
 
@@ -137,6 +138,32 @@ const RESPONSES_WITHOUT_ORDER: &str = "
     ) shown
     WHERE NOT EXISTS (SELECT 1 FROM ro_history WHERE ro_history.order_id = shown.order_id)
       AND NOT EXISTS (SELECT 1 FROM ro_registry WHERE ro_registry.id = shown.order_id)";
+
+/// The rows of `archive_figures` that are not the number and the final costs of the archived orders.
+const FIGURES: &str = "
+    SELECT 'archive_figures' AS table_name,
+           CONCAT_WS(' ', archive, NULLIF(status, ''), slot) AS row_id,
+           CONCAT('says ', SUM(said_orders), ' orders of ', SUM(said_cost),
+                  ', and there are ', SUM(orders), ' of ', SUM(cost)) AS difference
+    FROM (
+        SELECT archive, status, slot, orders AS said_orders, final_cost AS said_cost, 0 AS orders, 0 AS cost
+        FROM archive_figures
+        UNION ALL
+        SELECT 'PAID', '', id % 8, 0, 0, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+        FROM paid
+        GROUP BY id % 8
+        UNION ALL
+        SELECT 'NET', '', id % 8, 0, 0, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+        FROM net
+        GROUP BY id % 8
+        UNION ALL
+        SELECT 'RETURNED', COALESCE(CURENT_STATUS, '') COLLATE utf8mb4_bin, id % 8, 0, 0,
+               COUNT(*), COALESCE(SUM(FINAL_COST), 0)
+        FROM `returns`
+        GROUP BY COALESCE(CURENT_STATUS, '') COLLATE utf8mb4_bin, id % 8
+    ) figures
+    GROUP BY archive, status, slot
+    HAVING SUM(said_orders) <> SUM(orders) OR SUM(said_cost) <> SUM(cost)";
 
 /// Compares each order with the digest in its last history entry.
 async fn orders_and_history(connection: &mut MySqlConnection, kept: usize) -> Result<Comparison, ApiError> {
