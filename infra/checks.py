@@ -942,6 +942,9 @@ def budget_is_of_the_month(template, resources):
             yield f"the budget tells {one['Subscribers']}"
     if told != {"FORECASTED": 80, "ACTUAL": 100}:
         yield f"the budget rings at {told}"
+    # CloudFormation makes a new budget for another address before it deletes the old one.
+    if "${AlarmEmail}" not in properties["Budget"]["BudgetName"]["Fn::Sub"]:
+        yield "the budget would keep its name for another address"
 
 
 def web_acl_guards_the_gateway(template, resources):
@@ -1445,6 +1448,7 @@ MUTATIONS = {
     budget_is_of_the_month: [
         ("Resources Budget Condition", GONE),
         ("Resources Budget Properties Budget TimeUnit", "ANNUALLY"),
+        ("Resources Budget Properties Budget BudgetName Fn::Sub", "ro-tracker-${Stage}"),
         ("Resources Budget Properties NotificationsWithSubscribers 0", GONE),
         ("Resources Budget Properties NotificationsWithSubscribers 1 Subscribers", []),
     ],
