@@ -23,6 +23,7 @@ CASES = json.loads((ROOT / "tests/data/failures.json").read_text())
 FINE = {case for case in CASES if case.startswith("fine: ")}
 
 # The requests of clients: the case in the file, how many an hour at a hundred orders a day, how many a minute at a million requests.
+# The former are fewer than those with which infra/README.md computes costs, because few requests are the harder case.
 REQUESTS = {
     "orders": ("fine: orders", 45, 400),
     "a long list": ("fine: orders", 3, 25),

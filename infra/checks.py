@@ -1117,7 +1117,7 @@ def queries_read_the_logs(observability):
     source = (ROOT / "crates/core/src/metrics/mod.rs").read_text()
     ours = set(re.findall(r"^    (\w+): (?:COUNT|MILLISECONDS), \w+;", source, re.MULTILINE))
     ours |= set(re.findall(r'const \w+: &str = "(\w+)";', source))
-    ours |= {"http.status", "outcome", "request.id", "level", "message", "fault", "hint"}
+    ours |= {"http.status", "outcome", "request.id", "level", "message", "error", "fault", "hint"}
     access = set(re.findall(r'"(\w+)":"\$context', read()["Resources"]["Api"]["Properties"]["AccessLogSetting"]["Format"]))
     words_of_the_language = {"filter", "stats", "count", "latest", "as", "by", "sort", "desc", "display", "limit", "or", "and"}
     for name, query in of_type(observability["Resources"], "AWS::Logs::QueryDefinition").items():
