@@ -23,6 +23,7 @@ CASES = json.loads((ROOT / "tests/data/failures.json").read_text())
 FINE = {case for case in CASES if case.startswith("fine: ")}
 
 # The requests of clients: the case in the file, how many an hour at a hundred orders a day, how many a minute at a million requests.
+# The former are fewer than those with which infra/README.md computes costs, because few requests are the harder case.
 REQUESTS = {
     "orders": ("fine: orders", 45, 400),
     "a long list": ("fine: orders", 3, 25),
@@ -181,13 +182,12 @@ def test_failure_rings_its_alarms(failure, share, many):
 
 
 @BOTH
-@pytest.mark.parametrize("failure", EXPECTED)
+@pytest.mark.parametrize("failure", [failure for failure in EXPECTED if CASES[failure]["function"]])
 def test_single_failure_rings_nothing(failure, many):
-    if "function" in CASES[failure] and CASES[failure]["function"]:
-        metrics = traffic(many, 180, failure, 0, BEGIN)
-        mailed = {name for name, alarm in templates()[0].items() if "AlarmActions" in alarm}
-        # One wrong key is wrong for good, and one chat can be a thousand times as long.
-        assert rings(metrics, 180, many).keys() & mailed <= {"UpstreamMisconfigured", "TokenSpend"}
+    metrics = traffic(many, 180, failure, 0, BEGIN)
+    mailed = {name for name, alarm in templates()[0].items() if "AlarmActions" in alarm}
+    # One wrong key is wrong for good, and one chat can be a thousand times as long.
+    assert rings(metrics, 180, many).keys() & mailed <= {"UpstreamMisconfigured", "TokenSpend"}
 
 
 @BOTH

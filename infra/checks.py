@@ -942,6 +942,9 @@ def budget_is_of_the_month(template, resources):
             yield f"the budget tells {one['Subscribers']}"
     if told != {"FORECASTED": 80, "ACTUAL": 100}:
         yield f"the budget rings at {told}"
+    # CloudFormation makes a new budget for another address before it deletes the old one.
+    if "${AlarmEmail}" not in properties["Budget"]["BudgetName"]["Fn::Sub"]:
+        yield "the budget would keep its name for another address"
 
 
 def web_acl_guards_the_gateway(template, resources):
@@ -1114,7 +1117,7 @@ def queries_read_the_logs(observability):
     source = (ROOT / "crates/core/src/metrics/mod.rs").read_text()
     ours = set(re.findall(r"^    (\w+): (?:COUNT|MILLISECONDS), \w+;", source, re.MULTILINE))
     ours |= set(re.findall(r'const \w+: &str = "(\w+)";', source))
-    ours |= {"http.status", "outcome", "request.id", "level", "message", "fault", "hint"}
+    ours |= {"http.status", "outcome", "request.id", "level", "message", "error", "fault", "hint"}
     access = set(re.findall(r'"(\w+)":"\$context', read()["Resources"]["Api"]["Properties"]["AccessLogSetting"]["Format"]))
     words_of_the_language = {"filter", "stats", "count", "latest", "as", "by", "sort", "desc", "display", "limit", "or", "and"}
     for name, query in of_type(observability["Resources"], "AWS::Logs::QueryDefinition").items():
@@ -1445,6 +1448,7 @@ MUTATIONS = {
     budget_is_of_the_month: [
         ("Resources Budget Condition", GONE),
         ("Resources Budget Properties Budget TimeUnit", "ANNUALLY"),
+        ("Resources Budget Properties Budget BudgetName Fn::Sub", "ro-tracker-${Stage}"),
         ("Resources Budget Properties NotificationsWithSubscribers 0", GONE),
         ("Resources Budget Properties NotificationsWithSubscribers 1 Subscribers", []),
     ],
