@@ -1,6 +1,6 @@
 //! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
 
-use std::{collections::BTreeMap, convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ai::AiConfig;
 use ai_logs::AiLogsConfig;
@@ -8,19 +8,18 @@ use anyhow::{Context, Result, anyhow};
 use app_core::{
     config::{ConfigError, Env, variables_of_process},
     db::Pool,
-    http::{BODY_LIMIT_BYTES, content_length, with_layers},
+    http::{BODY_LIMIT_BYTES, is_announced_too_large, with_layers},
     lambda::Delivery,
     telemetry,
 };
 use axum::{
-    Router,
-    body::{Body, Bytes, HttpBody},
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
 use futures_util::stream;
-use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -122,7 +121,7 @@ async fn accept(listener: TcpListener, routes: Router, options: &Options, signal
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        set_up(&stream, options.client_timeout);
+        set_options(&stream, options.client_timeout);
         let service = TowerToHyperService::new(routes.clone());
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         // An error says that the client has gone or was too slow.
@@ -131,53 +130,43 @@ async fn accept(listener: TcpListener, routes: Router, options: &Options, signal
 }
 
 /// Sets the options of a client's connection. This fails only if the client has already disconnected.
-fn set_up(stream: &TcpStream, client_timeout: u32) {
+fn set_options(stream: &TcpStream, client_timeout: u32) {
     let _ = stream.set_nodelay(true);
     // A client that reads nothing would hold its response, and with a list a connection to the database, for ever.
     #[cfg(target_os = "linux")]
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, client_timeout * 1000);
 }
 
-/// How bodies are read.
+/// The limits on reading bodies.
 #[derive(Clone)]
 struct BodyReading {
     places: Arc<Semaphore>,
     client_timeout: Duration,
 }
 
-/// Reads the body of a request before it takes a place among the running ones, so that slow clients hold none. A body that does not
-/// come in time breaks off, and one that is announced as too large is not read.
-async fn read_body(State(reading): State<BodyReading>, request: Request, next: Next) -> Result<Response, Infallible> {
+/// Reads the body of a request before the request takes a place among the running ones, so that slow clients hold none. A body that
+/// does not come in time breaks off, and one that is announced as too large is not read.
+async fn read_body(State(reading): State<BodyReading>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let is_too_large = content_length(&parts.headers).is_some_and(|length| length > BODY_LIMIT_BYTES as u64);
-    let body = if body.is_end_stream() || is_too_large {
+    let body = if body.is_end_stream() || is_announced_too_large(&parts.headers) {
         body
     } else {
         let read = async {
             let _place = reading.places.acquire().await;
-            collect(body).await
+            to_bytes(body, BODY_LIMIT_BYTES).await
         };
-        let too_slow = |_| Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)));
-        match timeout(reading.client_timeout, read).await.unwrap_or_else(too_slow) {
-            Ok(bytes) => Body::from(bytes),
-            Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
+        match timeout(reading.client_timeout, read).await {
+            Ok(Ok(bytes)) => Body::from(bytes),
+            Ok(Err(error)) => failed_body(error.into_inner()),
+            Err(too_slow) => failed_body(too_slow.into()),
         }
     };
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    next.run(Request::from_parts(parts, body)).await
 }
 
-/// Reads a body, or as much of it as shows that it is too large.
-async fn collect(mut body: Body) -> Result<Vec<u8>, axum::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Some(data) = frame?.data_ref() {
-            bytes.extend_from_slice(data);
-        }
-        if bytes.len() > BODY_LIMIT_BYTES {
-            break;
-        }
-    }
-    Ok(bytes)
+/// A body of which nothing can be read, because of `error`.
+fn failed_body(error: BoxError) -> Body {
+    Body::from_stream(stream::iter([Err::<Bytes, _>(error)]))
 }
 
 /// Starts the DynamoDB emulator if it is wanted, opens the first connections, and binds the port.
