@@ -70,8 +70,7 @@ impl App {
         for (part, opening) in openings.values() {
             assert_eq!(ledger_fault(&mut connection, part, *opening).await, None);
         }
-        let comparisons =
-            inventory::store::check(&mut *self.connection().await, 10).await.expect("the tables are compared");
+        let comparisons = inventory::store::check(&mut connection, 10).await.expect("the tables are compared");
         assert_all_agree(&comparisons);
     }
 }

@@ -1,6 +1,6 @@
 //! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use ai::AiConfig;
 use ai_logs::AiLogsConfig;
@@ -13,13 +13,14 @@ use app_core::{
     telemetry,
 };
 use axum::{
-    BoxError, Router,
-    body::{Body, Bytes, HttpBody, to_bytes},
+    Router,
+    body::{Body, Bytes, HttpBody},
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
 use futures_util::stream;
+use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -153,20 +154,30 @@ async fn read_body(State(reading): State<BodyReading>, request: Request, next: N
     } else {
         let read = async {
             let _place = reading.places.acquire().await;
-            to_bytes(body, BODY_LIMIT_BYTES).await
+            collect(body).await
         };
-        match timeout(reading.client_timeout, read).await {
-            Ok(Ok(bytes)) => Body::from(bytes),
-            Ok(Err(error)) => failed_body(error.into_inner()),
-            Err(too_slow) => failed_body(too_slow.into()),
+        let too_slow = |_| Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)));
+        match timeout(reading.client_timeout, read).await.unwrap_or_else(too_slow) {
+            Ok(bytes) => Body::from(bytes),
+            Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
         }
     };
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// A body of which nothing can be read, because of `error`.
-fn failed_body(error: BoxError) -> Body {
-    Body::from_stream(stream::iter([Err::<Bytes, _>(error)]))
+/// Reads a body, or as much of it as shows the handler that it is too large. (axum would not recognize the error of `to_bytes` as one of
+/// size once it is the error of another body.)
+async fn collect(mut body: Body) -> Result<Vec<u8>, axum::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+        if bytes.len() > BODY_LIMIT_BYTES {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 /// Starts the DynamoDB emulator if it is wanted, opens the first connections, and binds the port.
