@@ -4,7 +4,6 @@
 
 use std::{
     fs,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -14,16 +13,15 @@ use rotracker_cli::output::print;
 use rotracker_tests::{
     TestDatabase,
     database::{execute, fill, migrate},
-    emulator::{Instance, binary, database_variables, free_port, template_variables},
+    emulator::{Instance, binary, database_variables, template_variables},
     gateway::{Call, Gateway},
     issuer::Issuer,
     runtime_api::{Outcome, RuntimeApi},
+    service::Service,
 };
-use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::{Child, Command},
     time::{interval, sleep, timeout},
 };
 
@@ -32,43 +30,24 @@ const ORDERS: u32 = 50_000;
 /// How long a client of a measurement waits.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running `rotracker serve`.
-struct Service {
-    address: String,
-    process: Child,
-    _folder: TempDir,
-}
+/// How often each request is sent.
+const REPEATS: u32 = 3;
 
-impl Service {
-    async fn start(database: &TestDatabase, variables: &[(&str, String)]) -> Result<Self> {
-        let (address, folder) = (format!("127.0.0.1:{}", free_port()), tempfile::tempdir()?);
-        let port = address.rsplit(':').next().unwrap_or_default().to_owned();
-        let mut command = Command::new(binary("rotracker").await);
-        command
-            .env_clear()
-            .envs(database_variables(database))
-            .envs(variables.iter().map(|(name, value)| (*name, value)));
-        command
-            .args(["serve", "--client-timeout", "30", "--port", &port, "--embedded-dynamodb"])
-            .arg(folder.path())
-            .kill_on_drop(true);
-        let mut process = command.stdout(Stdio::piped()).spawn()?;
-        let mut log = BufReader::new(process.stdout.take().context("a pipe")?).lines();
-        while !log.next_line().await?.context("the service ended")?.contains("listening on") {}
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Ok(Self { address, process, _folder: folder })
+/// The service that gets the requests.
+struct Target(Service);
+
+impl Target {
+    async fn start(database: &TestDatabase, variables: &[(&str, String)]) -> Self {
+        let variables = [database_variables(database).as_slice(), variables].concat();
+        Self(Service::start(&["--client-timeout", "30"], &variables).await)
+    }
+
+    fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.0.port)
     }
 
     fn file(&self, name: &str) -> Result<String> {
-        Ok(format!("/proc/{}/{name}", self.process.id().context("the service ended")?))
-    }
-
-    /// The value of a line of `status` in MB.
-    fn megabytes(&self, line: &str) -> Result<f64> {
-        let status = fs::read_to_string(self.file("status")?)?;
-        let value = status.lines().find_map(|text| text.strip_prefix(line)).context("no such line")?;
-        let kilobytes: f64 = value.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kilobytes / 1024.0)
+        Ok(format!("/proc/{}/{name}", self.0.instance.process_id()?))
     }
 
     /// The processor time that the service has used, in ticks of 10 ms.
@@ -80,7 +59,7 @@ impl Service {
 
     /// Sends `request` as it is and reads the whole response. Returns its status, 0 if there was none.
     async fn send(&self, request: &[u8]) -> Result<u16> {
-        let mut stream = TcpStream::connect(&self.address).await?;
+        let mut stream = TcpStream::connect(self.address()).await?;
         let (mut reader, mut writer) = stream.split();
         let mut response = Vec::new();
         let write = async {
@@ -98,18 +77,19 @@ impl Service {
     }
 
     async fn measure(&self, case: &Case) -> Result<()> {
-        let Case { name, request, times } = case;
+        let Case { name, request } = case;
+        // From now on the peak of the memory is counted anew.
         fs::write(self.file("clear_refs")?, "5")?;
-        let (memory, ticks, mut samples, mut status) = (self.megabytes("VmRSS")?, self.ticks()?, Vec::new(), 0);
-        for _ in 0..*times {
+        let (memory, ticks) = (self.0.instance.resident_memory()?, self.ticks()?);
+        let (mut times, mut status) = (Vec::new(), 0);
+        for _ in 0..REPEATS {
             let started = Instant::now();
             status = self.send(request).await?;
-            samples.push(started.elapsed());
+            times.push(started.elapsed());
         }
-        samples.sort_unstable();
-        let median = samples[samples.len() / 2].as_secs_f64() * 1e3;
-        let processor = (self.ticks()? - ticks) as f64 * 10.0 / f64::from(*times);
-        let peak = (self.megabytes("VmHWM")? - memory).max(0.0);
+        let median = median_of(times);
+        let processor = (self.ticks()? - ticks) as f64 * 10.0 / f64::from(REPEATS);
+        let peak = megabytes(self.0.instance.peak_memory()?.saturating_sub(memory));
         print(&format!("| {name} | {} | {status} | {median:.1} | {processor:.1} | {peak:.1} |", request.len()));
         Ok(())
     }
@@ -127,15 +107,23 @@ fn status_of(response: &[u8]) -> u16 {
     line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// A request, and how often it is sent.
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
+}
+
+/// Returns the median in milliseconds.
+fn median_of(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
+
 struct Case {
     name: &'static str,
     request: Vec<u8>,
-    times: u32,
 }
 
 fn case(name: &'static str, request: Vec<u8>) -> Case {
-    Case { name, request, times: 3 }
+    Case { name, request }
 }
 
 fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
@@ -200,7 +188,8 @@ fn bodies() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn requests_without_body() -> Vec<Case> {
+/// Requests that are unusual in another way than by the fields of an order.
+fn other_requests() -> Vec<Case> {
     let path = |query: &str| get(&format!("/api/ros?{query}"), &[]);
     let list = "limit=1&q=";
     let gzip = "gzip,".repeat(3_000);
@@ -247,7 +236,7 @@ fn searches() -> Vec<Case> {
         ("a search for backslashes", search(&"%5C".repeat(200))),
         ("a search for aaa…ab", search(&format!("{}b", "note%20".repeat(28)))),
     ]
-    .map(|(name, request)| Case { name, request, times: 3 })
+    .map(|(name, request)| case(name, request))
     .into()
 }
 
@@ -274,42 +263,58 @@ fn tokens(issuer: &Issuer) -> Vec<Case> {
 const HEADING: &str =
     "| request | bytes | status | median ms | processor ms | peak MB more |\n|---|---|---|---|---|---|";
 
-/// Clients that hold connections.
-async fn connections(service: &Service) -> Result<()> {
+/// Connections that their clients hold.
+struct Held<'a> {
+    name: &'static str,
+    count: usize,
+    /// The bytes that are sent at first.
+    start: &'a [u8],
+    /// The byte that is sent each second after that.
+    each_second: Option<u8>,
+    /// Whether the service answers them.
+    has_answer: bool,
+}
+
+/// Measures the connections that clients hold.
+async fn connections(service: &Target) -> Result<()> {
     print("\n| connections | after | still open | an ordinary request meanwhile | MB more |\n|---|---|---|---|---|");
-    let before = service.megabytes("VmRSS")?;
-    let header = head("POST", "/api/ros", &[("content-type", "application/json"), ("content-length", "1000")]);
+    let before = megabytes(service.0.instance.resident_memory()?);
+    let body = head("POST", "/api/ros", &[("content-type", "application/json"), ("content-length", "1000")]);
+    let body = format!("{body}\r\n{{").into_bytes();
     let list = get("/api/ros", &[]);
-    let kinds: [(&str, usize, &[u8], Option<u8>); 4] = [
-        ("idle", 10_000, b"", None),
-        ("a byte of a header each second", 200, b"GET /api/ros HTTP/1.1\r\nx: ", Some(b'x')),
-        ("a byte of a body each second", 200, header.as_bytes(), Some(b' ')),
-        ("a list of 50,000 orders that is not read", 30, &list, None),
+    let slow = |name, start, byte| Held { name, count: 200, start, each_second: Some(byte), has_answer: false };
+    let kinds = [
+        Held { name: "idle", count: 10_000, start: b"", each_second: None, has_answer: false },
+        slow("a byte of a header each second", b"GET /api/ros HTTP/1.1\r\nx: ", b'x'),
+        slow("a byte of a body each second", &body, b' '),
+        Held {
+            name: "a list of 50,000 orders that is not read",
+            count: 30,
+            start: &list,
+            each_second: None,
+            has_answer: true,
+        },
     ];
-    for (name, count, start, drip) in kinds {
-        let mut start = start.to_vec();
-        if name.contains("body") {
-            start.extend(b"\r\n{");
-        }
+    for Held { name, count, start, each_second, has_answer } in kinds {
         let mut streams = Vec::new();
         for _ in 0..count {
-            let mut stream = timeout(PATIENCE, TcpStream::connect(&service.address)).await??;
-            let _ = stream.write_all(&start).await;
+            let mut stream = timeout(PATIENCE, TcpStream::connect(service.address())).await??;
+            let _ = stream.write_all(start).await;
             streams.push(stream);
         }
         let (started, mut seconds, mut every) = (Instant::now(), 0, interval(Duration::from_secs(1)));
         while seconds < 75 {
             every.tick().await;
             seconds += 1;
-            if let Some(byte) = drip {
+            if let Some(byte) = each_second {
                 for stream in &mut streams {
                     let _ = stream.try_write(&[byte]);
                 }
             }
             if [3, 15, 45, 75].contains(&seconds) {
-                let open = streams.iter().filter(|stream| is_open(stream, name.contains("not read"))).count();
+                let open = streams.iter().filter(|stream| is_open(stream, has_answer)).count();
                 let ordinary = service.ordinary().await?;
-                let more = service.megabytes("VmRSS")? - before;
+                let more = megabytes(service.0.instance.resident_memory()?) - before;
                 let after = started.elapsed().as_secs();
                 print(&format!("| {count}: {name} | {after} s | {open} | {ordinary} | {more:.1} |"));
             }
@@ -339,18 +344,17 @@ async fn lambda(database: &TestDatabase) -> Result<()> {
         let instance = Instance::start(&api.address, &binary("ros").await, &variables);
         let call = Call::new(Method::POST, "/api/ros").header("content-type", "application/json").text(&body);
         let event = Gateway::RestApi.event(&call);
-        let (mut samples, mut status) = (Vec::new(), 0);
-        for _ in 0..3 {
+        let (mut times, mut status) = (Vec::new(), 0);
+        for _ in 0..REPEATS {
             let started = Instant::now();
             status = match api.invoke(&event).await {
                 Outcome::Response(posted) => posted.read().await.status(),
                 Outcome::Error(_) => 502,
             };
-            samples.push(started.elapsed());
+            times.push(started.elapsed());
         }
-        samples.sort_unstable();
-        let peak = instance.peak_memory()? as f64 / 1024.0 / 1024.0;
-        print(&format!("| {name} | {status} | {:.1} | {peak:.1} |", samples[1].as_secs_f64() * 1e3));
+        let peak = megabytes(instance.peak_memory()?);
+        print(&format!("| {name} | {status} | {:.1} | {peak:.1} |", median_of(times)));
         instance.stop().await;
     }
     Ok(())
@@ -367,7 +371,7 @@ async fn main() -> Result<()> {
     migrate(&database, &database, false).await.map_err(anyhow::Error::msg)?;
     fill(&database, ORDERS).await;
     execute(&mut database.connect().await, "ANALYZE TABLE active").await;
-    let service = Service::start(&database, &[("AUTH_MODE", "none".to_owned())]).await?;
+    let service = Target::start(&database, &[("AUTH_MODE", "none".to_owned())]).await;
     // The first requests fill caches.
     for _ in 0..20 {
         service.ordinary().await?;
@@ -379,11 +383,11 @@ async fn main() -> Result<()> {
     for (name, body) in bodies() {
         service.measure(&case(name, post("/api/ros", &body))).await?;
     }
-    for case in requests_without_body().into_iter().chain(searches()) {
+    for case in other_requests().into_iter().chain(searches()) {
         service.measure(&case).await?;
     }
     let issuer = Issuer::start().await;
-    let guarded = Service::start(&database, &issuer.variables()).await?;
+    let guarded = Target::start(&database, &issuer.variables()).await;
     for case in tokens(&issuer) {
         guarded.measure(&case).await?;
     }

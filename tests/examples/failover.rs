@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use rotracker_cli::output::print;
-use rotracker_tests::failover::{self, FirstServer, Options, rehearse};
+use rotracker_tests::failover::{Address, FirstServer, Options, rehearse};
 
 /// Rehearses a failover of the database while clients go on
 #[derive(Parser)]
@@ -12,12 +12,12 @@ struct Arguments {
     /// The server program, instead of the installed one
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
-    /// The address that moves to the second server
+    /// The address that moves to the second server; without it, one rehearsal for each
     #[arg(long, value_enum)]
     address: Vec<Address>,
     /// What becomes of the first server
     #[arg(long, value_enum, default_value = "killed")]
-    first: First,
+    first: FirstServer,
     /// The number of clients
     #[arg(long, default_value_t = 16)]
     clients: usize,
@@ -26,37 +26,12 @@ struct Arguments {
     changes: usize,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Address {
-    Proxy,
-    Name,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum First {
-    /// It is killed
-    Killed,
-    /// It goes on, read-only
-    Stays,
-    /// Its packets are lost; this changes the packet filter, and needs root and a name
-    Vanishes,
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { server, address, first, clients, changes } = Arguments::parse();
+    let Arguments { server, address, first: first_server, clients, changes } = Arguments::parse();
     let addresses = if address.is_empty() { vec![Address::Proxy, Address::Name] } else { address };
-    let first_server = match first {
-        First::Killed => FirstServer::Killed,
-        First::Stays => FirstServer::Stays,
-        First::Vanishes => FirstServer::Vanishes,
-    };
     let mut is_sound = true;
     for address in addresses {
-        let address = match address {
-            Address::Proxy => failover::Address::Proxy,
-            Address::Name => failover::Address::Name,
-        };
         let rehearsal = rehearse(&Options { program: server.clone(), address, first_server, clients, changes }).await;
         print(&rehearsal.summary);
         for fault in &rehearsal.faults {

@@ -10,25 +10,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use app_core::db::{self, Pool};
+use app_core::db;
 use clap::Parser;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rotracker_cli::{
-    database_server::{self, DatabaseServer},
-    output::{print, progress, silent},
-};
+use rotracker_cli::output::{print, progress};
 use rotracker_tests::{
-    database::{config_of, execute, try_execute},
+    database::{config_of, own_server, try_execute},
     tcp_proxy::{Disconnect, TcpProxy},
-    workload::{DatabaseAddress, Fleet, Workload, add_parts},
+    workload::{ACCOUNT, DatabaseAddress, Fleet, Workload, prepare},
 };
 use rustix::process::Signal;
 use sqlx::MySqlConnection;
 use tokio::time::{sleep, timeout};
-
-const MAIN: &str = "soak";
-const INVENTORY: &str = "soak_inventory";
-const SERVICE: &str = "service";
 
 /// `rotracker serve` and an instance of `ros`, which are not killed, so that their memory can be compared over the whole run.
 const LASTING: [usize; 2] = [0, 2];
@@ -87,7 +80,7 @@ impl Disturbances {
             0..12 => {
                 let sessions =
                     sqlx::query_scalar("SELECT CAST(ID AS SIGNED) FROM information_schema.PROCESSLIST WHERE USER = ?")
-                        .bind(SERVICE)
+                        .bind(ACCOUNT)
                         .fetch_all(&mut self.root)
                         .await;
                 let sessions: Vec<i64> = match sessions {
@@ -121,10 +114,10 @@ impl Disturbances {
                 "all connections were cut"
             }
             _ => {
-                self.proxy.refuse();
+                self.proxy.refuse().await;
                 self.proxy.end_any(Disconnect::Reset);
                 sleep(a_while).await;
-                self.proxy.listen();
+                self.proxy.listen().await;
                 "connections were refused for a while"
             }
         };
@@ -146,44 +139,14 @@ fn mean(samples: &[Usage]) -> f64 {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let folder = tempfile::tempdir()?;
-    let options = database_server::Options {
-        data_dir: folder.path().join("server"),
-        port: None,
-        also_listen: None,
-        throw_away: true,
-        arguments: Vec::new(),
-        progress: silent,
-    };
-    let server = DatabaseServer::start_program(arguments.server.as_deref(), options).await?;
+    let (server, _folder) = own_server(arguments.server.as_deref(), &[]).await;
     let config = config_of(&server, 1);
     let mut root = db::connect(&config, None).await?;
     let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut root).await?;
-    execute(
-        &mut root,
-        &format!(
-            "CREATE DATABASE {MAIN};
-             CREATE DATABASE {INVENTORY};
-             CREATE USER '{SERVICE}'@'%';
-             GRANT SELECT, INSERT, UPDATE, DELETE ON {MAIN}.* TO '{SERVICE}'@'%';
-             GRANT SELECT, INSERT, UPDATE, DELETE ON {INVENTORY}.* TO '{SERVICE}'@'%'"
-        ),
-    )
-    .await;
-    migrate::migrate_main(&Pool::new(&config, MAIN)).await?;
-    migrate::migrate_inventory(&Pool::new(&config, INVENTORY)).await?;
-    let mut inventory = db::connect(&config, Some(INVENTORY)).await?;
-    let parts = add_parts(&mut inventory).await;
+    let parts = prepare(&config).await;
 
     let proxy = TcpProxy::to(&format!("{}:{}", server.host, server.port)).await;
-    let address = DatabaseAddress {
-        host: "127.0.0.1".to_owned(),
-        port: proxy.address.port(),
-        user: SERVICE.to_owned(),
-        main: MAIN.to_owned(),
-        inventory: INVENTORY.to_owned(),
-        hosts: None,
-    };
+    let address = DatabaseAddress { host: "127.0.0.1".to_owned(), port: proxy.address.port(), hosts: None };
     let fleet = Arc::new(Fleet::start(&address).await);
     let at_first = LASTING.map(|process| usage(&fleet, process)).into_iter().collect::<Result<Vec<_>>>()?;
     let mut workload = Workload::start(fleet.clone(), parts, arguments.clients, arguments.seed);
@@ -211,8 +174,7 @@ async fn main() -> Result<ExitCode> {
     workload.repeat(500).await;
     let at_last = LASTING.map(|process| usage(&fleet, process)).into_iter().collect::<Result<Vec<_>>>()?;
 
-    let mut main = db::connect(&config, Some(MAIN)).await?;
-    let mut faults = workload.compare(&mut main, &mut inventory).await;
+    let mut faults = workload.compare(&config).await;
     let requests = workload.progress().requests;
     print(&format!("{version}: {requests} requests in {:.1} minutes", took.as_secs_f64() / 60.0));
     print(&workload.summary());

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use rotracker_cli::dynamodb::DynamoDb;
 use rotracker_tests::{
     anthropic::{Ending, FakeAnthropic, Part, Script, events, sse},
-    assistant::{CANARY_KEY, chat},
+    assistant::{CANARY_KEY, LEAK, chat},
     dynamodb::{DynamoDbProxy, Loss, emulator},
     emulator::{Instance, assistant_variables, binary, free_port, template_variables},
     gateway::{Call, Gateway},
@@ -14,9 +14,6 @@ use rotracker_tests::{
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use uuid::Uuid;
-
-/// A text of an error that must be in no response and no log.
-const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 
 /// The response to a failure.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +139,8 @@ impl Reply {
 struct Failure {
     case: &'static str,
     scripts: Vec<Script>,
+    /// How connections end that Anthropic breaks.
+    ending: Ending,
     shown: Shown,
     retry_after: Option<&'static str>,
     /// The requests that Anthropic gets.
@@ -152,17 +151,20 @@ struct Failure {
 
 impl Failure {
     fn new(case: &'static str, scripts: Vec<Script>, shown: Shown, tries: usize, hint: &'static str) -> Self {
-        Self { case, scripts, shown, retry_after: None, tries, hint }
+        Self { case, scripts, ending: Ending::Fin, shown, retry_after: None, tries, hint }
     }
 
     fn retry_after(self, seconds: &'static str) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    fn with_reset(self) -> Self {
+        Self { ending: Ending::Reset, ..self }
+    }
+
     async fn happens(self, dynamodb: &DynamoDb) {
         let case = self.case;
-        let ending = if case.contains("reset") { Ending::Reset } else { Ending::Fin };
-        let anthropic = FakeAnthropic::on(listener().await, ending, []);
+        let anthropic = FakeAnthropic::on(listener().await, self.ending, []);
         let function = Function::start(&anthropic.url, &dynamodb.endpoint, &[]).await;
         for stream in [false, true] {
             let earlier = anthropic.requests().len();
@@ -233,9 +235,9 @@ async fn failures_of_anthropic_are_explained_and_pass() {
         Failure::new("a slow body", vec![Script::whole(vec![Part::Trickle])], LATE, 1, TOO_SLOW),
         Failure::new("a slow stream", vec![Script::parts(vec![Part::Trickle])], LATE, 1, TOO_SLOW),
         Failure::new("closed connections", vec![Script::breaks_at_once(); 3], FAILED, 3, NETWORK),
-        Failure::new("connections that are reset", vec![Script::breaks_at_once(); 3], FAILED, 3, NETWORK),
+        Failure::new("connections that are reset", vec![Script::breaks_at_once(); 3], FAILED, 3, NETWORK).with_reset(),
         Failure::new("halves of a body", vec![begun(Part::Break); 3], FAILED, 3, NETWORK),
-        Failure::new("halves of a body, reset", vec![begun(Part::Break); 3], FAILED, 3, NETWORK),
+        Failure::new("halves of a body, reset", vec![begun(Part::Break); 3], FAILED, 3, NETWORK).with_reset(),
         Failure::new("an endless body", vec![Script::whole(megabytes(40))], FAILED, 1, OTHER_SERVER),
         Failure::new("an endless event", vec![Script::parts(megabytes(40))], FAILED, 1, OTHER_SERVER),
     ];
@@ -250,20 +252,19 @@ async fn streams_that_fail_half_way_are_explained_and_the_next_one_is_whole() {
     let bytes = |event: &Value| Part::Bytes(sse(event).into_bytes());
     let endless = std::iter::repeat_n(Part::Bytes(vec![b'x'; 1 << 20]), 40).collect();
     let cases = [
-        ("silence", vec![Part::Silence], "timeout_error", LATE.message, TOO_SLOW),
-        ("blanks", vec![Part::Trickle], "timeout_error", LATE.message, TOO_SLOW),
-        ("a break", vec![Part::Break], "api_error", FAILED.message, NETWORK),
-        ("a reset", vec![Part::Break], "api_error", FAILED.message, NETWORK),
-        ("an early end", vec![], "api_error", FAILED.message, NETWORK),
-        ("an endless event", endless, "api_error", FAILED.message, OTHER_SERVER),
-        ("an error", vec![bytes(&error)], "overloaded_error", "Overloaded", STATUS_PAGE),
+        ("silence", Ending::Fin, vec![Part::Silence], "timeout_error", LATE.message, TOO_SLOW),
+        ("blanks", Ending::Fin, vec![Part::Trickle], "timeout_error", LATE.message, TOO_SLOW),
+        ("a break", Ending::Fin, vec![Part::Break], "api_error", FAILED.message, NETWORK),
+        ("a reset", Ending::Reset, vec![Part::Break], "api_error", FAILED.message, NETWORK),
+        ("an early end", Ending::Fin, vec![], "api_error", FAILED.message, NETWORK),
+        ("an endless event", Ending::Fin, endless, "api_error", FAILED.message, OTHER_SERVER),
+        ("an error", Ending::Fin, vec![bytes(&error)], "overloaded_error", "Overloaded", STATUS_PAGE),
     ];
     let dynamodb = emulator().await;
-    let run = cases.map(|(case, end, kind, message, hint)| {
+    let run = cases.map(|(case, ending, end, kind, message, hint)| {
         let begun: Vec<Part> = all[..4].iter().map(bytes).collect();
         let dynamodb = &dynamodb;
         Box::pin(async move {
-            let ending = if case.contains("reset") { Ending::Reset } else { Ending::Fin };
             let script = Script::parts([begun, end].concat());
             let anthropic = FakeAnthropic::on(listener().await, ending, [script]);
             let function = Function::start(&anthropic.url, &dynamodb.endpoint, &[]).await;

@@ -7,13 +7,14 @@ use http::StatusCode;
 use rotracker_tests::{
     App,
     app::{new_order, path_by_number, path_of},
+    database::assert_all_agree,
 };
 use serde_json::json;
 
 /// Asserts that `rotracker check` finds no difference.
 async fn assert_all_agrees(app: &App) {
     let comparisons = ros::store::check(&mut *app.connection().await, 10).await.unwrap();
-    assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
+    assert_all_agree(&comparisons);
 }
 
 const ARCHIVES: [&str; 4] = ["ACTIVE", "PAID", "NET", "RETURNED"];

@@ -4,14 +4,10 @@ use std::sync::Arc;
 
 use app_core::db::{self, DatabaseConfig, Pool};
 use futures_util::future::{join_all, try_join_all};
-use rotracker_cli::{
-    database_server::{self, DatabaseServer},
-    output::silent,
-};
 use rotracker_tests::{
     App, TestDatabase, TestResponse,
     app::{new_order, path_of},
-    database::{config_of, connect, execute, server, try_execute},
+    database::{config_of, connect, execute, own_server, server, try_execute},
 };
 use serde_json::json;
 use sqlx::Row;
@@ -262,26 +258,11 @@ async fn requests_succeed_again_once_the_configuration_is_mended() {
     execute(&mut root, &format!("DROP USER {user}")).await;
 }
 
-/// A server whose global variables a test may change, and root's account on it.
-async fn own_server() -> (DatabaseServer, DatabaseConfig, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let server = DatabaseServer::start(database_server::Options {
-        data_dir: folder.path().join("server"),
-        port: None,
-        also_listen: None,
-        throw_away: true,
-        arguments: Vec::new(),
-        progress: silent,
-    })
-    .await
-    .unwrap();
-    let config = config_of(&server, 1);
-    (server, config, folder)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_succeed_again_once_the_server_recovers() {
-    let (_server, config, _folder) = own_server().await;
+    // Its global variables may be changed.
+    let (server, _folder) = own_server(None, &[]).await;
+    let config = config_of(&server, 1);
     let mut root = db::connect(&config, None).await.unwrap();
     // It has the same name as a database of the shared server, which is dropped at the end.
     let database = TestDatabase::empty().await;

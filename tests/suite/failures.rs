@@ -28,7 +28,7 @@ fn client() -> reqwest::Client {
     local_client().timeout(Duration::from_secs(60)).build().unwrap()
 }
 
-/// What is in the file: for each case the function, the request and its metrics.
+/// The cases of the file: for each the function, the status of the response and the metrics.
 struct Cases {
     file: PathBuf,
     written: BTreeMap<String, Value>,
@@ -72,7 +72,7 @@ impl Cases {
     }
 }
 
-/// The metrics that CloudWatch stores for a line, by their names and dimensions. Times are rounded down to half a second, and are those of
+/// Returns the metrics that CloudWatch stores for a line, by their names and dimensions. Times are rounded down to half a second, and are those of
 /// the file where they are not shorter, since a busy machine takes longer.
 fn metrics_of(line: &Value, written: &Value) -> Map<String, Value> {
     let mut metrics = Map::new();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Method;
 use rotracker_tests::{
     App, TestDatabase,
@@ -177,8 +178,8 @@ async fn the_assistant_works_after_a_freeze() {
 async fn connections_of_frozen_instances_end_on_the_server() {
     let database = TestDatabase::empty().await;
     migrate(&database, &database, false).await.unwrap();
-    // The sessions as the functions begin them, with two seconds instead of ten minutes.
-    let proxy = Proxy::replacing("wait_timeout = 600", "wait_timeout = 002").await;
+    // The sessions as the functions begin them, with five seconds instead of ten minutes.
+    let proxy = Proxy::replacing("wait_timeout = 600", "wait_timeout = 005").await;
     let through_proxy = [
         ("DB_HOST", "127.0.0.1".to_owned()),
         ("DB_PORT", proxy.port.to_string()),
@@ -186,19 +187,21 @@ async fn connections_of_frozen_instances_end_on_the_server() {
         ("DB_SSL_MODE", "DISABLED".to_owned()),
     ];
     let variables = [database_variables(&database).as_slice(), &template_variables(), &through_proxy].concat();
-    let mut functions = Vec::new();
-    for (name, path) in [
+    let reads = [
         ("ros", "/api/ros"),
         ("ros", "/api/ros/stats/dashboard"),
         ("inventory", "/api/inventory/stats"),
         ("ai-logs", "/api/ai-logs"),
-    ] {
+    ];
+    // At the same time, so that the first connection is still there when they are counted.
+    let functions = join_all(reads.map(async |(name, path)| {
         let lambda = RuntimeApi::start().await;
         let instance = Instance::start(&lambda.address, &binary(name).await, &variables);
         let read = Call::get(path);
         lambda.call(Gateway::RestApi, &read).await.expect(200);
-        functions.push((lambda, instance, read));
-    }
+        (lambda, instance, read)
+    }))
+    .await;
     // AWS ends instances while they are frozen, and nothing tells the server so.
     for (_, instance, _) in &functions {
         instance.freeze();

@@ -1,5 +1,5 @@
-//! The integration tests. Every test has a database of its own on a real server; those in `ai_outages`, `emulator`, `failover`,
-//! `framing`, `freeze`, `serve` and `dev` start the real binaries.
+//! The integration tests. Every test has a database of its own on a real server. Some start the real binaries, such as those in
+//! `emulator`, `failover`, `framing`, `freeze` and `serve`.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 #![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::panic)]

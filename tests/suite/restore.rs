@@ -21,7 +21,7 @@ use migrate::{
 use reqwest::{Client, Method};
 use rotracker_cli::{
     check::check,
-    database_server::{DatabaseServer, Options},
+    database_server::DatabaseServer,
     local_client::local_client,
     output::{print, progress},
     programs::{self, Package},
@@ -29,19 +29,15 @@ use rotracker_cli::{
 };
 use rotracker_tests::{
     app::new_order,
-    database::{config_of, execute},
-    emulator::{binary, free_port, workspace},
+    database::{config_of, execute, own_server},
+    emulator::workspace,
+    service::Service,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::Row;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    sync::watch,
-    time::timeout,
-};
+use tokio::{process::Command, sync::watch, time::timeout};
 use uuid::Uuid;
 
 const MAIN: &str = "ro_main";
@@ -51,8 +47,8 @@ const WRITERS: usize = 4;
 /// A server with an account of an administrator.
 struct Server {
     administrator: DatabaseConfig,
-    /// Ends with this value. `None` if somebody else has started it.
-    _process: Option<DatabaseServer>,
+    /// The server ends with this value. `None` if `DRILL_PORTS` names it.
+    _process: Option<(DatabaseServer, TempDir)>,
 }
 
 impl Server {
@@ -67,21 +63,9 @@ impl Server {
     }
 
     async fn start(id: &str) -> Self {
-        let process = DatabaseServer::start(Options {
-            data_dir: env::temp_dir().join(format!("rotracker-tests-{}", Uuid::new_v4().simple())),
-            port: None,
-            also_listen: None,
-            throw_away: true,
-            arguments: ["--log-bin=binlog", "--binlog-format=ROW", "--log-bin-trust-function-creators=1"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([format!("--server-id={id}")])
-                .collect(),
-            progress,
-        })
-        .await
-        .unwrap_or_else(|error| panic!("{error:#}"));
-        Self { administrator: config_of(&process, 4), _process: Some(process) }
+        let log = ["--log-bin=binlog", "--binlog-format=ROW", "--log-bin-trust-function-creators=1"];
+        let (process, folder) = own_server(None, &[log.as_slice(), &[&format!("--server-id={id}")]].concat()).await;
+        Self { administrator: config_of(&process, 4), _process: Some((process, folder)) }
     }
 
     async fn on(port: &str) -> Self {
@@ -122,14 +106,14 @@ impl Server {
         }
     }
 
-    /// The databases, as the account `user` uses them.
+    /// Returns the databases for the account `user`.
     fn databases(&self, user: &str) -> Databases {
         let server =
             DatabaseConfig { user: user.to_owned(), password: "of the account".into(), ..self.administrator.clone() };
         Databases { server, main: MAIN.to_owned(), inventory: INVENTORY.to_owned() }
     }
 
-    /// The file with the options of the clients, for `server`.
+    /// Writes a file with the options of the clients for `server`, and returns its path.
     fn options_file(server: &DatabaseConfig, path: PathBuf) -> PathBuf {
         let DatabaseConfig { host, port, user, password, .. } = server;
         let password = password.expose_secret();
@@ -138,7 +122,7 @@ impl Server {
         path
     }
 
-    /// Which clients belong to it: the variable of the scripts.
+    /// Returns the name of the client that belongs to the server, for the variable `CLIENT` of the scripts.
     async fn client(&self) -> &'static str {
         let mut connection = db::connect(&self.administrator, None).await.unwrap();
         let version: String =
@@ -146,7 +130,7 @@ impl Server {
         if version.contains("MariaDB") { "mariadb" } else { "mysql" }
     }
 
-    /// The name and the length of the last binary log.
+    /// Returns the name and the length of the last binary log.
     async fn end_of_log(&self) -> (String, u64) {
         let mut connection = db::connect(&self.administrator, None).await.unwrap();
         let logs = sqlx::query("SHOW BINARY LOGS").fetch_all(&mut connection).await.unwrap();
@@ -154,7 +138,7 @@ impl Server {
         (last.get("Log_name"), last.get::<u64, _>("File_size"))
     }
 
-    /// All marks of changes in the databases.
+    /// Returns the marks of all changes in the databases.
     async fn marks(&self) -> HashSet<String> {
         let query = "
             SELECT request_id AS mark FROM ro_main.ro_history WHERE request_id IS NOT NULL
@@ -181,25 +165,10 @@ async fn install_clients(client: &str) {
     }
 }
 
-/// A running `rotracker serve`.
-struct Service {
-    url: String,
-    _process: Child,
-    _folder: TempDir,
-}
-
-impl Service {
-    async fn start(databases: &Databases) -> Self {
-        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let mut command = Command::new(binary("rotracker").await);
-        command.env_clear().envs(variables(databases)).env("AUTH_MODE", "none").env("RUST_LOG", "info");
-        command.args(["serve", "--port", &port.to_string(), "--embedded-dynamodb"]).arg(folder.path());
-        let mut process = command.kill_on_drop(true).stdout(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(process.stdout.take().unwrap()).lines();
-        while !log.next_line().await.unwrap().expect("the service goes on").contains("listening on") {}
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { url: format!("http://127.0.0.1:{port}"), _process: process, _folder: folder }
-    }
+/// Starts `rotracker serve` on `databases`.
+async fn serve(databases: &Databases) -> Service {
+    let authentication = ("AUTH_MODE", "none".to_owned());
+    Service::start(&[], &[variables(databases).as_slice(), &[authentication]].concat()).await
 }
 
 fn variables(Databases { server, main, inventory }: &Databases) -> [(&'static str, String); 6] {
@@ -277,7 +246,7 @@ impl Writer {
     }
 }
 
-/// Runs `command` with the service's clients, and returns the time that it took.
+/// Runs `command` in the folder of the repository, and returns the time that it took.
 async fn run(mut command: Command) -> Duration {
     let started = Instant::now();
     let output =
@@ -296,7 +265,7 @@ fn script(name: &str, client: &str) -> Command {
 async fn assert_all_agrees(databases: &Databases) -> Duration {
     let started = Instant::now();
     let comparisons = check(databases, 5).await.unwrap_or_else(|error| panic!("{error:#}"));
-    let differences: Vec<_> = comparisons.iter().filter(|found| found.count > 0 && !found.is_tolerated).collect();
+    let differences: Vec<_> = comparisons.iter().filter(|found| found.has_failed()).collect();
     assert!(differences.is_empty(), "{differences:#?}");
     started.elapsed()
 }
@@ -333,7 +302,7 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
     // It complains when the server is lost.
     let _copy = copy.arg(&first_log).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
 
-    let service = Service::start(&service_databases).await;
+    let service = serve(&service_databases).await;
     let (changes, mut made) = watch::channel(Vec::<Change>::new());
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| {
@@ -407,7 +376,7 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
     }
 
     let started = Instant::now();
-    let service = Service::start(&restored).await;
+    let service = serve(&restored).await;
     let (changes, made) = watch::channel(Vec::new());
     let client = local_client().build().unwrap();
     let writer = Writer { number: WRITERS, client, url: service.url.clone(), clock, parts, changes };

@@ -219,7 +219,7 @@ async fn connections(service: &Service, count: usize, start: &str) -> Vec<TcpStr
 #[tokio::test]
 async fn slow_bodies_keep_no_other_request_waiting() {
     let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
-    let service = Service::start_with(&["--client-timeout", "5"], &database, &anthropic, &off()).await;
+    let service = Service::start_with(&["--client-timeout", "10"], &database, &anthropic, &off()).await;
     let start = "POST /api/ros HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
                  content-length: 1000\r\n\r\n{";
     // More than there are places for requests.
@@ -227,11 +227,25 @@ async fn slow_bodies_keep_no_other_request_waiting() {
     let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
     let response = client.get(format!("{}/api/ros", service.url)).send().await.unwrap();
     assert_eq!(response.status(), 200);
+    let end = slow[0].try_read(&mut [0]).unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::WouldBlock, "the slow ones are still waited for");
     for mut stream in slow {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("The body could not be read"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_to_be_too_large_is_413() {
+    let (database, anthropic) = (TestDatabase::migrated().await, FakeAnthropic::start([]).await);
+    let service = Service::start(&database, &anthropic, &off()).await;
+    // No length is announced.
+    let parts = futures_util::stream::iter([(); 7].map(|()| Ok::<_, std::io::Error>(vec![b' '; 1 << 20])));
+    let client = local_client().timeout(Duration::from_secs(60)).build().unwrap();
+    let request = client.post(format!("{}/api/ros", service.url)).header("content-type", "application/json");
+    let response = request.body(reqwest::Body::wrap_stream(parts)).send().await.unwrap();
+    assert_eq!(response.status(), 413);
 }
 
 #[tokio::test]

@@ -19,15 +19,9 @@ use rotracker_tests::{
     database::{execute, migrate},
     emulator::{assistant_variables, binary, database_variables, free_port},
     issuer::Issuer,
+    service,
 };
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
-    process::{Child, Command},
-    sync::Semaphore,
-    task::AbortHandle,
-};
+use tokio::{net::TcpListener, process::Command, sync::Semaphore, task::AbortHandle};
 
 /// The address of the dashboard.
 const ORIGIN: &str = "https://repairs.example";
@@ -37,8 +31,7 @@ pub(crate) struct Service {
     pub(crate) url: String,
     database: TestDatabase,
     anthropic: FakeAnthropic,
-    _process: Child,
-    _folder: TempDir,
+    _service: service::Service,
 }
 
 impl Service {
@@ -49,29 +42,11 @@ impl Service {
         let part = "INSERT INTO terra (PN, QTY) VALUES ('AN123-1', 4);
                     INSERT INTO inventoryindex (PartNumber, TableName, RowId, Qty) VALUES ('AN123-1', 'terra', 1, 4)";
         execute(&mut database.connect().await, part).await;
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let mut command = Command::new(binary("rotracker").await);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB_")) {
-            command.env_remove(name);
-        }
-        command
-            .arg("serve")
-            .args(arguments)
-            .args(["--port", &port.to_string(), "--embedded-dynamodb"])
-            .arg(folder.path())
-            .env("FRONTEND_URL", ORIGIN)
-            .envs(database_variables(&database))
-            .envs(assistant_variables(&anthropic.url, ""))
-            .envs(variables.iter().map(|(name, value)| (*name, value)))
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let mut process = command.spawn().unwrap();
-        let mut log = BufReader::new(process.stdout.take().unwrap()).lines();
-        while !log.next_line().await.unwrap().expect("the service starts").contains("listening on") {}
-        // The rest of its log must go somewhere.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        let url = format!("http://127.0.0.1:{port}");
-        Self { url, database, anthropic, _process: process, _folder: folder }
+        let ours = vec![("FRONTEND_URL", ORIGIN.to_owned())];
+        let variables =
+            [ours, database_variables(&database), assistant_variables(&anthropic.url, ""), variables.to_vec()].concat();
+        let service = service::Service::start(arguments, &variables).await;
+        Self { url: service.url.clone(), database, anthropic, _service: service }
     }
 
     /// The number of requests to Anthropic.

@@ -29,6 +29,9 @@ use crate::{
 /// An API key that may appear only in requests to Anthropic.
 pub const CANARY_KEY: &str = "sk-canary-7f3a91";
 
+/// A message of an error of Anthropic that has the key, and must be in no response and no log.
+pub const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
+
 /// Settings that tests override.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -1,14 +1,15 @@
 //! Provides a real MySQL or MariaDB server and a separate database for every test.
 
-use std::{sync::OnceLock, thread, time::Duration};
+use std::{path::Path, sync::OnceLock, thread, time::Duration};
 
-use app_core::db::{self, DatabaseConfig, Pool, TlsMode};
+use app_core::db::{self, Comparison, DatabaseConfig, Pool, TlsMode};
 use rotracker_cli::{
     database_server::{self, DatabaseServer},
     migrate::{self, Databases, Options},
-    output::progress,
+    output::{progress, silent},
 };
 use sqlx::{Executor, FromRow, MySqlConnection, mysql::MySqlRow};
+use tempfile::TempDir;
 use tokio::{runtime::Runtime, time::timeout};
 use uuid::Uuid;
 
@@ -62,6 +63,28 @@ async fn start_server() -> anyhow::Result<DatabaseServer> {
         progress,
     })
     .await
+}
+
+/// Starts another server for one test, with these arguments, and with the server program at `program` if there is one. Its data are in
+/// the folder, which must live as long.
+pub async fn own_server(program: Option<&Path>, arguments: &[&str]) -> (DatabaseServer, TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let options = database_server::Options {
+        data_dir: folder.path().join("server"),
+        port: None,
+        also_listen: None,
+        throw_away: true,
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        progress: silent,
+    };
+    let started = DatabaseServer::start_program(program, options).await;
+    (started.unwrap_or_else(|error| panic!("{error:#}")), folder)
+}
+
+/// Asserts that `rotracker check` has found no difference.
+#[track_caller]
+pub fn assert_all_agree(comparisons: &[Comparison]) {
+    assert!(comparisons.iter().all(|comparison| comparison.count == 0), "{comparisons:#?}");
 }
 
 /// Connects to the server without selecting a database.

@@ -13,26 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use app_core::db::{self, DatabaseConfig, Pool};
-use rotracker_cli::{
-    database_server::{self, DatabaseServer},
-    output::silent,
-};
+use app_core::db::{self, DatabaseConfig};
+use clap::ValueEnum;
+use rotracker_cli::database_server::DatabaseServer;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{MySqlConnection, Row};
 use tempfile::TempDir;
 
 use crate::{
-    database::{config_of, execute},
+    database::{config_of, execute, own_server},
     tcp_proxy::TcpProxy,
-    workload::{DatabaseAddress, Fleet, Workload, add_parts},
+    workload::{DatabaseAddress, Fleet, Workload, prepare},
 };
-
-const MAIN: &str = "rehearsal";
-const INVENTORY: &str = "rehearsal_inventory";
-
-/// The account of the processes. It may not change a server that is read-only.
-const SERVICE: &str = "service";
 
 /// The name of the database server, if a name moves.
 const NAME: &str = "database.test";
@@ -41,22 +33,22 @@ const NAME: &str = "database.test";
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The address that moves from one server to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Address {
-    /// A TCP proxy, which connects to another server from then on.
+    /// A TCP proxy, which connects to another server from then on
     Proxy,
-    /// A name, which has another IP address from then on.
+    /// A name, which has another IP address from then on
     Name,
 }
 
 /// What becomes of the first server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FirstServer {
-    /// It is killed, and its connections end.
+    /// It is killed, and its connections end
     Killed,
-    /// It goes on, read-only.
+    /// It goes on, read-only
     Stays,
-    /// Its packets are lost. This changes the packet filter of the network namespace, and needs root.
+    /// Its packets are lost; this changes the packet filter of the network namespace, and needs root and a name
     Vanishes,
 }
 
@@ -100,24 +92,8 @@ struct Position {
 
 impl Server {
     async fn start(id: u32, options: &Options) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let server = DatabaseServer::start_program(
-            options.program.as_deref(),
-            database_server::Options {
-                data_dir: folder.path().join("server"),
-                port: None,
-                also_listen: None,
-                throw_away: true,
-                arguments: vec![
-                    "--log-bin=binlog".to_owned(),
-                    "--relay-log=relay".to_owned(),
-                    format!("--server-id={id}"),
-                ],
-                progress: silent,
-            },
-        )
-        .await
-        .unwrap_or_else(|error| panic!("{error:#}"));
+        let arguments = ["--log-bin=binlog", "--relay-log=relay", &format!("--server-id={id}")];
+        let (server, folder) = own_server(options.program.as_deref(), &arguments).await;
         let root = config_of(&server, 1);
         let mut connection = db::connect(&root, None).await.expect("the server accepts connections");
         let is_mariadb = version(&mut connection).await.contains("MariaDB");
@@ -223,14 +199,7 @@ impl MovingAddress {
     async fn new(kind: Address, first: &Server, second: &Server) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [first_address, second] = [first, second].map(|it| format!("{}:{}", it.server.host, it.server.port));
-        let mut address = DatabaseAddress {
-            host: "127.0.0.1".to_owned(),
-            port: first.server.port,
-            user: SERVICE.to_owned(),
-            main: MAIN.to_owned(),
-            inventory: INVENTORY.to_owned(),
-            hosts: None,
-        };
+        let mut address = DatabaseAddress { host: "127.0.0.1".to_owned(), port: first.server.port, hosts: None };
         let proxy = match kind {
             Address::Proxy => {
                 let proxy = TcpProxy::to(&first_address).await;
@@ -265,23 +234,10 @@ impl MovingAddress {
 pub async fn rehearse(options: &Options) -> Rehearsal {
     let (mut first, mut second) = tokio::join!(Server::start(1, options), Server::start(2, options));
     let start = first.position().await;
-    first
-        .execute(&format!(
-            "CREATE USER 'replica'@'%';
-             GRANT REPLICATION SLAVE ON *.* TO 'replica'@'%';
-             CREATE DATABASE {MAIN};
-             CREATE DATABASE {INVENTORY};
-             CREATE USER '{SERVICE}'@'%';
-             GRANT SELECT, INSERT, UPDATE, DELETE ON {MAIN}.* TO '{SERVICE}'@'%';
-             GRANT SELECT, INSERT, UPDATE, DELETE ON {INVENTORY}.* TO '{SERVICE}'@'%'"
-        ))
-        .await;
+    first.execute("CREATE USER 'replica'@'%'; GRANT REPLICATION SLAVE ON *.* TO 'replica'@'%'").await;
     second.set_read_only(true).await;
     second.replicate(&first, &start).await;
-    migrate::migrate_main(&Pool::new(&first.root, MAIN)).await.expect("the migrations apply");
-    migrate::migrate_inventory(&Pool::new(&first.root, INVENTORY)).await.expect("the migrations apply");
-    let mut inventory = db::connect(&first.root, Some(INVENTORY)).await.expect("the server accepts connections");
-    let parts = add_parts(&mut inventory).await;
+    let parts = prepare(&first.root).await;
     second.wait_for(&first.position().await).await;
 
     let moving = MovingAddress::new(options.address, &first, &second).await;
@@ -314,12 +270,10 @@ pub async fn rehearse(options: &Options) -> Rehearsal {
     workload.stop().await;
     workload.repeat(100).await;
 
-    let mut main = db::connect(&second.root, Some(MAIN)).await.expect("the server accepts connections");
-    let mut inventory = db::connect(&second.root, Some(INVENTORY)).await.expect("the server accepts connections");
-    let faults = workload.compare(&mut main, &mut inventory).await;
+    let faults = workload.compare(&second.root).await;
     let recovery = workload.recovery();
     let Options { address, first_server, .. } = options;
-    let version = version(&mut main).await;
+    let version = version(&mut second.connection).await;
     let mut summary = format!("{version}; address: {address:?}; first server: {first_server:?}\n");
     summary.push_str(&workload.summary());
     let [read_only, without_server] = [read_only, without_server].map(|time| time.as_secs_f64());

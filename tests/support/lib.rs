@@ -20,6 +20,7 @@ pub mod issuer;
 pub mod metrics;
 pub mod proxy;
 pub mod runtime_api;
+pub mod service;
 pub mod stock;
 pub mod tcp_proxy;
 pub mod tls_server;

@@ -9,6 +9,7 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream, lookup_host},
     sync::watch,
+    task::JoinHandle,
 };
 
 /// How the proxy ends a connection.
@@ -30,8 +31,7 @@ pub struct TcpProxy {
     connections: Arc<Mutex<watch::Sender<Option<Disconnect>>>>,
     /// The server to which later connections are forwarded.
     server: Arc<Mutex<SocketAddr>>,
-    /// Whether the proxy listens.
-    listening: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
 }
 
 impl TcpProxy {
@@ -46,9 +46,8 @@ impl TcpProxy {
         let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let connections = Arc::new(Mutex::new(watch::Sender::new(None)));
-        let (listening, is_listening) = watch::channel(true);
-        tokio::spawn(accept(listener, connections.clone(), server.clone(), is_listening));
-        Self { address, connections, server, listening }
+        let accepting = tokio::spawn(accept(listener, connections.clone(), server.clone()));
+        Self { address, connections, server, accepting }
     }
 
     /// Forwards later connections to `server`.
@@ -57,13 +56,16 @@ impl TcpProxy {
     }
 
     /// Refuses further connections until [`listen`](Self::listen).
-    pub fn refuse(&self) {
-        self.listening.send_replace(false);
+    pub async fn refuse(&mut self) {
+        self.accepting.abort();
+        // Once the task has ended, its listener is closed.
+        let _ = (&mut self.accepting).await;
     }
 
     /// Accepts connections again.
-    pub fn listen(&self) {
-        self.listening.send_replace(true);
+    pub async fn listen(&mut self) {
+        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
+        self.accepting = tokio::spawn(accept(listener, self.connections.clone(), self.server.clone()));
     }
 
     /// Ends all current connections, at least one; later ones are forwarded.
@@ -85,36 +87,16 @@ async fn address_of(server: &str) -> SocketAddr {
     lookup_host(server).await.expect("the server has an address").next().expect("one")
 }
 
-/// Accepts connections while the proxy listens. Goes on after the proxy was dropped.
+/// Accepts connections, also after the proxy was dropped.
 async fn accept(
-    mut listener: TcpListener,
+    listener: TcpListener,
     connections: Arc<Mutex<watch::Sender<Option<Disconnect>>>>,
     server: Arc<Mutex<SocketAddr>>,
-    mut is_listening: watch::Receiver<bool>,
 ) {
-    let address = listener.local_addr().expect("a bound socket has an address");
-    let mut is_dropped = false;
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((client, _)) = accepted else { return };
-                let disconnect = connections.lock().unwrap_or_else(PoisonError::into_inner).subscribe();
-                let server = *server.lock().unwrap_or_else(PoisonError::into_inner);
-                tokio::spawn(relay(client, server, disconnect));
-            }
-            changed = is_listening.changed(), if !is_dropped => {
-                is_dropped = changed.is_err();
-                if !*is_listening.borrow_and_update() {
-                    drop(listener);
-                    while !*is_listening.borrow_and_update() {
-                        if is_listening.changed().await.is_err() {
-                            return;
-                        }
-                    }
-                    listener = TcpListener::bind(address).await.expect("the port is still free");
-                }
-            }
-        }
+    while let Ok((client, _)) = listener.accept().await {
+        let disconnect = connections.lock().unwrap_or_else(PoisonError::into_inner).subscribe();
+        let server = *server.lock().unwrap_or_else(PoisonError::into_inner);
+        tokio::spawn(relay(client, server, disconnect));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Clients that read and change orders, stock and logs through several processes. They keep account of the responses, which
-//! [`Workload::compare`] holds against the database at the end.
+//! Clients that read and change orders, stock and logs through several processes. They count the responses, which
+//! [`Workload::compare`] compares with the databases at the end.
 //!
 //! Each change carries a mark of its own, which the database keeps: in the history of an order, in the notes of a stock transaction,
 //! or as the name of a conversation. A change that was acknowledged must be there once, one that was refused never, and one whose
@@ -14,15 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use app_core::db::{self, DatabaseConfig, Pool};
 use http::Method;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::Client as HttpClient;
-use rotracker_cli::local_client::local_client;
+use rotracker_cli::{check::check, local_client::local_client, migrate::Databases};
 use serde_json::{Map, Value, json};
 use sqlx::{FromRow, MySqlConnection};
 use tempfile::TempDir;
 use tokio::{
-    net::TcpStream,
     sync::{Mutex as TurnMutex, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -30,10 +30,12 @@ use tokio::{
 
 use crate::{
     app::{new_order, path_by_number},
+    database::execute,
     emulator::{Instance, assistant_variables, binary, free_port, template_variables},
     gateway::{Call, Gateway},
     runtime_api::{Framed, Outcome as Invocation, RuntimeApi},
-    stock::{Part, ledger_fault},
+    service::start_serve,
+    stock::{Part, ledger_fault, put},
 };
 
 /// Begins the message of a 503 that does not know whether the change was saved.
@@ -54,15 +56,18 @@ const KEPT: usize = 1_000;
 /// The pieces of each part before the first change.
 const OPENING: i64 = 1_000_000;
 
-/// How the processes reach the databases. The account has no password.
+/// The names of the databases.
+const MAIN: &str = "workload";
+const INVENTORY: &str = "workload_inventory";
+
+/// The account of the processes, which has no password. It cannot change a server that is read-only.
+pub const ACCOUNT: &str = "service";
+
+/// The address at which the processes reach the database server.
 #[derive(Clone, Debug)]
 pub struct DatabaseAddress {
     pub host: String,
     pub port: u16,
-    pub user: String,
-    /// The names of the databases.
-    pub main: String,
-    pub inventory: String,
     /// A file that the processes see in place of `/etc/hosts`.
     pub hosts: Option<PathBuf>,
 }
@@ -72,10 +77,10 @@ impl DatabaseAddress {
         vec![
             ("DB_HOST", self.host.clone()),
             ("DB_PORT", self.port.to_string()),
-            ("DB_USER", self.user.clone()),
+            ("DB_USER", ACCOUNT.to_owned()),
             ("DB_PASSWORD", String::new()),
-            ("DB_NAME_DEV", self.main.clone()),
-            ("DB_NAME_INVENTORY", self.inventory.clone()),
+            ("DB_NAME_DEV", MAIN.to_owned()),
+            ("DB_NAME_INVENTORY", INVENTORY.to_owned()),
             ("APP_ENV", "development".to_owned()),
             ("RUST_LOG", "warn".to_owned()),
         ]
@@ -182,7 +187,7 @@ impl Response {
         self.json()["message"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Returns how the response is none of ours, if it is not.
+    /// Returns why no request of the clients should get this response, if that is so: its status, its body, or no `Retry-After`.
     fn fault(&self) -> Option<&'static str> {
         let body = self.json();
         let is_error_body = body["error"].is_string() && body["message"].is_string();
@@ -292,19 +297,12 @@ impl Process {
     }
 }
 
-/// Starts `rotracker serve` and waits until it listens.
 async fn start_service(database: &DatabaseAddress, program: &Path, port: u16, folder: &Path) -> Instance {
-    let mut command = database.command(program);
-    command.args(["serve", "--port", &port.to_string(), "--embedded-dynamodb"]).arg(folder);
     let ours = [("AUTH_MODE", "none".to_owned())];
     // Nobody chats, so nothing listens there.
     let assistant = assistant_variables("http://127.0.0.1:9", "");
-    let instance = Instance::spawn(command, &[database.variables().as_slice(), &assistant, &ours].concat());
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        assert!(!instance.has_ended(), "the service ended at its start: {:?}", instance.log());
-        tokio::task::yield_now().await;
-    }
-    instance
+    let variables = [database.variables().as_slice(), &assistant, &ours].concat();
+    start_serve(database.command(program), &[], port, folder, &variables).await
 }
 
 /// Starts an instance of a function, and freezes it when it is ready.
@@ -437,7 +435,7 @@ enum Outcome {
     Unknown,
 }
 
-/// What the responses to the changes of one kind and mark allow the database to have.
+/// How often the database must have a change of one kind and mark, and how often more it may have it, by the responses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Allowed {
     acknowledged: usize,
@@ -498,7 +496,7 @@ struct Account {
     no_response: usize,
     /// The last requests with a key that were acknowledged, and their responses.
     keyed: VecDeque<(Kind, Request, Vec<u8>)>,
-    /// Responses that the API's description does not allow.
+    /// Responses that no request should get.
     faults: Vec<String>,
     /// The start of the recovery, and how long each lane took to acknowledge a change after it.
     recovery: Option<(Instant, BTreeMap<Lane, Duration>)>,
@@ -552,11 +550,26 @@ impl Shared {
     }
 }
 
-/// Adds the parts whose stock the clients change.
-pub async fn add_parts(inventory: &mut MySqlConnection) -> Vec<Part> {
+/// Creates the databases and the account of the processes on a new server, and returns the parts whose stock the clients change.
+pub async fn prepare(server: &DatabaseConfig) -> Vec<Part> {
+    let mut root = db::connect(server, None).await.expect("the server accepts connections");
+    execute(
+        &mut root,
+        &format!(
+            "CREATE DATABASE {MAIN};
+             CREATE DATABASE {INVENTORY};
+             CREATE USER '{ACCOUNT}'@'%';
+             GRANT SELECT, INSERT, UPDATE, DELETE ON {MAIN}.* TO '{ACCOUNT}'@'%';
+             GRANT SELECT, INSERT, UPDATE, DELETE ON {INVENTORY}.* TO '{ACCOUNT}'@'%'"
+        ),
+    )
+    .await;
+    migrate::migrate_main(&Pool::new(server, MAIN)).await.expect("the migrations apply");
+    migrate::migrate_inventory(&Pool::new(server, INVENTORY)).await.expect("the migrations apply");
+    let mut inventory = db::connect(server, Some(INVENTORY)).await.expect("the server accepts connections");
     let mut parts = Vec::new();
     for (number, table) in ["stock_room", "bins_inventory", "terra", "stock_room"].into_iter().enumerate() {
-        parts.push(crate::stock::put(inventory, table, &format!("LOAD-{number}"), OPENING).await);
+        parts.push(put(&mut inventory, table, &format!("LOAD-{number}"), OPENING).await);
     }
     parts
 }
@@ -638,24 +651,26 @@ impl Workload {
     pub async fn repeat(&self, count: usize) {
         let keyed: Vec<_> = self.shared.account().keyed.iter().rev().take(count).cloned().collect();
         for (kind, request, body) in keyed {
-            let lanes = self.shared.lanes.iter().filter(|lane| lane.area == kind.area());
-            for lane in lanes.take(1) {
-                let response = self.shared.fleet.send(*lane, &request).await;
-                if !response.as_ref().is_some_and(|response| response.is_replayed && response.body == body) {
-                    self.shared.account().faults.push(format!("{request:?} again: {response:?}"));
-                }
+            let mut lanes = self.shared.lanes.iter();
+            let lane = lanes.find(|lane| lane.area == kind.area()).expect("each part of the API has a process");
+            let response = self.shared.fleet.send(*lane, &request).await;
+            if !response.as_ref().is_some_and(|response| response.is_replayed && response.body == body) {
+                self.shared.account().faults.push(format!("{request:?} again: {response:?}"));
             }
         }
     }
 
-    /// Compares the responses with the databases, and returns everything that does not agree. The clients must have stopped.
-    pub async fn compare(&self, main: &mut MySqlConnection, inventory: &mut MySqlConnection) -> Vec<String> {
+    /// Compares the responses with the databases on `server`, and the databases with themselves, and returns everything that does not
+    /// agree. The clients must have stopped.
+    pub async fn compare(&self, server: &DatabaseConfig) -> Vec<String> {
         let mut faults = self.shared.account().faults.clone();
-        let history = history(main).await;
+        let connect = async |name| db::connect(server, Some(name)).await.expect("the server accepts connections");
+        let (mut main, mut inventory) = (connect(MAIN).await, connect(INVENTORY).await);
+        let history = history(&mut main).await;
         let mut found = marks_of(&history);
         for (kind, statement, connection) in [
-            (None, "SELECT Action AS kind, Note AS mark FROM transactions", &mut *inventory),
-            (Some(Kind::Log), "SELECT 'LOG' AS kind, conversation_id AS mark FROM ai_conversation_logs", &mut *main),
+            (None, "SELECT Action AS kind, Note AS mark FROM transactions", &mut inventory),
+            (Some(Kind::Log), "SELECT 'LOG' AS kind, conversation_id AS mark FROM ai_conversation_logs", &mut main),
         ] {
             let rows: Vec<MarkRow> =
                 sqlx::query_as(statement).fetch_all(connection).await.expect("the marks can be read");
@@ -679,11 +694,14 @@ impl Workload {
         }
         faults.extend(found.keys().map(|key| format!("sent by nobody: {key:?}")));
         for part in &self.shared.parts {
-            faults.extend(ledger_fault(inventory, part, OPENING).await);
+            faults.extend(ledger_fault(&mut inventory, part, OPENING).await);
         }
         faults.extend(order_faults(&self.shared, &history).await);
         faults.extend(self.shared.account().contradiction());
-        faults.extend(registry_faults(main).await);
+        let databases = Databases { server: server.clone(), main: MAIN.to_owned(), inventory: INVENTORY.to_owned() };
+        let comparisons = check(&databases, 10).await.unwrap_or_else(|error| panic!("{error:#}"));
+        let differences = comparisons.iter().flat_map(|comparison| &comparison.first);
+        faults.extend(differences.map(ToString::to_string));
         faults
     }
 
@@ -831,27 +849,6 @@ async fn order_faults(shared: &Shared, history: &[HistoryRow]) -> Vec<String> {
     }
     faults.extend(expected.into_iter().map(|(id, fields)| format!("order {id} is only in its history: {fields:?}")));
     faults
-}
-
-/// Compares the registry with the four tables.
-async fn registry_faults(main: &mut MySqlConnection) -> Vec<String> {
-    let statement = "
-        SELECT COALESCE(ro_registry.archive, 'none') AS kind, CONCAT('order ', id, ' in ', orders.archive) AS mark
-        FROM (
-            SELECT id, 'ACTIVE' AS archive FROM active
-            UNION ALL SELECT id, 'PAID' FROM paid
-            UNION ALL SELECT id, 'NET' FROM net
-            UNION ALL SELECT id, 'RETURNED' FROM `returns`
-        ) orders
-        LEFT JOIN ro_registry USING (id)
-        WHERE NOT ro_registry.archive <=> orders.archive
-        UNION ALL
-        SELECT 'registered', CONCAT(COUNT(*), ' more than there are orders')
-        FROM ro_registry
-        HAVING COUNT(*) <> (SELECT COUNT(*) FROM active) + (SELECT COUNT(*) FROM paid)
-            + (SELECT COUNT(*) FROM net) + (SELECT COUNT(*) FROM `returns`)";
-    let rows: Vec<MarkRow> = sqlx::query_as(statement).fetch_all(main).await.expect("the registry can be read");
-    rows.into_iter().map(|row| format!("registry: {}: {:?}", row.kind, row.mark)).collect()
 }
 
 const ARCHIVES: [&str; 4] = ["ACTIVE", "PAID", "NET", "RETURNED"];

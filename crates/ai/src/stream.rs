@@ -53,7 +53,7 @@ async fn forward(mut events: Events, model: String, exchange: RunningExchange, c
         }
         Ok(()) => match summary.error.take() {
             Some(message) => {
-                // Its text is Anthropic's, and the client has it.
+                // The error's own text is not logged. It comes from Anthropic, and the client has got it.
                 tracing::error!(hint = OUTAGE, "Anthropic ended a streamed response with an error");
                 metrics::count(Metric::UpstreamErrors, 1);
                 Outcome::Failed(message)

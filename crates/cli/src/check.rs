@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use app_core::{
     config::Env,
-    db::{Comparison, Connection, Difference, Pool},
+    db::{Comparison, Connection, Pool},
     http::ApiError,
     idempotency,
 };
@@ -26,8 +26,8 @@ pub struct Options {
     pub limit: usize,
 }
 
-/// Compares the databases that the environment names, and prints the differences. The exit status is 1 if there are any but those that
-/// are only warnings.
+/// Compares the databases that the environment names, and prints the differences. The exit status is 1 if there are any
+/// besides warnings.
 ///
 /// # Errors
 /// When a database cannot be read.
@@ -35,7 +35,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
     let databases = Databases::read(Env::of_process())?;
     let comparisons = check(&databases, options.limit).await?;
     comparisons.iter().flat_map(lines).for_each(|line| print(&line));
-    let all_agree = comparisons.iter().all(|comparison| comparison.count == 0 || comparison.is_tolerated);
+    let all_agree = !comparisons.iter().any(Comparison::has_failed);
     Ok(if all_agree { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -80,10 +80,7 @@ fn lines(comparison: &Comparison) -> Vec<String> {
     }
     let status = if *is_tolerated { "warning" } else { "error" };
     let line = |text: &str| format!("{status:8}{name}: {}", text.lines().collect::<Vec<_>>().join(" "));
-    let mut lines: Vec<String> = first
-        .iter()
-        .map(|Difference { table_name, row_id, difference }| line(&format!("{table_name} {row_id} {difference}")))
-        .collect();
+    let mut lines: Vec<String> = first.iter().map(|difference| line(&difference.to_string())).collect();
     let others = count - first.len() as u64;
     if others > 0 {
         lines.push(line(&format!("and {others} more")));
@@ -93,6 +90,8 @@ fn lines(comparison: &Comparison) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use app_core::db::Difference;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! `rotracker serve`: all functions in one process, with the layers that they have on Lambda. `cargo dev` runs it.
 
-use std::{collections::BTreeMap, convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use ai::AiConfig;
 use ai_logs::AiLogsConfig;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use app_core::{
     config::{ConfigError, Env, variables_of_process},
     db::Pool,
-    http::{BODY_LIMIT_BYTES, content_length, with_layers},
+    http::{BODY_LIMIT_BYTES, is_announced_too_large, with_layers},
     lambda::Delivery,
     telemetry,
 };
@@ -122,7 +122,7 @@ async fn accept(listener: TcpListener, routes: Router, options: &Options, signal
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        set_up(&stream, options.client_timeout);
+        set_options(&stream, options.client_timeout);
         let service = TowerToHyperService::new(routes.clone());
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         // An error says that the client has gone or was too slow.
@@ -131,26 +131,25 @@ async fn accept(listener: TcpListener, routes: Router, options: &Options, signal
 }
 
 /// Sets the options of a client's connection. This fails only if the client has already disconnected.
-fn set_up(stream: &TcpStream, client_timeout: u32) {
+fn set_options(stream: &TcpStream, client_timeout: u32) {
     let _ = stream.set_nodelay(true);
     // A client that reads nothing would hold its response, and with a list a connection to the database, for ever.
     #[cfg(target_os = "linux")]
     let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, client_timeout * 1000);
 }
 
-/// How bodies are read.
+/// The limits on reading bodies.
 #[derive(Clone)]
 struct BodyReading {
     places: Arc<Semaphore>,
     client_timeout: Duration,
 }
 
-/// Reads the body of a request before it takes a place among the running ones, so that slow clients hold none. A body that does not
-/// come in time breaks off, and one that is announced as too large is not read.
-async fn read_body(State(reading): State<BodyReading>, request: Request, next: Next) -> Result<Response, Infallible> {
+/// Reads the body of a request before the request takes a place among the running ones, so that slow clients hold none. A body that
+/// does not come in time breaks off, and one that is announced as too large is not read.
+async fn read_body(State(reading): State<BodyReading>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let is_too_large = content_length(&parts.headers).is_some_and(|length| length > BODY_LIMIT_BYTES as u64);
-    let body = if body.is_end_stream() || is_too_large {
+    let body = if body.is_end_stream() || is_announced_too_large(&parts.headers) {
         body
     } else {
         let read = async {
@@ -163,10 +162,11 @@ async fn read_body(State(reading): State<BodyReading>, request: Request, next: N
             Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
         }
     };
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    next.run(Request::from_parts(parts, body)).await
 }
 
-/// Reads a body, or as much of it as shows that it is too large.
+/// Reads a body, or as much of it as shows the handler that it is too large. (axum would not recognize the error of `to_bytes` as one of
+/// size once it is the error of another body.)
 async fn collect(mut body: Body) -> Result<Vec<u8>, axum::Error> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {

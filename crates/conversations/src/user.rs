@@ -31,7 +31,7 @@ impl User {
     /// The problem, as the rest of a sentence that begins with the field's name. In lower case, a name may be too long that was not
     /// before.
     pub fn from_name(name: &str) -> Result<Self, String> {
-        // Bringing megabytes into this form would take seconds. They are too long in any form.
+        // Normalizing megabytes would take seconds. A name of this length is refused as it is, because it is too long in any case.
         if name.len() > 16 * 1024 {
             return UserName::parse(name).map(Self);
         }

@@ -17,7 +17,7 @@ pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> bool {
 
 /// Sets `TCP_NODELAY` like [`set_nodelay`], and on the same connections the time after which they are lost if the peer's machine
 /// acknowledges nothing. While nothing is sent, a keep-alive asks it each second from half of that time on.
-pub(crate) fn set_up(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Duration) -> bool {
+pub(crate) fn set_nodelay_and_timeout(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Duration) -> bool {
     set_options(is_meant, Some(lost_after))
 }
 
@@ -149,7 +149,7 @@ mod tests {
         let [meant, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let address = meant.local_addr().unwrap();
         let [to_meant, to_other] = [&meant, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
-        assert!(set_up(|peer| peer == address, Duration::from_secs(6)));
+        assert!(set_nodelay_and_timeout(|peer| peer == address, Duration::from_secs(6)));
         assert!(to_meant.nodelay().unwrap() && socket_keepalive(&to_meant).unwrap());
         assert_eq!(tcp_user_timeout(&to_meant).unwrap(), 6_000);
         assert_eq!(tcp_keepidle(&to_meant).unwrap(), Duration::from_secs(3));

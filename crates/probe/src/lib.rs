@@ -57,7 +57,7 @@ pub struct ProbeConfig {
     identity: Identity,
 }
 
-/// Who the check is for the API.
+/// The identity with which the check asks.
 enum Identity {
     /// A client of the issuer, which gets a token for itself (OAuth 2.0, client credentials).
     Client {
@@ -100,12 +100,12 @@ fn token_request(env: &mut Env) -> SecretString {
 
 /// Returns a sentence for each request that was not answered as it should be.
 async fn check(client: &Client, config: &ProbeConfig) -> Vec<String> {
-    let health = async { answer(client.get(format!("{}{HEALTH}", config.url)), HEALTH).await?.is_healthy() };
+    let health = async { answer(client.get(format!("{}{HEALTH}", config.url)), HEALTH).await?.check_health() };
     let reads = async {
         let credentials = &credentials(client, &config.identity).await?;
         let reads = READS.map(|path| async move {
             let request = client.get(format!("{}{path}", config.url)).headers(credentials.clone());
-            answer(request, path).await?.is_right(&config.identity)
+            answer(request, path).await?.check_read(&config.identity)
         });
         Ok::<_, String>(join_all(reads).await)
     };
@@ -114,7 +114,7 @@ async fn check(client: &Client, config: &ProbeConfig) -> Vec<String> {
     reads.into_iter().chain([health]).filter_map(Result::err).collect()
 }
 
-/// Returns the headers that tell the API who asks.
+/// Returns the headers that identify the check.
 async fn credentials(client: &Client, identity: &Identity) -> Result<HeaderMap, String> {
     let (name, value) = match identity {
         Identity::Client { token_url, request } => {
@@ -152,13 +152,13 @@ async fn answer<'p>(request: RequestBuilder, path: &'p str) -> Result<Answer<'p>
 }
 
 impl Answer<'_> {
-    fn is_healthy(&self) -> Result<(), String> {
+    fn check_health(&self) -> Result<(), String> {
         let is_healthy = self.status == StatusCode::OK && self.body["database"] == "connected";
         if is_healthy { Ok(()) } else { Err(self.failure()) }
     }
 
-    /// Whether the function behind the path answers as it must to `identity`.
-    fn is_right(&self, identity: &Identity) -> Result<(), String> {
+    /// Fails unless the function behind the path answers as it must to `identity`.
+    fn check_read(&self, identity: &Identity) -> Result<(), String> {
         let is_right = match (self.status, identity) {
             (StatusCode::OK, _) => !self.body.is_null(),
             // Without an identity a function refuses the request, which shows that it runs.

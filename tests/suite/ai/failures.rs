@@ -12,7 +12,7 @@ use ai::{
 };
 use rotracker_tests::{
     anthropic::{FakeAnthropic, Part, Script},
-    assistant::{Assistant, CANARY_KEY, Options, app, chat, short},
+    assistant::{Assistant, CANARY_KEY, LEAK, Options, app, chat, short},
     dynamodb::limiter_config,
 };
 use serde_json::json;
@@ -20,8 +20,6 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpSocket, TcpStream},
 };
-
-const LEAK: &str = "the key is sk-canary-7f3a91, said the server";
 
 #[tokio::test]
 async fn each_failure_has_its_status_and_transient_ones_are_retried() {

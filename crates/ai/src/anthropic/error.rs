@@ -51,8 +51,8 @@ pub enum UpstreamError {
     /// There was no connection, or it was lost.
     #[error("the connection to Anthropic was lost")]
     ConnectionLost(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A successful response is not JSON, or no stream although one was requested, or too long.
-    #[error("the response is none of Anthropic's API")]
+    /// A successful response is not JSON, is no stream although one was requested, or is too long.
+    #[error("the response is not one of Anthropic's API")]
     InvalidResponse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There was no response in time.
     #[error("Anthropic did not answer in time: {0}")]
@@ -154,7 +154,8 @@ impl UpstreamError {
         }
     }
 
-    /// Logs the error with advice, unless the request was invalid. Its message says that the configuration is at fault, or is `message`.
+    /// Logs the error with advice, unless the request was invalid. The message of the line is `message`, or says that the configuration is
+    /// at fault.
     pub(crate) fn log(&self, message: &str) {
         let Some(hint) = self.hint() else { return };
         let fault = matches!(self, Self::Misconfigured { .. }).then_some("configuration");
@@ -260,8 +261,8 @@ impl From<reqwest::Error> for UpstreamError {
     }
 }
 
-/// Returns whether the other side of an open connection has stopped to acknowledge what it was sent, so that the system gave the
-/// connection up. Another connection may work.
+/// Returns whether the system gave up an open connection because the other side acknowledged nothing any more. Another connection may
+/// work.
 fn is_unacknowledged(error: &reqwest::Error) -> bool {
     let mut causes = successors(error.source(), |&error| error.source());
     let is_from_system = causes

@@ -63,7 +63,7 @@ impl Events {
             return Ok(Some(first));
         }
         loop {
-            let deadline = self.deadline.or(Instant::now() + self.between_events, TimeLimit::BetweenEvents);
+            let deadline = self.deadline.or_earlier(Instant::now() + self.between_events, TimeLimit::BetweenEvents);
             let event = deadline.wait_for(self.events.next()).await?;
             let count = self.since_last_event.swap(0, Ordering::Relaxed);
             match event {

@@ -256,7 +256,7 @@ impl Anthropic {
         deadline: Deadline,
     ) -> Result<AnthropicResponse, UpstreamError> {
         let sent = self.http.post(&self.messages_url).headers(headers).body(request).send();
-        let first_byte = deadline.or(Instant::now() + self.timeouts.first_byte, TimeLimit::FirstByte);
+        let first_byte = deadline.or_earlier(Instant::now() + self.timeouts.first_byte, TimeLimit::FirstByte);
         let response = first_byte.wait_for(sent).await??;
         let id = response.headers().get(THEIR_REQUEST_ID).and_then(|id| id.to_str().ok());
         Span::current().record("upstream.request_id", id);
@@ -295,12 +295,15 @@ struct Deadline {
 }
 
 impl Deadline {
-    /// Returns the earlier one of this deadline and another one.
-    fn or(self, at: Instant, limit: TimeLimit) -> Self {
+    /// Returns this deadline, or another one if that is earlier.
+    fn or_earlier(self, at: Instant, limit: TimeLimit) -> Self {
         if at < self.at { Self { at, limit } } else { self }
     }
 
-    /// Waits for `future`, but not longer.
+    /// Waits for `future` until the deadline.
+    ///
+    /// # Errors
+    /// [`UpstreamError::TimedOut`] with the limit of the deadline.
     async fn wait_for<F: Future>(self, future: F) -> Result<F::Output, UpstreamError> {
         timeout_at(self.at, future).await.map_err(|_| UpstreamError::TimedOut(self.limit))
     }

@@ -1,5 +1,7 @@
 //! Comparisons of rows that must agree, for `rotracker check`.
 
+use std::fmt;
+
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, FromRow, MySqlConnection, Row};
 
@@ -9,10 +11,17 @@ use crate::http::ApiError;
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Difference {
     pub table_name: String,
-    /// The row's primary key, or another name of it.
+    /// The row's primary key, or another value that tells which row it is.
     pub row_id: String,
     /// The rest of a sentence that begins with the row.
     pub difference: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table_name, row_id, difference } = self;
+        write!(formatter, "{table_name} {row_id} {difference}")
+    }
 }
 
 /// The result of a comparison. It keeps only the first differences, so that memory does not grow with their number.
@@ -22,8 +31,9 @@ pub struct Comparison {
     pub name: &'static str,
     /// Whether the differences do no harm by themselves. Otherwise something was lost, or another program has changed it.
     pub is_tolerated: bool,
-    /// The number of differences.
+    /// The number of all differences.
     pub count: u64,
+    /// The differences that were kept.
     pub first: Vec<Difference>,
     kept: usize,
 }
@@ -34,7 +44,12 @@ impl Comparison {
         Self { name, is_tolerated: false, count: 0, first: Vec::new(), kept }
     }
 
-    /// Adds a difference.
+    /// Returns whether there are differences that do harm.
+    pub fn has_failed(&self) -> bool {
+        self.count > 0 && !self.is_tolerated
+    }
+
+    /// Adds a difference, which is kept if it is one of the first.
     pub fn add(&mut self, difference: Difference) {
         self.count += 1;
         if self.first.len() < self.kept {

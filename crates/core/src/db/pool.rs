@@ -76,7 +76,8 @@ pub struct Connection(Option<Object<Connector>>);
 
 struct Connector {
     options: MySqlConnectOptions,
-    /// When a connection last showed that its server does not serve any more. Those that were last taken before lead to the same server.
+    /// When a connection last showed that its server does not serve any more. Connections that were last taken from the pool before
+    /// that lead to the same server.
     server_failed_at: Mutex<Option<Instant>>,
 }
 
@@ -114,7 +115,7 @@ impl Manager for Connector {
         match timeout(PING_TIMEOUT, connection.ping()).await {
             Ok(answer) => answer.map_err(RecycleError::Backend),
             Err(_) => {
-                // A request must not wait for an answer on each of the others, too.
+                // The others lead to the same server, and a request must not wait for an answer on each of them.
                 self.leave_server();
                 Err(RecycleError::message("it does not answer"))
             }

@@ -51,8 +51,7 @@ pub async fn body_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<B
     if !is_unencoded(request.headers()) {
         return Err(ApiError::UnsupportedContentEncoding);
     }
-    // Before any of it is read.
-    if content_length(request.headers()).is_some_and(|length| length > BODY_LIMIT_BYTES as u64) {
+    if is_announced_too_large(request.headers()) {
         return Err(ApiError::PayloadTooLarge(BODY_LIMIT_BYTES));
     }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
@@ -88,9 +87,10 @@ fn is_unencoded(headers: &HeaderMap) -> bool {
     encodings.all(|encoding| encoding.is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Returns the length of the body, if the client has announced it.
-pub fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// Returns whether the `Content-Length` is over the limit, so that none of the body has to be read.
+pub fn is_announced_too_large(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length > BODY_LIMIT_BYTES as u64)
 }
 
 /// U+FEFF in UTF-8.

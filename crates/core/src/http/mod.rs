@@ -26,7 +26,7 @@ pub use conditional::{Preconditions, entity_tag};
 pub use csv::{Cell, Record, csv_chunks, csv_file};
 pub use cursor::{ListId, PageStart, Placed};
 pub use error::{ApiError, FieldProblems, NOT_CONFIGURED, TOKEN_UNCHECKABLE};
-pub use extract::{Json, Path, Query, body_bytes, content_length};
+pub use extract::{Json, Path, Query, body_bytes, is_announced_too_large};
 pub(crate) use extract::{json_bytes, parse_object};
 pub use headers::ETag;
 pub use json_list::{GroupedItem, PageSummary, Summary, json_array, json_groups, json_object, json_page};

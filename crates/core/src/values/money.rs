@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let literal = raw.get();
-        // An amount has no hundred digits. Millions of them would be parsed and then refused.
+        // No amount has a hundred digits. Without this, millions of digits would be parsed before they are refused.
         if literal.len() > 100 {
             return Err(de::Error::custom(Self::EXPECTED));
         }

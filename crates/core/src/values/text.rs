@@ -63,7 +63,7 @@ impl<const MAX: usize> NormalizedText<MAX> {
     /// The problem, as the rest of a sentence that begins with the field's name.
     pub fn parse(value: &str) -> Result<Self, String> {
         reject_nul(value)?;
-        // Bringing megabytes into this form would take seconds. No text that people type shrinks so much.
+        // Normalizing megabytes would take seconds. No text that people type becomes so much shorter by it.
         if value.len() > MAX * 64 {
             return Err(format!("must be at most {MAX} characters long"));
         }
@@ -238,7 +238,7 @@ mod tests {
             assert!(NormalizedText::<50>::parse(sent).is_err(), "{sent:?}");
         }
         assert!(NormalizedText::<50>::parse(&"9\u{200b}".repeat(50)).is_ok());
-        // It would be short enough in that form.
+        // It would be short enough once it is normalized.
         assert!(NormalizedText::<50>::parse(&format!("9{}9", " ".repeat(10_000))).is_err());
     }
 
