@@ -7,6 +7,10 @@
 # OPTIONS is the absolute path of a file with `[client]`, host, port, user and password of the account that
 # `migrations/backup_account.sql` creates. CLIENT in the environment is `mysql` (the default) or `mariadb`, as the server is.
 set -eu
+if [ $# -lt 3 ]; then
+    sed -n 's/^#   \(infra\)/usage: \1/p' "$0" >&2
+    exit 2
+fi
 options=$1
 shift
 
@@ -16,5 +20,7 @@ mariadb) dump="mariadb-dump --defaults-file=$options --master-data=2" ;;
 mysql) dump="mysqldump --defaults-file=$options --source-data=2 --set-gtid-purged=OFF --no-tablespaces" ;;
 *) echo "CLIENT must be mysql or mariadb" >&2 && exit 2 ;;
 esac
+# `roll_forward.sh` compares the time in the last line with instants in UTC.
+export TZ=UTC
 # shellcheck disable=SC2086 # a command and its options
 exec $dump --single-transaction --quick --hex-blob --triggers --routines --events --databases "$@"

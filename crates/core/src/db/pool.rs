@@ -155,8 +155,17 @@ impl Pool {
         };
         // A server that is restarting will listen soon.
         let again = ConstantBuilder::new().with_delay(Duration::from_millis(50)).without_max_times();
-        let connection = timeout(ACQUIRE_TIMEOUT, get.retry(again).when(is_refused)).await;
-        connection.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|connection| Connection(Some(connection)))
+        let mut refusal = None;
+        let connect = get.retry(again).when(is_refused).notify(|error, _| refusal = Some(error.to_string()));
+        match timeout(ACQUIRE_TIMEOUT, connect).await {
+            Ok(connection) => Ok(Connection(Some(connection?))),
+            Err(_) => {
+                if let Some(refusal) = refusal {
+                    tracing::warn!(error = refusal, "nothing listens at the database's address");
+                }
+                Err(sqlx::Error::PoolTimedOut)
+            }
+        }
     }
 
     /// Opens connections ahead of the first request, side by side: as many as the instance may have requests at once.
@@ -206,7 +215,8 @@ impl Connection {
     pub fn release_after<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         match &result {
             Err(ApiError::Database(error)) if classify(error).closes_connection() => {
-                if classify(error) == Failure::WrongServer {
+                // The other connections lack a privilege that is granted later, as this one does.
+                if matches!(classify(error), Failure::WrongServer | Failure::Misconfigured(_)) {
                     self.leave_server();
                 }
             }
