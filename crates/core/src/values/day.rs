@@ -82,6 +82,23 @@ impl<'de> Deserialize<'de> for RequestDay {
     }
 }
 
+impl Day {
+    /// Returns the day as [`Display`](fmt::Display) shows it, or `None` if the year has not four digits. This takes a third of the time,
+    /// and each order of a list has six days.
+    fn in_json(self) -> Option<[u8; 24]> {
+        let Self(date) = self;
+        let year = u32::try_from(date.year()).ok().filter(|year| *year <= 9999)?;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (digits, mut number) in [(0..4, year), (5..7, date.month()), (8..10, date.day())] {
+            for digit in text[digits].iter_mut().rev() {
+                *digit += (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        Some(text)
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}T00:00:00.000Z", self.0)
@@ -90,8 +107,10 @@ impl fmt::Display for Day {
 
 impl Serialize for Day {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // `collect_str` would escape each digit by itself.
-        serializer.serialize_str(&self.to_string())
+        match self.in_json().as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -156,6 +175,21 @@ mod tests {
         ] {
             let Day(read) = RequestDay::parse(sent).unwrap().in_zone(zone);
             assert_eq!(read.to_string(), day, "{sent} in {zone}");
+        }
+    }
+
+    #[test]
+    fn days_in_json_are_midnights_in_utc() {
+        for (date, shown) in [
+            ((2024, 11, 5), "2024-11-05T00:00:00.000Z"),
+            ((1, 1, 31), "0001-01-31T00:00:00.000Z"),
+            ((9999, 12, 31), "9999-12-31T00:00:00.000Z"),
+            ((10000, 1, 1), "+10000-01-01T00:00:00.000Z"),
+            ((-1, 1, 1), "-0001-01-01T00:00:00.000Z"),
+        ] {
+            let day = Day(NaiveDate::from_ymd_opt(date.0, date.1, date.2).unwrap());
+            assert_eq!(serde_json::to_value(day).unwrap(), shown);
+            assert_eq!(day.to_string(), shown);
         }
     }
 
