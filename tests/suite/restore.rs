@@ -349,6 +349,19 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
     assert!(changes.iter().take(40).all(|change| in_backup.contains(&change.mark)));
     assert!(changes.iter().skip(at_backup + 40).all(|change| !in_backup.contains(&change.mark)));
 
+    let backup = file("backup.sql");
+    for (instant, databases, reason) in [
+        (point, [MAIN, "genthrust_inventry"], "has no database genthrust_inventry"),
+        (point - TimeDelta::days(1), [MAIN, INVENTORY], "must be later"),
+        (point + TimeDelta::days(1), [MAIN, INVENTORY], "the copies of the binary log end at"),
+    ] {
+        let mut refused = script("roll_forward.sh", client);
+        refused.arg(&backup).args([&options, &logs]).arg(instant.format("%F %T").to_string()).args(databases);
+        let output = refused.current_dir(workspace()).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(reason), "{said}");
+        assert_eq!(fresh.marks().await, in_backup);
+    }
     let mut forward = script("roll_forward.sh", client);
     forward
         .arg(file("backup.sql"))

@@ -9,6 +9,7 @@ use app_core::{
     auth::PROXY_SECRET,
     config::{ConfigError, Env},
     outbound,
+    telemetry::error_chain,
 };
 use form_urlencoded::Serializer;
 use futures_util::future::join_all;
@@ -142,7 +143,11 @@ struct Answer<'p> {
 
 async fn answer<'p>(request: RequestBuilder, path: &'p str) -> Result<Answer<'p>, String> {
     let unanswered = |error: reqwest::Error| {
-        let reason = if error.is_timeout() { "no answer in time".to_owned() } else { error.without_url().to_string() };
+        let reason = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            error_chain(&error.without_url()).to_string()
+        };
         format!("{path}: {reason}")
     };
     let response = request.send().await.map_err(unanswered)?;

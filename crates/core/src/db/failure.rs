@@ -22,7 +22,8 @@ pub enum Failure {
     /// The server cannot do it at the moment. The connection is kept, if there is one.
     Unavailable,
     /// The server, the account or the database is not set up as this program needs it. The text says how to mend that; it is for the
-    /// log. The connection is closed, because a session does not notice all privileges that are granted while it lasts.
+    /// log. The connection is closed, and those that are idle are not used again, because a session does not notice all privileges that
+    /// are granted while it lasts.
     Misconfigured(&'static str),
     /// Running the statement again would not help. The response is 500, and the connection is kept.
     Other,
