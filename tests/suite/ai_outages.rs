@@ -392,8 +392,10 @@ async fn failures_of_dynamodb_are_explained_and_pass() {
             let (dynamodb, anthropic) = (emulator().await, FakeAnthropic::start([]).await);
             let proxy = DynamoDbProxy::start(&dynamodb).await;
             for on_failure in ["deny", "allow"] {
-                let on_failure_variable = ("RATE_LIMIT_ON_FAILURE", on_failure.to_owned());
-                let function = Function::start(&anthropic.url, &proxy.endpoint, &[on_failure_variable]).await;
+                // Anthropic answers, also if the machine is busy.
+                let variables = [("RATE_LIMIT_ON_FAILURE", on_failure), ("ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS", "60")];
+                let variables = variables.map(|(name, value)| (name, value.to_owned()));
+                let function = Function::start(&anthropic.url, &proxy.endpoint, &variables).await;
                 let case = format!("{case}, {on_failure}");
                 function.ask(false).await.assert_answered(&case);
                 proxy.operations();
