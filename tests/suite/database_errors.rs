@@ -297,15 +297,13 @@ async fn requests_succeed_again_once_the_server_recovers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_closes_connections_that_stay_idle_and_no_request_notices() {
     let app = app_with_one_connection().await;
-    let mut root = connect().await;
     let idle_time = sqlx::query_scalar("SELECT CAST(@@SESSION.wait_timeout AS SIGNED)");
     let idle_time: i64 = idle_time.fetch_one(&mut *app.connection().await).await.unwrap();
     assert_eq!(idle_time, 600);
 
     execute(&mut *app.connection().await, "SET SESSION wait_timeout = 1").await;
     let idle = connection_id(&app).await;
-    let is_open = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.PROCESSLIST WHERE ID = ?";
-    while sqlx::query_scalar::<_, i64>(is_open).bind(idle).fetch_one(&mut root).await.unwrap() > 0 {}
+    app.database.wait_until_unused().await;
     create(&app).await.expect(201);
     assert_ne!(connection_id(&app).await, idle);
 }
