@@ -305,12 +305,14 @@ async fn a_refused_connection_passes_when_anthropic_is_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_does_not_open_costs_one_timeout() {
     let dynamodb = emulator().await;
+    // So that only the timeout of the connection can end the request.
+    let patient = [("ANTHROPIC_FIRST_BYTE_TIMEOUT_SECONDS", "60".to_owned())];
     // The kernel drops the packets that would open another connection while this one waits to be accepted.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = socket.listen(0).unwrap();
     let waiting = TcpStream::connect(full.local_addr().unwrap()).await.unwrap();
-    let function = Function::start(&url(&full), &dynamodb.endpoint, &[]).await;
+    let function = Function::start(&url(&full), &dynamodb.endpoint, &patient).await;
     let reply = function.ask(false).await;
     assert_no_connection(&reply, "no answer to SYN");
     drop(waiting);
@@ -320,7 +322,7 @@ async fn a_connection_that_does_not_open_costs_one_timeout() {
 
     // The kernel opens the connection, and nobody answers the TLS handshake.
     let silent = listener().await;
-    let function = Function::start(&url(&silent).replace("http:", "https:"), &dynamodb.endpoint, &[]).await;
+    let function = Function::start(&url(&silent).replace("http:", "https:"), &dynamodb.endpoint, &patient).await;
     assert_no_connection(&function.ask(true).await, "no TLS");
 }
 
