@@ -363,11 +363,7 @@ async fn drill(orders: OrderCounts, stock: StockCounts) -> Vec<(&'static str, Du
         assert_eq!(fresh.marks().await, in_backup);
     }
     let mut forward = script("roll_forward.sh", client);
-    forward
-        .arg(file("backup.sql"))
-        .args([&options, &logs])
-        .arg(point.format("%F %T").to_string())
-        .args([MAIN, INVENTORY]);
+    forward.arg(&backup).args([&options, &logs]).arg(point.format("%F %T").to_string()).args([MAIN, INVENTORY]);
     times.push(("applying the binary log", run(forward).await));
     times.push(("check", assert_all_agrees(&restored).await));
     let there = fresh.marks().await;

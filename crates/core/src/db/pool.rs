@@ -215,7 +215,7 @@ impl Connection {
     pub fn release_after<T>(self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         match &result {
             Err(ApiError::Database(error)) if classify(error).closes_connection() => {
-                // The other connections lack a privilege that is granted later, as this one does.
+                // Only new connections have a privilege that is granted later.
                 if matches!(classify(error), Failure::WrongServer | Failure::Misconfigured(_)) {
                     self.leave_server();
                 }

@@ -2,8 +2,8 @@
 //!
 //! A page by offset skips rows by their number, which reads them all, and which is wrong if rows were inserted or deleted before
 //! them meanwhile. A page by cursor begins after a place in the order of the list. So it reads no row before that, and a row whose
-//! place stays the same is on exactly one page, whatever happens to other rows. A row whose place changes is on one page if it is
-//! still after the last page that was read, or was not on it before.
+//! place stays the same is on exactly one page, whatever happens to other rows. A row whose place changes while a client reads the
+//! pages may be on none of them, or on two.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
