@@ -1,9 +1,9 @@
 //! JSON lists that are written while their rows are read, so that memory does not grow with the list.
 
-use std::pin::pin;
+use std::{mem, pin::pin};
 
 use axum::response::Response;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use http::HeaderValue;
 use serde::Serialize;
@@ -87,16 +87,16 @@ where
     T: Serialize + Send + 'static,
     S: Stream<Item = Result<GroupedItem<G, T>, ApiError>> + Send + 'static,
 {
-    let write = move |buffer: &mut BytesMut, grouped: &GroupedItem<G, T>| {
+    let write = move |buffer: &mut Vec<u8>, grouped: &GroupedItem<G, T>| {
         if let Some(group) = &grouped.first_of {
             write_item(buffer, group)?;
             // The closing brace of the group's other members becomes the comma before the list.
             buffer.truncate(buffer.len() - 1);
-            buffer.put(format!(",\"{group_list}\":[").as_bytes());
+            buffer.extend_from_slice(format!(",\"{group_list}\":[").as_bytes());
         }
         write_item(buffer, &grouped.item)?;
         if grouped.is_last {
-            buffer.put(&b"]}"[..]);
+            buffer.extend_from_slice(b"]}");
         }
         Ok(())
     };
@@ -213,14 +213,19 @@ impl<S: Serialize> Brackets<S> {
     }
 }
 
-fn write_item<T: Serialize>(buffer: &mut BytesMut, item: &T) -> serde_json::Result<()> {
-    serde_json::to_writer(buffer.writer(), item)
+/// Returns a buffer for a chunk, with room for the item that makes it full.
+fn new_buffer() -> Vec<u8> {
+    Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4)
+}
+
+fn write_item<T: Serialize>(buffer: &mut Vec<u8>, item: &T) -> serde_json::Result<()> {
+    serde_json::to_writer(buffer, item)
 }
 
 /// Writes an item of a list. Commas between the items are added.
-trait Write<T>: Fn(&mut BytesMut, &T) -> serde_json::Result<()> + Copy + Send + 'static {}
+trait Write<T>: Fn(&mut Vec<u8>, &T) -> serde_json::Result<()> + Copy + Send + 'static {}
 
-impl<T, W: Fn(&mut BytesMut, &T) -> serde_json::Result<()> + Copy + Send + 'static> Write<T> for W {}
+impl<T, W: Fn(&mut Vec<u8>, &T) -> serde_json::Result<()> + Copy + Send + 'static> Write<T> for W {}
 
 async fn respond<T, S, M>(
     items: impl Fn() -> S,
@@ -247,24 +252,23 @@ where
 {
     async_stream::try_stream! {
         let mut items = pin!(items);
-        let mut buffer = BytesMut::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-        buffer.put(brackets.open().as_bytes());
+        let mut buffer = new_buffer();
+        buffer.extend_from_slice(brackets.open().as_bytes());
         let mut is_first = true;
         while let Some(item) = items.try_next().await? {
             if let Some(summary) = &mut brackets.summary {
                 summary.count(&item);
             }
             if !is_first {
-                buffer.put_u8(b',');
+                buffer.push(b',');
             }
             is_first = false;
             write(&mut buffer, &item).map_err(ApiError::internal)?;
             if buffer.len() >= CHUNK_BYTES {
-                yield buffer.split().freeze();
-                buffer.reserve(CHUNK_BYTES + CHUNK_BYTES / 4);
+                yield Bytes::from(mem::replace(&mut buffer, new_buffer()));
             }
         }
-        buffer.put(&*brackets.close().map_err(ApiError::internal)?);
-        yield buffer.freeze();
+        buffer.extend(brackets.close().map_err(ApiError::internal)?);
+        yield Bytes::from(buffer);
     }
 }

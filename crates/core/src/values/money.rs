@@ -1,6 +1,6 @@
 //! Amounts of money in `DECIMAL(10,2)` columns: exact decimals, never floats.
 
-use std::fmt;
+use std::{fmt, ops::AddAssign};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 /// digits (`"2500.00"`).
 ///
 /// An amount from the database is shown as it is, whatever its size: sums may be larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct Money(Decimal);
 
@@ -45,6 +45,24 @@ impl Money {
         Self::checked(amount)
     }
 
+    /// Returns the amount as [`Display`](fmt::Display) shows it, written into `text`, or `None` if it is negative, larger than any
+    /// column holds, or has not two decimals. This takes a fraction of the time, and each order of a list has two amounts.
+    fn in_json(self, text: &mut [u8; 24]) -> Option<&str> {
+        let Self(amount) = self;
+        let mut cents = u64::try_from(amount.mantissa()).ok().filter(|_| amount.scale() == 2)?;
+        let mut start = text.len();
+        while cents > 0 || text.len() - start < "0.00".len() {
+            start -= 1;
+            if text.len() - start == ".00".len() {
+                text[start] = b'.';
+            } else {
+                text[start] = b'0' + (cents % 10) as u8;
+                cents /= 10;
+            }
+        }
+        std::str::from_utf8(&text[start..]).ok()
+    }
+
     fn checked(amount: Decimal) -> Result<Self, String> {
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err("must not be negative".to_owned());
@@ -67,6 +85,13 @@ impl Money {
     }
 }
 
+/// Adds an amount of the database to a sum.
+impl AddAssign<Decimal> for Money {
+    fn add_assign(&mut self, amount: Decimal) {
+        self.0 += amount;
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:.2}", self.0)
@@ -75,7 +100,10 @@ impl fmt::Display for Money {
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.in_json(&mut [0; 24]) {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -106,6 +134,26 @@ impl<'de> Deserialize<'de> for Money {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_have_two_decimals_in_json() {
+        for (amount, shown) in [
+            (Decimal::new(0, 2), "0.00"),
+            (Decimal::new(7, 2), "0.07"),
+            (Decimal::new(45, 2), "0.45"),
+            (Decimal::new(100, 2), "1.00"),
+            (Decimal::new(250_000, 2), "2500.00"),
+            (Decimal::new(i64::MAX, 2), "92233720368547758.07"),
+            (Decimal::from(u64::MAX), "18446744073709551615.00"),
+            (Decimal::new(-150, 2), "-1.50"),
+            (Decimal::new(25, 1), "2.50"),
+            (Decimal::new(12_345, 3), "12.34"),
+        ] {
+            let money = Money::from_database(amount);
+            assert_eq!(serde_json::to_value(money).unwrap(), shown);
+            assert_eq!(money.to_string(), shown);
+        }
+    }
 
     #[test]
     fn amounts_are_read_exactly_from_strings_and_numbers() {

@@ -1,17 +1,18 @@
 //! The figures of the dashboard's first page.
 
+use std::collections::HashMap;
+
 use app_core::values::{Day, Money};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::Serialize;
-use sqlx::FromRow;
 use utoipa::ToSchema;
 
 use super::{ArchiveStatus, StatusClass, days_overdue};
 
 /// The figures of the dashboard's first page. Unless a field says otherwise, it counts active orders. Statuses are
 /// compared without case, and without arrows, dashes and blanks around them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Dashboard {
     pub total_active: i64,
@@ -52,52 +53,90 @@ pub struct Dashboard {
     pub scrapped: i64,
 }
 
-/// The orders with one archive status that have one status. The database knows no classes, so they are grouped by the text.
-#[derive(Clone, Debug, PartialEq, FromRow)]
-pub struct StatusFigures {
-    pub archive: String,
-    /// `None` or empty for orders without a status, and for archive statuses whose statuses are not counted.
-    pub status: Option<String>,
+/// Orders that the figures count alike: one active order, or archived ones.
+#[derive(Clone, Copy, Debug)]
+pub struct CountedOrders<'row> {
+    pub archive: ArchiveStatus,
+    /// The status as people typed it. It is not known for paid orders and those on net terms, whose statuses are not counted.
+    pub status: Option<&'row str>,
+    /// The next update date of an active order.
+    pub next_update: Option<Day>,
     pub orders: i64,
     /// The sum of the estimated costs of active orders, and of the final costs of others.
-    pub value: Decimal,
+    pub cost: Decimal,
 }
 
-impl Dashboard {
-    /// Sums up `figures` for the date `today`. `next_updates` has the number of active orders for each next update date.
-    pub fn new(figures: &[StatusFigures], next_updates: &[(Option<Day>, i64)], today: NaiveDate) -> Self {
-        let due = |is_counted: &dyn Fn(Option<Day>) -> bool| {
-            next_updates.iter().filter(|(next, _)| is_counted(*next)).map(|(_, orders)| orders).sum::<i64>()
-        };
-        let of = |archive: ArchiveStatus| figures.iter().filter(move |figures| figures.archive == archive.name());
-        let orders = |archive| of(archive).map(|figures| figures.orders).sum::<i64>();
-        let value = |archive| of(archive).map(|figures| figures.value).sum::<Decimal>();
-        let class = |archive, class| {
-            let of_class =
-                of(archive).filter(|figures| figures.status.as_deref().and_then(StatusClass::of) == Some(class));
-            of_class.map(|figures| figures.orders).sum::<i64>()
-        };
-        use ArchiveStatus::{Active, Net, Paid, Returned};
-        let final_value = value(Paid) + value(Net) + value(Returned);
-        Self {
-            total_active: due(&|_| true),
-            overdue: due(&|next| days_overdue(next, today) > 0),
-            waiting_quote: class(Active, StatusClass::WaitingQuote),
-            approved: class(Active, StatusClass::Approved),
-            being_repaired: class(Active, StatusClass::BeingRepaired),
-            shipping: class(Active, StatusClass::Shipping),
-            due_today: due(&|next| next == Some(Day(today))),
-            overdue30_plus: due(&|next| days_overdue(next, today) > 30),
-            on_track: due(&|next| next >= Some(Day(today))),
-            total_value: Money::from_database(value(Active) + final_value),
-            total_estimated_value: Money::from_database(value(Active)),
-            total_final_value: Money::from_database(final_value),
-            approved_paid: orders(Paid),
-            approved_net: orders(Net),
-            rai: class(Returned, StatusClass::Rai),
-            ber: class(Returned, StatusClass::Ber),
-            cancel: class(Returned, StatusClass::Cancelled),
-            scrapped: class(Returned, StatusClass::Scrapped),
+/// Adds up the figures.
+#[derive(Debug)]
+pub struct DashboardSums {
+    today: NaiveDate,
+    /// The classes of the statuses that were seen, since few of them are distinct, and to tell the class takes longer than to look it up.
+    classes: HashMap<String, Option<StatusClass>>,
+    sums: Dashboard,
+}
+
+impl DashboardSums {
+    /// Begins with no orders on the day `today`.
+    pub fn new(today: NaiveDate) -> Self {
+        Self { today, classes: HashMap::new(), sums: Dashboard::default() }
+    }
+
+    pub fn add(&mut self, counted: &CountedOrders<'_>) {
+        let class = counted.status.and_then(|status| self.class_of(status));
+        let CountedOrders { archive, status: _, next_update, orders, cost } = *counted;
+        let Self { today, classes: _, sums } = self;
+        sums.total_value += cost;
+        match archive {
+            ArchiveStatus::Active => {
+                sums.total_estimated_value += cost;
+                sums.total_active += orders;
+                match days_overdue(next_update, *today) {
+                    1..=30 => sums.overdue += orders,
+                    31.. => {
+                        sums.overdue += orders;
+                        sums.overdue30_plus += orders;
+                    }
+                    _ if next_update == Some(Day(*today)) => {
+                        sums.due_today += orders;
+                        sums.on_track += orders;
+                    }
+                    _ if next_update.is_some() => sums.on_track += orders,
+                    _ => {}
+                }
+                match class {
+                    Some(StatusClass::WaitingQuote) => sums.waiting_quote += orders,
+                    Some(StatusClass::Approved) => sums.approved += orders,
+                    Some(StatusClass::BeingRepaired) => sums.being_repaired += orders,
+                    Some(StatusClass::Shipping) => sums.shipping += orders,
+                    _ => {}
+                }
+            }
+            ArchiveStatus::Paid => sums.approved_paid += orders,
+            ArchiveStatus::Net => sums.approved_net += orders,
+            ArchiveStatus::Returned => match class {
+                Some(StatusClass::Rai) => sums.rai += orders,
+                Some(StatusClass::Ber) => sums.ber += orders,
+                Some(StatusClass::Cancelled) => sums.cancel += orders,
+                Some(StatusClass::Scrapped) => sums.scrapped += orders,
+                _ => {}
+            },
         }
+        if archive != ArchiveStatus::Active {
+            sums.total_final_value += cost;
+        }
+    }
+
+    /// Returns the figures of all orders that were added.
+    pub fn finish(self) -> Dashboard {
+        self.sums
+    }
+
+    fn class_of(&mut self, status: &str) -> Option<StatusClass> {
+        if let Some(class) = self.classes.get(status) {
+            return *class;
+        }
+        let class = StatusClass::of(status);
+        self.classes.insert(status.to_owned(), class);
+        class
     }
 }

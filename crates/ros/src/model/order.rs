@@ -49,6 +49,14 @@ impl ArchiveStatus {
         find_named(Self::ALL, Self::name, name)
     }
 
+    /// Reads the column `archive`.
+    ///
+    /// # Errors
+    /// When there is no such column, or it has another text.
+    pub fn read(columns: &mut RowReader<'_>) -> sqlx::Result<Self> {
+        Self::parse(columns.get("archive")?).map_err(|error| sqlx::Error::Decode(error.into()))
+    }
+
     /// Returns the name of the table that has these orders.
     pub fn table(self) -> &'static str {
         match self {
@@ -136,10 +144,8 @@ pub struct RepairOrder {
 impl FromRow<'_, MySqlRow> for RepairOrder {
     fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
         let mut columns = RowReader::new(row);
-        let archive_status =
-            ArchiveStatus::parse(columns.get("archive")?).map_err(|error| sqlx::Error::Decode(error.into()))?;
         Ok(Self {
-            archive_status,
+            archive_status: ArchiveStatus::read(&mut columns)?,
             id: columns.get("id")?,
             ro_number: columns.get("RO")?,
             date_made: columns.get::<StoredDay>("DATE_MADE")?.0,

@@ -1,33 +1,37 @@
 //! The dashboard's figures.
 
-use app_core::{http::ApiError, values::StoredDay};
+use app_core::{db::RowReader, http::ApiError, values::StoredDay};
 use chrono::NaiveDate;
+use futures_util::TryStreamExt;
+use rust_decimal::Decimal;
 use sqlx::MySqlConnection;
 
-use crate::model::{Dashboard, StatusFigures};
+use crate::model::{ArchiveStatus, CountedOrders, Dashboard, DashboardSums};
 
-/// Reads the dashboard's figures for the day `today`.
+/// Reads the dashboard's figures for the day `today`, all from one state of the database.
+///
+/// Active orders are sent one by one and grouped here. The database would need a temporary table for it, which takes longer.
 pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Result<Dashboard, ApiError> {
-    let next_updates: Vec<(StoredDay, i64)> = sqlx::query_as(
-        "SELECT NEXT_DATE_TO_UPDATE, COUNT(*) AS orders
+    let mut rows = sqlx::query(
+        "-- The column of `archive_figures` tells letters with and without accents apart.
+         SELECT 'ACTIVE' AS archive, CURENT_STATUS COLLATE utf8mb4_bin AS status, NEXT_DATE_TO_UPDATE AS next_update, 1 AS orders,
+                ESTIMATED_COST AS cost
          FROM active
-         GROUP BY NEXT_DATE_TO_UPDATE",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let next_updates: Vec<_> = next_updates.into_iter().map(|(StoredDay(day), orders)| (day, orders)).collect();
-    let figures: Vec<StatusFigures> = sqlx::query_as(
-        "-- Grouped character by character, since the collation takes letters with and without accents for the same.
-         SELECT 'ACTIVE' AS archive, CURENT_STATUS COLLATE utf8mb4_bin AS status,
-                COUNT(*) AS orders, COALESCE(SUM(ESTIMATED_COST), 0) AS value
-         FROM active
-         GROUP BY CURENT_STATUS COLLATE utf8mb4_bin
          UNION ALL
-         SELECT archive, status, CAST(SUM(orders) AS SIGNED), SUM(final_cost)
-         FROM archive_figures
-         GROUP BY archive, status",
+         SELECT archive, status, NULL, orders, final_cost
+         FROM archive_figures",
     )
-    .fetch_all(connection)
-    .await?;
-    Ok(Dashboard::new(&figures, &next_updates, today))
+    .fetch(connection);
+    let mut sums = DashboardSums::new(today);
+    while let Some(row) = rows.try_next().await? {
+        let mut columns = RowReader::new(&row);
+        sums.add(&CountedOrders {
+            archive: ArchiveStatus::read(&mut columns)?,
+            status: columns.get("status")?,
+            next_update: columns.get::<StoredDay>("next_update")?.0,
+            orders: columns.get("orders")?,
+            cost: columns.get::<Option<Decimal>>("cost")?.unwrap_or_default(),
+        });
+    }
+    Ok(sums.finish())
 }

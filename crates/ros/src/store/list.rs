@@ -34,9 +34,12 @@ pub async fn select(
 ) -> Result<SelectedOrders, ApiError> {
     let mut selected = SelectedOrders { total: 0, filter, today, statuses: None };
     if !selected.filter.depends_on_status() {
-        let mut statement = QueryBuilder::new("SELECT COUNT(*) AS orders FROM (");
-        selected.push_rows(&mut statement, "id", |_| {});
-        statement.push(") found");
+        let mut statement = QueryBuilder::new("SELECT 0");
+        for archive in selected.filter.archive.statuses() {
+            statement.push(format!(" + (SELECT COUNT(*) FROM `{}` WHERE TRUE", archive.table()));
+            selected.push_conditions(&mut statement, archive);
+            statement.push(")");
+        }
         selected.total = statement.build_query_scalar().fetch_one(connection).await?;
         return Ok(selected);
     }
