@@ -67,8 +67,7 @@ pub fn list<'db, Db: RowSource<'db>>(
     sort: OrderSort,
     range: &ListRange<OrderPlace>,
 ) -> impl Stream<Item = Result<RepairOrder, ApiError>> + Send + use<'db, Db> {
-    // MySQL has no word for "no limit".
-    stream_rows(db, list_statement(selected, sort, &range.start, range.limit.unwrap_or(i64::MAX), ""))
+    stream_rows(db, list_statement(selected, sort, &range.start, range.limit, ""))
 }
 
 /// Returns the first `limit` orders of [`list`] from `start` on with their places, and one more if there is one.
@@ -83,7 +82,7 @@ pub async fn list_page(
         ", CAST({} AS CHAR) AS place_value, CAST(DATE_MADE AS CHAR) AS place_date_made, id AS place_id",
         sort.field.column()
     );
-    let mut statement = list_statement(selected, sort, start, limit + 1, &place);
+    let mut statement = list_statement(selected, sort, start, Some(limit + 1), &place);
     Ok(statement.build_query_as().fetch_all(connection).await?)
 }
 
@@ -91,23 +90,35 @@ fn list_statement(
     selected: &SelectedOrders,
     sort: OrderSort,
     start: &PageStart<OrderPlace>,
-    limit: i64,
+    limit: Option<i64>,
     other_columns: &str,
 ) -> QueryBuilder<MySql> {
-    let mut statement = QueryBuilder::new(format!("SELECT archive, id, {}{other_columns} FROM (", *COLUMNS));
-    selected.push_rows(&mut statement, &format!("id, {}", *COLUMNS), |statement| {
+    let push_place = |statement: &mut QueryBuilder<MySql>| {
         if let Some(place) = start.place() {
             push_after(statement, sort, place);
         }
-    });
+    };
+    let mut statement = QueryBuilder::new("");
+    let columns = format!("id, {}", *COLUMNS);
+    // Servers are slower with a SELECT around another one, so there is none around the rows of one table.
+    if selected.filter.archive.statuses().len() == 1 {
+        selected.push_rows(&mut statement, &format!("{columns}{other_columns}"), push_place);
+    } else {
+        statement.push(format!("SELECT archive, {columns}{other_columns} FROM ("));
+        selected.push_rows(&mut statement, &columns, push_place);
+        statement.push(") found");
+    }
     let column = sort.field.column();
     let direction = match sort.direction {
         SortDirection::Ascending => "",
         SortDirection::Descending => " DESC",
     };
     let then_by = if sort.field == SortField::NextDateToUpdate { "DATE_MADE DESC, id" } else { "id" };
-    statement.push(format!(") found ORDER BY {column} IS NULL, {column}{direction}, {then_by}"));
-    statement.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(start.offset());
+    statement.push(format!(" ORDER BY {column} IS NULL, {column}{direction}, {then_by}"));
+    if limit.is_some() || start.offset() > 0 {
+        // MySQL has no word for "no limit".
+        statement.push(" LIMIT ").push_bind(limit.unwrap_or(i64::MAX)).push(" OFFSET ").push_bind(start.offset());
+    }
     statement
 }
 
