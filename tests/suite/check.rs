@@ -92,6 +92,11 @@ async fn damaged_orders_are_named() {
             "UPDATE archive_figures SET orders = orders - 1",
         ),
         (
+            "INSERT INTO ai_log_counts (user, entries) VALUES ('nobody', 2)",
+            &["ai_log_counts of nobody says 2 entries, and there are 0"],
+            "DELETE FROM ai_log_counts WHERE user = 'nobody'",
+        ),
+        (
             "DELETE FROM ro_registry",
             &["paid 1 is not in ro_registry"],
             "INSERT INTO ro_registry (id, ro_number, archive) VALUES (1, 'RO1', 'PAID')",

@@ -30,7 +30,7 @@ async fn databases_are_created_and_migrating_again_changes_nothing() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    assert_eq!(applied.len(), 8);
+    assert_eq!(applied.len(), 9);
     execute(&mut connection, "INSERT INTO active (RO) VALUES ('kept')").await;
     migrate::migrate_all(&databases, Options { dry_run: false }).await.unwrap();
     let again: Vec<(i64, String)> = sqlx::query_as("SELECT version, CAST(installed_on AS CHAR) FROM _sqlx_migrations")
@@ -188,7 +188,7 @@ async fn a_migration_that_was_cut_off_runs_again() {
     let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
     migrate(&main, &inventory).await.unwrap();
     execute(&mut main.connect().await, "INSERT INTO active (RO) VALUES ('kept')").await;
-    for (database, migrations) in [(&main, 8), (&inventory, 7)] {
+    for (database, migrations) in [(&main, 9), (&inventory, 7)] {
         let mut connection = database.connect().await;
         let before = schema(&mut connection).await;
         let versions: Vec<i64> =
@@ -342,7 +342,7 @@ async fn an_account_of_a_single_database_migrates_it() {
     }
     execute(&mut root, &format!("DROP USER '{user}'@'%'")).await;
     assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(count(&mut root, "_sqlx_migrations WHERE success").await, 15);
+    assert_eq!(count(&mut root, "_sqlx_migrations WHERE success").await, 16);
 }
 
 #[tokio::test]

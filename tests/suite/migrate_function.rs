@@ -73,9 +73,9 @@ async fn create_and_update_migrate_and_delete_leaves_the_data() {
     let (main, inventory) = empty_databases().await;
     let function = Function::start(&main, &inventory).await;
     let created = function.request("Create").await;
-    let summary = format!("Applied 8 migrations to {} and 7 migrations to {}.", main.name, inventory.name);
+    let summary = format!("Applied 9 migrations to {} and 7 migrations to {}.", main.name, inventory.name);
     assert_eq!(created["Status"], "SUCCESS");
-    assert_eq!(created["Data"], json!({ "Applied": 15, "Summary": summary }));
+    assert_eq!(created["Data"], json!({ "Applied": 16, "Summary": summary }));
     execute(&mut main.connect().await, "INSERT INTO active (RO) VALUES ('kept')").await;
 
     execute(&mut main.connect().await, "DROP TABLE shops; DELETE FROM _sqlx_migrations WHERE version = 6").await;
@@ -138,20 +138,20 @@ async fn a_failure_is_reported_with_its_reason_and_without_the_password() {
 async fn a_database_that_is_ahead_is_a_success_that_is_named() {
     let (main, inventory) = migrated_databases().await;
     let ahead = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (9, 'of the next version', TRUE, 'x', 1), (10, 'cut off', FALSE, 'x', 1)";
+                 VALUES (10, 'of the next version', TRUE, 'x', 1), (11, 'cut off', FALSE, 'x', 1)";
     execute(&mut main.connect().await, ahead).await;
     let function = Function::start(&main, &inventory).await;
     let updated = function.request("Update").await;
     let summary = updated["Data"]["Summary"].as_str().unwrap();
     assert_eq!(updated["Status"], "SUCCESS");
     assert!(
-        summary.contains(&format!("{} is ahead of this version of the program by 0009, 0010", main.name)),
+        summary.contains(&format!("{} is ahead of this version of the program by 0010, 0011", main.name)),
         "{summary}"
     );
     assert!(!summary.contains(&inventory.name), "{summary}");
     let versions: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&mut main.connect().await).await.unwrap();
-    assert_eq!(versions, 10);
+    assert_eq!(versions, 11);
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn an_operator_may_invoke_it_and_other_events_change_nothing() {
     }
     assert_eq!(tables(&main).await.len() + tables(&inventory).await.len(), 0);
     let migrated = result(function.lambda.invoke(&json!({ "migrate": true })).await).await.unwrap();
-    assert_eq!(migrated["applied"], 15);
+    assert_eq!(migrated["applied"], 16);
     let examined = result(function.lambda.invoke(&json!({ "doctor": true })).await).await.unwrap();
     let findings = examined["findings"].as_array().unwrap();
     let of_main = format!("database {}", main.name);

@@ -145,6 +145,13 @@ pub struct LogFilter {
     pub period: Period,
 }
 
+impl LogFilter {
+    /// Returns whether the filter selects all entries, or all of one user.
+    pub fn selects_whole_logs(&self) -> bool {
+        self.conversation_id.is_none() && self.period == Period::default()
+    }
+}
+
 /// The members of a conversation beside its entries.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

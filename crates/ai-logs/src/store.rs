@@ -18,10 +18,10 @@ const LOG_COLUMNS: &str = "
     COALESCE(user_message, '') AS user_message, COALESCE(ai_response, '') AS ai_response, success <> 0 AS success, error,
     model, duration_ms, context_ro_count, input_tokens, output_tokens, cached_tokens, cache_creation_tokens, stop_reason, tools";
 
-/// Finds entries that no filter, no list and no pruning finds, for `rotracker check`.
-pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Comparison, ApiError> {
+/// Finds entries that no filter, no list and no pruning finds, and wrong numbers of entries, for `rotracker check`.
+pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Vec<Comparison>, ApiError> {
     // The collation of these columns ignores blanks at the end, so the lengths are compared.
-    let query = "
+    let unfindable = "
         SELECT 'ai_conversation_logs' AS table_name,
                CAST(id AS CHAR) AS row_id,
                IF(timestamp > '1000-01-01', 'has a user or a conversation with blanks around it', 'has no time') AS difference
@@ -29,12 +29,33 @@ pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Comp
         WHERE NOT COALESCE(timestamp > '1000-01-01', FALSE)
            OR CHAR_LENGTH(user) <> CHAR_LENGTH(TRIM(user))
            OR CHAR_LENGTH(conversation_id) <> CHAR_LENGTH(TRIM(conversation_id))";
-    Comparison::of_rows(connection, "the log of the assistant", kept, query).await
+    let wrong_counts = "
+        SELECT 'ai_log_counts' AS table_name,
+               CONCAT('of ', user) AS row_id,
+               CONCAT('says ', SUM(said), ' entries, and there are ', SUM(entries)) AS difference
+        FROM (
+            SELECT user, entries AS said, 0 AS entries
+            FROM ai_log_counts
+            UNION ALL
+            SELECT user, 0, COUNT(*)
+            FROM ai_conversation_logs
+            GROUP BY user
+        ) counts
+        GROUP BY user
+        HAVING SUM(said) <> SUM(entries)";
+    Ok(vec![
+        Comparison::of_rows(connection, "the log of the assistant", kept, unfindable).await?,
+        Comparison::of_rows(connection, "the numbers of entries and the log", kept, wrong_counts).await?,
+    ])
 }
 
-/// Counts the entries that `filter` selects.
+/// Counts the entries that `filter` selects. The database keeps the numbers of entries of each user.
 pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {
-    let mut statement = QueryBuilder::new("SELECT COUNT(*) FROM ai_conversation_logs WHERE TRUE");
+    let mut statement = if filter.selects_whole_logs() {
+        QueryBuilder::new("SELECT CAST(COALESCE(SUM(entries), 0) AS SIGNED) FROM ai_log_counts WHERE TRUE")
+    } else {
+        QueryBuilder::new("SELECT COUNT(*) FROM ai_conversation_logs WHERE TRUE")
+    };
     push_filter(&mut statement, filter);
     Ok(statement.build_query_scalar().fetch_one(connection).await?)
 }

@@ -50,7 +50,7 @@ pub async fn check(databases: &Databases, kept: usize) -> Result<Vec<Comparison>
     let read = async {
         let mut connection = snapshot(&pool).await?;
         let mut comparisons = ros::store::check(&mut connection, kept).await?;
-        comparisons.push(ai_logs::store::check(&mut connection, kept).await?);
+        comparisons.extend(ai_logs::store::check(&mut connection, kept).await?);
         comparisons.extend(check_tables_of_both(&mut connection, kept).await?);
         use_database(&mut connection, inventory).await?;
         comparisons.extend(inventory::store::check(&mut connection, kept).await?);

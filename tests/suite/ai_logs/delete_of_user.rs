@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use rotracker_tests::{App, app::encoded};
+use rotracker_tests::{App, app::encoded, database::assert_all_agree};
 use serde_json::json;
 
 use super::{LOGS, all_ids, log, log_at};
@@ -85,4 +85,5 @@ async fn simultaneous_deletes_count_each_entry_once() {
     }
     let left = i64::try_from(all_ids(&app).await.len()).unwrap();
     assert_eq!(500 + added, deleted + left, "{added} added, {deleted} deleted, {left} left");
+    assert_all_agree(&ai_logs::store::check(&mut app.database.connect().await, 10).await.unwrap());
 }

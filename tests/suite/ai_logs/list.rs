@@ -1,6 +1,10 @@
 //! `GET /api/ai-logs`
 
-use rotracker_tests::{App, app::encoded, database::execute};
+use rotracker_tests::{
+    App,
+    app::encoded,
+    database::{assert_all_agree, execute},
+};
 use serde_json::{Value, json};
 
 use super::{LOGS, ids, log, log_at};
@@ -55,6 +59,41 @@ async fn entries_are_filtered_and_newest_first() {
         let page = app.get(&format!("{LOGS}?{query}")).await.expect(200);
         assert_eq!((ids(&page), &page["total"]), (found.clone(), &json!(found.len())), "{query}");
     }
+}
+
+/// The total of all entries, and that of ann's.
+async fn totals(app: &App) -> [Value; 2] {
+    let all = app.get(LOGS).await.expect(200);
+    let of_ann = app.get(&format!("{LOGS}?user=ann@example.com")).await.expect(200);
+    [all["total"].clone(), of_ann["total"].clone()]
+}
+
+#[tokio::test]
+async fn totals_follow_every_change() {
+    let app = logs().await;
+    let mut other = app.database.connect().await;
+    for (change, expected) in [
+        ("SELECT 1", [7, 2]),
+        ("UPDATE ai_conversation_logs SET ai_response = 'changed'", [7, 2]),
+        ("UPDATE ai_conversation_logs SET user = 'ann@example.com' WHERE user = '500'", [7, 3]),
+        ("UPDATE ai_conversation_logs SET id = 100 WHERE id = 1", [7, 3]),
+        ("DELETE FROM ai_conversation_logs WHERE id IN (2, 100)", [5, 2]),
+        ("BEGIN; DELETE FROM ai_conversation_logs; ROLLBACK", [5, 2]),
+        (
+            "INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, ai_response) \
+             SELECT conversation_id, timestamp, user, '', '' FROM ai_conversation_logs",
+            [10, 4],
+        ),
+        ("DELETE FROM ai_conversation_logs WHERE user = 'ann@example.com'", [6, 0]),
+    ] {
+        execute(&mut other, change).await;
+        assert_eq!(totals(&app).await, expected.map(|total| json!(total)), "{change}");
+        assert_all_agree(&ai_logs::store::check(&mut other, 10).await.unwrap());
+    }
+    // No name is left of a user without entries.
+    let users = "SELECT user FROM ai_log_counts ORDER BY user";
+    let users: Vec<String> = sqlx::query_scalar(users).fetch_all(&mut other).await.unwrap();
+    assert_eq!(users, ["50%", "50_", "x' or '1'='1"]);
 }
 
 #[tokio::test]
