@@ -221,7 +221,8 @@ struct DroppedTrigger {
 async fn drop_slow_triggers(connection: &mut MySqlConnection) -> Vec<DroppedTrigger> {
     let names = "SELECT CAST(TRIGGER_NAME AS CHAR) FROM information_schema.TRIGGERS
                  WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME REGEXP '^(suffix|trigrams)_inserted_'";
-    let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut *connection).await.expect("the triggers are listed");
+    let names: Vec<String> =
+        sqlx::query_scalar(names).fetch_all(&mut *connection).await.expect("the triggers are listed");
     let mut dropped = Vec::new();
     for name in names {
         let show = sqlx::query(AssertSqlSafe(format!("SHOW CREATE TRIGGER {name}")));

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// The state of the bare statements, which are sent to the database of a [`Side`].
-pub struct Bare {
+pub(crate) struct Bare {
     /// One connection to each database.
     main: Pool,
     inventory: Pool,
@@ -54,7 +54,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    pub async fn new(side: &Side, size: &Size) -> Self {
+    pub(crate) async fn new(side: &Side, size: &Size) -> Self {
         let (main, inventory, clients) = (side.main.pool(1), side.inventory.pool(1), side.inventory.pool(CLIENTS));
         let clock = Clock::system(chrono_tz::Tz::UTC);
         let routes = ros::router(RosState::new(main.clone(), clock.clone()), false);
@@ -93,7 +93,7 @@ impl Bare {
     }
 
     /// Sends the statements of a round.
-    pub async fn run(&self, case: Case, round: u32) {
+    pub(crate) async fn run(&self, case: Case, round: u32) {
         let is_even = round.is_multiple_of(2);
         let Parts { indexed, in_stock_room, .. } = &self.parts;
         match case {
@@ -149,7 +149,7 @@ impl Bare {
     }
 
     /// Requests the list of orders from the router, and discards each part of the response as it comes.
-    pub async fn list_of_router(&self) {
+    pub(crate) async fn list_of_router(&self) {
         let request = Request::get("/api/ros").body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert!(response.status().is_success());
@@ -252,7 +252,9 @@ fn page_of<P>(limit: i64, start: PageStart<P>) -> Page<P> {
     Page { limit, start, list: ListId::new("benchmark", &()) }
 }
 
-async fn first_place<T, E: std::fmt::Debug>(rows: impl Stream<Item = Result<Placed<T, NewestFirst>, E>>) -> NewestFirst {
+async fn first_place<T, E: std::fmt::Debug>(
+    rows: impl Stream<Item = Result<Placed<T, NewestFirst>, E>>,
+) -> NewestFirst {
     let rows: Vec<_> = rows.try_collect().await.unwrap();
     rows[0].place.clone()
 }

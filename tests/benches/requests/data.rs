@@ -16,19 +16,19 @@ const ONE_LOW_OF: u32 = 100;
 
 /// The numbers of rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
+pub(crate) struct Size {
     /// Archived orders: three in five are paid, the others net or returned.
-    pub archived: u32,
+    pub(crate) archived: u32,
     /// Parts in the index. There are half as many stock transactions.
-    pub parts: u32,
+    pub(crate) parts: u32,
     /// Parts in the stock room; some of them only there.
-    pub stock_room: u32,
+    pub(crate) stock_room: u32,
     /// Entries in the log of the assistant.
-    pub logs: u32,
+    pub(crate) logs: u32,
 }
 
 impl Size {
-    pub fn divided_by(&self, divisor: u32) -> Self {
+    pub(crate) fn divided_by(&self, divisor: u32) -> Self {
         Self {
             archived: self.archived / divisor,
             parts: self.parts / divisor,
@@ -38,13 +38,13 @@ impl Size {
     }
 
     /// The place of the middle in the list of paid orders, in the ledger, and in the log.
-    pub fn middles(&self) -> [u32; 3] {
+    pub(crate) fn middles(&self) -> [u32; 3] {
         [self.archived * 3 / 10, self.parts / 4, self.logs / 2]
     }
 }
 
 /// Fills the main database: orders in all archives, and the log.
-pub async fn fill_main(database: &TestDatabase, size: &Size) {
+pub(crate) async fn fill_main(database: &TestDatabase, size: &Size) {
     fill_active(database, 0, ACTIVE).await;
     let mut connection = database.connect().await;
     for (table, remainders) in [("paid", "0, 1, 2"), ("net", "3"), ("returns", "4")] {
@@ -74,7 +74,7 @@ pub async fn fill_main(database: &TestDatabase, size: &Size) {
 }
 
 /// Inserts the active orders from the number `first` to `end`, which is not among them.
-pub async fn fill_active(database: &TestDatabase, first: u32, end: u32) {
+pub(crate) async fn fill_active(database: &TestDatabase, first: u32, end: u32) {
     let active = format!(
         "INSERT INTO active (RO, DATE_MADE, SHOP_NAME, PART_DESCRIPTION, CURENT_STATUS, ESTIMATED_COST, NEXT_DATE_TO_UPDATE, NOTES)
          SELECT CONCAT('RO', n), CURRENT_DATE - INTERVAL n % 90 DAY, CONCAT('Repair shop ', n % 40), 'Hydraulic pump',
@@ -90,41 +90,43 @@ pub async fn fill_active(database: &TestDatabase, first: u32, end: u32) {
 }
 
 /// Deletes the orders that [`Case::Create`](crate::Case::Create) made.
-pub async fn delete_created(database: &TestDatabase) {
+pub(crate) async fn delete_created(database: &TestDatabase) {
     execute(&mut database.connect().await, "DELETE FROM active WHERE RO LIKE 'NEW%' OR RO LIKE 'BARE%'").await;
 }
 
 /// Returns the id of an active order.
-pub async fn order_id(database: &TestDatabase, number: &str) -> i64 {
+pub(crate) async fn order_id(database: &TestDatabase, number: &str) -> i64 {
     let id = sqlx::query_scalar("SELECT id FROM active WHERE RO = ?").bind(number);
     id.fetch_one(&mut database.connect().await).await.unwrap()
 }
 
 /// The parts that requests name.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// A part of which requests take pieces.
-    pub taken: Part,
+    pub(crate) taken: Part,
     /// A part of which the bare statements take pieces.
-    pub taken_bare: Part,
+    pub(crate) taken_bare: Part,
     /// A number in the index.
-    pub indexed: String,
+    pub(crate) indexed: String,
     /// A number in the stock room.
-    pub in_stock_room: String,
+    pub(crate) in_stock_room: String,
 }
 
 impl Parts {
     /// The part of a number after its first two characters, which few other numbers contain.
-    pub fn rare(number: &str) -> String {
+    pub(crate) fn rare(number: &str) -> String {
         encoded(&number[2..])
     }
 }
 
 /// Fills the inventory.
-pub async fn fill_inventory(database: &TestDatabase, size: &Size) -> Parts {
+pub(crate) async fn fill_inventory(database: &TestDatabase, size: &Size) -> Parts {
     let mut connection = database.connect().await;
-    let now: String =
-        sqlx::query_scalar("SELECT DATE_FORMAT(UTC_TIMESTAMP, '%Y-%m-%d 00:00:00')").fetch_one(&mut connection).await.unwrap();
+    let now: String = sqlx::query_scalar("SELECT DATE_FORMAT(UTC_TIMESTAMP, '%Y-%m-%d 00:00:00')")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
     fill_stock_until(database, size.parts, ONE_LOW_OF, &now).await;
     let rest = format!(
         "INSERT INTO stock_room (PN, QTY, COND, LOCATION, DESCRIPTION)

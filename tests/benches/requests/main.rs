@@ -227,7 +227,10 @@ impl Comparison {
             _ => None,
         };
         let after = Some(self.after.memory_of_list(&programs.after).await);
-        table.add(&format!("list of {count} orders, **memory at its peak in MB**"), Figures { bare: None, before, after });
+        table.add(
+            &format!("list of {count} orders, **memory at its peak in MB**"),
+            Figures { bare: None, before, after },
+        );
     }
 }
 

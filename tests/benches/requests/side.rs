@@ -20,10 +20,10 @@ use crate::{
     data::{self, Parts, Size},
 };
 
-pub struct Side {
-    pub main: TestDatabase,
-    pub inventory: TestDatabase,
-    pub parts: Parts,
+pub(crate) struct Side {
+    pub(crate) main: TestDatabase,
+    pub(crate) inventory: TestDatabase,
+    pub(crate) parts: Parts,
     server: Server,
     /// The id of the order that is read, and of the one that is moved.
     read: i64,
@@ -53,7 +53,7 @@ fn variables(main: &TestDatabase, inventory: &TestDatabase) -> Variables {
 
 impl Side {
     /// Migrates and fills databases of its own, and serves them.
-    pub async fn start(program: &Path, size: &Size) -> Self {
+    pub(crate) async fn start(program: &Path, size: &Size) -> Self {
         let (main, inventory) = (TestDatabase::empty().await, TestDatabase::empty().await);
         let variables = variables(&main, &inventory);
         let mut migrate = Command::new(program);
@@ -75,7 +75,7 @@ impl Side {
     }
 
     /// Sends the requests of a round.
-    pub async fn run(&self, case: Case, round: u32) {
+    pub(crate) async fn run(&self, case: Case, round: u32) {
         let is_even = round.is_multiple_of(2);
         let get = async |path: &str| self.server.send(Method::GET, path, None, 200).await;
         let change = async |method: Method, path: &str, body: Value, status: u16| {
@@ -130,7 +130,7 @@ impl Side {
     }
 
     /// Returns the memory at its peak, in MB, of a process of its own that was asked for nothing but the list of orders.
-    pub async fn memory_of_list(&self, program: &Path) -> f64 {
+    pub(crate) async fn memory_of_list(&self, program: &Path) -> f64 {
         let server = Server::start(program, &variables(&self.main, &self.inventory)).await;
         server.send(Method::GET, "/api/ros", None, 200).await;
         #[expect(clippy::cast_precision_loss, reason = "a process has less than 2^52 bytes")]

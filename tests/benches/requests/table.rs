@@ -5,18 +5,18 @@ use std::fmt;
 use rotracker_tests::database;
 
 /// The figures of one request at one size.
-pub struct Figures {
-    pub bare: Option<f64>,
-    pub before: Option<f64>,
-    pub after: Option<f64>,
+pub(crate) struct Figures {
+    pub(crate) bare: Option<f64>,
+    pub(crate) before: Option<f64>,
+    pub(crate) after: Option<f64>,
 }
 
 /// A line for each request. Its figures are in the order in which they were added: by size.
 #[derive(Default)]
-pub struct Table(Vec<(String, Vec<Figures>)>);
+pub(crate) struct Table(Vec<(String, Vec<Figures>)>);
 
 impl Table {
-    pub fn add(&mut self, name: &str, figures: Figures) {
+    pub(crate) fn add(&mut self, name: &str, figures: Figures) {
         match self.0.iter_mut().find(|(line, _)| line == name) {
             Some((_, line)) => line.push(figures),
             None => self.0.push((name.to_owned(), vec![figures])),
@@ -58,7 +58,7 @@ fn three_digits(figure: f64) -> String {
 }
 
 /// Names the machine and the database server.
-pub async fn machine() -> String {
+pub(crate) async fn machine() -> String {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("an unknown processor", |(_, model)| model);
