@@ -116,9 +116,9 @@ impl Case {
             Self::Move => "move an order between archives".to_owned(),
             Self::SearchExact => "search, exact number".to_owned(),
             Self::SearchPart => "search, part of a number".to_owned(),
-            Self::LowStock => "low stock, 1 % of the parts".to_owned(),
+            Self::LowStock => format!("low stock, {} low parts", data::LOW),
             Self::FewHits => "search in the stock room, few hits".to_owned(),
-            Self::ManyHits => "search in the stock room, 4 % hit".to_owned(),
+            Self::ManyHits => "search in the stock room, many hits".to_owned(),
             Self::Stats => "stats".to_owned(),
             Self::Tables => "tables".to_owned(),
             Self::Ledger => "50 entries of the ledger, newest".to_owned(),
@@ -255,13 +255,13 @@ impl Programs {
 }
 
 async fn compare(is_quick: bool) {
-    let programs = Programs::find();
+    let (programs, started) = (Programs::find(), Instant::now());
     let (divisor, time) = if is_quick { (10, Duration::from_millis(50)) } else { (1, Duration::from_millis(1_500)) };
     let mut table = Table::default();
     for (index, size) in SIZES.iter().map(|size| size.divided_by(divisor)).enumerate() {
         eprintln!("Filling the databases, {} of {}: {size:?}", index + 1, SIZES.len());
         let comparison = Comparison::start(&programs, &size, time).await;
-        eprintln!("Measuring");
+        eprintln!("Measuring, after {:.0} s", started.elapsed().as_secs_f64());
         for case in Case::ALL {
             table.add(&case.name(ACTIVE), comparison.measure(case).await);
         }
@@ -269,6 +269,7 @@ async fn compare(is_quick: bool) {
             comparison.measure_long_list(&programs, MANY_ACTIVE / divisor, &mut table).await;
         }
     }
+    eprintln!("Done, after {:.0} s", started.elapsed().as_secs_f64());
     println!("{table}\n{}", table::machine().await);
 }
 
