@@ -65,5 +65,6 @@ pub(crate) async fn machine() -> String {
     let cores = std::thread::available_parallelism().unwrap();
     let version = sqlx::query_scalar("SELECT VERSION()");
     let version: String = version.fetch_one(&mut database::connect().await).await.unwrap();
-    format!("Machine: {cores} cores of {model}. Database server: {version}, on the same machine.")
+    let product = if version.contains("MariaDB") { "" } else { "MySQL " };
+    format!("Machine: {cores} cores of {model}. Database server: {product}{version}.")
 }
