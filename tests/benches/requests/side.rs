@@ -151,9 +151,7 @@ impl Server {
     /// Sends a request, and discards each part of the response as it comes.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>, status: u16) {
         let mut response = self.respond(method, path, body).await;
-        if response.status() != status {
-            panic!("{path}: {} {}", response.status(), response.text().await.unwrap());
-        }
+        assert_eq!(response.status(), status, "{path}");
         while response.chunk().await.unwrap().is_some() {}
     }
 
