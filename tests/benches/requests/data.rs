@@ -114,7 +114,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// The part of a number after its first two characters, which few other numbers contain.
+    /// The part of a number after its first two characters, which few other numbers contain, as a query has it.
     pub(crate) fn rare(number: &str) -> String {
         encoded(&number[2..])
     }
