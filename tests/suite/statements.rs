@@ -39,7 +39,7 @@ async fn statement_counts_stay_within_limits() {
     let mut requests = 3;
     for (case, budget, method, path, body) in [
         ("health", 1, "GET", "/health", None),
-        ("list", 2, "GET", "/api/ros", None),
+        ("list", 1, "GET", "/api/ros", None),
         ("page", 2, "GET", "/api/ros?limit=10&offset=5", None),
         ("page by cursor", 2, "GET", cursor.as_str(), None),
         ("filtered list", 2, "GET", "/api/ros?archiveStatus=ALL&q=x&statusClass=approved&shop=x&overdue=true", None),
@@ -49,7 +49,7 @@ async fn statement_counts_stay_within_limits() {
         ("get by number", 1, "GET", "/api/ros/by-number/RO1", None),
         ("history", 2, "GET", "/api/ros/by-number/RO1/history?limit=10", None),
         ("get of nothing", 1, "GET", "/api/ros/999999", None),
-        ("dashboard", 2, "GET", "/api/ros/stats/dashboard", None),
+        ("dashboard", 1, "GET", "/api/ros/stats/dashboard", None),
         ("bad request", 0, "POST", "/api/ros", Some(json!({}))),
         ("create", 4, "POST", "/api/ros", Some(rotracker_tests::app::new_order(json!({ "roNumber": "RO2" })))),
         (

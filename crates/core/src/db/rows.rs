@@ -1,7 +1,7 @@
 //! Reads rows: lists row by row, so that memory does not grow with the table, and columns by name.
 
 use async_stream::try_stream;
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use sqlx::{
     Column, ColumnIndex, Decode, Execute, FromRow, MySql, MySqlConnection, QueryBuilder, Row, Type,
     mysql::{MySqlArguments, MySqlRow},
@@ -36,31 +36,26 @@ impl Statement for QueryBuilder<MySql> {
 /// The connection from which rows are read: one of a pool, or one that the caller holds.
 pub trait RowSource<'source> {
     /// Streams the rows of `query`.
-    fn rows<T>(
+    fn rows(
         self,
         query: Query<'static, MySql, MySqlArguments>,
-    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<'source, T, Self>
-    where
-        T: for<'row> FromRow<'row, MySqlRow> + Send;
+    ) -> impl Stream<Item = Result<MySqlRow, ApiError>> + Send + use<'source, Self>;
 }
 
 /// The rows come from a connection of its own, which goes back to the pool after the last row.
 ///
 /// A stream that is dropped before its end closes the connection, since rows may still be on their way.
 impl RowSource<'static> for Pool {
-    fn rows<T>(
+    fn rows(
         self,
         query: Query<'static, MySql, MySqlArguments>,
-    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<T>
-    where
-        T: for<'row> FromRow<'row, MySqlRow> + Send,
-    {
+    ) -> impl Stream<Item = Result<MySqlRow, ApiError>> + Send + use<> {
         try_stream! {
             let mut connection = self.acquire().await?;
             {
                 let mut rows = query.fetch(&mut *connection);
                 while let Some(row) = rows.try_next().await? {
-                    yield T::from_row(&row)?;
+                    yield row;
                 }
             }
             connection.release();
@@ -70,19 +65,11 @@ impl RowSource<'static> for Pool {
 
 /// For several statements in one transaction.
 impl<'connection> RowSource<'connection> for &'connection mut MySqlConnection {
-    fn rows<T>(
+    fn rows(
         self,
         query: Query<'static, MySql, MySqlArguments>,
-    ) -> impl Stream<Item = Result<T, ApiError>> + Send + use<'connection, T>
-    where
-        T: for<'row> FromRow<'row, MySqlRow> + Send,
-    {
-        try_stream! {
-            let mut rows = query.fetch(self);
-            while let Some(row) = rows.try_next().await? {
-                yield T::from_row(&row)?;
-            }
-        }
+    ) -> impl Stream<Item = Result<MySqlRow, ApiError>> + Send + use<'connection> {
+        query.fetch(self).map_err(ApiError::from)
     }
 }
 
@@ -96,7 +83,8 @@ where
     T: for<'row> FromRow<'row, MySqlRow> + Send,
 {
     let rows = statement.into_query().map(|query| source.rows(query));
-    futures_util::stream::iter([rows]).try_flatten()
+    // Decoded only here, since a row is much smaller to pass on than an order.
+    futures_util::stream::iter([rows]).try_flatten().map(|row| Ok(T::from_row(&row?)?))
 }
 
 /// Reads the columns of a row by name. It is quick if they are read in the order in which the row has them, because it looks at

@@ -1,5 +1,10 @@
 //! `GET /api/ros`
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
 use app_core::{
     db,
     http::{ApiError, FieldProblems, ListId, ListRange, PageStart, Query, json_array},
@@ -7,6 +12,7 @@ use app_core::{
     values::{BoundedInt, RequestDay, Text, significant_characters},
 };
 use axum::{extract::State, response::Response};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Uri;
@@ -19,7 +25,7 @@ use crate::{
         ArchiveSelection, ArchiveStatus, OrderFilter, OrderPlace, OrderSort, RepairOrderView, SearchText,
         SortDirection, SortField, StatusClass, StatusText,
     },
-    store,
+    store::{self, SelectedOrders},
 };
 
 type Limit = BoundedInt<1, 1000>;
@@ -158,6 +164,9 @@ pub(super) async fn respond<T: Serialize + Send + 'static>(
     let (filter, sort, range) = parameters.parse(state.clock.zone(), cursor.as_deref())?;
     let today = state.clock.today();
     let list = list_id(&filter, sort);
+    if range == ListRange::ALL && !filter.depends_on_status() {
+        return respond_with_all(state, uri, SelectedOrders::uncounted(filter, today), sort, today, show).await;
+    }
     let Some(limit) = range.limit else {
         let selected = db::read!(state.db, |connection| store::select(connection, filter.clone(), today).await)?;
         let orders =
@@ -177,4 +186,26 @@ pub(super) async fn respond<T: Serialize + Send + 'static>(
     let next_cursor = orders.last().filter(|_| has_next).map(|last| list.cursor(&last.place)).transpose()?;
     let items = || stream::iter(orders.clone()).map(move |order| Ok(show(order.item.into_view(today))));
     Ok(range.add_headers(json_array(items).await?, uri, selected.total, next_cursor.as_deref()))
+}
+
+/// Responds with all selected orders, and their number.
+async fn respond_with_all<T: Serialize + Send + 'static>(
+    state: &RosState,
+    uri: &Uri,
+    selected: SelectedOrders,
+    sort: OrderSort,
+    today: NaiveDate,
+    show: fn(RepairOrderView) -> T,
+) -> Result<Response, ApiError> {
+    // Every order comes with the number, and without an order it is 0.
+    let total = Arc::new(AtomicI64::new(0));
+    let orders = || {
+        let total = total.clone();
+        store::list_counted(state.db.clone(), &selected, sort).map_ok(move |counted| {
+            total.store(counted.total, Ordering::Relaxed);
+            show(counted.order.into_view(today))
+        })
+    };
+    let response = json_array(orders).await?;
+    Ok(ListRange::<OrderPlace>::ALL.add_headers(response, uri, total.load(Ordering::Relaxed), None))
 }
