@@ -146,17 +146,21 @@ pub async fn ledger_fault(connection: &mut MySqlConnection, part: &Part, opening
 }
 
 /// Fills the eleven tables and the index with `count` parts, at most a million, and adds `count / 2` stock
-/// transactions. One part in `one_low_of` has fewer than five pieces, the others at least ten. The triggers work row by
-/// row, so they are dropped and the suffixes inserted with one statement per table, as in the migration.
+/// transactions in the year before noon of 15 November 2024. One part in `one_low_of` has fewer than five pieces, the others at
+/// least ten.
 pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
+    fill_stock_until(database, count, one_low_of, "2024-11-15 12:00:00").await;
+}
+
+/// Fills the tables as [`fill_stock`] does, with stock transactions in the year before `newest`, such as `2024-11-15 12:00:00`. The
+/// database may have an earlier schema, without trigrams.
+///
+/// The triggers of the suffixes and trigrams work row by row, so they are dropped meanwhile, and both are inserted with one statement
+/// for each table.
+pub async fn fill_stock_until(database: &TestDatabase, count: u32, one_low_of: u32, newest: &str) {
     let mut connection = database.connect().await;
     execute(&mut connection, "SET SESSION sql_mode = 'STRICT_ALL_TABLES'; SET SESSION foreign_key_checks = 0").await;
-    for (table, _) in SUFFIXED {
-        execute(&mut connection, &format!("DROP TRIGGER suffix_inserted_{table}")).await;
-    }
-    for table in SEARCHED {
-        execute(&mut connection, &format!("DROP TRIGGER trigrams_inserted_{table}")).await;
-    }
+    let triggers = drop_slow_triggers(&mut connection).await;
     for (index, table) in Table::ALL.into_iter().map(Table::name).enumerate() {
         let condition = if table == "bins_inventory" { "`CONDITION`" } else { "COND" };
         let fill = format!(
@@ -173,10 +177,12 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         );
         execute(&mut connection, &index).await;
     }
-    let transactions = "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
-                  SELECT TIMESTAMP('2024-11-15 12:00:00') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
-                  PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0";
-    execute(&mut connection, transactions).await;
+    let transactions = format!(
+        "INSERT INTO transactions (Timestamp, Action, IndexId, PartNumber, DeltaQty, NewQty, RONumber) \
+         SELECT TIMESTAMP('{newest}') - INTERVAL (IndexId * 37) % 365 DAY, 'DECREMENT', IndexId, \
+         PartNumber, -1, Qty, CONCAT('RO', 30000 + IndexId % 9000) FROM inventoryindex WHERE IndexId % 2 = 0"
+    );
+    execute(&mut connection, &transactions).await;
     for (table, id) in SUFFIXED {
         let suffixes = format!(
             "INSERT INTO {table}_suffixes (Suffix, Position, RowId)
@@ -187,6 +193,9 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
         execute(&mut connection, &suffixes).await;
     }
     for table in SEARCHED {
+        if !triggers.iter().any(|trigger| trigger.name == format!("trigrams_inserted_{table}")) {
+            continue;
+        }
         let trigrams = format!(
             "INSERT INTO {table}_trigrams (Trigram, RowId)
              WITH RECURSIVE places (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM places WHERE place < 255)
@@ -194,13 +203,35 @@ pub async fn fill_stock(database: &TestDatabase, count: u32, one_low_of: u32) {
              FROM {table} JOIN places ON place <= CHAR_LENGTH(CONCAT_WS(' ', PN, DESCRIPTION)) - 2"
         );
         execute(&mut connection, &trigrams).await;
+        execute(&mut connection, &format!("ANALYZE TABLE {table}_trigrams")).await;
     }
-    // The migrations create the dropped triggers again.
-    execute(&mut connection, include_str!("../../migrations/inventory/0104_part_number_suffixes.sql")).await;
-    execute(&mut connection, include_str!("../../migrations/inventory/0107_trigrams.sql")).await;
-    let analyze =
-        "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room, stock_room_trigrams";
-    execute(&mut connection, analyze).await;
+    for trigger in triggers {
+        execute(&mut connection, &trigger.statement).await;
+    }
+    execute(&mut connection, "ANALYZE TABLE inventoryindex, inventoryindex_suffixes, transactions, stock_room").await;
+}
+
+/// A trigger that was dropped, and the statement that creates it again.
+struct DroppedTrigger {
+    name: String,
+    statement: String,
+}
+
+/// Drops the triggers that insert suffixes and trigrams, as far as the schema has them.
+async fn drop_slow_triggers(connection: &mut MySqlConnection) -> Vec<DroppedTrigger> {
+    let names = "SELECT CAST(TRIGGER_NAME AS CHAR) FROM information_schema.TRIGGERS
+                 WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME REGEXP '^(suffix|trigrams)_inserted_'";
+    let names: Vec<String> =
+        sqlx::query_scalar(names).fetch_all(&mut *connection).await.expect("the triggers are listed");
+    let mut dropped = Vec::new();
+    for name in names {
+        let show = sqlx::query(AssertSqlSafe(format!("SHOW CREATE TRIGGER {name}")));
+        let row = show.fetch_one(&mut *connection).await.expect("the trigger is shown");
+        let statement = row.get("SQL Original Statement");
+        execute(connection, &format!("DROP TRIGGER {name}")).await;
+        dropped.push(DroppedTrigger { name, statement });
+    }
+    dropped
 }
 
 /// The tables whose part numbers have a suffix index, with their columns for the id.
