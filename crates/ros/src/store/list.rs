@@ -171,9 +171,12 @@ fn push_after(statement: &mut QueryBuilder<MySql>, sort: OrderSort, place: &Orde
             statement.push(format!("{column} IS NULL AND ("));
             continue;
         };
-        // Dates are compared as texts, which has the same result, also for the zero dates of older programs.
         let (column_value, bound_value) = match field {
-            SortField::NextDateToUpdate | SortField::DateMade => (format!("CAST({column} AS CHAR)"), ["", ""]),
+            // Older programs left zero dates, which servers compare only as texts. The result is the same, but takes longer.
+            SortField::NextDateToUpdate | SortField::DateMade if value.parse::<NaiveDate>().is_err() => {
+                (format!("CAST({column} AS CHAR)"), ["", ""])
+            }
+            SortField::NextDateToUpdate | SortField::DateMade => (column.to_owned(), ["CAST(", " AS DATE)"]),
             SortField::EstimatedCost => (column.to_owned(), ["CAST(", " AS DECIMAL(15, 2))"]),
             SortField::Id => (column.to_owned(), ["CAST(", " AS SIGNED)"]),
             SortField::RoNumber | SortField::ShopName | SortField::CurrentStatus => (column.to_owned(), ["", ""]),
