@@ -181,10 +181,13 @@ fn push_after(statement: &mut QueryBuilder<MySql>, sort: OrderSort, place: &Orde
             SortField::Id => (column.to_owned(), ["CAST(", " AS SIGNED)"]),
             SortField::RoNumber | SortField::ShopName | SortField::CurrentStatus => (column.to_owned(), ["", ""]),
         };
-        for (before, after) in [
-            (format!("{column} IS NULL OR {column_value} {comparison} "), ""),
-            (format!(" OR {column_value} = "), " AND ("),
-        ] {
+        // With a comparison that an index serves, servers look up every later order one by one, which takes three times as long as to
+        // read the table. Only the ids are in the order of the table.
+        let (comes_after, end) = match field {
+            SortField::Id => (format!("{column_value} {comparison} "), ""),
+            _ => (format!("COALESCE({column_value} {comparison} "), ", TRUE)"),
+        };
+        for (before, after) in [(comes_after, end), (format!(" OR {column_value} = "), " AND (")] {
             let [open, close] = bound_value;
             statement.push(before).push(open).push_bind(value.clone()).push(close).push(after);
         }
