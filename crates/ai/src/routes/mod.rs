@@ -6,7 +6,7 @@ mod health;
 
 use app_core::{
     http::under_both_prefixes,
-    openapi::{Description, RouteTable},
+    openapi::Description,
     route_table,
 };
 use axum::Router;
@@ -24,7 +24,7 @@ route_table! {
 
 /// Creates the router, without the layers around it.
 pub fn router(state: AiState) -> Router {
-    under_both_prefixes("/ai", Assistant::routes()).with_state(state)
+    under_both_prefixes::<Assistant>("/ai").with_state(state)
 }
 
 /// Describes the routes for the OpenAPI document.
