@@ -4,11 +4,7 @@ mod chat;
 mod clear_rate_limit;
 mod health;
 
-use app_core::{
-    http::under_both_prefixes,
-    openapi::Description,
-    route_table,
-};
+use app_core::{http::under_both_prefixes, openapi::Description, route_table};
 use axum::Router;
 
 use crate::AiState;

@@ -15,11 +15,7 @@ mod table;
 mod tables;
 mod transactions;
 
-use app_core::{
-    http::under_each_prefix,
-    openapi::Description,
-    route_table,
-};
+use app_core::{http::under_each_prefix, openapi::Description, route_table};
 use axum::Router;
 use serde_json::json;
 
