@@ -22,7 +22,7 @@ use sqlx::{
 
 use crate::{
     config::{Env, Stage},
-    sockets::set_nodelay_and_timeout,
+    sockets::{Wanted, set_nodelay_and_timeout},
 };
 
 /// The server of all databases.
@@ -209,6 +209,7 @@ pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<
     let opening = OPENING.clone();
     let port = options.get_port();
     let mut connecting = pin!(MySqlConnection::connect_with(options));
+    let are_others_opening = || Arc::strong_count(&opening) > 2;
     let (mut is_set, mut may_be_another) = (false, false);
     poll_fn(|context| {
         let connected = connecting.as_mut().poll(context);
@@ -216,8 +217,10 @@ pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<
         // TLS begins. A fast server may have answered by then, and sqlx is ready at once. If several connections are being
         // opened, the first that is found may be another one, so this looks once more at the end.
         if !is_set || (may_be_another && matches!(connected, Poll::Ready(Ok(_)))) {
-            is_set |= set_nodelay_and_timeout(|peer| peer.port() == port, LOST_AFTER);
-            may_be_another = Arc::strong_count(&opening) > 2;
+            may_be_another |= are_others_opening();
+            let wanted = if may_be_another { Wanted::All } else { Wanted::One };
+            is_set |= set_nodelay_and_timeout(wanted, |peer| peer.port() == port, LOST_AFTER);
+            may_be_another |= are_others_opening();
         }
         connected
     })

@@ -32,7 +32,13 @@ use lambda_http::{
 use serde::Serialize;
 use tokio::task::yield_now;
 
-use crate::{config::HttpConfig, http::with_layers, metrics, sockets::set_nodelay, telemetry};
+use crate::{
+    config::HttpConfig,
+    http::with_layers,
+    metrics,
+    sockets::{Wanted, set_nodelay},
+    telemetry,
+};
 
 /// How responses are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +64,17 @@ pub(crate) fn concurrency() -> u32 {
 
 /// Runs a function: starts its logs and metrics, and then `serve`. Returns the exit code of `main`, after logging the error of an
 /// instance that cannot start or go on.
-pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
+pub fn start(serve: impl Future<Output = Result<(), Error>>) -> impl Future<Output = ExitCode> {
     telemetry::init();
-    match serve.await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("the function ends: {error}");
-            ExitCode::FAILURE
+    // Futures on the stack are moved several times, each time to memory that was not used before.
+    let serve = Box::pin(serve);
+    async {
+        match serve.await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("the function ends: {error}");
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -113,11 +123,12 @@ pub async fn serve(
 pub async fn run(router: Router, delivery: Delivery, check: DeploymentCheck) -> Result<(), Error> {
     metrics::ready();
     let addresses = runtime_addresses();
+    let connections = if concurrency() == 1 { Wanted::One } else { Wanted::All };
     // Outside the router, because the path is changed before routing.
     let router = Router::new().fallback_service(router).layer((
         map_request(move |request: Request| {
             // The runtime's client writes a streamed response in several small pieces.
-            let _ = set_nodelay(|peer| addresses.contains(&peer));
+            let _ = set_nodelay(connections, |peer| addresses.contains(&peer));
             ready(framing::restore_path(request))
         }),
         map_response(|response: Response| ready(framing::join_headers(response))),
