@@ -140,10 +140,14 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        task::yield_now,
+        time::timeout,
     };
 
     use super::*;
     use crate::outbound::client_builder;
+
+    const HANG_GUARD: Duration = Duration::from_secs(10);
 
     async fn answer(mut connection: TcpStream) {
         let mut request = [0; 1024];
@@ -160,15 +164,16 @@ mod tests {
             let early = EarlyConnections::default();
             let client = client_builder().unwrap().connector_layer(early.clone()).build().unwrap();
             early.open(&client, &url).await.unwrap();
-            let (mut connection, _) = server.accept().await.unwrap();
-            if is_closed {
-                drop(connection);
-            }
+            let (early_connection, _) = server.accept().await.unwrap();
+            let open = (!is_closed).then_some(early_connection);
+            // The event that it was closed is processed.
+            yield_now().await;
             let request = tokio::spawn(client.get(&url).send());
-            if is_closed {
-                (connection, _) = server.accept().await.unwrap();
-            }
-            answer(connection).await;
+            let connection = match open {
+                Some(open) => open,
+                None => timeout(HANG_GUARD, server.accept()).await.unwrap().unwrap().0,
+            };
+            timeout(HANG_GUARD, answer(connection)).await.unwrap();
             assert_eq!(request.await.unwrap().unwrap().status(), 204);
         }
     }
