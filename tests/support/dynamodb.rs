@@ -217,13 +217,6 @@ impl DynamoDbProxy {
         self.state.seen().connections
     }
 
-    /// Waits until this many connections were accepted.
-    pub async fn wait_for_connections(&self, count: usize) {
-        while self.connections() < count {
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// Returns the operations since the previous call of this method.
     pub fn operations(&self) -> Vec<String> {
         std::mem::take(&mut self.state.seen().operations)

@@ -11,8 +11,7 @@ use app_core::{
     config::Env,
     http::RequestId,
     metrics::{self, Metric},
-    outbound::{self, EarlyConnections},
-    telemetry,
+    outbound, telemetry,
 };
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
@@ -52,6 +51,9 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes of a response that is not streamed, and of one event. Anthropic's longest answers have some megabytes. More would
 /// not fit into the memory of a function several times over.
 const MAX_RESPONSE: usize = 32 << 20;
+
+/// How long opening the connection ahead of the first request may take.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The characters to encode in a model's name in a path: all but those that URLs never encode.
 const MODEL_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -133,7 +135,6 @@ fn read_seconds(env: &mut Env, name: &str, default: Duration) -> Duration {
 #[derive(Clone)]
 pub struct Anthropic {
     http: Client,
-    early: EarlyConnections,
     messages_url: String,
     base_url: String,
     /// The headers of every request, among them the key, which is marked as sensitive.
@@ -158,12 +159,9 @@ impl Anthropic {
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ]);
         // It follows no redirect, so that the key goes to Anthropic only.
-        let early = EarlyConnections::default();
-        let builder = outbound::client_builder()?.connect_timeout(config.timeouts.connect);
-        let http = builder.connector_layer(early.clone()).build()?;
+        let http = outbound::client_builder()?.connect_timeout(config.timeouts.connect).build()?;
         Ok(Some(Self {
             http,
-            early,
             messages_url: format!("{}/v1/messages", config.base_url),
             base_url: config.base_url.clone(),
             headers,
@@ -174,7 +172,8 @@ impl Anthropic {
 
     /// Opens a connection ahead of the first request. A failure is logged, and the request will try again.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.early.open(&self.http, &self.base_url).await {
+        let head = self.http.head(&self.base_url).timeout(WARM_UP_TIMEOUT).send();
+        if let Err(error) = head.await {
             tracing::warn!(
                 error = %telemetry::error_chain(&error.without_url()),
                 "Anthropic was not reached during start-up"

@@ -1,9 +1,7 @@
 //! Lets the AWS SDK send its requests with the HTTP client of the other requests. The SDK's own client is a second implementation,
 //! with HTTP/2, which takes nine seconds to compile.
 
-use std::error::Error;
-
-use app_core::outbound::{self, EarlyConnections};
+use app_core::outbound;
 use aws_sdk_dynamodb::config::{
     HttpClient, RuntimeComponents,
     http::{HttpRequest, HttpResponse},
@@ -20,11 +18,10 @@ use super::config::StoreConfig;
 
 /// The HTTP client of the AWS SDK.
 #[derive(Clone, Debug)]
-pub(super) struct SdkHttpClient {
+pub(super) struct SdkHttpClient(
     /// The client, or the reason why the TLS library cannot be set up.
-    client: Result<Client, String>,
-    early: EarlyConnections,
-}
+    Result<Client, String>,
+);
 
 impl SdkHttpClient {
     /// Creates a client. An HTTPS endpoint outside AWS may have a certificate that only the system trusts.
@@ -36,19 +33,16 @@ impl SdkHttpClient {
         };
         // The SDK signs `Accept-Encoding` if it wants compressed responses.
         // And it limits the time of each attempt.
-        let early = EarlyConnections::default();
-        let client = builder
-            .and_then(|builder| Ok(builder.no_gzip().tcp_user_timeout(None).connector_layer(early.clone()).build()?));
-        Self { client: client.map_err(|error| error.to_string()), early }
+        let client = builder.and_then(|builder| Ok(builder.no_gzip().tcp_user_timeout(None).build()?));
+        Self(client.map_err(|error| error.to_string()))
     }
 
-    /// Opens a connection to the server of `url` ahead of the SDK's first request.
+    /// Returns the client, for requests without the SDK.
     ///
     /// # Errors
-    /// When the server cannot be reached, or the TLS library could not be set up.
-    pub(super) async fn connect(&self, url: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let client = self.client.as_ref().map_err(String::as_str)?;
-        Ok(self.early.open(client, url).await?)
+    /// When the TLS library could not be set up.
+    pub(super) fn client(&self) -> Result<&Client, &str> {
+        self.0.as_ref().map_err(String::as_str)
     }
 }
 
@@ -65,7 +59,7 @@ impl HttpClient for SdkHttpClient {
 
 impl HttpConnector for SdkHttpClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
+        let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let client = client.map_err(|error| ConnectorError::user(error.into()))?;
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;

@@ -65,6 +65,9 @@ const RETRY_TOKENS_A_SECOND: f32 = 2.0;
 const TRANSACTION_RETRIES: usize = 7;
 const TRANSACTION_PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
+/// How long opening the connection during Init may take, when no request waits. TLS is slow on a small instance.
+const WARM_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The table of the rate limit. Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
@@ -192,12 +195,15 @@ impl Store {
         deleted.map(drop).map_err(limiter_error)
     }
 
-    /// Opens a connection ahead of the first call.
+    /// Opens the connection with DynamoDB's check of its health, which needs neither a table nor a permission.
     ///
     /// # Errors
     /// When DynamoDB cannot be reached.
     pub async fn connect(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.http.connect(&self.url).await
+        let response = self.http.client()?.get(&self.url).timeout(WARM_UP_TIMEOUT).send().await?;
+        // The connection is free again when the response was read.
+        response.bytes().await?;
+        Ok(())
     }
 }
 

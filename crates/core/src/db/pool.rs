@@ -2,24 +2,21 @@
 //!
 //! Nothing is sent on a connection while no request uses it. sqlx's own pool pings each connection that comes back. On
 //! Lambda the instance freezes at that moment: the next request would find the connection still busy and open another, and
-//! if the answer to the ping is lost during the freeze, the connection never comes back at all.
+//! if the answer to the ping is lost during the freeze, the connection never comes back at all. Hence `deadpool`.
 
 use std::{
-    collections::VecDeque,
     fmt,
     io::ErrorKind,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use backon::{ConstantBuilder, Retryable};
+use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use futures_util::future::join_all;
 use sqlx::{Connection as _, Executor, MySqlConnection, mysql::MySqlConnectOptions};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use super::{
     DatabaseConfig, Failure, classify,
@@ -68,99 +65,75 @@ const SESSION: &str = "
 /// Connections to a database. Clones share them.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<SharedPool>,
+    connections: deadpool::managed::Pool<Connector>,
     max_connections: u32,
 }
 
 /// A connection of a [`Pool`] in use. [`release`](Self::release) gives it back. If it is dropped instead, in the middle of a
 /// result or a transaction, it is closed.
 #[must_use]
-pub struct Connection {
-    open: OpenConnection,
-    pool: Arc<SharedPool>,
-    /// Lets the next request take a connection when this one is closed or given back.
-    permit: OwnedSemaphorePermit,
-}
+pub struct Connection(Option<Object<Connector>>);
 
-struct OpenConnection {
-    connection: MySqlConnection,
-    /// When it was last taken from the pool, or opened.
-    taken_at: Instant,
-}
-
-struct SharedPool {
+struct Connector {
     options: MySqlConnectOptions,
-    /// One for each connection that may be open. Closed with the pool.
-    permits: Arc<Semaphore>,
-    idle: Mutex<VecDeque<OpenConnection>>,
     /// When a connection last showed that its server does not serve any more. Connections that were last taken from the pool before
     /// that lead to the same server.
     server_failed_at: Mutex<Option<Instant>>,
 }
 
-impl SharedPool {
-    async fn connect(&self) -> Result<OpenConnection, sqlx::Error> {
+impl Connector {
+    /// Makes the pool open new connections instead of those that are idle now.
+    fn leave_server(&self) {
+        *self.server_failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn has_left_server_of(&self, metrics: &Metrics) -> bool {
+        let failed_at = *self.server_failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|failed_at| metrics.recycled.unwrap_or(metrics.created) < failed_at)
+    }
+}
+
+impl Manager for Connector {
+    type Type = MySqlConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<MySqlConnection, sqlx::Error> {
         let mut connection = connect_with(&self.options).await?;
         // Not prepared: the two statements go in one packet.
         connection.execute(sqlx::raw_sql(SESSION)).await?;
         metrics::count(Metric::DatabaseConnects, 1);
-        Ok(OpenConnection { connection, taken_at: Instant::now() })
+        Ok(connection)
     }
 
-    /// Returns an idle connection that can be used. Others are closed.
-    async fn reuse(&self) -> Option<OpenConnection> {
-        loop {
-            // The one that was idle longest. The lock ends with this line.
-            let mut open = self.idle().pop_front()?;
-            if self.is_usable(&mut open).await {
-                open.taken_at = Instant::now();
-                return Some(open);
-            }
+    async fn recycle(&self, connection: &mut MySqlConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if self.has_left_server_of(metrics) {
+            return Err(RecycleError::message("its server has failed"));
         }
-    }
-
-    async fn is_usable(&self, open: &mut OpenConnection) -> bool {
-        if self.server_failed_at().is_some_and(|failed_at| open.taken_at < failed_at) {
-            return false;
+        if metrics.last_used() < PING_AFTER_IDLE {
+            return Ok(());
         }
-        if open.taken_at.elapsed() < PING_AFTER_IDLE {
-            return true;
-        }
-        match timeout(PING_TIMEOUT, open.connection.ping()).await {
-            Ok(answer) => answer.is_ok(),
+        match timeout(PING_TIMEOUT, connection.ping()).await {
+            Ok(answer) => answer.map_err(RecycleError::Backend),
             Err(_) => {
                 // The others lead to the same server, and a request must not wait for an answer on each of them.
                 self.leave_server();
-                false
+                Err(RecycleError::message("it does not answer"))
             }
         }
-    }
-
-    /// Makes the pool open new connections instead of those that are idle now.
-    fn leave_server(&self) {
-        *self.server_failed_at() = Some(Instant::now());
-    }
-
-    fn server_failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.server_failed_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, VecDeque<OpenConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pool {
     /// Creates a pool for `database`. Connections are opened on demand.
     pub fn new(config: &DatabaseConfig, database: &str) -> Self {
+        let options = connect_options(config, Some(database));
+        let connector = Connector { options, server_failed_at: Mutex::default() };
         let max_connections = config.max_connections;
-        let shared = SharedPool {
-            options: connect_options(config, Some(database)),
-            permits: Arc::new(Semaphore::new(max_connections as usize)),
-            idle: Mutex::default(),
-            server_failed_at: Mutex::default(),
+        let builder = deadpool::managed::Pool::builder(connector).max_size(max_connections as usize);
+        let Ok(connections) = builder.build() else {
+            unreachable!("a pool without timeouts needs no runtime");
         };
-        Self { shared: Arc::new(shared), max_connections }
+        Self { connections, max_connections }
     }
 
     /// Takes a connection for a request, and adds the wait to the request's metrics.
@@ -174,20 +147,18 @@ impl Pool {
 
     async fn take(&self) -> Result<Connection, sqlx::Error> {
         let get = || async {
-            let pool = self.shared.clone();
-            let permit = pool.permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            let open = match pool.reuse().await {
-                Some(open) => open,
-                None => pool.connect().await?,
-            };
-            Ok(Connection { open, pool, permit })
+            self.connections.get().await.map_err(|error| match error {
+                PoolError::Backend(error) => error,
+                PoolError::Closed => sqlx::Error::PoolClosed,
+                _ => sqlx::Error::PoolTimedOut,
+            })
         };
         // A server that is restarting will listen soon.
         let again = ConstantBuilder::new().with_delay(Duration::from_millis(50)).without_max_times();
         let mut refusal = None;
         let connect = get.retry(again).when(is_refused).notify(|error, _| refusal = Some(error.to_string()));
         match timeout(ACQUIRE_TIMEOUT, connect).await {
-            Ok(connection) => connection,
+            Ok(connection) => Ok(Connection(Some(connection?))),
             Err(_) => {
                 if let Some(refusal) = refusal {
                     tracing::warn!(error = refusal, "nothing listens at the database's address");
@@ -221,8 +192,7 @@ impl Pool {
 
     /// Closes idle connections and hands out no more.
     pub fn close(&self) {
-        self.shared.permits.close();
-        self.shared.idle().clear();
+        self.connections.close();
     }
 }
 
@@ -247,7 +217,7 @@ impl Connection {
             Err(ApiError::Database(error)) if classify(error).closes_connection() => {
                 // Only new connections have a privilege that is granted later.
                 if matches!(classify(error), Failure::WrongServer | Failure::Misconfigured(_)) {
-                    self.pool.leave_server();
+                    self.leave_server();
                 }
             }
             _ => self.release(),
@@ -255,15 +225,15 @@ impl Connection {
         result
     }
 
-    /// Gives the connection back. All results must have been read.
-    pub fn release(self) {
-        let Self { open, pool, permit } = self;
-        let mut idle = pool.idle();
-        if !pool.permits.is_closed() {
-            idle.push_back(open);
+    fn leave_server(&self) {
+        if let Some(pool) = self.0.as_ref().and_then(Object::pool) {
+            pool.manager().leave_server();
         }
-        drop(idle);
-        drop(permit);
+    }
+
+    /// Gives the connection back. All results must have been read.
+    pub fn release(mut self) {
+        drop(self.0.take());
     }
 }
 
@@ -271,12 +241,26 @@ impl Deref for Connection {
     type Target = MySqlConnection;
 
     fn deref(&self) -> &MySqlConnection {
-        &self.open.connection
+        match &self.0 {
+            Some(connection) => connection,
+            None => unreachable!("the connection is taken out only when this is dropped"),
+        }
     }
 }
 
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
-        &mut self.open.connection
+        match &mut self.0 {
+            Some(connection) => connection,
+            None => unreachable!("the connection is taken out only when this is dropped"),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
     }
 }

@@ -1,14 +1,11 @@
 //! The client for HTTPS requests to other services.
 
-mod early;
-
 use std::{
     error::Error,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
-pub use early::EarlyConnections;
 use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
