@@ -1,8 +1,9 @@
 //! `cargo bench --bench start`: the time from starting the process of a function to the last byte of its first
 //! response, compared alternately with a minimal `lambda_http` function that is built with cargo's defaults. The request is already
-//! waiting and returns 404 without a database statement, so this measures Init and the HTTP layers.
+//! waiting and returns 404 without a database statement, so this measures Init and the HTTP layers. The memory of each function after
+//! this response is printed, too.
 //!
-//! A second table compares the first responses of `ros` that need the database, with and without TLS. The server is a MariaDB
+//! Another table compares the first responses of `ros` that need the database, with and without TLS. The server is a MariaDB
 //! server with a certificate of our own, or the server that `DB_HOST` names.
 //!
 //! It uses the binaries of `sam build` and `cargo lambda build --release --example bare_function`.
@@ -47,6 +48,8 @@ struct Candidate {
     /// The path of the request, and the status of its response.
     request: (&'static str, u16),
     starts: Vec<Duration>,
+    /// The resident memory after the first response, in bytes: the peak and the present one, each the most of all starts.
+    memory: [u64; 2],
 }
 
 const UNKNOWN_PATH: (&str, u16) = ("/api/nothing", 404);
@@ -54,7 +57,7 @@ const UNKNOWN_PATH: (&str, u16) = ("/api/nothing", 404);
 impl Candidate {
     fn new(name: &'static str, variables: Variables, request: (&'static str, u16)) -> Self {
         let binary = built(if name == "bare" { "bare_function" } else { name });
-        Self { name, binary, variables, request, starts: Vec::new() }
+        Self { name, binary, variables, request, starts: Vec::new(), memory: [0; 2] }
     }
 
     fn percentile(&self, percent: usize) -> f64 {
@@ -75,6 +78,8 @@ impl Candidate {
         assert_eq!(response.status(), status, "{:?}", instance.log());
         response.bytes().await.unwrap();
         self.starts.push(started.elapsed());
+        let memory = [instance.peak_memory().unwrap(), instance.resident_memory().unwrap()];
+        self.memory = [0, 1].map(|index| self.memory[index].max(memory[index]));
         instance.stop().await;
     }
 }
@@ -155,6 +160,17 @@ async fn compare_functions() {
         });
         println!("| `{}` | {} |", pair[0].name, columns.collect::<Vec<_>>().join(" | "));
     }
+    println!();
+    println!("| function | memory after the first response, MB | at its peak |");
+    println!("|---|---|---|");
+    let connected = candidates.iter().skip(1).step_by(2);
+    for Candidate { name, memory: [peak, resident], .. } in [&bare].into_iter().chain(connected) {
+        println!("| `{name}` | {:.1} | {:.1} |", megabytes(*resident), megabytes(*peak));
+    }
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 async fn compare_tls() {

@@ -13,9 +13,12 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = AiLogsConfig::read(Env::of_process())?;
         let state = config.state();
-        let routes = ai_logs::router(state.clone());
-        let check = DeploymentCheck::new("ai-logs").get("list", &routes, "/api/ai-logs?limit=1");
-        lambda::serve(routes, &config.http, state.db.warm_up(), check).await
+        lambda::serve(&config.http, state.db.warm_up(), || {
+            let routes = ai_logs::router(state.clone());
+            let check = DeploymentCheck::new("ai-logs").get("list", &routes, "/api/ai-logs?limit=1");
+            (routes, check)
+        })
+        .await
     })
     .await
 }

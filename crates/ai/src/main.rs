@@ -10,9 +10,12 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = AiConfig::read(Env::of_process())?;
         let state = config.state()?;
-        let routes = ai::router(state.clone());
-        let check = state.deployment_check().get("health", &routes, "/api/ai/health");
-        lambda::serve(routes, &config.http, state.warm_up(), check).await
+        lambda::serve(&config.http, state.warm_up(), || {
+            let routes = ai::router(state.clone());
+            let check = state.deployment_check().get("health", &routes, "/api/ai/health");
+            (routes, check)
+        })
+        .await
     })
     .await
 }

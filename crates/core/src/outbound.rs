@@ -1,6 +1,10 @@
 //! The client for HTTPS requests to other services.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -18,13 +22,14 @@ const MAX_UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the TLS library cannot be set up.
 pub fn client_builder() -> Result<ClientBuilder, Box<dyn Error + Send + Sync>> {
-    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(configured(Client::builder().tls_backend_preconfigured(tls)))
+    /// Clones share the certificates and sessions.
+    static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
+        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let provider = Arc::new(ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(config.with_root_certificates(roots).with_no_client_auth())
+    });
+    Ok(configured(Client::builder().tls_backend_preconfigured(TLS.clone()?)))
 }
 
 /// Returns a builder for a client like that of [`client_builder`] which trusts the certificate authorities of the system. Reading

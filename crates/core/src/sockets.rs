@@ -9,28 +9,40 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-/// Sets `TCP_NODELAY` on all connections of this process to peers that `is_meant` accepts, and returns whether one of
-/// them did not have it. This takes about ten system calls, and up to six more for each open file.
-pub(crate) fn set_nodelay(is_meant: impl Fn(SocketAddr) -> bool) -> bool {
-    set_options(is_meant, None)
+/// Which of the connections without `TCP_NODELAY` are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One. There are no others.
+    One,
+    All,
+}
+
+/// Sets `TCP_NODELAY` on the connections of this process to peers that `is_meant` accepts, and returns whether one of
+/// them did not have it. This takes about ten system calls, and up to six more for each file that is looked at.
+pub(crate) fn set_nodelay(wanted: Wanted, is_meant: impl Fn(SocketAddr) -> bool) -> bool {
+    set_options(wanted, is_meant, None)
 }
 
 /// Sets `TCP_NODELAY` like [`set_nodelay`], and on the same connections the time after which they are lost if the peer's machine
 /// acknowledges nothing. While nothing is sent, a keep-alive asks it each second from half of that time on.
-pub(crate) fn set_nodelay_and_timeout(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Duration) -> bool {
-    set_options(is_meant, Some(lost_after))
+pub(crate) fn set_nodelay_and_timeout(
+    wanted: Wanted,
+    is_meant: impl Fn(SocketAddr) -> bool,
+    lost_after: Duration,
+) -> bool {
+    set_options(wanted, is_meant, Some(lost_after))
 }
 
-fn set_options(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Option<Duration>) -> bool {
+fn set_options(wanted: Wanted, is_meant: impl Fn(SocketAddr) -> bool, lost_after: Option<Duration>) -> bool {
     // A failure only costs time, so it is logged and not returned.
     #[cfg(target_os = "linux")]
-    return linux::set_options(is_meant, lost_after).unwrap_or_else(|error| {
+    return linux::set_options(wanted, is_meant, lost_after).unwrap_or_else(|error| {
         tracing::debug!(error = %crate::telemetry::error_chain(&error), "the options of connections cannot be set");
         false
     });
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = (is_meant, lost_after);
+        let _ = (wanted, is_meant, lost_after);
         false
     }
 }
@@ -51,23 +63,31 @@ mod linux {
         process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
     };
 
+    use super::Wanted;
+
     /// The size of the buffer for the names of some hundred descriptors. More are read in several parts.
     const NAMES: usize = 8192;
 
-    pub(super) fn set_options(is_meant: impl Fn(SocketAddr) -> bool, lost_after: Option<Duration>) -> io::Result<bool> {
+    pub(super) fn set_options(
+        wanted: Wanted,
+        is_meant: impl Fn(SocketAddr) -> bool,
+        lost_after: Option<Duration>,
+    ) -> io::Result<bool> {
         let this_process = pidfd_open(getpid(), PidfdFlags::empty())?;
         let folder = open("/proc/self/fd", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut names = Vec::with_capacity(NAMES);
         let mut entries = RawDir::new(&folder, names.spare_capacity_mut());
-        let mut is_new = false;
+        let mut numbers = Vec::new();
         while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = entry.file_name();
             // Neither the folder itself, its parent, nor the standard streams.
-            let number = name.to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
-            let Some(number) = number.filter(|number| *number > 2) else { continue };
+            let number = entry?.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
+            numbers.extend(number.filter(|number| *number > 2));
+        }
+        let mut is_new = false;
+        // The last one first, since new connections have high numbers.
+        for number in numbers.into_iter().rev() {
             // Other files must not be opened a second time: closing the second descriptor would release the locks on the file.
-            let is_socket = statat(&folder, name, AtFlags::empty())
+            let is_socket = statat(&folder, number.to_string(), AtFlags::empty())
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
             if !is_socket {
                 continue;
@@ -86,6 +106,9 @@ mod linux {
             };
             if peer.is_some_and(&is_meant) && !sockopt::tcp_nodelay(&socket).unwrap_or(true) {
                 is_new |= set_options_of(&socket, lost_after).is_ok();
+                if is_new && wanted == Wanted::One {
+                    break;
+                }
             }
         }
         Ok(is_new)
@@ -128,7 +151,7 @@ mod tests {
         let inode = format!(":{} ", file.metadata().unwrap().ino());
         let is_locked = || fs::read_to_string("/proc/locks").unwrap().lines().any(|lock| lock.contains(&inode));
         assert!(is_locked());
-        let _ = set_nodelay(|_| true);
+        let _ = set_nodelay(Wanted::All, |_| true);
         assert!(is_locked());
         fs::remove_file(path).unwrap();
     }
@@ -138,10 +161,21 @@ mod tests {
         let [meant, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let address = meant.local_addr().unwrap();
         let [to_meant, to_other] = [&meant, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
-        assert!(set_nodelay(|peer| peer == address));
-        assert!(!set_nodelay(|peer| peer == address));
+        assert!(set_nodelay(Wanted::All, |peer| peer == address));
+        assert!(!set_nodelay(Wanted::All, |peer| peer == address));
         assert!(to_meant.nodelay().unwrap());
         assert!(!to_other.nodelay().unwrap());
+    }
+
+    #[test]
+    fn if_one_is_wanted_the_others_are_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let both = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+        for count in [1, 2] {
+            assert!(set_nodelay(Wanted::One, |peer| peer == address));
+            assert_eq!(both.iter().filter(|it| it.nodelay().unwrap()).count(), count);
+        }
     }
 
     #[test]
@@ -149,7 +183,7 @@ mod tests {
         let [meant, other] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let address = meant.local_addr().unwrap();
         let [to_meant, to_other] = [&meant, &other].map(|it| TcpStream::connect(it.local_addr().unwrap()).unwrap());
-        assert!(set_nodelay_and_timeout(|peer| peer == address, Duration::from_secs(6)));
+        assert!(set_nodelay_and_timeout(Wanted::One, |peer| peer == address, Duration::from_secs(6)));
         assert!(to_meant.nodelay().unwrap() && socket_keepalive(&to_meant).unwrap());
         assert_eq!(tcp_user_timeout(&to_meant).unwrap(), 6_000);
         assert_eq!(tcp_keepidle(&to_meant).unwrap(), Duration::from_secs(3));

@@ -13,12 +13,15 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = InventoryConfig::read(Env::of_process())?;
         let state = config.state();
-        let routes = inventory::router(state.clone(), config.http.legacy_dashboard);
-        // Both are short: the parts without a piece, of all tables, and the changes of a part that nobody has.
-        let check = DeploymentCheck::new("inventory")
-            .get("low stock", &routes, "/api/inventory/low-stock?threshold=1")
-            .get("ledger", &routes, "/api/inventory/transactions?partNumber=DEPLOYMENT-CHECK&limit=1");
-        lambda::serve(routes, &config.http, state.db.warm_up(), check).await
+        lambda::serve(&config.http, state.db.warm_up(), || {
+            let routes = inventory::router(state.clone(), config.http.legacy_dashboard);
+            // Both are short: the parts without a piece, of all tables, and the changes of a part that nobody has.
+            let check = DeploymentCheck::new("inventory")
+                .get("low stock", &routes, "/api/inventory/low-stock?threshold=1")
+                .get("ledger", &routes, "/api/inventory/transactions?partNumber=DEPLOYMENT-CHECK&limit=1");
+            (routes, check)
+        })
+        .await
     })
     .await
 }

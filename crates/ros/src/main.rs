@@ -13,10 +13,13 @@ async fn main() -> ExitCode {
     lambda::start(async {
         let config = RosConfig::read(Env::of_process())?;
         let state = config.state();
-        let routes = ros::router(state.clone(), config.http.legacy_dashboard);
-        let check =
-            DeploymentCheck::new("ros").get("health", &routes, "/health").get("list", &routes, "/api/ros?limit=1");
-        lambda::serve(routes, &config.http, state.db.warm_up(), check).await
+        lambda::serve(&config.http, state.db.warm_up(), || {
+            let routes = ros::router(state.clone(), config.http.legacy_dashboard);
+            let check =
+                DeploymentCheck::new("ros").get("health", &routes, "/health").get("list", &routes, "/api/ros?limit=1");
+            (routes, check)
+        })
+        .await
     })
     .await
 }

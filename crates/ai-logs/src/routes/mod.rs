@@ -10,7 +10,7 @@ mod usage;
 
 use app_core::{
     http::{ApiError, Caller, under_both_prefixes},
-    openapi::{Description, RouteTable},
+    openapi::Description,
     route_table,
 };
 use axum::Router;
@@ -32,7 +32,7 @@ route_table! {
 
 /// Creates the router, without the layers around it.
 pub fn router(state: AiLogsState) -> Router {
-    under_both_prefixes("/ai-logs", Logs::routes()).with_state(state)
+    under_both_prefixes::<Logs>("/ai-logs").with_state(state)
 }
 
 /// Describes the routes for the OpenAPI document.

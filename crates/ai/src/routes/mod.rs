@@ -4,11 +4,7 @@ mod chat;
 mod clear_rate_limit;
 mod health;
 
-use app_core::{
-    http::under_both_prefixes,
-    openapi::{Description, RouteTable},
-    route_table,
-};
+use app_core::{http::under_both_prefixes, openapi::Description, route_table};
 use axum::Router;
 
 use crate::AiState;
@@ -24,7 +20,7 @@ route_table! {
 
 /// Creates the router, without the layers around it.
 pub fn router(state: AiState) -> Router {
-    under_both_prefixes("/ai", Assistant::routes()).with_state(state)
+    under_both_prefixes::<Assistant>("/ai").with_state(state)
 }
 
 /// Describes the routes for the OpenAPI document.

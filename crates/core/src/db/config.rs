@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     str::FromStr,
+    sync::{Arc, LazyLock},
     task::Poll,
     time::Duration,
 };
@@ -21,7 +22,7 @@ use sqlx::{
 
 use crate::{
     config::{Env, Stage},
-    sockets::set_nodelay_and_timeout,
+    sockets::{Wanted, set_nodelay_and_timeout},
 };
 
 /// The server of all databases.
@@ -202,16 +203,24 @@ const LOST_AFTER: Duration = Duration::from_secs(6);
 
 /// Connects with `TCP_NODELAY`, which saves 40 ms with TLS, and with a limit on the time without an acknowledgement.
 pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
+    /// Each connection that is being opened has a clone.
+    static OPENING: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
+
+    let opening = OPENING.clone();
     let port = options.get_port();
     let mut connecting = pin!(MySqlConnection::connect_with(options));
-    let mut is_set = false;
+    let are_others_opening = || Arc::strong_count(&opening) > 2;
+    let (mut is_set, mut may_be_another) = (false, false);
     poll_fn(|context| {
         let connected = connecting.as_mut().poll(context);
         // While sqlx connects, its socket cannot be reached in another way. It is found as soon as it is connected, which is before
         // TLS begins. A fast server may have answered by then, and sqlx is ready at once. If several connections are being
         // opened, the first that is found may be another one, so this looks once more at the end.
-        if !is_set || matches!(connected, Poll::Ready(Ok(_))) {
-            is_set |= set_nodelay_and_timeout(|peer| peer.port() == port, LOST_AFTER);
+        if !is_set || (may_be_another && matches!(connected, Poll::Ready(Ok(_)))) {
+            may_be_another |= are_others_opening();
+            let wanted = if may_be_another { Wanted::All } else { Wanted::One };
+            is_set |= set_nodelay_and_timeout(wanted, |peer| peer.port() == port, LOST_AFTER);
+            may_be_another |= are_others_opening();
         }
         connected
     })

@@ -2,21 +2,31 @@
 
 use axum::Router;
 
+use crate::openapi::{RouteTable, path_below};
+
 /// The beginning of the second prefix, before `/api`.
 const NETLIFY_FUNCTIONS: &str = "/.netlify/functions";
 
-/// Mounts `routes` at `path` under both prefixes.
-pub fn under_both_prefixes<S: Clone + Send + Sync + 'static>(path: &str, routes: Router<S>) -> Router<S> {
-    under_each_prefix(path, routes.clone(), routes)
+/// Returns the routes of a table at `path` under both prefixes.
+pub fn under_both_prefixes<T: RouteTable>(path: &str) -> Router<T::State>
+where
+    T::State: Clone + Send + Sync + 'static,
+{
+    under_each_prefix::<T>(path, None)
 }
 
-/// Mounts `routes` at `path` under `/api`, and `netlify_routes` under the other prefix.
-pub fn under_each_prefix<S: Clone + Send + Sync + 'static>(
-    path: &str,
-    routes: Router<S>,
-    netlify_routes: Router<S>,
-) -> Router<S> {
-    Router::new().nest(&format!("/api{path}"), routes).nest(&format!("{NETLIFY_FUNCTIONS}/api{path}"), netlify_routes)
+/// Returns the routes of a table at `path` under `/api`. Under the other prefix are `netlify_routes`, or else the same.
+pub fn under_each_prefix<T: RouteTable>(path: &str, netlify_routes: Option<Router<T::State>>) -> Router<T::State>
+where
+    T::State: Clone + Send + Sync + 'static,
+{
+    let path = path_below("/api", path);
+    let netlify_path = path_below(NETLIFY_FUNCTIONS, &path);
+    let routes = T::add_to(Router::new(), &path);
+    match netlify_routes {
+        Some(netlify_routes) => routes.nest(&netlify_path, netlify_routes),
+        None => T::add_to(routes, &netlify_path),
+    }
 }
 
 /// Returns the route as it is called under `/api`.

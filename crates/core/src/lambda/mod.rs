@@ -32,7 +32,13 @@ use lambda_http::{
 use serde::Serialize;
 use tokio::task::yield_now;
 
-use crate::{config::HttpConfig, http::with_layers, metrics, sockets::set_nodelay, telemetry};
+use crate::{
+    config::HttpConfig,
+    http::with_layers,
+    metrics,
+    sockets::{Wanted, set_nodelay},
+    telemetry,
+};
 
 /// How responses are delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +64,17 @@ pub(crate) fn concurrency() -> u32 {
 
 /// Runs a function: starts its logs and metrics, and then `serve`. Returns the exit code of `main`, after logging the error of an
 /// instance that cannot start or go on.
-pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
+pub fn start(serve: impl Future<Output = Result<(), Error>>) -> impl Future<Output = ExitCode> {
     telemetry::init();
-    match serve.await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("the function ends: {error}");
-            ExitCode::FAILURE
+    // Futures on the stack are moved several times, each time to memory that was not used before.
+    let serve = Box::pin(serve);
+    async {
+        match serve.await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("the function ends: {error}");
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -74,27 +84,27 @@ pub async fn start(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
 const MAX_RESUMPTIONS: usize = 500;
 
 /// Serves the routes of a function, with the layers of every function, until the instance ends. Before the first request it waits
-/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile. A deployment gets `check`, and
-/// whether requests can be authenticated.
+/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile. `routes` also returns the checks
+/// of a deployment, to which is added whether requests can be authenticated.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn serve(
-    routes: Router,
     config: &HttpConfig,
     warm_up: impl Future<Output = ()>,
-    check: DeploymentCheck,
+    routes: impl FnOnce() -> (Router, DeploymentCheck),
 ) -> Result<(), Error> {
     let delivery = Delivery::of_process();
     let router = async {
-        // Connections are opened in the first turn of all three, and requests sent on them in the second. The layers are put
-        // together in the third, while the servers respond.
+        // Connections are opened in the first turn of all three, and requests sent on them in the second. The router is made in the
+        // third, while the servers respond.
         for _ in 0..2 {
             yield_now().await;
         }
-        with_layers(routes, config, delivery)
+        let (routes, check) = routes();
+        (with_layers(routes, config, delivery), check)
     };
-    let ((), (), router) = tokio::join!(warm_up, config.auth.warm_up(), router);
+    let ((), (), (router, check)) = tokio::join!(warm_up, config.auth.warm_up(), router);
     let auth = config.auth.clone();
     let check = check.check("authentication", move || {
         let auth = auth.clone();
@@ -112,17 +122,17 @@ pub async fn serve(
 /// When the runtime API cannot be reached; the instance is then lost.
 pub async fn run(router: Router, delivery: Delivery, check: DeploymentCheck) -> Result<(), Error> {
     metrics::ready();
-    let router = router.layer(map_response(|response: Response| ready(framing::join_headers(response))));
-    // Outside the router, because it changes the path before routing.
-    let router = Router::new()
-        .fallback_service(router)
-        .layer(map_request(|request: Request| ready(framing::restore_path(request))));
     let addresses = runtime_addresses();
-    let router = router.layer(map_request(move |request: Request| {
-        // The runtime's client writes a streamed response in several small pieces.
-        let _ = set_nodelay(|peer| addresses.contains(&peer));
-        ready(request)
-    }));
+    let connections = if concurrency() == 1 { Wanted::One } else { Wanted::All };
+    // Outside the router, because the path is changed before routing.
+    let router = Router::new().fallback_service(router).layer((
+        map_request(move |request: Request| {
+            // The runtime's client writes a streamed response in several small pieces.
+            let _ = set_nodelay(connections, |peer| addresses.contains(&peer));
+            ready(framing::restore_path(request))
+        }),
+        map_response(|response: Response| ready(framing::join_headers(response))),
+    ));
     let check = Arc::new(check);
     let serve = || async {
         match delivery {

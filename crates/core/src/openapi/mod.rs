@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{PathItem, RefOr, Schema, path::Paths};
 
 pub use responses::*;
-pub use table::RouteTable;
+pub use table::{RouteTable, path_below};
 pub use utoipa;
 pub use utoipa_axum;
 pub use values::{CursorText, Digits, Filter, NotBlank, PeriodBound, Visible};
@@ -77,7 +77,7 @@ impl Description {
             }
         }
         for (path, method, mut operation) in routes.operations {
-            let path = published(&format!("{prefix}{}", path.trim_end_matches('/')));
+            let path = published(&path_below(prefix, &path));
             operation.insert("tags".to_owned(), json!([self.tags[0]["name"]]));
             self.insert_example(&mut operation);
             self.keep_parameters_of(&path, &mut operation);

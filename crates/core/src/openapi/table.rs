@@ -8,11 +8,17 @@ use super::DescribedRoutes;
 pub trait RouteTable {
     type State;
 
-    /// Returns the routes, with paths relative to the prefix.
-    fn routes() -> Router<Self::State>;
+    /// Adds the routes to `router`, with their paths below `prefix`. (Making a router of them and nesting it would enter every path
+    /// twice, which takes time at each start.)
+    fn add_to(router: Router<Self::State>, prefix: &str) -> Router<Self::State>;
 
     /// Adds the descriptions of the handlers.
     fn describe(routes: &mut DescribedRoutes);
+}
+
+/// Returns the path of a route of a table that is mounted at `prefix`.
+pub fn path_below(prefix: &str, path: &str) -> String {
+    [prefix, path.trim_end_matches('/')].concat()
 }
 
 /// Makes a [`RouteTable`] from lines with a path, methods and handlers:
@@ -43,9 +49,12 @@ macro_rules! route_table {
         impl $crate::openapi::RouteTable for $name {
             type State = $state;
 
-            fn routes() -> ::axum::Router<$state> {
-                ::axum::Router::new()$(
-                    .route($path, ::axum::routing::MethodRouter::new()$(.$method($module::$handler))+)
+            fn add_to(router: ::axum::Router<$state>, prefix: &str) -> ::axum::Router<$state> {
+                router$(
+                    .route(
+                        &$crate::openapi::path_below(prefix, $path),
+                        ::axum::routing::MethodRouter::new()$(.$method($module::$handler))+,
+                    )
                 )+
             }
 

@@ -15,11 +15,7 @@ mod table;
 mod tables;
 mod transactions;
 
-use app_core::{
-    http::under_each_prefix,
-    openapi::{Description, RouteTable},
-    route_table,
-};
+use app_core::{http::under_each_prefix, openapi::Description, route_table};
 use axum::Router;
 use serde_json::json;
 
@@ -45,8 +41,8 @@ route_table! {
 
 /// Creates the router, without the layers around it. `is_legacy_dashboard` selects the routes that the dashboard calls.
 pub fn router(state: InventoryState, is_legacy_dashboard: bool) -> Router {
-    let of_dashboard = if is_legacy_dashboard { legacy_dashboard::routes() } else { Inventory::routes() };
-    under_each_prefix("/inventory", Inventory::routes(), of_dashboard).with_state(state)
+    let of_dashboard = is_legacy_dashboard.then(legacy_dashboard::routes);
+    under_each_prefix::<Inventory>("/inventory", of_dashboard).with_state(state)
 }
 
 /// Describes the routes for the OpenAPI document.

@@ -17,7 +17,7 @@ mod status;
 mod update;
 
 use app_core::{
-    http::{under_both_prefixes, under_each_prefix},
+    http::under_each_prefix,
     openapi::{Description, RouteTable},
     route_table,
 };
@@ -50,12 +50,10 @@ route_table! {
 
 /// Creates the router, without the layers around it. `is_legacy_dashboard` selects the routes of orders that the dashboard calls.
 pub fn router(state: RosState, is_legacy_dashboard: bool) -> Router {
-    let of_dashboard = if is_legacy_dashboard { legacy_dashboard::routes() } else { Orders::routes() };
-    Router::new()
-        .nest("/health", Health::routes())
-        .nest("/.netlify/functions/health", Health::routes())
-        .merge(under_both_prefixes("/health", Health::routes()))
-        .merge(under_each_prefix("/ros", Orders::routes(), of_dashboard))
+    let orders = under_each_prefix::<Orders>("/ros", is_legacy_dashboard.then(legacy_dashboard::routes));
+    ["/health", "/.netlify/functions/health", "/api/health", "/.netlify/functions/api/health"]
+        .into_iter()
+        .fold(orders, Health::add_to)
         .with_state(state)
 }
 
