@@ -107,7 +107,8 @@ BEGIN
     WHERE archive = 'RETURNED' AND status = COALESCE(OLD.CURENT_STATUS, '') AND slot = OLD.id % 8;
 END;
 
--- A database may have archived orders already.
+-- A database may have archived orders already, and rows of a migration that was cut off.
+DELETE FROM archive_figures;
 REPLACE INTO archive_figures (archive, status, slot, orders, final_cost)
 SELECT 'PAID', '', id % 8, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
 FROM paid

@@ -33,7 +33,8 @@ BEGIN
     DELETE FROM ai_log_counts WHERE user = OLD.user AND entries = 0;
 END;
 
--- A database may have entries already.
+-- A database may have entries already, and rows of a migration that was cut off.
+DELETE FROM ai_log_counts;
 REPLACE INTO ai_log_counts (user, entries)
 SELECT user, COUNT(*)
 FROM ai_conversation_logs

@@ -36,7 +36,7 @@ impl System {
         let (orders, stock) = (TestDatabase::migrated().await, TestDatabase::inventory().await);
         let (orders_pool, stock_pool) = (orders.large_pool(), stock.large_pool());
         let routes = ros::router(RosState::new(orders_pool.clone(), clock.clone()), is_legacy_dashboard);
-        let state = InventoryState { db: stock_pool.clone(), clock: clock.clone() };
+        let state = InventoryState::new(stock_pool.clone(), clock.clone());
         let routes = routes.merge(inventory::router(state, is_legacy_dashboard));
         let router = with_layers(routes, &http_config(), Delivery::Streaming);
         let orders = App { router: router.clone(), pool: orders_pool, clock: clock.clone(), database: orders };

@@ -123,7 +123,7 @@ impl App {
     pub async fn inventory_for(issuer: &Issuer) -> Self {
         let database = TestDatabase::inventory().await;
         let (pool, clock) = (database.large_pool(), clock());
-        let routes = inventory::router(InventoryState { db: pool.clone(), clock: clock.clone() }, false);
+        let routes = inventory::router(InventoryState::new(pool.clone(), clock.clone()), false);
         Self::with(&issuer.config(clock.clone()), routes, clock, database, pool)
     }
 
@@ -147,10 +147,19 @@ impl App {
         Self::inventory_on(database, pool)
     }
 
+    /// `inventory` on a new database, with an instance for each request, as on Lambda. They share their connections.
+    pub async fn inventory_instances() -> Self {
+        let database = TestDatabase::inventory().await;
+        let (pool, clock) = (database.large_pool(), clock());
+        let state = { let (pool, clock) = (pool.clone(), clock.clone()); move || InventoryState::new(pool.clone(), clock.clone()) };
+        let routes = Router::new().fallback(move |request: Request<Body>| inventory::router(state(), false).oneshot(request));
+        Self::new(routes, clock, database, pool)
+    }
+
     /// `inventory` with the given pool.
     pub fn inventory_on(database: TestDatabase, pool: Pool) -> Self {
         let clock = clock();
-        let state = InventoryState { db: pool.clone(), clock: clock.clone() };
+        let state = InventoryState::new(pool.clone(), clock.clone());
         Self::new(inventory::router(state, false), clock, database, pool)
     }
 

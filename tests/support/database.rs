@@ -179,6 +179,17 @@ impl TestDatabase {
         timeout(Duration::from_secs(60), idle).await.expect("all connections become idle");
     }
 
+    /// Waits until a connection to the database runs a statement that is like `pattern`.
+    pub async fn wait_for_statement(&self, pattern: &str) {
+        let running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+                       WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND INFO LIKE ?";
+        let mut connection = self.connect().await;
+        let waiting = async {
+            while sqlx::query_scalar::<_, i64>(running).bind(pattern).fetch_one(&mut connection).await.unwrap_or(0) == 0 {}
+        };
+        timeout(Duration::from_secs(60), waiting).await.expect("the statement runs");
+    }
+
     /// Kills the connection with index `choice` (modulo their number), and returns whether it killed one.
     pub async fn kill_one_session(&self, choice: usize) -> bool {
         let mut killer = self.connect().await;

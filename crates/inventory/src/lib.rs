@@ -5,6 +5,7 @@ pub mod model;
 pub mod reindex;
 mod routes;
 pub mod store;
+mod turns;
 
 use app_core::{
     clock::Clock,
@@ -13,12 +14,21 @@ use app_core::{
 };
 
 pub use routes::{openapi, router};
+pub use turns::Turns;
 
 /// The state of the handlers.
 #[derive(Clone)]
 pub struct InventoryState {
     pub db: Pool,
     pub clock: Clock,
+    /// The turns in which quantities of parts are changed.
+    pub turns: Turns,
+}
+
+impl InventoryState {
+    pub fn new(db: Pool, clock: Clock) -> Self {
+        Self { db, clock, turns: Turns::default() }
+    }
 }
 
 /// The configuration of the function, read from the environment.
@@ -53,6 +63,6 @@ impl InventoryConfig {
 
     /// Creates the state on connections that several functions share.
     pub fn state_on(&self, db: Pool) -> InventoryState {
-        InventoryState { db, clock: Clock::system(self.zone) }
+        InventoryState::new(db, Clock::system(self.zone))
     }
 }

@@ -93,7 +93,7 @@ async fn pages_may_not_send_the_secret() {
 async fn nobody_who_comes_through_the_proxy_is_an_administrator() {
     let (database, clock) = (TestDatabase::inventory().await, clock());
     let pool = database.large_pool();
-    let routes = inventory::router(InventoryState { db: pool.clone(), clock: clock.clone() }, true);
+    let routes = inventory::router(InventoryState::new(pool.clone(), clock.clone()), true);
     let app = App { router: with_layers(routes, &config(), Delivery::Streaming), pool, clock, database };
     let part = app.put("stock_room", "A1", 5).await;
     let count = part.change(&json!({ "newQty": 9, "notes": "counted" }));

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use rotracker_tests::{App, TestResponse, stock::Part};
+use rotracker_tests::{App, TestDatabase, TestResponse, database::execute, stock::Part};
 use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_100_decrements_of_40_pieces_40_succeed() {
-    let app = Arc::new(App::inventory().await);
+    let app = Arc::new(App::inventory_instances().await);
     for table in ["stock_room", "bins_inventory", "727_parts"] {
         let part = app.put(table, "A-1", 40).await;
         let decrements = (0..100).map(|_| {
@@ -35,7 +35,7 @@ async fn of_100_decrements_of_40_pieces_40_succeed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_clients_on_one_row_get_no_5xx() {
-    let app = Arc::new(App::inventory().await);
+    let app = Arc::new(App::inventory_instances().await);
     let part = app.put("stock_room", "A-1", 100).await;
     let changes = (0..200).map(|client| {
         let (path, mut fields) = match client % 4 {
@@ -53,6 +53,31 @@ async fn two_hundred_clients_on_one_row_get_no_5xx() {
     app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 100))])).await;
 }
 
+#[tokio::test]
+async fn changes_of_one_part_leave_connections_to_other_requests() {
+    let database = TestDatabase::inventory().await;
+    let pool = database.pool(2);
+    let app = Arc::new(App::inventory_on(database, pool));
+    let part = app.put("stock_room", "A-1", 40).await;
+    let mut other = app.database.connect().await;
+    execute(&mut other, "BEGIN; UPDATE inventoryindex SET Qty = 30").await;
+    let decrements: Vec<_> = (0..8)
+        .map(|_| {
+            let (app, body) = (app.clone(), part.change(&json!({})));
+            tokio::spawn(async move { app.post("/api/inventory/decrement", &body).await })
+        })
+        .collect();
+    app.database.wait_for_statement("%FOR UPDATE%").await;
+    // One of the two connections waits for the lock, and the other changes wait without one.
+    let found = app.get("/api/inventory/search?partNumber=A-1").await.expect(200);
+    assert_eq!(found[0]["qty"], 40);
+    execute(&mut other, "COMMIT").await;
+    for response in join_all(decrements).await {
+        assert_eq!(response.unwrap().status, 200);
+    }
+    app.assert_conserved(&BTreeMap::from([(part.index_id, (part, 30))])).await;
+}
+
 /// A change that a client requested, and its response.
 struct RequestedChange {
     part: i64,
@@ -68,7 +93,7 @@ const OPENING: i64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stock_is_conserved_despite_killed_connections() {
-    let app = Arc::new(App::inventory().await);
+    let app = Arc::new(App::inventory_instances().await);
     let mut openings = BTreeMap::new();
     // Two parts have the same number, as happens in practice.
     for (table, number) in
