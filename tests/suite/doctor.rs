@@ -145,10 +145,10 @@ async fn databases_that_are_missing_behind_ahead_or_foreign_are_named() {
     assert_finding(&examine_as(Account::Migrator, &installation).await, &check, Status::Warning, "0008");
 
     let ahead = "UPDATE _sqlx_migrations SET success = TRUE; \
-                 INSERT INTO _sqlx_migrations VALUES (9, 'later', NOW(), TRUE, 'x', 1)";
+                 INSERT INTO _sqlx_migrations VALUES (10, 'later', NOW(), TRUE, 'x', 1)";
     execute(&mut connection, ahead).await;
     let findings = examine_as(Account::Service, &installation).await;
-    assert_finding(&findings, &check, Status::Warning, "ahead of this version of the program by 0009");
+    assert_finding(&findings, &check, Status::Warning, "ahead of this version of the program by 0010");
 
     execute(&mut connection, "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1").await;
     let findings = examine_as(Account::Service, &installation).await;

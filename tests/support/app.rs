@@ -10,7 +10,7 @@ use app_core::{
     http::with_layers,
     lambda::Delivery,
 };
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, routing::any};
 use chrono::DateTime;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -151,8 +151,12 @@ impl App {
     pub async fn inventory_instances() -> Self {
         let database = TestDatabase::inventory().await;
         let (pool, clock) = (database.large_pool(), clock());
-        let state = { let (pool, clock) = (pool.clone(), clock.clone()); move || InventoryState::new(pool.clone(), clock.clone()) };
-        let routes = Router::new().fallback(move |request: Request<Body>| inventory::router(state(), false).oneshot(request));
+        let (instance_pool, instance_clock) = (pool.clone(), clock.clone());
+        let respond = move |request: Request<Body>| {
+            let state = InventoryState::new(instance_pool.clone(), instance_clock.clone());
+            inventory::router(state, false).oneshot(request)
+        };
+        let routes = Router::new().route("/{*path}", any(respond));
         Self::new(routes, clock, database, pool)
     }
 

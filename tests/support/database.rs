@@ -185,7 +185,9 @@ impl TestDatabase {
                        WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND INFO LIKE ?";
         let mut connection = self.connect().await;
         let waiting = async {
-            while sqlx::query_scalar::<_, i64>(running).bind(pattern).fetch_one(&mut connection).await.unwrap_or(0) == 0 {}
+            while sqlx::query_scalar::<_, i64>(running).bind(pattern).fetch_one(&mut connection).await.unwrap_or(0) == 0
+            {
+            }
         };
         timeout(Duration::from_secs(60), waiting).await.expect("the statement runs");
     }

@@ -8,7 +8,7 @@
 //! A client that does not know how a request ended sends it again with its key. Either it was done and gets the saved
 //! response, or it is done now.
 
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, Method, StatusCode, request::Parts};
 use serde::de::DeserializeOwned;
@@ -46,7 +46,7 @@ pub struct IdempotencyKey(Option<RequestDigests>);
 struct RequestDigests {
     /// The digest of the key and its owner.
     key: Digest,
-    /// The digest of the method, route, path and body.
+    /// The digest of the method, route, body and the parameters in the path.
     request: Digest,
 }
 
@@ -289,7 +289,8 @@ struct KeyedRequest {
     key: Option<Digest>,
     method: Method,
     route: String,
-    path: String,
+    /// The values of the route's parameters in the path.
+    parameters: Vec<String>,
 }
 
 impl KeyedRequest {
@@ -299,12 +300,16 @@ impl KeyedRequest {
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         // A request is the same under both prefixes.
         let route = route.rsplit_once("/api/").map_or(route, |(_, route)| route).to_owned();
-        Ok(Self { key, method: parts.method.clone(), route, path: parts.uri.path().to_owned() })
+        // A path that is not UTF-8 has none, and no route takes it.
+        let parameters = RawPathParams::from_request_parts(parts, state).await;
+        let parameters = parameters.iter().flatten().map(|(_, value)| value.to_owned()).collect();
+        Ok(Self { key, method: parts.method.clone(), route, parameters })
     }
 
     fn with_body(self, body: &[u8]) -> IdempotencyKey {
-        let Self { key, method, route, path } = self;
-        let request = [method.as_str().as_bytes(), route.as_bytes(), path.as_bytes(), body];
+        let Self { key, method, route, parameters } = self;
+        let mut request = vec![method.as_str().as_bytes(), route.as_bytes(), body];
+        request.extend(parameters.iter().map(String::as_bytes));
         IdempotencyKey(key.map(|key| RequestDigests { key, request: Digest::of_bytes(&request) }))
     }
 }

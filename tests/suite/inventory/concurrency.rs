@@ -69,8 +69,7 @@ async fn changes_of_one_part_leave_connections_to_other_requests() {
         .collect();
     app.database.wait_for_statement("%FOR UPDATE%").await;
     // One of the two connections waits for the lock, and the other changes wait without one.
-    let found = app.get("/api/inventory/search?partNumber=A-1").await.expect(200);
-    assert_eq!(found[0]["qty"], 40);
+    app.get("/api/inventory/search?partNumber=A-1").await.expect(200);
     execute(&mut other, "COMMIT").await;
     for response in join_all(decrements).await {
         assert_eq!(response.unwrap().status, 200);
