@@ -18,8 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// The turns of the parts. Parts whose ids have the same remainder share one. Clones share all of them.
 ///
 /// The database lets the changes of a part run one after another anyway, whichever process they come from. But each change that waits
-/// there holds a connection, so that many changes of one part would stop all other requests, and handing a lock on from one
-/// connection to the next takes the database longer than the change itself.
+/// there holds a connection, so that many changes of one part would stop all other requests.
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<[Mutex<()>; COUNT]>);
 
