@@ -109,6 +109,9 @@ END;
 
 -- A database may have archived orders already, and rows of a migration that was cut off.
 DELETE FROM archive_figures;
+-- Rows are locked while they are counted, so that no change meanwhile is lost. Sessions that read committed rows would not lock them.
+-- REPLACE, since the triggers may have inserted rows.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 REPLACE INTO archive_figures (archive, status, slot, orders, final_cost)
 SELECT 'PAID', '', id % 8, COUNT(*), COALESCE(SUM(FINAL_COST), 0)
 FROM paid

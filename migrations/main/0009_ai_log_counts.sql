@@ -3,6 +3,9 @@
 --
 -- The row of a user without entries is deleted, so that no name stays behind.
 --
+-- A transaction that changes the log of a user locks that user's row until it ends. Two of them may deadlock, and the service runs the
+-- one that is rolled back again.
+--
 -- TRUNCATE fires no triggers and would leave the numbers as they were. Use DELETE.
 
 CREATE TABLE IF NOT EXISTS ai_log_counts (
@@ -35,6 +38,9 @@ END;
 
 -- A database may have entries already, and rows of a migration that was cut off.
 DELETE FROM ai_log_counts;
+-- Rows are locked while they are counted, so that no change meanwhile is lost. Sessions that read committed rows would not lock them.
+-- REPLACE, since the triggers may have inserted rows.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 REPLACE INTO ai_log_counts (user, entries)
 SELECT user, COUNT(*)
 FROM ai_conversation_logs

@@ -184,12 +184,15 @@ impl TestDatabase {
         let running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
                        WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND INFO LIKE ?";
         let mut connection = self.connect().await;
+        // MySQL cannot list a statement that has a binary value. Another one may be listed in the next moment.
         let waiting = async {
             while sqlx::query_scalar::<_, i64>(running).bind(pattern).fetch_one(&mut connection).await.unwrap_or(0) == 0
             {
             }
         };
-        timeout(Duration::from_secs(60), waiting).await.expect("the statement runs");
+        timeout(Duration::from_secs(60), waiting)
+            .await
+            .unwrap_or_else(|_| panic!("no connection ran a statement like {pattern} within 60 s"));
     }
 
     /// Kills the connection with index `choice` (modulo their number), and returns whether it killed one.

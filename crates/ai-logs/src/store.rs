@@ -49,7 +49,7 @@ pub async fn check(connection: &mut MySqlConnection, kept: usize) -> Result<Vec<
     ])
 }
 
-/// Counts the entries that `filter` selects. The database keeps the numbers of entries of each user.
+/// Counts the entries that `filter` selects. Without a conversation and a period, it adds up the numbers that triggers keep for each user.
 pub async fn count(connection: &mut MySqlConnection, filter: &LogFilter) -> Result<i64, ApiError> {
     let mut statement = if filter.selects_whole_logs() {
         QueryBuilder::new("SELECT CAST(COALESCE(SUM(entries), 0) AS SIGNED) FROM ai_log_counts WHERE TRUE")

@@ -46,7 +46,7 @@ pub struct IdempotencyKey(Option<RequestDigests>);
 struct RequestDigests {
     /// The digest of the key and its owner.
     key: Digest,
-    /// The digest of the method, route, body and the parameters in the path.
+    /// The digest of the method, route, body and the parameters in the path. The path itself differs between the two prefixes.
     request: Digest,
 }
 
@@ -300,7 +300,7 @@ impl KeyedRequest {
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         // A request is the same under both prefixes.
         let route = route.rsplit_once("/api/").map_or(route, |(_, route)| route).to_owned();
-        // A path that is not UTF-8 has none, and no route takes it.
+        // This fails only for a path that is not UTF-8. Handlers reject it, so that nothing is saved.
         let parameters = RawPathParams::from_request_parts(parts, state).await;
         let parameters = parameters.iter().flatten().map(|(_, value)| value.to_owned()).collect();
         Ok(Self { key, method: parts.method.clone(), route, parameters })

@@ -12,8 +12,9 @@ use std::{net::SocketAddr, time::Duration};
 /// Which of the connections without `TCP_NODELAY` are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// One. There are no others.
+    /// The search ends at the first. The caller knows that there is at most one.
     One,
+    /// All of them.
     All,
 }
 
@@ -84,7 +85,7 @@ mod linux {
             numbers.extend(number.filter(|number| *number > 2));
         }
         let mut is_new = false;
-        // The last one first, since new connections have high numbers.
+        // The highest number first. A new connection usually has it, and then the search ends early.
         for number in numbers.into_iter().rev() {
             // Other files must not be opened a second time: closing the second descriptor would release the locks on the file.
             let is_socket = statat(&folder, number.to_string(), AtFlags::empty())

@@ -2,10 +2,10 @@
 //! the quantities that count, and a ledger of every change of a quantity.
 
 pub mod model;
+mod part_locks;
 pub mod reindex;
 mod routes;
 pub mod store;
-mod turns;
 
 use app_core::{
     clock::Clock,
@@ -13,21 +13,21 @@ use app_core::{
     db::{DatabaseConfig, Pool},
 };
 
+pub use part_locks::PartLocks;
 pub use routes::{openapi, router};
-pub use turns::Turns;
 
 /// The state of the handlers.
 #[derive(Clone)]
 pub struct InventoryState {
     pub db: Pool,
     pub clock: Clock,
-    /// The turns in which quantities of parts are changed.
-    pub turns: Turns,
+    /// The locks that changes of quantities take first.
+    pub part_locks: PartLocks,
 }
 
 impl InventoryState {
     pub fn new(db: Pool, clock: Clock) -> Self {
-        Self { db, clock, turns: Turns::default() }
+        Self { db, clock, part_locks: PartLocks::default() }
     }
 }
 

@@ -97,6 +97,27 @@ async fn totals_follow_every_change() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_inserted_while_entries_are_counted_is_not_lost() {
+    let app = logs().await;
+    let migration = include_str!("../../../migrations/main/0009_ai_log_counts.sql");
+    let (_, count_again) = migration.split_once("DELETE FROM ai_log_counts;").unwrap();
+    let mut inserting = app.database.connect().await;
+    let insert = "INSERT INTO ai_conversation_logs (conversation_id, timestamp, user, user_message, ai_response) \
+                  VALUES ('one', NOW(), 'ann@example.com', '', '')";
+    execute(&mut inserting, &format!("BEGIN; {insert}")).await;
+    let mut counting = app.database.connect().await;
+    let counted = tokio::spawn(async move {
+        // As in the connections of the service and of the migrations.
+        let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+        execute(&mut counting, &format!("{isolation}; {count_again}")).await;
+    });
+    app.database.wait_for_statement("REPLACE INTO ai_log_counts%").await;
+    execute(&mut inserting, "COMMIT").await;
+    counted.await.unwrap();
+    assert_all_agree(&ai_logs::store::check(&mut inserting, 10).await.unwrap());
+}
+
+#[tokio::test]
 async fn pages_have_at_most_100_entries() {
     let app = App::ai_logs().await;
     let day = "2024-01-01 00:00:00";

@@ -203,7 +203,7 @@ const LOST_AFTER: Duration = Duration::from_secs(6);
 
 /// Connects with `TCP_NODELAY`, which saves 40 ms with TLS, and with a limit on the time without an acknowledgement.
 pub(super) async fn connect_with(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
-    /// Each connection that is being opened has a clone.
+    /// Counts the connections that are being opened, each of which holds a clone. The static itself and the clone of this one are two.
     static OPENING: LazyLock<Arc<()>> = LazyLock::new(Arc::default);
 
     let opening = OPENING.clone();

@@ -15,7 +15,8 @@ where
     under_each_prefix::<T>(path, None)
 }
 
-/// Returns the routes of a table at `path` under `/api`. Under the other prefix are `netlify_routes`, or else the same.
+/// Returns the routes of a table at `path` under `/api`. Under `/.netlify/functions/api` are
+/// `netlify_routes`, or the same routes if that is `None`.
 pub fn under_each_prefix<T: RouteTable>(path: &str, netlify_routes: Option<Router<T::State>>) -> Router<T::State>
 where
     T::State: Clone + Send + Sync + 'static,

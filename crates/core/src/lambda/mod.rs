@@ -62,11 +62,12 @@ pub(crate) fn concurrency() -> u32 {
     concurrency.and_then(|number| number.parse().ok()).unwrap_or(1).max(1)
 }
 
-/// Runs a function: starts its logs and metrics, and then `serve`. Returns the exit code of `main`, after logging the error of an
+/// Runs a function: starts its logs and metrics at once, and then `serve`. Returns the exit code of `main`, after logging the error of an
 /// instance that cannot start or go on.
 pub fn start(serve: impl Future<Output = Result<(), Error>>) -> impl Future<Output = ExitCode> {
     telemetry::init();
-    // Futures on the stack are moved several times, each time to memory that was not used before.
+    // Boxed, since a large future is otherwise moved on the stack several times, and each time to pages that were not used before.
+    // An `async fn` would hold it before it is boxed.
     let serve = Box::pin(serve);
     async {
         match serve.await {
@@ -84,8 +85,8 @@ pub fn start(serve: impl Future<Output = Result<(), Error>>) -> impl Future<Outp
 const MAX_RESUMPTIONS: usize = 500;
 
 /// Serves the routes of a function, with the layers of every function, until the instance ends. Before the first request it waits
-/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile. `routes` also returns the checks
-/// of a deployment, to which is added whether requests can be authenticated.
+/// for `warm_up`, which opens the function's connections, and fetches the issuer's keys meanwhile. `routes` makes the routes and
+/// the checks of a deployment. A check of authentication is added to them.
 ///
 /// # Errors
 /// As [`run`].

@@ -8,15 +8,15 @@ use super::DescribedRoutes;
 pub trait RouteTable {
     type State;
 
-    /// Adds the routes to `router`, with their paths below `prefix`. (Making a router of them and nesting it would enter every path
-    /// twice, which takes time at each start.)
+    /// Adds the routes to `router`, with their paths below `prefix`. They are entered with their whole
+    /// paths, because `nest` would enter each path twice, which takes time at each start.
     fn add_to(router: Router<Self::State>, prefix: &str) -> Router<Self::State>;
 
     /// Adds the descriptions of the handlers.
     fn describe(routes: &mut DescribedRoutes);
 }
 
-/// Returns the path of a route of a table that is mounted at `prefix`.
+/// Joins `prefix` and `path`. The path `/` is the prefix itself.
 pub fn path_below(prefix: &str, path: &str) -> String {
     [prefix, path.trim_end_matches('/')].concat()
 }

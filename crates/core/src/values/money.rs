@@ -45,9 +45,9 @@ impl Money {
         Self::checked(amount)
     }
 
-    /// Returns the amount as [`Display`](fmt::Display) shows it, written into `text`, or `None` if it is negative, larger than any
-    /// column holds, or has not two decimals. This takes a fraction of the time, and each order of a list has two amounts.
-    fn in_json(self, text: &mut [u8; 24]) -> Option<&str> {
+    /// Writes the amount into `text` as [`Display`](fmt::Display) shows it, but faster, because each order of a list has two amounts.
+    /// `None` if it is negative, has not exactly two decimals, or is more than `u64::MAX` cents.
+    fn with_two_decimals(self, text: &mut [u8; 24]) -> Option<&str> {
         let Self(amount) = self;
         let mut cents = u64::try_from(amount.mantissa()).ok().filter(|_| amount.scale() == 2)?;
         let mut start = text.len();
@@ -100,7 +100,7 @@ impl fmt::Display for Money {
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.in_json(&mut [0; 24]) {
+        match self.with_two_decimals(&mut [0; 24]) {
             Some(text) => serializer.serialize_str(text),
             None => serializer.collect_str(self),
         }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_have_two_decimals_in_json() {
+    fn amounts_have_two_decimals_with_two_decimals() {
         for (amount, shown) in [
             (Decimal::new(0, 2), "0.00"),
             (Decimal::new(7, 2), "0.07"),

@@ -22,7 +22,7 @@ pub(super) async fn change_stock(
     key: &IdempotencyKey,
     change: StockChange,
 ) -> Result<JsonResponse, ApiError> {
-    let _turn = state.turns.wait(change.index_id).await;
+    let _lock = state.part_locks.lock(change.index_id).await;
     db::transaction!(state.db, key, state.clock, |connection| {
         let response = lock_and_change(connection, actor, &change, &state.clock).await?;
         JsonResponse::new(&response)

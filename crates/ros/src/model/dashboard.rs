@@ -53,9 +53,9 @@ pub struct Dashboard {
     pub scrapped: i64,
 }
 
-/// Orders that the figures count alike: one active order, or archived ones.
+/// A row that is added to the figures: one active order, or archived orders with the same status.
 #[derive(Clone, Copy, Debug)]
-pub struct CountedOrders<'row> {
+pub struct DashboardRow<'row> {
     pub archive: ArchiveStatus,
     /// The status as people typed it. It is not known for paid orders and those on net terms, whose statuses are not counted.
     pub status: Option<&'row str>,
@@ -70,7 +70,7 @@ pub struct CountedOrders<'row> {
 #[derive(Debug)]
 pub struct DashboardSums {
     today: NaiveDate,
-    /// The classes of the statuses that were seen, since few of them are distinct, and to tell the class takes longer than to look it up.
+    /// The class of each status so far. Many orders have the same, and to look its class up is faster than to work it out again.
     classes: HashMap<String, Option<StatusClass>>,
     sums: Dashboard,
 }
@@ -81,27 +81,27 @@ impl DashboardSums {
         Self { today, classes: HashMap::new(), sums: Dashboard::default() }
     }
 
-    pub fn add(&mut self, counted: &CountedOrders<'_>) {
+    pub fn add(&mut self, counted: &DashboardRow<'_>) {
         let class = counted.status.and_then(|status| self.class_of(status));
-        let CountedOrders { archive, status: _, next_update, orders, cost } = *counted;
+        let DashboardRow { archive, status: _, next_update, orders, cost } = *counted;
         let Self { today, classes: _, sums } = self;
         sums.total_value += cost;
         match archive {
             ArchiveStatus::Active => {
                 sums.total_estimated_value += cost;
                 sums.total_active += orders;
-                match days_overdue(next_update, *today) {
-                    1..=30 => sums.overdue += orders,
-                    31.. => {
-                        sums.overdue += orders;
-                        sums.overdue30_plus += orders;
-                    }
-                    _ if next_update == Some(Day(*today)) => {
-                        sums.due_today += orders;
-                        sums.on_track += orders;
-                    }
-                    _ if next_update.is_some() => sums.on_track += orders,
-                    _ => {}
+                let days_overdue = days_overdue(next_update, *today);
+                if days_overdue > 0 {
+                    sums.overdue += orders;
+                }
+                if days_overdue > 30 {
+                    sums.overdue30_plus += orders;
+                }
+                if next_update == Some(Day(*today)) {
+                    sums.due_today += orders;
+                }
+                if next_update >= Some(Day(*today)) {
+                    sums.on_track += orders;
                 }
                 match class {
                     Some(StatusClass::WaitingQuote) => sums.waiting_quote += orders,

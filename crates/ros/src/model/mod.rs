@@ -9,7 +9,7 @@ mod order;
 mod status;
 mod status_update;
 
-pub use dashboard::{CountedOrders, Dashboard, DashboardSums};
+pub use dashboard::{Dashboard, DashboardRow, DashboardSums};
 pub use fields::{NewRepairOrder, OrderFields, RepairOrderChanges};
 pub use filter::{ArchiveSelection, OrderFilter, OrderPlace, OrderSort, SearchText, SortDirection, SortField};
 pub use follow_up::{DueOrder, FollowUpGroup, FollowUpSummary, ShopContact, ShopContacts, follow_up_groups};

@@ -197,9 +197,10 @@ async fn respond_with_all<T: Serialize + Send + 'static>(
     today: NaiveDate,
     show: fn(RepairOrderView) -> T,
 ) -> Result<Response, ApiError> {
-    // Every order comes with the number, and without an order it is 0.
+    // Every order comes with the number. Without an order it is 0, also if the statement is run again.
     let total = Arc::new(AtomicI64::new(0));
     let orders = || {
+        total.store(0, Ordering::Relaxed);
         let total = total.clone();
         store::list_counted(state.db.clone(), &selected, sort).map_ok(move |counted| {
             total.store(counted.total, Ordering::Relaxed);

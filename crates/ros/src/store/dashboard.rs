@@ -6,14 +6,14 @@ use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 use sqlx::MySqlConnection;
 
-use crate::model::{ArchiveStatus, CountedOrders, Dashboard, DashboardSums};
+use crate::model::{ArchiveStatus, Dashboard, DashboardRow, DashboardSums};
 
 /// Reads the dashboard's figures for the day `today`, all from one state of the database.
 ///
 /// Active orders are sent one by one and grouped here. The database would need a temporary table for it, which takes longer.
 pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Result<Dashboard, ApiError> {
     let mut rows = sqlx::query(
-        "-- The column of `archive_figures` tells letters with and without accents apart.
+        "-- Both halves of a UNION need one collation, and that of `archive_figures.status` is binary.
          SELECT 'ACTIVE' AS archive, CURENT_STATUS COLLATE utf8mb4_bin AS status, NEXT_DATE_TO_UPDATE AS next_update, 1 AS orders,
                 ESTIMATED_COST AS cost
          FROM active
@@ -25,7 +25,7 @@ pub async fn dashboard(connection: &mut MySqlConnection, today: NaiveDate) -> Re
     let mut sums = DashboardSums::new(today);
     while let Some(row) = rows.try_next().await? {
         let mut columns = RowReader::new(&row);
-        sums.add(&CountedOrders {
+        sums.add(&DashboardRow {
             archive: ArchiveStatus::read(&mut columns)?,
             status: columns.get("status")?,
             next_update: columns.get::<StoredDay>("next_update")?.0,

@@ -18,7 +18,7 @@ const SEARCHED_COLUMNS: [&str; 7] =
 /// The orders that a filter selects.
 #[derive(Clone, Debug)]
 pub struct SelectedOrders {
-    /// The number of the orders.
+    /// The number of the orders; 0 if they were not counted.
     pub total: i64,
     filter: OrderFilter,
     today: NaiveDate,
@@ -36,7 +36,7 @@ impl SelectedOrders {
 
 /// An order of a list, together with the number of all orders in the list.
 #[derive(Debug, FromRow)]
-pub struct CountedOrder {
+pub struct OrderWithTotal {
     #[sqlx(flatten)]
     pub order: RepairOrder,
     pub total: i64,
@@ -87,7 +87,7 @@ pub fn list_counted(
     db: Pool,
     selected: &SelectedOrders,
     sort: OrderSort,
-) -> impl Stream<Item = Result<CountedOrder, ApiError>> + Send + use<> {
+) -> impl Stream<Item = Result<OrderWithTotal, ApiError>> + Send + use<> {
     let statement = list_statement(selected, sort, &PageStart::Offset(0), None, |statement| {
         statement.push(", ");
         selected.push_total(statement);
@@ -131,7 +131,7 @@ fn list_statement(
     };
     let mut statement = QueryBuilder::new("");
     if let [archive] = *selected.filter.archive.statuses() {
-        // Servers are slower with a SELECT around another one.
+        // One table is read without a derived table, which would be slower.
         selected.push_rows_of(archive, &mut statement, push_columns, push_place);
     } else {
         statement.push("SELECT archive, ");
@@ -167,14 +167,14 @@ fn push_after(statement: &mut QueryBuilder<MySql>, sort: OrderSort, place: &Orde
     statement.push(" AND (");
     for (field, comparison, value) in &values {
         let column = field.column();
-        // With a condition that an index serves, servers look up every later order one by one, which takes three times as long as to
-        // read the table. COALESCE keeps them from it. Only the ids are in the order of the table.
+        // With a plain condition, servers use the index of the column and look up each later order one by one. That takes three times as
+        // long as reading the table. COALESCE prevents it. Ids need none, since the table is stored in their order.
         let Some(value) = value else {
             statement.push(format!("COALESCE({column} IS NULL, FALSE) AND ("));
             continue;
         };
         let (column_value, bound_value) = match field {
-            // Older programs left zero dates, which servers compare only as texts. The result is the same, but takes longer.
+            // A zero date of an older program cannot be cast to a date. As texts, dates have the same order, but take longer to compare.
             SortField::NextDateToUpdate | SortField::DateMade if value.parse::<NaiveDate>().is_err() => {
                 (format!("CAST({column} AS CHAR)"), ["", ""])
             }

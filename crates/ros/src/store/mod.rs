@@ -17,7 +17,7 @@ pub use check::check;
 pub use dashboard::dashboard;
 pub use follow_ups::{list_due, shop_contacts};
 pub use history::{count_history, insert_history, list_history};
-pub use list::{CountedOrder, SelectedOrders, list, list_counted, list_page, select};
+pub use list::{OrderWithTotal, SelectedOrders, list, list_counted, list_page, select};
 pub use orders::{delete, find, ids_of_numbers, insert, insert_many, lock, move_order, ping, update};
 
 use crate::model::ArchiveStatus;
