@@ -6,7 +6,6 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::Output,
-    time::Duration,
 };
 
 use calamine::{Data, Reader, Xlsx};
@@ -20,7 +19,6 @@ use rotracker_tests::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::timeout;
 
 /// Texts that are hard to write into a cell.
 const HOSTILE: [&str; 12] = [
@@ -345,20 +343,8 @@ async fn all_tables_are_read_in_one_snapshot() {
     execute(&mut connection, "LOCK TABLES apa_sanford_ar_757 WRITE").await;
     let export = installation.export(Format::Csv, Table::all());
     let exporting = tokio::spawn(async move { export.run().await });
-    let waiting = "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.PROCESSLIST \
-                   WHERE DB = ? AND STATE LIKE 'Waiting for table%'";
-    let mut observer = rotracker_tests::database::connect().await;
-    timeout(Duration::from_secs(60), async {
-        loop {
-            let waiting = sqlx::query_scalar(waiting).bind(&installation.inventory.database.name);
-            // MySQL cannot list a statement of another test that has a binary value.
-            if waiting.fetch_one(&mut observer).await.is_ok_and(|count: i64| count > 0) {
-                return;
-            }
-        }
-    })
-    .await
-    .expect("the export comes to the locked table");
+    // The export comes to the locked table.
+    installation.inventory.database.wait_for_connection("STATE LIKE 'Waiting for table%'").await;
     execute(&mut connection, "DELETE FROM apa_sanford_ar_757 WHERE PN = '00123'; UNLOCK TABLES").await;
     let files = exporting.await.unwrap().unwrap();
     assert_eq!(fs::read(&files[12].path).unwrap(), before);

@@ -179,20 +179,24 @@ impl TestDatabase {
         timeout(Duration::from_secs(60), idle).await.expect("all connections become idle");
     }
 
-    /// Waits until a connection to the database runs a statement that is like `pattern`.
-    pub async fn wait_for_statement(&self, pattern: &str) {
-        let running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
-                       WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND INFO LIKE ?";
-        let mut connection = self.connect().await;
-        // MySQL cannot list a statement that has a binary value. Another one may be listed in the next moment.
-        let waiting = async {
-            while sqlx::query_scalar::<_, i64>(running).bind(pattern).fetch_one(&mut connection).await.unwrap_or(0) == 0
-            {
+    /// Waits until the process list of the server has another connection to the database for which `condition` is true.
+    pub async fn wait_for_connection(&self, condition: &'static str) {
+        let connections = format!(
+            "SELECT CAST(COUNT(*) AS SIGNED) FROM information_schema.PROCESSLIST \
+             WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND {condition}"
+        );
+        let mut observer = self.connect().await;
+        let found = async {
+            loop {
+                let count = sqlx::query_scalar(sqlx::AssertSqlSafe(connections.clone())).fetch_one(&mut observer).await;
+                // MySQL cannot list a statement of another test that has a binary value.
+                if count.is_ok_and(|count: i64| count > 0) {
+                    return;
+                }
             }
         };
-        timeout(Duration::from_secs(60), waiting)
-            .await
-            .unwrap_or_else(|_| panic!("no connection ran a statement like {pattern} within 60 s"));
+        let waited = timeout(Duration::from_secs(60), found).await;
+        waited.unwrap_or_else(|_| panic!("no connection has {condition} within 60 s"));
     }
 
     /// Kills the connection with index `choice` (modulo their number), and returns whether it killed one.

@@ -111,7 +111,7 @@ async fn an_entry_that_is_inserted_while_entries_are_counted_is_not_lost() {
         let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
         execute(&mut counting, &format!("{isolation}; {count_again}")).await;
     });
-    app.database.wait_for_statement("%REPLACE INTO ai_log_counts%").await;
+    app.database.wait_for_connection("INFO LIKE '%REPLACE INTO ai_log_counts%'").await;
     execute(&mut inserting, "COMMIT").await;
     counted.await.unwrap();
     assert_all_agree(&ai_logs::store::check(&mut inserting, 10).await.unwrap());

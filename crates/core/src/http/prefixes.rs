@@ -8,19 +8,13 @@ use crate::openapi::{RouteTable, path_below};
 const NETLIFY_FUNCTIONS: &str = "/.netlify/functions";
 
 /// Returns the routes of a table at `path` under both prefixes.
-pub fn under_both_prefixes<T: RouteTable>(path: &str) -> Router<T::State>
-where
-    T::State: Clone + Send + Sync + 'static,
-{
+pub fn under_both_prefixes<T: RouteTable>(path: &str) -> Router<T::State> {
     under_each_prefix::<T>(path, None)
 }
 
 /// Returns the routes of a table at `path` under `/api`. Under `/.netlify/functions/api` are
 /// `netlify_routes`, or the same routes if that is `None`.
-pub fn under_each_prefix<T: RouteTable>(path: &str, netlify_routes: Option<Router<T::State>>) -> Router<T::State>
-where
-    T::State: Clone + Send + Sync + 'static,
-{
+pub fn under_each_prefix<T: RouteTable>(path: &str, netlify_routes: Option<Router<T::State>>) -> Router<T::State> {
     let path = path_below("/api", path);
     let netlify_path = path_below(NETLIFY_FUNCTIONS, &path);
     let routes = T::add_to(Router::new(), &path);

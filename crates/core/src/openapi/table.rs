@@ -6,7 +6,7 @@ use super::DescribedRoutes;
 
 /// A table made by [`route_table!`](crate::route_table).
 pub trait RouteTable {
-    type State;
+    type State: Clone + Send + Sync + 'static;
 
     /// Adds the routes to `router`, with their paths below `prefix`. They are entered with their whole
     /// paths, because `nest` would enter each path twice, which takes time at each start.
